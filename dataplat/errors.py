@@ -1,0 +1,186 @@
+"""Every error that dataplat raises on purpose.
+
+Catch `DataplatError` to catch them all; each leaf also derives from the built-in that fits, so code that
+knows nothing of dataplat can catch `FileNotFoundError` or `ValueError`.
+
+    DataplatError
+    ├── ConfigError (ValueError)              a setting, flag or configuration file is wrong
+    │   └── MissingExtra (ImportError)        an optional package is not installed; the message names the extra
+    ├── StoreError (OSError)                  a store did not do what was asked
+    │   ├── ObjectNotFound (FileNotFoundError)
+    │   ├── ObjectExists (FileExistsError)    create-if-absent lost: somebody else created the name first
+    │   ├── StoreUnsuitable                   the store lacks atomic create-if-absent; `init` refuses it
+    │   └── StoreTimeout (TimeoutError)       no answer; the request may have landed or not
+    ├── IntegrityError                        stored bytes are not the bytes that were written
+    ├── LakeNotFound (FileNotFoundError)      no lake here, or anywhere upward
+    ├── LakeFormatError                       the lake was written by a newer or foreign program
+    ├── RefError (LookupError)                a reference that cannot be read or resolves to nothing
+    │   ├── BadReference (ValueError)         its grammar is wrong
+    │   ├── BadName (ValueError)              a name that may not be given to a branch, tag or dataset
+    │   ├── DatasetNotFound (KeyError)
+    │   ├── BranchNotFound (KeyError)
+    │   ├── TagNotFound (KeyError)
+    │   └── VersionNotFound (KeyError)
+    ├── AlreadyExists (FileExistsError)       a branch, tag or dataset of that name is there already
+    ├── SchemaError (ValueError)              columns or types do not fit
+    │   └── SchemaMismatch                    the input's columns differ from the dataset's
+    ├── KeyViolation (ValueError)             null, NaN, duplicate, existing or missing key
+    ├── PredicateError (ValueError)           a `where` that cannot be read or names no such column
+    ├── SourceError (ValueError)              an input that cannot be read; says file, line, column, value
+    │   └── SourceNotFound (FileNotFoundError)
+    ├── ContractError (ValueError)            a contract that cannot be loaded or evaluated
+    │   └── ContractFailed                    the data does not meet its contract; `.report` says where
+    └── CommitError                           a branch did not move
+        ├── CommitConflict                    the branch moved and the change does not hold on its new head
+        │   ├── PositionConflict              somebody else read the same source meanwhile
+        │   └── KeyConflict                   rows added meanwhile have the same keys
+        └── CommitInDoubt                     the store never said whether the record landed; `.commit_id`
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class DataplatError(Exception):
+    """Root of all errors that dataplat raises on purpose."""
+
+
+class ConfigError(DataplatError, ValueError):
+    """A setting, a flag or a configuration file is wrong."""
+
+
+class MissingExtra(ConfigError, ImportError):
+    """An optional package is not installed; the message names the extra that brings it."""
+
+
+class StoreError(DataplatError, OSError):
+    """A store did not do what was asked of it."""
+
+
+class ObjectNotFound(StoreError, FileNotFoundError):
+    """No object has that name in the store."""
+
+
+class ObjectExists(StoreError, FileExistsError):
+    """Create-if-absent lost: an object of that name is there already."""
+
+
+class StoreUnsuitable(StoreError):
+    """The store cannot create a name atomically, so no lake may live on it."""
+
+
+class StoreTimeout(StoreError, TimeoutError):
+    """The store gave no answer in time: the request may have landed, or not, or may land later."""
+
+
+class IntegrityError(DataplatError):
+    """Stored bytes are not the bytes that were written."""
+
+
+class LakeNotFound(DataplatError, FileNotFoundError):
+    """There is no lake at that place, nor in any folder above it."""
+
+
+class LakeFormatError(DataplatError):
+    """The lake was written in a format that this version of dataplat cannot read."""
+
+
+class RefError(DataplatError, LookupError):
+    """A reference that cannot be read, or that resolves to nothing."""
+
+
+class BadReference(RefError, ValueError):
+    """A reference whose grammar is wrong."""
+
+
+class BadName(RefError, ValueError):
+    """A name that may not be given to a branch, a tag or a dataset."""
+
+
+class DatasetNotFound(RefError, KeyError):
+    """No dataset of that name exists at that reference."""
+
+    __str__ = Exception.__str__
+
+
+class BranchNotFound(RefError, KeyError):
+    """No branch has that name."""
+
+    __str__ = Exception.__str__
+
+
+class TagNotFound(RefError, KeyError):
+    """No tag has that name."""
+
+    __str__ = Exception.__str__
+
+
+class VersionNotFound(RefError, KeyError):
+    """No version matches: the id is unknown, or the history does not reach back so far."""
+
+    __str__ = Exception.__str__
+
+
+class AlreadyExists(DataplatError, FileExistsError):
+    """A branch, tag or dataset of that name is there already."""
+
+
+class SchemaError(DataplatError, ValueError):
+    """Columns or types that do not fit, or that dataplat cannot hold."""
+
+
+class SchemaMismatch(SchemaError):
+    """The input's columns or types differ from the dataset's."""
+
+
+class KeyViolation(DataplatError, ValueError):
+    """A key that is null, NaN, a duplicate, there already, or missing."""
+
+
+class PredicateError(DataplatError, ValueError):
+    """A `where` that cannot be read, or that names a column that is not there."""
+
+
+class SourceError(DataplatError, ValueError):
+    """An input that cannot be read; the message says file, line or row, column and value."""
+
+
+class SourceNotFound(SourceError, FileNotFoundError):
+    """The input does not exist, or a glob matched nothing."""
+
+
+class ContractError(DataplatError, ValueError):
+    """A contract that cannot be loaded or evaluated."""
+
+
+class ContractFailed(ContractError):
+    """The data does not meet its contract; `.report` holds what failed and where."""
+
+    def __init__(self, message: str, report: Any = None) -> None:
+        super().__init__(message)
+        self.report = report
+
+
+class CommitError(DataplatError):
+    """A branch did not move."""
+
+
+class CommitConflict(CommitError):
+    """The branch moved meanwhile, and the change does not hold on its new head."""
+
+
+class PositionConflict(CommitConflict):
+    """Somebody else read the same source meanwhile: the assumed start position no longer holds."""
+
+
+class KeyConflict(CommitConflict):
+    """Rows that were added meanwhile have the same keys."""
+
+
+class CommitInDoubt(CommitError):
+    """The store never said whether the commit landed; `.commit_id` names it, so that a reader can look."""
+
+    def __init__(self, message: str, commit_id: str) -> None:
+        super().__init__(message)
+        self.commit_id = commit_id

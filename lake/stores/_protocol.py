@@ -1,0 +1,66 @@
+"""What a lake asks of a store, and the optional abilities that some stores have on top."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeAlias, runtime_checkable
+
+Bytes: TypeAlias = bytes | bytearray | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """One name in a store: its key, size in bytes, and time of creation by the store's clock (µs UTC)."""
+
+    key: str
+    size: int
+    created: int
+
+
+class Store(Protocol):
+    """Named immutable bytes. Keys are relative, `/`-separated, printable ASCII, never empty segments or `..`.
+
+    The one thing asked beyond read, list and delete is that `create` is atomic: of any number of
+    racing creators of one key exactly one returns, all others raise `ObjectExists`, and nobody ever
+    sees a key with only part of its bytes, whoever is killed when.
+    """
+
+    def read(self, key: str, byte_range: tuple[int, int] | None = None) -> bytes:
+        """Return the bytes of `key`, or of its half-open range `[start, stop)`; raise `ObjectNotFound`."""
+        ...
+
+    def create(self, key: str, data: Bytes) -> None:
+        """Create `key` with `data`, durable on return; raise `ObjectExists`, or `StoreTimeout` if unclear."""
+        ...
+
+    def list(self, prefix: str, after: str | None = None, limit: int | None = None) -> Iterator[ObjectInfo]:
+        """Yield the keys that begin with `prefix` and sort after `after`, in code-point order."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Delete `key`; deleting a key that is not there is no error."""
+        ...
+
+
+@runtime_checkable
+class SupportsUrl(Protocol):
+    """Engines can read objects directly."""
+
+    def url(self, key: str) -> str:
+        """Return a URL (for a local store a plain absolute path) under which an engine finds `key`."""
+        ...
+
+
+@runtime_checkable
+class SupportsFiles(Protocol):
+    """The store lies on a local file system: a staged file becomes an object without being copied."""
+
+    def staging_dir(self) -> Path:
+        """Return a folder on the store's own file system for files that may be adopted."""
+        ...
+
+    def adopt(self, key: str, path: Path) -> None:
+        """Make the file at `path` the object `key`, durable on return; raise `ObjectExists`. Keeps `path`."""
+        ...
