@@ -34,6 +34,8 @@ class Part:
     `id` is the SHA-256 (hex) of the object's bytes; `size` its bytes; `rows` the rows written;
     `footer` the SHA-256 of its Parquet footer; `digest` the sum over all written rows under the part's own
     schema; `deletes` the id of a Roaring bitmap object, `deleted` its cardinality; `stats` by column name.
+    `place` is where a manifest holds the part (-1: not in one yet): rows are read in ascending order of place.
+    The same bytes appended twice are two parts with one id, which only their places tell apart.
     """
 
     id: str
@@ -44,6 +46,7 @@ class Part:
     stats: Mapping[str, ColumnStats] = field(default_factory=dict)
     deletes: str | None = None
     deleted: int = 0
+    place: int = field(default=-1, compare=False)
 
     @property
     def live(self) -> int:
