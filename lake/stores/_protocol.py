@@ -64,3 +64,18 @@ class SupportsFiles(Protocol):
     def adopt(self, key: str, path: Path) -> None:
         """Make the file at `path` the object `key`, durable on return; raise `ObjectExists`. Keeps `path`."""
         ...
+
+
+@runtime_checkable
+class SupportsConcurrency(Protocol):
+    """The store says how many calls may usefully be under way at once; 1 means one after the other, no threads."""
+
+    @property
+    def concurrency(self) -> int:
+        """Return the number of calls, at least 1."""
+        ...
+
+
+def concurrency_of(store: Store) -> int:
+    """Return how many calls to `store` may usefully be under way at once; 8 where it does not say."""
+    return store.concurrency if isinstance(store, SupportsConcurrency) else 8

@@ -1,0 +1,36 @@
+"""Stores: named immutable bytes, with atomic create-if-absent. One back-end per file; behaviour is added by wrappers."""
+
+from __future__ import annotations
+
+from dataplat.lake.stores._file import FileStore
+from dataplat.lake.stores._memory import MemoryStore
+from dataplat.lake.stores._open import open_store
+from dataplat.lake.stores._probe import ProbeReport, probe
+from dataplat.lake.stores._protocol import (
+    Bytes,
+    ObjectInfo,
+    Store,
+    SupportsConcurrency,
+    SupportsFiles,
+    SupportsUrl,
+    concurrency_of,
+)
+from dataplat.lake.stores._retrying import RetryingStore
+from dataplat.lake.stores._wrapper import StoreWrapper
+
+__all__ = [
+    "Bytes",
+    "FileStore",
+    "MemoryStore",
+    "ObjectInfo",
+    "ProbeReport",
+    "RetryingStore",
+    "Store",
+    "StoreWrapper",
+    "SupportsConcurrency",
+    "SupportsFiles",
+    "SupportsUrl",
+    "concurrency_of",
+    "open_store",
+    "probe",
+]
