@@ -1,0 +1,273 @@
+"""Objects on their way into a store: nothing is in it before `flush`, and after it everything is, durably."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+import threading
+import weakref
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeAlias
+
+from dataplat.errors import ObjectExists, StoreError
+from dataplat.lake._object_keys import check, object_key
+from dataplat.lake.stores import Bytes, Store, SupportsFiles, SupportsUrl, concurrency_of
+
+Name: TypeAlias = tuple[str, str]
+"""Id and suffix of an object."""
+
+_REMEMBERED = 256 << 10
+"""Bytes up to which a flushed object stays in memory: its reader is usually the next step of the same commit."""
+_EARLY = 256 << 10
+"""Bytes from which a file is brought to the disk in the background as soon as it is handed over."""
+_BIG_UPLOADS = 2
+"""Staged files that are in memory at once while they are sent to a store that takes bytes only."""
+
+
+@dataclass(slots=True)
+class _Staged:
+    """One object: its bytes in memory, or in a file, or neither any more (flushed and dropped)."""
+
+    size: int
+    data: bytes | None = None
+    path: Path | None = None
+    syncing: Future[None] | None = None
+    flushed: bool = False
+
+
+class Stage:
+    """Collect the objects of a commit, named by the SHA-256 of their bytes; `flush` puts them into `store`.
+
+    Bytes are kept in memory up to `memory_budget` in all, then in files. On a store of a local file system
+    (`SupportsFiles`) those files lie in its own staging folder and become objects without being copied. Safe for
+    threads. As a context manager it discards on exit what was not flushed.
+    """
+
+    def __init__(self, store: Store, memory_budget: int = 64 << 20) -> None:
+        self.store = store
+        self.memory_budget = memory_budget
+        self.written_bytes = 0
+        self.written_objects = 0
+        self._staged: dict[Name, _Staged] = {}
+        self._in_memory = 0
+        self._lock = threading.Lock()  # never held across a call to the store: in the simulator those switch writers
+        self._uploads = threading.Semaphore(_BIG_UPLOADS)
+        self._files = _StagedFiles(store)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.discard()
+
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes of the objects that are staged and not flushed."""
+        with self._lock:
+            return sum(staged.size for staged in self._staged.values() if not staged.flushed)
+
+    def put(self, data: Bytes, suffix: str) -> str:
+        """Stage `data` and return its id, the SHA-256 in hex. A copy is made of what is not `bytes`."""
+        object_id = hashlib.sha256(data).hexdigest()
+        size = len(data)
+        with self._lock:
+            if (object_id, suffix) in self._staged:
+                return object_id
+            fits = self._in_memory + size <= self.memory_budget
+            if fits:
+                self._staged[object_id, suffix] = _Staged(size, bytes(data))
+                self._in_memory += size
+        if not fits:
+            self.put_file(self._files.write(data, suffix), object_id, suffix)
+        return object_id
+
+    def put_file(self, path: Path, object_id: str, suffix: str) -> None:
+        """Stage the finished file `path`, best made by `new_file`, whose SHA-256 is `object_id`; it now belongs here."""
+        staged = _Staged(path.stat().st_size, path=path)
+        with self._lock:
+            known = self._staged.setdefault((object_id, suffix), staged)
+        if known is not staged:
+            if known.path != path:
+                self._files.remove(path)
+        elif staged.size >= _EARLY and isinstance(self.store, SupportsFiles):
+            staged.syncing = _threads().submit(_sync, path)
+
+    def new_file(self, suffix: str) -> Path:
+        """Return the path of a file to write, on the store's own file system where it has one."""
+        return self._files.new(suffix)
+
+    def holds(self, object_id: str, suffix: str) -> bool:
+        """Return whether the object's bytes are here, in memory or in a file."""
+        staged = self._staged.get((object_id, suffix))
+        return staged is not None and (staged.data is not None or staged.path is not None)
+
+    def ids(self, suffix: str) -> list[str]:
+        """Return the ids of the staged objects of one suffix."""
+        with self._lock:
+            return [object_id for object_id, kind in self._staged if kind == suffix]
+
+    def read(self, object_id: str, suffix: str) -> bytes:
+        """Return the bytes of an object, staged or stored; raise `ObjectNotFound` or, of stored ones, `IntegrityError`."""
+        staged = self._staged.get((object_id, suffix))
+        if staged is not None and (data := staged.data) is not None:
+            return data
+        if staged is not None and (path := staged.path) is not None:
+            return path.read_bytes()
+        key = object_key(object_id, suffix)
+        data = self.store.read(key)
+        check(object_id, data, key)
+        return data
+
+    def local_path(self, object_id: str, suffix: str) -> Path | None:
+        """Return the file in which the object is staged, or None."""
+        staged = self._staged.get((object_id, suffix))
+        return None if staged is None else staged.path
+
+    def path_or_url(self, object_id: str, suffix: str) -> str:
+        """Return a local path (what is in memory is written to a file), or the URL of a stored object."""
+        name = (object_id, suffix)
+        staged = self._staged.get(name)
+        if staged is not None and staged.path is not None:
+            return str(staged.path)
+        if (staged is None or staged.data is None) and isinstance(self.store, SupportsUrl):
+            return self.store.url(object_key(object_id, suffix))
+        path = self._files.write(self.read(object_id, suffix), suffix)
+        with self._lock:
+            if staged is not None:
+                staged.path = path
+        return str(path)
+
+    def flush(self) -> int:
+        """Create all staged objects in the store, durably; return the bytes that were not there before.
+
+        Calls run beside each other as far as the store says that it pays. When one fails the others are finished, the
+        first error is raised, and `flush` can be called again.
+        """
+        with self._lock:
+            pending = [(name, staged) for name, staged in self._staged.items() if not staged.flushed]
+        threads = min(concurrency_of(self.store), len(pending))
+        if threads <= 1:
+            return sum(self._flush_one(name, staged) for name, staged in pending)
+        futures = [_threads().submit(self._flush_one, name, staged) for name, staged in pending]
+        errors = [error for error in (future.exception() for future in futures) if error is not None]
+        if errors:
+            raise errors[0]
+        return sum(future.result() for future in futures)
+
+    def _flush_one(self, name: Name, staged: _Staged) -> int:
+        try:
+            self._create(object_key(*name), staged)
+            new = True
+        except ObjectExists:  # named by its content: whoever created it created the same
+            new = False
+        with self._lock:
+            staged.flushed = True
+            if staged.data is not None and staged.size > _REMEMBERED:
+                self._in_memory -= staged.size
+                staged.data = None
+            if new:
+                self.written_bytes += staged.size
+                self.written_objects += 1
+        if staged.path is not None and not isinstance(self.store, SupportsFiles):
+            self._files.remove(staged.path)
+            staged.path = None
+        return staged.size if new else 0
+
+    def _create(self, key: str, staged: _Staged) -> None:
+        if staged.syncing is not None:
+            staged.syncing.result()  # the kernel reports a failed write once: a second fsync would be told "fine"
+        if staged.data is not None:
+            self.store.create(key, staged.data)
+        elif staged.path is None:
+            raise StoreError(f"{key} was discarded before it was flushed")
+        elif isinstance(self.store, SupportsFiles):
+            self.store.adopt(key, staged.path)
+        else:
+            with self._uploads:
+                self.store.create(key, staged.path.read_bytes())
+
+    def discard(self) -> None:
+        """Forget what is staged and remove its files; what was flushed stays in the store."""
+        with self._lock:
+            self._staged.clear()
+            self._in_memory = 0
+        self._files.clear()
+
+
+class _StagedFiles:
+    """The files of one stage, in the store's staging folder or in one of the system's."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._token = os.urandom(6).hex()
+        self._names = count()
+        self._paths: set[Path] = set()
+        self._folder: Path | None = None
+        self._lock = threading.Lock()
+        weakref.finalize(self, _remove_all, self._paths)
+
+    def new(self, suffix: str) -> Path:
+        with self._lock:
+            path = self._open() / f"{self._token}-{next(self._names)}{suffix}"
+            self._paths.add(path)
+        return path
+
+    def _open(self) -> Path:
+        if isinstance(self._store, SupportsFiles):
+            return self._store.staging_dir()
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="dataplat-"))
+            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        return self._folder
+
+    def write(self, data: Bytes, suffix: str) -> Path:
+        path = self.new(suffix)
+        try:
+            path.write_bytes(data)
+        except OSError as error:
+            self.remove(path)
+            raise StoreError(f"cannot stage {len(data):,} bytes in {path.parent}: {error.strerror}") from error
+        return path
+
+    def remove(self, path: Path) -> None:
+        self._paths.discard(path)
+        with suppress(OSError):
+            path.unlink()
+
+    def clear(self) -> None:
+        _remove_all(self._paths)
+
+
+def _remove_all(paths: set[Path]) -> None:
+    while paths:
+        with suppress(OSError, KeyError):
+            paths.pop().unlink()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+_POOLS: dict[int, ThreadPoolExecutor] = {}
+
+
+def _threads() -> ThreadPoolExecutor:
+    """Return this process's threads: by process id, because a forked child inherits the pool but not its threads."""
+    pid = os.getpid()
+    if pid not in _POOLS:
+        _POOLS.clear()
+        _POOLS[pid] = ThreadPoolExecutor(8, thread_name_prefix="dataplat-stage")
+    return _POOLS[pid]

@@ -1,0 +1,90 @@
+"""Objects named by the SHA-256 of their bytes: staged, made durable at once, read back and checked."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from pathlib import Path
+
+from dataplat.lake._object_keys import check, object_key, object_prefix
+from dataplat.lake._stage import Stage
+from dataplat.lake.stores import Store, SupportsFiles, SupportsUrl
+
+__all__ = ["Objects", "Stage", "object_key"]
+
+_CACHED = 32 << 20
+"""Bytes of small objects that one `Objects` remembers."""
+_SMALL = 1 << 20
+"""Bytes up to which an object is remembered."""
+
+
+class Objects:
+    """The objects of a store, and, where a `stage` is given, those staged in it before them.
+
+    Bytes are checked against their name. Metadata (`.json`, `.bin`) up to 1 MB is remembered, 32 MB in all, the least
+    recently used forgotten first; objects never change, so what is remembered stays right.
+    """
+
+    def __init__(self, store: Store, stage: Stage | None = None) -> None:
+        self.store = store
+        self.stage = stage
+        self._cache: OrderedDict[str, bytes] = OrderedDict()
+        self._cached = 0
+        self._lock = threading.Lock()  # never held across a call to the store: in the simulator those switch writers
+
+    def read(self, object_id: str, suffix: str, *, verify: bool = True) -> bytes:
+        """Return the bytes of an object; raise `ObjectNotFound`, or `IntegrityError` if they are not what was written.
+
+        `verify=False` leaves the check out, for callers who check by other means (page CRCs).
+        """
+        if self.stage is not None and self.stage.holds(object_id, suffix):
+            return self.stage.read(object_id, suffix)
+        key = object_key(object_id, suffix)
+        with self._lock:
+            if (known := self._cache.get(key)) is not None:
+                self._cache.move_to_end(key)
+                return known
+        data = self.store.read(key)
+        if verify:
+            check(object_id, data, key)
+            if suffix != ".parquet":
+                self._remember(key, data)
+        return data
+
+    def _remember(self, key: str, data: bytes) -> None:
+        if len(data) > _SMALL:
+            return
+        with self._lock:
+            if key not in self._cache:
+                self._cache[key] = data
+                self._cached += len(data)
+            while self._cached > _CACHED:
+                self._cached -= len(self._cache.popitem(last=False)[1])
+
+    def exists(self, object_id: str, suffix: str) -> bool:
+        """Return whether the object is staged or stored."""
+        if self.stage is not None and self.stage.holds(object_id, suffix):
+            return True
+        key = object_key(object_id, suffix)
+        return any(entry.key == key for entry in self.store.list(key, limit=1))
+
+    def find(self, prefix: str, suffix: str) -> list[str]:
+        """Return the ids, in order, that begin with the hex digits `prefix` (at least 12, so that few do)."""
+        start = object_prefix(prefix)
+        stored = (entry.key for entry in self.store.list(start))
+        found = {
+            key.removeprefix("objects/").replace("/", "", 1).removesuffix(suffix)
+            for key in stored
+            if key.endswith(suffix)
+        }
+        if self.stage is not None:
+            found.update(name for name in self.stage.ids(suffix) if name.startswith(prefix))
+        return sorted(found)
+
+    def local_path(self, object_id: str, suffix: str) -> Path | None:
+        """Return the file in which an object lies (or would lie), or None where it is not in a local file."""
+        if self.stage is not None and (staged := self.stage.local_path(object_id, suffix)) is not None:
+            return staged
+        if isinstance(self.store, SupportsFiles) and isinstance(self.store, SupportsUrl):
+            return Path(self.store.url(object_key(object_id, suffix)))
+        return None
