@@ -1,0 +1,52 @@
+"""Exit codes, and which error ends in which."""
+
+from __future__ import annotations
+
+from dataplat import errors
+
+DONE = 0
+DATA_FAILED = 1
+USAGE = 2
+NOT_FOUND = 3
+CONFLICT = 4
+STORE = 5
+IN_DOUBT = 6
+INTERNAL = 70
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+
+MEANINGS: dict[int, str] = {
+    DONE: "done (also: there was nothing to do)",
+    DATA_FAILED: "the data failed: its contract, schema or keys, an input that cannot be read, or nothing landed",
+    USAGE: "the command, a setting, a reference, a name or a predicate is wrong",
+    NOT_FOUND: "no such lake, dataset, branch, tag, version or input",
+    CONFLICT: "somebody else was first: the branch moved, or the name is taken",
+    STORE: "the store failed, is unsuitable, or holds damaged bytes",
+    IN_DOUBT: "the store never said whether the commit landed; the message names its id",
+    INTERNAL: "a defect of dataplat itself; run again with --debug and report it",
+    INTERRUPTED: "interrupted (Ctrl-C); the branch is where it was",
+    BROKEN_PIPE: "the reader of the output went away",
+}
+
+# The first class that fits decides, so leaves come before their parents.
+_CODES: tuple[tuple[type[errors.DataplatError], int], ...] = (
+    (errors.SourceNotFound, NOT_FOUND),
+    (errors.CommitInDoubt, IN_DOUBT),
+    (errors.CommitError, CONFLICT),
+    (errors.AlreadyExists, CONFLICT),
+    (errors.BadReference, USAGE),
+    (errors.BadName, USAGE),
+    (errors.PredicateError, USAGE),
+    (errors.ConfigError, USAGE),
+    (errors.RefError, NOT_FOUND),
+    (errors.LakeNotFound, NOT_FOUND),
+    (errors.LakeFormatError, STORE),
+    (errors.StoreError, STORE),
+    (errors.IntegrityError, STORE),
+    (errors.DataplatError, DATA_FAILED),
+)
+
+
+def code_of(error: errors.DataplatError) -> int:
+    """Return the exit code in which `error` ends."""
+    return next(code for kind, code in _CODES if isinstance(error, kind))

@@ -1,0 +1,116 @@
+"""What every command has: `--lake`, `--json`, `--debug`, an example in its help, and completion of names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    from dataplat._lake import Lake
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class LakeCommand(click.Command):
+    """A command on a lake. It is called with `lake` and `as_json` besides its own parameters.
+
+    Args:
+        example: command lines that are shown in its help, one a line.
+    """
+
+    def __init__(self, name: str | None, *, example: str, **kwargs: Any) -> None:
+        block = "\n".join(f"  {line}" for line in example.strip().splitlines())
+        super().__init__(name, epilog=f"\b\nExample:\n{block}", **kwargs)
+        self.example = example
+        self.params += [
+            click.Option(
+                ["--lake"],
+                metavar="PATH|URL",
+                help="The lake; else DATAPLAT_LAKE, dataplat.toml, or the nearest .dataplat upward.",
+            ),
+            click.Option(["--json", "as_json"], is_flag=True, help="Print JSON for machines, errors too."),
+            click.Option(["--debug"], is_flag=True, expose_value=False, help="Show the traceback of an error."),
+        ]
+
+
+def command(name: str, *, example: str) -> Callable[[Callable[..., Any]], click.Command]:
+    """Make a function a command on a lake; its docstring is the help."""
+    return click.command(name, cls=LakeCommand, example=example)
+
+
+def branch_option(function: F) -> F:
+    """Add `--branch`."""
+    return click.option(
+        "--branch", "-b", metavar="NAME", shell_complete=complete_branches, help="The branch (default: main)."
+    )(function)
+
+
+def message_option(function: F) -> F:
+    """Add `-m`, the message of the commit."""
+    return click.option("--message", "-m", metavar="TEXT", help="Why, for the log.")(function)
+
+
+def open_lake(lake: str | None) -> Lake:
+    """Open the lake in force; raise `LakeNotFound` with what to do where there is none."""
+    import dataplat
+    from dataplat.config import find_lake, load
+    from dataplat.errors import LakeNotFound
+
+    found = find_lake(config=load(flags={"lake": lake}))
+    if found is None:
+        raise LakeNotFound(
+            "no lake here or in any folder above; make one with `dataplat init`, or name one with --lake or DATAPLAT_LAKE"
+        )
+    return dataplat.open(found, create=False)
+
+
+def branch_in_force(branch: str | None) -> str:
+    """Return the branch given, or the configured one."""
+    from dataplat.config import load
+
+    return load(flags={"branch": branch}).branch
+
+
+def split_columns(text: str | None) -> list[str] | None:
+    """Return the columns of `a,b,c`; None stays None."""
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _completer(names: Callable[[Lake], Iterable[str]]) -> Callable[..., list[CompletionItem]]:
+    def complete(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        try:
+            found = sorted(names(open_lake(ctx.params.get("lake"))))
+        except Exception:  # noqa: BLE001  (a shell must never see a traceback while somebody types)
+            return []
+        return [CompletionItem(name) for name in found if name.startswith(incomplete)]
+
+    return complete
+
+
+def _datasets(lake: Lake) -> Iterable[str]:
+    return [dataset.name for dataset in lake.datasets()]
+
+
+def _branches(lake: Lake) -> Iterable[str]:
+    return [branch.name for branch in lake.branches()]
+
+
+def _points(lake: Lake) -> list[str]:
+    return [*_branches(lake), *(tag.name for tag in lake.tags())]
+
+
+def _references(lake: Lake) -> Iterable[str]:
+    names = list(_datasets(lake))
+    return [*names, *(f"{name}@{point}" for name in names for point in _points(lake))]
+
+
+complete_datasets = _completer(_datasets)
+complete_branches = _completer(_branches)
+complete_points = _completer(_points)
+complete_references = _completer(_references)

@@ -1,0 +1,80 @@
+"""Run a command line: every error ends in one readable message and a documented exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from dataplat.cli import _exits
+from dataplat.cli._app import app
+from dataplat.errors import DataplatError
+
+
+def run(argv: Sequence[str] | None = None) -> int:
+    """Run `argv` and return the exit code; never raise, unless `--debug` is among the arguments."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    own = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    debug = "--debug" in own
+    try:
+        code = _invoke(arguments, debug=debug, as_json="--json" in own)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # the interpreter flushes once more at exit; give it something that takes it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _exits.BROKEN_PIPE
+    return code
+
+
+def _invoke(arguments: list[str], *, debug: bool, as_json: bool) -> int:
+    try:
+        result = app.main(arguments, prog_name="dataplat", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        return _usage(error, as_json=as_json)
+    except (click.Abort, KeyboardInterrupt):
+        _say("Interrupted", "interrupted; the branch is where it was", _exits.INTERRUPTED, as_json=as_json)
+        return _exits.INTERRUPTED
+    except BrokenPipeError:
+        raise
+    except DataplatError as error:
+        if debug:
+            raise
+        code = _exits.code_of(error)
+        _say(type(error).__name__, str(error), code, as_json=as_json)
+        return code
+    except Exception as error:
+        if debug:
+            raise
+        message = (
+            f"{type(error).__name__}: {error}\nThis is a defect of dataplat: run it again with --debug and report it."
+        )
+        _say("Internal", message, _exits.INTERNAL, as_json=as_json)
+        return _exits.INTERNAL
+    return result if isinstance(result, int) else _exits.DONE
+
+
+def _usage(error: click.ClickException, *, as_json: bool) -> int:
+    """Say what is wrong with the command line, and where its help is."""
+    message = error.format_message()
+    context = getattr(error, "ctx", None)
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(message, err=True)
+        return _exits.USAGE
+    if context is not None and not as_json:
+        message += f"\nTry '{context.command_path} --help'."
+    _say("UsageError", message, _exits.USAGE, as_json=as_json)
+    return _exits.USAGE
+
+
+def _say(kind: str, message: str, code: int, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({"error": kind, "message": message, "exit_code": code}, ensure_ascii=False), err=True)
+        return
+    from dataplat.cli._output import coloured
+
+    click.echo(f"{coloured('error:', 'red', sys.stderr)} {message}", err=True)

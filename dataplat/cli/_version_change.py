@@ -1,0 +1,82 @@
+"""`dataplat version rollback | delete | drop | rename | describe`: new versions without new data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from dataplat.cli._options import (
+    branch_in_force,
+    branch_option,
+    command,
+    complete_datasets,
+    complete_references,
+    message_option,
+    open_lake,
+)
+from dataplat.cli._output import print_json
+
+
+@command("rollback", example="dataplat version rollback flights@main~1 -m 'the fix was wrong'")
+@click.argument("reference", metavar="REF", shell_complete=complete_references)
+@branch_option
+@message_option
+def rollback(reference: str, lake: str | None, as_json: bool, branch: str | None, message: str | None) -> int:
+    """Make the version REF of its dataset the newest again, positions too. History stays."""
+    from dataplat.cli.ingest import report
+
+    result = open_lake(lake).rollback(reference, branch=branch_in_force(branch), message=message)
+    return report(result, as_json=as_json)
+
+
+@command("delete", example='dataplat version delete flights --where "carrier = \'XX\'" -m "test flights"')
+@click.argument("name", metavar="NAME", shell_complete=complete_datasets)
+@click.option("--where", required=True, metavar="EXPR", help="A SQL condition on columns.")
+@branch_option
+@message_option
+def delete(name: str, where: str, lake: str | None, as_json: bool, branch: str | None, message: str | None) -> int:
+    """Delete the rows for which EXPR holds. Older versions keep them."""
+    from dataplat.cli.ingest import report
+
+    result = open_lake(lake).delete(name, where=where, branch=branch_in_force(branch), message=message)
+    return report(result, as_json=as_json)
+
+
+@command("drop", example="dataplat version drop scratch")
+@click.argument("name", metavar="NAME", shell_complete=complete_datasets)
+@branch_option
+def drop(name: str, lake: str | None, as_json: bool, branch: str | None) -> None:
+    """Remove a dataset from a branch. Its older versions can be rolled back to."""
+    at = branch_in_force(branch)
+    open_lake(lake).drop(name, branch=at)
+    _say({"dropped": name, "branch": at}, f"dropped {name} from {at}", as_json=as_json)
+
+
+@command("rename", example="dataplat version rename flights flights_2013")
+@click.argument("name", metavar="NAME", shell_complete=complete_datasets)
+@click.argument("new", metavar="NEW")
+@branch_option
+def rename(name: str, new: str, lake: str | None, as_json: bool, branch: str | None) -> None:
+    """Give a dataset another name, its history with it."""
+    at = branch_in_force(branch)
+    open_lake(lake).rename(name, new, branch=at)
+    _say({"renamed": name, "to": new, "branch": at}, f"renamed {name} to {new} on {at}", as_json=as_json)
+
+
+@command("describe", example="dataplat version describe flights 'All departures from New York in 2013.'")
+@click.argument("name", metavar="NAME", shell_complete=complete_datasets)
+@click.argument("text", metavar="TEXT")
+@branch_option
+def describe(name: str, text: str, lake: str | None, as_json: bool, branch: str | None) -> None:
+    """Say in TEXT what a dataset is; `version show` shows it."""
+    at = branch_in_force(branch)
+    open_lake(lake).describe(name, text, branch=at)
+    _say({"described": name, "branch": at, "text": text}, f"described {name} on {at}", as_json=as_json)
+
+
+def _say(facts: dict[str, Any], text: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json(facts)
+    else:
+        click.echo(text)

@@ -1,0 +1,152 @@
+"""`dataplat ingest`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dataplat.cli import _exits
+from dataplat.cli._options import (
+    branch_in_force,
+    branch_option,
+    command,
+    complete_datasets,
+    message_option,
+    open_lake,
+    split_columns,
+)
+from dataplat.cli._output import coloured, note, number, print_json, seconds, short, size
+from dataplat.cli._progress import ProgressLine
+
+if TYPE_CHECKING:
+    from dataplat.ingest import IngestResult
+
+_EXAMPLE = """
+dataplat ingest flights.csv.zip --into flights --key flight_id
+dataplat ingest 'day/*.parquet' --into flights --mode replace --where "day = 7" -m "corrected"
+cat events.ndjson | dataplat ingest - --into events --format ndjson
+"""
+
+
+@command("ingest", example=_EXAMPLE)
+@click.argument("source", metavar="SOURCE")
+@click.option("--into", required=True, metavar="NAME", shell_complete=complete_datasets, help="The dataset.")
+@click.option(
+    "--mode",
+    type=click.Choice(["append", "upsert", "replace"]),
+    default="append",
+    show_default=True,
+    help="append adds rows; upsert replaces rows of equal key; replace makes the rows the dataset, or its --where slice.",
+)
+@click.option("--where", metavar="EXPR", help="With replace: the slice, as a SQL condition on columns.")
+@click.option("--key", metavar="COLS", help="Columns that name a row, with commas between: day,flight.")
+@click.option("--sort", metavar="COLS", help="Columns to lay new parts out by, so that reads can skip parts.")
+@click.option("--order", metavar="COL", help="With upsert: of several rows of one key the one highest here wins.")
+@click.option("--contract", metavar="FILE:NAME", help="A pandera model or schema that the dataset must meet.")
+@click.option("--schema", metavar="FILE", help="Types instead of guessing: what `version schema REF --json` prints.")
+@click.option("--null", "null_words", metavar="WORDS", help="Words that mean null, with commas between: NA,-.")
+@click.option("--format", "source_format", metavar="NAME", help="csv, tsv, ndjson, json, parquet, arrow, avro, excel.")
+@click.option(
+    "--on-error",
+    type=click.Choice(["reject", "fail"]),
+    default="reject",
+    show_default=True,
+    help="reject: bad records go to NAME.rejects, the rest lands; fail: nothing lands.",
+)
+@click.option("--plan", "only_plan", is_flag=True, help="Say what would happen, and touch nothing.")
+@branch_option
+@message_option
+def ingest(
+    source: str, into: str, lake: str | None, as_json: bool, only_plan: bool, branch: str | None, **options: Any
+) -> int:
+    """Land SOURCE as a new version of the dataset NAME.
+
+    SOURCE is a file (CSV, TSV, NDJSON, JSON, Parquet, Arrow, Avro, Excel; each also packed by gzip, zstd, bz2,
+    xz or zip), a glob in quotes, a folder, or - for standard input. Files that were landed before are left out.
+    """
+    opened = open_lake(lake)
+    arguments = _arguments(options, branch_in_force(branch))
+    if only_plan:
+        plan = opened.plan_ingest(source, into, **arguments)
+        if as_json:
+            print_json(plan.to_dict())
+        else:
+            click.echo("\n".join(plan.lines()))
+        return _exits.DONE
+    with ProgressLine() as line:
+        result = opened.ingest(source, into, progress=line, **arguments)
+    return report(result, as_json=as_json)
+
+
+def _arguments(options: dict[str, Any], branch: str) -> dict[str, Any]:
+    """Return the flags as the arguments of `Lake.ingest`."""
+    words = options["null_words"]
+    return {
+        "mode": options["mode"],
+        "where": options["where"],
+        "key": split_columns(options["key"]),
+        "sort": split_columns(options["sort"]),
+        "order": options["order"],
+        "contract": options["contract"],
+        "schema": read_schema(options["schema"]),
+        "null": tuple(words.split(",")) if words else (),
+        "on_error": options["on_error"],
+        "source_format": options["source_format"],
+        "branch": branch,
+        "message": options["message"],
+    }
+
+
+def read_schema(path: str | None) -> Any:
+    """Read an Arrow schema from the JSON that `version schema --json` prints; raise `ConfigError` if it is none."""
+    if path is None:
+        return None
+    import json
+
+    from dataplat.errors import ConfigError
+    from dataplat.lake.schema import schema_from_json
+
+    try:
+        fields = json.loads(Path(path).read_text("utf-8"))
+        return schema_from_json(fields["columns"] if isinstance(fields, dict) else fields)
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise ConfigError(
+            f"--schema {path}: cannot be read ({error}); write what `dataplat version schema REF --json` prints: "
+            f'a list of {{"name": …, "type": …, "nullable": …}}'
+        ) from error
+
+
+def report(result: IngestResult, *, as_json: bool) -> int:
+    """Print what an ingest did, and return the exit code it ends in."""
+    code = exit_code(result)
+    if as_json:
+        print_json(result.to_dict())
+        return code
+    version = result.version
+    where = f"{result.dataset}@{result.branch}"
+    if result.nothing_to_do:
+        click.echo(f"nothing to do for {where}")
+    elif version is None:
+        click.echo(f"nothing landed in {where}")
+    else:
+        changes = f"+{number(result.rows_added)} -{number(result.rows_deleted)} rows"
+        click.echo(f"{coloured(where, 'bold')}  {changes}, now {number(version.rows)}")
+        click.echo(f"version {short(version.id)}  commit {short(result.commit)}")
+        click.echo(f"{size(result.new_bytes)} written in {seconds(result.seconds)}")
+    for text in result.notes:
+        note(text)
+    if result.rows_rejected:
+        look = f"dataplat version head {result.dataset}.rejects@{result.branch}"
+        note(f"{number(result.rows_rejected)} records were rejected; look: {look}")
+    if result.rows_quarantined:
+        look = f"dataplat version head {result.dataset}@{result.quarantine}"
+        note(f"{number(result.rows_quarantined)} rows are in quarantine; look: {look}")
+    return code
+
+
+def exit_code(result: IngestResult) -> int:
+    """Return 1 where data was refused and nothing of it landed, else 0."""
+    refused = result.rows_rejected or result.rows_quarantined
+    return _exits.DATA_FAILED if refused and not result.rows_added else _exits.DONE

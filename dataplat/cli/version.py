@@ -1,0 +1,41 @@
+"""`dataplat version`: the group; its commands are in the `_version_…` modules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from dataplat.cli._app import LazyGroup
+
+_LOOK, _COMPARE = "dataplat.cli._version_look", "dataplat.cli._version_compare"
+_NAME, _CHANGE = "dataplat.cli._version_name", "dataplat.cli._version_change"
+_CARRY = "dataplat.cli._version_carry"
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "list": (f"{_LOOK}:list_", "List the datasets of a branch."),
+    "log": (f"{_LOOK}:log", "Show the versions of a dataset, newest first."),
+    "show": (f"{_LOOK}:show", "Show what is known of one version."),
+    "head": (f"{_LOOK}:head", "Show the first rows of a version."),
+    "schema": (f"{_LOOK}:schema", "Show the columns of a version and their types."),
+    "diff": (f"{_COMPARE}:diff", "Count, or show, the rows that differ between two versions."),
+    "changes": (f"{_COMPARE}:changes", "Show the rows that came and went since a version."),
+    "tag": (f"{_NAME}:tag", "Name a version for ever."),
+    "tags": (f"{_NAME}:tags", "List the tags."),
+    "branch": (f"{_NAME}:branch", "List, create and delete branches."),
+    "rollback": (f"{_CHANGE}:rollback", "Make an older version of a dataset its newest."),
+    "delete": (f"{_CHANGE}:delete", "Delete the rows for which a condition holds."),
+    "drop": (f"{_CHANGE}:drop", "Remove a dataset from a branch."),
+    "rename": (f"{_CHANGE}:rename", "Give a dataset another name."),
+    "describe": (f"{_CHANGE}:describe", "Say what a dataset is."),
+    "export": (f"{_CARRY}:export", "Write a version out as files."),
+    "verify": (f"{_CARRY}:verify", "Check stored bytes against their names."),
+}
+
+
+@click.command("version", cls=LazyGroup, lazy=COMMANDS)
+def version(**_: Any) -> None:
+    """Look at, compare, name and change versions of datasets.
+
+    REF is flights, flights@BRANCH, flights@TAG, flights@main~2, flights@id:… or flights@TIME: see `dataplat --help`.
+    """

@@ -1,0 +1,159 @@
+"""Settings from `dataplat.toml`, the environment and flags; secrets only by reference.
+
+A setting is taken from the first place that has it: a flag, then `DATAPLAT_…`, then the `dataplat.toml` of
+this folder or the nearest one above it, then the default.
+
+    lake = "data/lake"            # a path (relative to this file) or URL
+    branch = "main"
+    author = "Ada <ada@example.org>"
+
+    [secrets]
+    warehouse = "env:WAREHOUSE_PASSWORD"
+    bucket = "file:~/.keys/bucket"
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from dataplat.errors import ConfigError
+
+FILE_NAME = "dataplat.toml"
+LAKE_FOLDER = ".dataplat"
+LAKE_MARK = "lake.json"
+
+_TEXTS = ("lake", "branch", "author")
+_VARIABLES = {f"DATAPLAT_{name.upper()}": name for name in _TEXTS}
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """Where a secret lies: `env:NAME` or `file:PATH`. It is read when asked for, and is in no repr.
+
+    Raises:
+        ConfigError: the reference has another form (a secret written down in a configuration file).
+    """
+
+    reference: str = field(repr=False)
+    name: str = "secret"
+
+    def __post_init__(self) -> None:
+        kind, _, place = self.reference.partition(":")
+        if kind not in {"env", "file"} or not place:
+            raise ConfigError(
+                f"{self.name}: a secret is given by reference, as `env:NAME` or `file:PATH`, never by value; "
+                f"put the value there and write the reference here"
+            )
+
+    def reveal(self) -> str:
+        """Return the secret itself, without the line end that files have.
+
+        Raises:
+            ConfigError: the variable is not set, or the file cannot be read.
+        """
+        kind, _, place = self.reference.partition(":")
+        if kind == "env":
+            if place not in os.environ:
+                raise ConfigError(f"{self.name}: the environment variable {place} is not set")
+            return os.environ[place]
+        try:
+            return Path(place).expanduser().read_text("utf-8").rstrip("\r\n")
+        except OSError as error:
+            raise ConfigError(f"{self.name}: cannot read {place}: {error.strerror}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The settings in force. `source` is the file they came from, or None."""
+
+    lake: str | None = None
+    branch: str = "main"
+    author: str | None = None
+    secrets: Mapping[str, Secret] = field(default_factory=lambda: MappingProxyType({}))
+    source: Path | None = None
+
+    def secret(self, name: str) -> Secret:
+        """Return the secret of that name; raise `ConfigError` if the configuration has none."""
+        if name not in self.secrets:
+            raise ConfigError(f"no secret {name!r} in {self.source or FILE_NAME}; add it under [secrets] as `env:NAME`")
+        return self.secrets[name]
+
+
+def load(
+    start: str | Path = ".", environ: Mapping[str, str] | None = None, flags: Mapping[str, str | None] | None = None
+) -> Config:
+    """Return the settings in force for the folder `start`.
+
+    Args:
+        start: where to begin looking upward for `dataplat.toml`.
+        environ: the environment (default: this process's).
+        flags: settings given by hand; None means not given.
+
+    Raises:
+        ConfigError: a file that cannot be read, an unknown setting, a value of the wrong type.
+    """
+    path = find_upward(start, FILE_NAME)
+    config = _from_file(path) if path else Config()
+    environ = os.environ if environ is None else environ
+    given = {name: environ[variable] for variable, name in _VARIABLES.items() if environ.get(variable)}
+    given.update({name: value for name, value in (flags or {}).items() if value is not None})
+    return replace(config, **given)  # type: ignore[arg-type]  # only the text settings are given this way
+
+
+def find_upward(start: str | Path, name: str) -> Path | None:
+    """Return the nearest `name` in `start` or a folder above it, or None."""
+    here = Path(start).absolute()
+    for folder in (here, *here.parents):
+        if (folder / name).exists():
+            return folder / name
+    return None
+
+
+def find_lake(start: str | Path = ".", config: Config | None = None) -> str | None:
+    """Return the path or URL of the lake in force: the configured one, else the nearest `.dataplat` upward."""
+    config = load(start) if config is None else config
+    if config.lake:
+        return config.lake
+    found = find_upward(start, f"{LAKE_FOLDER}/{LAKE_MARK}")
+    return str(found.parent) if found else None
+
+
+def _from_file(path: Path) -> Config:
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: cannot be read as TOML: {error}") from error
+    _refuse_unknown(path, table)
+    values: dict[str, Any] = {}
+    for name in _TEXTS:
+        if name in table:
+            values[name] = _text(path, name, table[name])
+    if "lake" in values and "://" not in values["lake"]:
+        values["lake"] = str(path.parent / Path(values["lake"]).expanduser())
+    secrets = table.get("secrets", {})
+    if not isinstance(secrets, dict):
+        raise ConfigError(f"{path}: [secrets] must be a table of names and references")
+    named = {name: Secret(_text(path, f"secrets.{name}", value), f"{path}: {name}") for name, value in secrets.items()}
+    return Config(**values, secrets=MappingProxyType(named), source=path)
+
+
+def _refuse_unknown(path: Path, table: Mapping[str, Any]) -> None:
+    known = (*_TEXTS, "secrets")
+    for name in table:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+            raise ConfigError(f"{path}: unknown setting {name!r}; {hint}")
+
+
+def _text(path: Path, name: str, value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ConfigError(f"{path}: {name} must be a text, and is {value!r}")
+    return value
