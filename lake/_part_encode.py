@@ -1,0 +1,92 @@
+"""Encodes one row group: a Parquet file in memory, its statistics and the sum of its row digests.
+
+Measured (1 M rows × 8 columns, CPU seconds, MB; DuckDB's own zstd Parquet is 0.29, 22.8): dictionary on every
+column 0.36, 31.6; on columns with few values only 0.17, 22.4; and integers and times delta-packed 0.13, 20.5.
+zstd level 3 costs 0.02 more and saves 1 %, level −1 saves 0.02 and costs 10 %. Page size, page version and
+statistics make no difference, page CRCs under 0.01.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from dataplat.lake._part_footer import RowGroupFooter, split_file
+from dataplat.lake._stats import count_beside, with_bounds
+from dataplat.lake.canonical import family
+from dataplat.lake.digest import Digest
+from dataplat.lake.part import ColumnStats
+
+_SAMPLE: Final = 2048
+_FEW: Final = 256  # distinct values in the sample up to which a dictionary is worth its hashing
+_PACKED: Final = frozenset({"int", "date", "time", "timestamp", "timestamp_tz", "duration"})
+_DICTIONARY: Final = _PACKED | {"string", "binary", "float", "decimal"}
+
+
+@dataclass(frozen=True, slots=True)
+class RowGroup:
+    """One encoded row group: its pages, its footer, and what is known of its rows."""
+
+    pages: memoryview
+    footer: RowGroupFooter
+    rows: int
+    raw: int
+    stats: Mapping[str, ColumnStats]
+    digest: Digest
+
+
+def encode(table: pa.Table, stats_of: Sequence[str], raw: int, *, with_digest: bool) -> RowGroup:
+    """Encode all rows of `table` as one row group; `raw` is the memory it is counted with."""
+    counts = count_beside(table, stats_of)
+    sink = pa.BufferOutputStream()
+    with pq.ParquetWriter(sink, table.schema, **_options(table, stats_of)) as writer:
+        writer.write_table(table, row_group_size=len(table))
+    file = sink.getvalue()
+    group = pq.read_metadata(pa.BufferReader(file)).row_group(0)
+    pages, footer = split_file(memoryview(file))
+    digest = _digest(table) if with_digest else Digest(len(table))
+    return RowGroup(pages, footer, len(table), raw, with_bounds(counts, table.schema, group), digest)
+
+
+def _digest(table: pa.Table) -> Digest:
+    from dataplat.lake.content_id import digest
+
+    return digest(table.to_batches())
+
+
+def _options(table: pa.Table, stats_of: Sequence[str]) -> dict[str, Any]:
+    dictionary, packed = [], {}
+    for field, column in zip(table.schema, table.columns, strict=True):
+        if _has_few_values(column):
+            dictionary.append(field.name)
+        elif family(field.type) in _PACKED:
+            packed[field.name] = "DELTA_BINARY_PACKED"
+    return {
+        "version": "2.6",
+        "compression": "zstd",
+        "compression_level": 1,
+        "use_dictionary": dictionary,
+        "column_encoding": packed or None,
+        "write_page_checksum": True,
+        "write_statistics": list(stats_of),
+        "store_schema": True,
+    }
+
+
+def _has_few_values(column: pa.ChunkedArray) -> bool:
+    """Whether a sample of the column (the same for the same rows) has few distinct values."""
+    if family(column.type) not in _DICTIONARY:
+        return False
+    if len(column) > _SAMPLE:
+        column = column.take(_sample(len(column)))
+    return bool(pc.count_distinct(column).as_py() <= min(_FEW, max(1, len(column) // 4)))
+
+
+def _sample(rows: int) -> pa.Array:
+    return pa.array(np.sort(np.random.default_rng(0).integers(0, rows, _SAMPLE)))

@@ -1,0 +1,158 @@
+"""Parquet parts: written in parallel within a budget of memory, and read back with every page checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Final
+
+import pyarrow as pa
+
+from dataplat.errors import SchemaError
+from dataplat.lake._part_assembly import Assembly
+from dataplat.lake._part_encode import RowGroup, encode
+from dataplat.lake._part_pipeline import Pipeline
+from dataplat.lake.objects import Objects, Stage
+from dataplat.lake.part import Part
+from dataplat.lake.schema import canonical_schema, conform, did_you_mean
+
+if TYPE_CHECKING:
+    from typing import Self
+
+STATS_COLUMNS: Final = 32
+"""Of so many first columns statistics are kept, besides those of the key and of the sort order."""
+
+_ROW_GROUP_BYTES: Final = 32 << 20  # of memory: wide rows make shorter row groups
+_SORT_BYTES: Final = 64 << 20  # of memory: what is sorted together, besides `target_rows`
+
+
+class PartWriter:
+    """Write batches as parts of about `target_rows` rows or `target_bytes` (of file), in the order they come.
+
+    Row groups are cut by rows (and memory, where rows are wide), never by how the input was batched, encoded side by
+    side in `threads` worker threads while the caller makes the next batch, and put together to parts in
+    order. `write` waits while more than `in_flight` bytes of rows wait to be encoded. With `sort`, the rows of
+    each part are sorted by these columns among themselves.
+
+    The same rows and settings give the same parts, byte for byte. Leaving the context by an exception removes all
+    that was not handed to the stage yet. `schema` is brought to its canonical form; batches are conformed to it.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        schema: pa.Schema,
+        *,
+        key: Sequence[str] = (),
+        sort: Sequence[str] = (),
+        target_rows: int = 1_048_576,
+        target_bytes: int = 64 << 20,
+        row_group_rows: int = 131_072,
+        threads: int = 2,
+        with_digests: bool = True,
+        in_flight: int = 96 << 20,
+    ) -> None:
+        self.schema = canonical_schema(schema)
+        for name in (*key, *sort):
+            if name not in self.schema.names:
+                raise SchemaError(f"no column {name!r} to sort or key by{did_you_mean(name, self.schema.names)}")
+        self.rows = 0
+        self._stage = stage
+        self._sort = tuple(sort)
+        self._stats_of = tuple(dict.fromkeys((*self.schema.names[:STATS_COLUMNS], *key, *sort)))
+        self._target_rows, self._target_bytes, self._row_group_rows = target_rows, target_bytes, row_group_rows
+        self._with_digests = with_digests
+        self._held: list[pa.RecordBatch] = []
+        self._held_rows = self._held_bytes = 0
+        self._pipeline = Pipeline(self._assemble, threads, in_flight)
+        self._assembly: Assembly | None = None
+        self._parts: list[Part] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self.abandon()
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Take one batch; raise `SchemaMismatch` if it does not fit, or what went wrong with an earlier one."""
+        batch = conform(batch, self.schema)
+        most = self._target_rows if self._sort else self._row_group_rows
+        most_bytes = _SORT_BYTES if self._sort else _ROW_GROUP_BYTES
+        for piece in _pieces(batch, most_bytes):
+            start = 0
+            while start < len(piece):
+                taken = piece.slice(start, most - self._held_rows)
+                start += len(taken)
+                self._hold(taken)
+                if self._held_rows >= most or self._held_bytes >= most_bytes:
+                    self._release()
+
+    def close(self) -> list[Part]:
+        """Write what is left and return all parts, in order."""
+        try:
+            if self._held:
+                self._release()
+            self._pipeline.finish()
+            if self._assembly is not None:
+                self._finish_part()
+        except BaseException:
+            self.abandon()
+            raise
+        return self._parts
+
+    def abandon(self) -> None:
+        """Stop, and remove the part that is not finished (finished ones are the stage's)."""
+        self._pipeline.stop()
+        if self._assembly is not None:
+            self._assembly.abandon()
+            self._assembly = None
+
+    def _hold(self, batch: pa.RecordBatch) -> None:
+        self._held.append(batch)
+        self._held_rows += len(batch)
+        self._held_bytes += batch.nbytes
+        self.rows += len(batch)
+
+    def _release(self) -> None:
+        """Hand what is held to the workers: one row group, or the row groups of one sorted part."""
+        table = pa.Table.from_batches(self._held, self.schema)
+        self._held, self._held_rows, self._held_bytes = [], 0, 0
+        if not self._sort:
+            self._submit(table, ends_part=False)
+            return
+        table = table.sort_by([(name, "ascending") for name in self._sort])
+        for start in range(0, len(table), self._row_group_rows):
+            self._submit(table.slice(start, self._row_group_rows), ends_part=start + self._row_group_rows >= len(table))
+
+    def _submit(self, table: pa.Table, *, ends_part: bool) -> None:
+        raw = table.nbytes
+
+        def work() -> tuple[RowGroup, bool]:
+            return encode(table, self._stats_of, raw, with_digest=self._with_digests), ends_part
+
+        self._pipeline.submit(work, raw)
+
+    def _assemble(self, encoded: tuple[RowGroup, bool]) -> None:
+        group, ends_part = encoded
+        if self._assembly is None:
+            self._assembly = Assembly(self._stage, self.schema)
+        self._assembly.append(group)
+        if ends_part or self._assembly.rows >= self._target_rows or self._assembly.size >= self._target_bytes:
+            self._finish_part()
+
+    def _finish_part(self) -> None:
+        assert self._assembly is not None  # noqa: S101  (called only where there is one)
+        part, self._assembly = self._assembly.finish(), None
+        self._parts.append(part)
+
+
+def _pieces(batch: pa.RecordBatch, most_bytes: int) -> Iterator[pa.RecordBatch]:
+    """Cut a batch of more than `most_bytes` into even pieces of fewer."""
+    size = batch.nbytes
+    rows = len(batch) if size <= most_bytes else max(1, len(batch) * most_bytes // size)
+    for start in range(0, len(batch), rows or 1):
+        yield batch.slice(start, rows)
