@@ -1,0 +1,223 @@
+"""What a contract found: outcomes of checks, and the report that they add up to (standard library only)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol, TypeAlias
+
+EXAMPLES_PER_CHECK = 100
+"""Failing rows that are kept per check; the rest are counted only."""
+
+Level: TypeAlias = Literal["schema", "row", "dataset"]
+Severity: TypeAlias = Literal["error", "warn"]
+Status: TypeAlias = Literal["passed", "failed", "warned", "could not check"]
+
+_SHOWN_EXAMPLES = 3
+_SHOWN_NAME = 120
+_SIGNS: Mapping[Status, str] = {
+    "passed": "ok",
+    "failed": "FAILED",
+    "warned": "warning",
+    "could not check": "NOT CHECKED",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One failing row.
+
+    `position` counts rows from 0 in the order in which they were read; None where a check speaks of no single
+    row. `value` is the failing value as text (None is null); `key` the row's key columns as text, where asked.
+    """
+
+    position: int | None
+    value: str | None
+    key: tuple[tuple[str, str | None], ...] = ()
+
+    def __str__(self) -> str:
+        where = ", ".join(f"{name}={value}" for name, value in self.key)
+        if not where:
+            where = "" if self.position is None else f"row {self.position}"
+        value = "null" if self.value is None else self.value
+        return f"{value} ({where})" if where else value
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values for JSON."""
+        return {"position": self.position, "value": self.value, "key": dict(self.key)}
+
+
+@dataclass(frozen=True, slots=True)
+class CheckOutcome:
+    """What became of one check.
+
+    `name` is pandera's own (`greater_than_or_equal_to(0)`, `not_nullable`, `field_uniqueness`, ...); `number` its
+    index among the checks of its column. `failing` counts rows exactly, and is None where no row can be named
+    (schema, an aggregate, a check that could not be evaluated). `rows` are the rows that it looked at.
+    """
+
+    name: str
+    level: Level
+    status: Status
+    column: str | None = None
+    number: int | None = None
+    severity: Severity = "error"
+    failing: int | None = 0
+    rows: int = 0
+    examples: tuple[Example, ...] = ()
+    detail: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the contract holds as far as this check goes: passed, or failed with a warning only."""
+        return self.status in {"passed", "warned"}
+
+    @property
+    def title(self) -> str:
+        """Column and check in one short text."""
+        name = self.name if len(self.name) <= _SHOWN_NAME else self.name[: _SHOWN_NAME - 1] + "…"
+        return name if self.column is None else f"{self.column}: {name}"
+
+    def line(self) -> str:
+        """Return it as one line for people."""
+        text = f"{_SIGNS[self.status]:<11} {self.title}"
+        if self.status in {"failed", "warned"} and self.failing is not None:
+            text += f": {self.failing:,} of {self.rows:,} rows"
+        if self.examples and self.status != "passed":
+            shown = "; ".join(str(example) for example in self.examples[:_SHOWN_EXAMPLES])
+            text += f", e.g. {shown}"
+        return f"{text}: {self.detail}" if self.detail else text
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values for JSON."""
+        return {
+            "name": self.name,
+            "column": self.column,
+            "number": self.number,
+            "level": self.level,
+            "status": self.status,
+            "severity": self.severity,
+            "failing": self.failing,
+            "rows": self.rows,
+            "examples": [example.to_dict() for example in self.examples],
+            "detail": self.detail,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Whether data meets a contract, check by check.
+
+    `ok` only if every check was evaluated and none failed: what could not be checked fails. `rows` are the rows
+    of the dataset, `new_rows` those that row checks looked at.
+    """
+
+    contract: str
+    contract_id: str
+    rows: int
+    new_rows: int
+    checks: tuple[CheckOutcome, ...] = field(repr=False)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the contract is met."""
+        return all(check.ok for check in self.checks)
+
+    @property
+    def failures(self) -> tuple[CheckOutcome, ...]:
+        """The checks because of which it is not met."""
+        return tuple(check for check in self.checks if not check.ok)
+
+    def lines(self) -> list[str]:
+        """Return the report as lines for people: a head, then what did not pass, then what did."""
+        passed = [check for check in self.checks if check.status == "passed"]
+        others = [check for check in self.checks if check.status != "passed"]
+        head = f"contract {self.contract} ({self.contract_id[:12]}): {'met' if self.ok else 'NOT met'}"
+        head += f", {len(passed)} of {len(self.checks)} checks passed, {self.rows:,} rows"
+        return [head, *(f"  {check.line()}" for check in (*others, *passed))]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values for JSON."""
+        return {
+            "contract": self.contract,
+            "contract_id": self.contract_id,
+            "ok": self.ok,
+            "rows": self.rows,
+            "new_rows": self.new_rows,
+            "checks": [check.to_dict() for check in self.checks],
+        }
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+
+class Verdict(Protocol):
+    """What a tally counts of a batch; `BatchVerdict` is one."""
+
+    @property
+    def rows(self) -> int:
+        """Rows of the batch."""
+
+    @property
+    def bad(self) -> int:
+        """Rows that fail."""
+
+    @property
+    def outcomes(self) -> tuple[CheckOutcome, ...]:
+        """What became of each check on the batch."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """Sums up the verdicts on batches, in bounded memory whatever fails."""
+
+    rows: int = 0
+    bad: int = 0
+    _outcomes: dict[tuple[Any, ...], CheckOutcome] = field(default_factory=dict)
+
+    def add(self, verdict: Verdict) -> None:
+        """Count one more batch; its rows follow those counted before."""
+        for outcome in verdict.outcomes:
+            identity = (outcome.level, outcome.column, outcome.name, outcome.number)
+            moved = _moved(outcome, self.rows)
+            known = self._outcomes.get(identity)
+            self._outcomes[identity] = moved if known is None else _joined(known, moved)
+        self.rows += verdict.rows
+        self.bad += verdict.bad
+
+    @property
+    def outcomes(self) -> tuple[CheckOutcome, ...]:
+        """The outcome of each check over all batches."""
+        return tuple(self._outcomes.values())
+
+
+def _moved(outcome: CheckOutcome, offset: int) -> CheckOutcome:
+    if not offset or not outcome.examples:
+        return outcome
+    examples = (
+        example if example.position is None else replace(example, position=example.position + offset)
+        for example in outcome.examples
+    )
+    return replace(outcome, examples=tuple(examples))
+
+
+_WORST: tuple[Status, ...] = ("passed", "warned", "failed", "could not check")
+
+
+def _joined(one: CheckOutcome, two: CheckOutcome) -> CheckOutcome:
+    failing = None if one.failing is None or two.failing is None else one.failing + two.failing
+    return replace(
+        one,
+        status=max(one.status, two.status, key=_WORST.index),
+        failing=failing,
+        rows=one.rows + two.rows,
+        examples=(*one.examples, *two.examples)[:EXAMPLES_PER_CHECK],
+        detail=one.detail or two.detail,
+    )
+
+
+def summarise(outcomes: Iterable[CheckOutcome]) -> str:
+    """Return what failed as one line for an error message."""
+    failed = [outcome.line().strip() for outcome in outcomes if not outcome.ok]
+    more = len(failed) - _SHOWN_EXAMPLES
+    return "; ".join(failed[:_SHOWN_EXAMPLES]) + (f"; and {more} more" if more > 0 else "")
