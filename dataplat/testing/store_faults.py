@@ -1,0 +1,141 @@
+"""Stores that misbehave on purpose, around any other store."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Literal, TypeVar
+
+from dataplat.errors import StoreTimeout
+from dataplat.lake.stores import Store, StoreWrapper
+from dataplat.lake.stores._wrapper import Operation
+
+T = TypeVar("T")
+
+
+class SimulatedCrash(BaseException):
+    """The process dies here. Not an `Exception`, so that no handler of errors keeps a dead writer alive."""
+
+
+class CrashStore(StoreWrapper):
+    """Die at the `at`-th call (the first is 1), before or after it took effect; every later call dies too.
+
+    `operations` says which calls count; `calls` how many there were, so that a first run without a crash
+    (`at=0`) tells how many places there are to die at. One call at a time, so that the n-th call is always the same.
+    """
+
+    concurrency = 1
+
+    def __init__(
+        self,
+        inner: Store,
+        at: int = 0,
+        when: Literal["before", "after"] = "before",
+        operations: tuple[Operation, ...] = ("read", "create", "list", "delete", "adopt"),
+    ) -> None:
+        super().__init__(inner)
+        self.at, self.when, self.operations = at, when, operations
+        self.calls = 0
+        self.dead = False
+        self._lock = threading.Lock()
+
+    def _call(
+        self, operation: Operation, key: str, call: Callable[[], T], sent: Callable[[], bytes] | None = None
+    ) -> T:
+        if self.dead:
+            raise SimulatedCrash(f"dead since call {self.at}")
+        with self._lock:
+            self.calls += operation in self.operations
+            self.dead = self.calls == self.at and operation in self.operations
+            dying = self.dead
+        if dying and self.when == "before":
+            raise SimulatedCrash(f"before call {self.at}: {operation} {key}")
+        answer = call()
+        if dying:
+            raise SimulatedCrash(f"after call {self.at}: {operation} {key}")
+        return answer
+
+
+class LatencyStore(StoreWrapper):
+    """Answer every call `seconds` later, as a store far away does; up to 8 calls run beside each other."""
+
+    concurrency = 8
+
+    def __init__(self, inner: Store, seconds: float, *, sleep: Callable[[float], object] = time.sleep) -> None:
+        super().__init__(inner)
+        self.seconds = seconds
+        self._sleep = sleep
+
+    def _call(
+        self, operation: Operation, key: str, call: Callable[[], T], sent: Callable[[], bytes] | None = None
+    ) -> T:
+        self._sleep(self.seconds)
+        return call()
+
+
+class CountingStore(StoreWrapper):
+    """Count calls by operation, and the bytes that they brought (`read`) or took (`create`, `adopt`)."""
+
+    def __init__(self, inner: Store) -> None:
+        super().__init__(inner)
+        self.calls: Counter[str] = Counter()
+        self.bytes: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def reset(self) -> None:
+        """Begin again at zero."""
+        with self._lock:
+            self.calls.clear()
+            self.bytes.clear()
+
+    def _call(
+        self, operation: Operation, key: str, call: Callable[[], T], sent: Callable[[], bytes] | None = None
+    ) -> T:
+        with self._lock:
+            self.calls[operation] += 1
+        answer = call()
+        size = len(answer) if isinstance(answer, bytes) else 0 if sent is None else len(sent())
+        with self._lock:
+            self.bytes[operation] += size
+        return answer
+
+
+Fault = Literal["landed", "late", "lost"]
+"""What becomes of a request that gets no answer: it took effect, takes effect at the next call, or never."""
+
+
+class FaultyStore(StoreWrapper):
+    """Let the calls that `script` names time out: {call number from 1: what becomes of the request}."""
+
+    concurrency = 1
+
+    def __init__(self, inner: Store, script: dict[int, Fault]) -> None:
+        super().__init__(inner)
+        self.script = script
+        self.calls = 0
+        self._late: list[Callable[[], object]] = []
+
+    def _call(
+        self, operation: Operation, key: str, call: Callable[[], T], sent: Callable[[], bytes] | None = None
+    ) -> T:
+        self.calls += 1
+        fault = self.script.get(self.calls)
+        try:
+            if fault is None:
+                return call()
+            if fault == "landed":
+                call()
+        finally:
+            self._land()
+        if fault == "late":
+            self._late.append(call)
+        raise StoreTimeout(f"no answer to {operation} {key} (scripted: {fault})")
+
+    def _land(self) -> None:
+        while self._late:
+            try:
+                self._late.pop()()
+            except OSError:
+                continue
