@@ -129,13 +129,14 @@ def string_words(array: pa.Array) -> Pair:
 
     if len(array) == 0:
         return _both(np.empty(0, np.uint64))
-    if pa.types.is_fixed_size_binary(array.type):
-        array = array.cast(pa.binary())
-    elif not pa.types.is_string_view(array.type) and not pa.types.is_binary_view(array.type):
-        wide = pa.types.is_large_string(array.type) or pa.types.is_large_binary(array.type)
-        array = array.view(pa.large_binary() if wide else pa.binary())  # bytes as they are, valid UTF-8 or not
+    if pa.types.is_string(array.type):
+        array = array.view(pa.binary())  # bytes as they are, valid UTF-8 or not
+    elif pa.types.is_large_string(array.type):
+        array = array.view(pa.large_binary())
+    elif pa.types.is_string_view(array.type):
+        array = array.view(pa.binary_view())
     _check_xxh3()
-    return _xxh3(array)
+    return _xxh3(array.cast(pa.binary_view()))  # what Polars takes as it is; its own conversion is slower
 
 
 def _xxh3(array: pa.Array) -> Pair:

@@ -101,8 +101,8 @@ def _canonical_text(digest: Digest, schema: pa.Schema) -> str:
         f"rows {digest.rows}",
         f"lanes {digest.lane0:016x} {digest.lane1:016x}",
     ]
-    for field in sorted(schema, key=lambda field: field.name.encode()):
-        lines.append(f"{json.dumps(field.name, ensure_ascii=False)} {family_tree(field.type)}")
+    fields = sorted(schema, key=lambda field: field.name.encode())
+    lines += [f"{json.dumps(field.name, ensure_ascii=False)} {family_tree(field.type)}" for field in fields]
     return "".join(f"{line}\n" for line in lines)
 
 
