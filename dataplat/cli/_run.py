@@ -13,6 +13,9 @@ from dataplat.cli import _exits
 from dataplat.cli._app import app
 from dataplat.errors import DataplatError
 
+COMPLETE = "_DATAPLAT_COMPLETE"
+"""Set by the completion scripts: the shell asks, nobody reads messages."""
+
 
 def run(argv: Sequence[str] | None = None) -> int:
     """Run `argv` and return the exit code; never raise, unless `--debug` is among the arguments."""
@@ -31,7 +34,12 @@ def run(argv: Sequence[str] | None = None) -> int:
 
 def _invoke(arguments: list[str], *, debug: bool, as_json: bool) -> int:
     try:
-        result = app.main(arguments, prog_name="dataplat", standalone_mode=False)
+        if os.environ.get(COMPLETE):
+            from click.shell_completion import shell_complete
+
+            return shell_complete(app, {}, "dataplat", COMPLETE, os.environ[COMPLETE])
+        with app.make_context("dataplat", arguments) as context:
+            result = app.invoke(context)
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:

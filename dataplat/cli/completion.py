@@ -19,9 +19,10 @@ def completion(shell: str) -> None:
     from click.shell_completion import get_completion_class
 
     from dataplat.cli._app import app
+    from dataplat.cli._run import COMPLETE
 
     kind = get_completion_class(shell)
     if kind is None:  # pragma: no cover  (click knows all three)
         raise click.UsageError(f"no completion for {shell}")
-    script = kind(app, {}, "dataplat", "_DATAPLAT_COMPLETE")
+    script = kind(app, {}, "dataplat", COMPLETE)
     click.echo(script.source_template % script.source_vars())
