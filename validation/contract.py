@@ -103,7 +103,7 @@ class Contract:
                 tally.add(check_rows(plan, batch, named))
         checker = DatasetChecker(plan, scan, named, memory_limit)
         whole = checker.run()
-        shape = () if tally.rows else plan.shape
+        shape = () if tally.outcomes else plan.shape
         return Report(
             contract=self.name,
             contract_id=self.id,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -36,7 +36,7 @@ class Example:
     key: tuple[tuple[str, str | None], ...] = ()
 
     def __str__(self) -> str:
-        where = ", ".join(f"{name}={value}" for name, value in self.key)
+        where = ", ".join(f"{name}={'null' if value is None else value}" for name, value in self.key)
         if not where:
             where = "" if self.position is None else f"row {self.position}"
         value = "null" if self.value is None else self.value
@@ -128,6 +128,16 @@ class Report:
         """The checks because of which it is not met."""
         return tuple(check for check in self.checks if not check.ok)
 
+    @property
+    def summary(self) -> str:
+        """What failed, as one line for an error message."""
+        failed = [" ".join(check.line().split()) for check in self.failures]
+        if not failed:
+            return f"contract {self.contract} is met"
+        more = len(failed) - _SHOWN_EXAMPLES
+        tail = f"; and {more} more" if more > 0 else ""
+        return f"contract {self.contract} is not met: {'; '.join(failed[:_SHOWN_EXAMPLES])}{tail}"
+
     def lines(self) -> list[str]:
         """Return the report as lines for people: a head, then what did not pass, then what did."""
         passed = [check for check in self.checks if check.status == "passed"]
@@ -214,10 +224,3 @@ def _joined(one: CheckOutcome, two: CheckOutcome) -> CheckOutcome:
         examples=(*one.examples, *two.examples)[:EXAMPLES_PER_CHECK],
         detail=one.detail or two.detail,
     )
-
-
-def summarise(outcomes: Iterable[CheckOutcome]) -> str:
-    """Return what failed as one line for an error message."""
-    failed = [outcome.line().strip() for outcome in outcomes if not outcome.ok]
-    more = len(failed) - _SHOWN_EXAMPLES
-    return "; ".join(failed[:_SHOWN_EXAMPLES]) + (f"; and {more} more" if more > 0 else "")
