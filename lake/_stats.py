@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataplat.lake.canonical import family
-from dataplat.lake.part import ColumnStats, Scalar
+from dataplat.lake.part import ColumnStats, Part, Scalar
 
 LONGEST_STRING: Final = 256  # bytes of UTF-8; a longer bound is not kept
 _RAW_INTEGERS: Final = frozenset({"date", "time", "timestamp", "timestamp_tz", "duration"})
@@ -113,3 +113,26 @@ def _combine_column(groups: Sequence[tuple[int, ColumnStats]], kind: pa.DataType
     low = min((stats.low for stats in valued if stats.low is not None), key=order)
     high = max((stats.high for stats in valued if stats.high is not None), key=order)
     return ColumnStats(nulls, nans, low, high)
+
+
+def group_stats(
+    part: Part, schema: pa.Schema, group: object, at: Mapping[str, int], columns: Iterable[str]
+) -> dict[str, ColumnStats]:
+    """Return what the footer of one row group of our own part states of `columns`; leave out what it does not.
+
+    A footer does not count NaN: where the part holds one, each of its row groups is taken to hold one.
+    """
+    found = {}
+    for name in columns:
+        if name not in at or name not in part.stats:
+            continue
+        kind = schema.field(name).type
+        if family(kind) in _NESTED:
+            continue
+        chunk = group.column(at[name])  # type: ignore[attr-defined]
+        stated = chunk.statistics
+        if stated is None or not stated.has_null_count:
+            continue
+        low, high = bounds(chunk, kind)
+        found[name] = ColumnStats(stated.null_count, min(part.stats[name].nans, 1), low, high)
+    return found

@@ -1,0 +1,112 @@
+"""Opens a part for reading: its size and footer are checked first, every page by its CRC as it is read.
+
+Page CRCs do not cover the footer, and a footer with one bit turned can give wrong rows; so its hash is in the
+manifest. Bytes that come over the network are hashed as a whole instead.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dataplat.errors import IntegrityError, ObjectNotFound
+from dataplat.lake._part_footer import MAGIC
+from dataplat.lake.objects import Objects
+from dataplat.lake.part import Part
+
+SUFFIX = ".parquet"
+_TAIL = 64 << 10  # bytes read at once in the hope that the footer is no longer
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPart:
+    """A part whose footer has been checked. Row groups may be read by several threads at once."""
+
+    part: Part
+    file: pa.NativeFile
+    metadata: pq.FileMetaData
+    schema: pa.Schema
+    checked: bool
+    where: str
+
+    @property
+    def row_groups(self) -> int:
+        """How many row groups there are."""
+        return int(self.metadata.num_row_groups)
+
+    def read(self, row_group: int, columns: Sequence[str]) -> pa.Table:
+        """Return these columns of one row group; raise `IntegrityError` if its bytes are not what was written."""
+        rows = self.metadata.row_group(row_group).num_rows
+        try:
+            reader = pq.ParquetFile(
+                self.file, metadata=self.metadata, pre_buffer=False, page_checksum_verification=not self.checked
+            )
+            table = reader.read_row_group(row_group, columns=list(columns), use_threads=False).select(list(columns))
+        except (OSError, pa.ArrowException, KeyError) as error:
+            raise damaged(self.part, self.where, f"row group {row_group}: {error}") from error
+        if columns and len(table) != rows:
+            raise damaged(self.part, self.where, f"row group {row_group} gave {len(table)} of {rows} rows")
+        return table
+
+
+def open_part(objects: Objects, part: Part) -> OpenPart:
+    """Open a part.
+
+    Raises:
+        IntegrityError: The object is missing, cut short, or its footer is not the one that was written.
+    """
+    path = objects.local_path(part.id, SUFFIX)
+    file: pa.NativeFile | None = None
+    if path is not None:
+        try:
+            file = pa.OSFile(str(path))
+        except FileNotFoundError:
+            pass  # staged in memory, or missing: `read` knows
+    where = str(path) if file is not None else f"object {part.id}"
+    if file is None:
+        try:
+            file = pa.BufferReader(objects.read(part.id, SUFFIX))
+        except ObjectNotFound as error:
+            raise _missing(part) from error
+        checked = True
+    else:
+        checked = False
+    return _opened(part, file, where, checked=checked)
+
+
+def _opened(part: Part, file: pa.NativeFile, where: str, *, checked: bool) -> OpenPart:
+    size = file.size()
+    if size != part.size:
+        raise damaged(part, where, f"it has {size} bytes, not {part.size}")
+    try:
+        tail = file.read_at(min(_TAIL, size), size - min(_TAIL, size))
+        length = int.from_bytes(tail[-8:-4], "little") + 8
+        if length > size:
+            raise damaged(part, where, "its footer is cut")
+        tail = tail[-length:] if length <= len(tail) else file.read_at(length, size - length)
+    except OSError as error:
+        raise damaged(part, where, str(error)) from error
+    if hashlib.sha256(tail).hexdigest() != part.footer:
+        raise damaged(part, where, "its footer is not the one that was written")
+    metadata = pq.read_metadata(pa.BufferReader(MAGIC + tail))
+    return OpenPart(part, file, metadata, metadata.schema.to_arrow_schema(), checked, where)
+
+
+def damaged(part: Part, where: str, what: str) -> IntegrityError:
+    """Return the error for a part whose bytes are not what was written."""
+    return IntegrityError(
+        f"part {part.id} is damaged ({where}): {what}. Nothing of it was returned. `dataplat version verify` lists what "
+        "is damaged; put the object back from a copy of the lake (its name is the SHA-256 of its bytes), or ingest "
+        "its source again"
+    )
+
+
+def _missing(part: Part) -> IntegrityError:
+    return IntegrityError(
+        f"part {part.id} is missing in the store ({part.live} rows). `dataplat version verify` lists what is missing; "
+        "put the object back from a copy of the lake, or ingest its source again"
+    )

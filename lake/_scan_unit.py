@@ -1,0 +1,154 @@
+"""One row group of a scan: pruned by its statistics, read, filtered, brought to the schema that was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from dataplat.errors import IntegrityError, SchemaMismatch
+from dataplat.lake._conform import conform_column
+from dataplat.lake._part_open import OpenPart, open_part
+from dataplat.lake._stats import first_leaves, group_stats
+from dataplat.lake.deletes import live_mask, load_deletes
+
+if TYPE_CHECKING:
+    from pyroaring import BitMap
+
+    from dataplat.lake.objects import Objects
+    from dataplat.lake.part import Part
+    from dataplat.lake.where import Where
+
+PART_COLUMN: Final = "__part"
+ROW_COLUMN: Final = "__row"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a scan returns: `schema` of the dataset, the `output` columns, the rows of `where`."""
+
+    schema: pa.Schema
+    output: pa.Schema
+    where: Where | None
+    batch_rows: int | None
+    positions: bool
+
+    @property
+    def result(self) -> pa.Schema:
+        """The schema of the batches."""
+        if not self.positions:
+            return self.output
+        return self.output.append(pa.field(PART_COLUMN, pa.uint32())).append(pa.field(ROW_COLUMN, pa.uint32()))
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One row group to read: `start` is the position of its first row in the part."""
+
+    request: Request
+    opened: OpenPart
+    deletes: BitMap
+    part_index: int
+    row_group: int
+    start: int
+    rows: int
+
+    def read(self) -> list[pa.RecordBatch]:
+        """Return the rows that count and match, in order."""
+        request, mask = self.request, None
+        known: dict[str, pa.ChunkedArray] = {}
+        if self.deletes.range_cardinality(self.start, self.start + self.rows):
+            mask = live_mask(self.deletes, self.start, self.start + self.rows)
+            if not mask.any():
+                return []
+        if request.where is not None:
+            known = self._columns([request.schema.field(name) for name in request.where.columns])
+            matching = self._matching(known)
+            mask = matching if mask is None else mask & matching
+            if not mask.any():
+                return []
+        columns = known | self._columns([field for field in request.output if field.name not in known])
+        return self._batches(columns, None if mask is None or mask.all() else mask)
+
+    def _matching(self, known: dict[str, pa.ChunkedArray]) -> npt.NDArray[np.bool_]:
+        where = self.request.where
+        assert where is not None  # noqa: S101  (called only where there is one)
+        if not known:
+            return np.full(self.rows, where.constant(), dtype=np.bool_)
+        table = pa.table(known)
+        return where.mask(table).to_numpy(zero_copy_only=False)
+
+    def _columns(self, fields: Sequence[pa.Field]) -> dict[str, pa.ChunkedArray]:
+        """Read columns as the schema of the dataset has them: widened, or null where the part is older."""
+        if not fields:
+            return {}
+        there = set(self.opened.schema.names)
+        table = self.opened.read(self.row_group, [field.name for field in fields if field.name in there])
+        return {field.name: self._column(table, field) for field in fields}
+
+    def _column(self, table: pa.Table, field: pa.Field) -> pa.ChunkedArray:
+        if field.name not in table.schema.names:
+            return pa.chunked_array([pa.nulls(self.rows, field.type)])
+        column = table.column(field.name)
+        if column.type == field.type:
+            return column
+        try:
+            return conform_column(column, pa.field(field.name, field.type))
+        except SchemaMismatch as error:
+            raise IntegrityError(
+                f"part {self.opened.part.id} does not fit the schema of its dataset: {error}"
+            ) from error
+
+    def _batches(self, columns: dict[str, pa.ChunkedArray], mask: npt.NDArray[np.bool_] | None) -> list[pa.RecordBatch]:
+        request = self.request
+        arrays: list[pa.ChunkedArray | pa.Array] = [columns[field.name] for field in request.output]
+        if request.positions:
+            arrays.append(pa.array(np.full(self.rows, self.part_index, np.uint32)))
+            arrays.append(pa.array(np.arange(self.start, self.start + self.rows, dtype=np.uint32)))
+        if not arrays:
+            return _bare(self.rows if mask is None else int(mask.sum()), request.batch_rows)
+        table = pa.Table.from_arrays(arrays, schema=request.result)
+        if mask is not None:
+            table = table.filter(pa.array(mask))
+        return table.to_batches(max_chunksize=request.batch_rows)  # type: ignore[no-any-return]
+
+
+def _bare(rows: int, batch_rows: int | None) -> list[pa.RecordBatch]:
+    """Return batches without columns, which only count rows."""
+    step = batch_rows or rows
+    whole = pa.RecordBatch.from_struct_array(pa.StructArray.from_buffers(pa.struct([]), rows, [None]))
+    return [whole.slice(start, step) for start in range(0, rows, step)] if rows else []
+
+
+def units(objects: Objects, parts: Sequence[Part], request: Request) -> Iterator[Unit]:
+    """Yield what has to be read, opening each part when its turn comes; parts and row groups are pruned."""
+    types = {field.name: field.type for field in request.schema}
+    for index, part in enumerate(parts):
+        if not part.live:
+            continue
+        if request.where is not None and not request.where.may_match(part.stats, part.rows, types):
+            continue
+        opened, deletes = open_part(objects, part), load_deletes(objects, part)
+        yield from _units_of(opened, deletes, index, request)
+
+
+def _units_of(opened: OpenPart, deletes: BitMap, index: int, request: Request) -> Iterator[Unit]:
+    start = 0
+    at = first_leaves(opened.schema)
+    for number in range(opened.row_groups):
+        group = opened.metadata.row_group(number)
+        if request.where is None or _may_match(opened, group, at, request):
+            yield Unit(request, opened, deletes, index, number, start, group.num_rows)
+        start += group.num_rows
+
+
+def _may_match(opened: OpenPart, group: object, at: dict[str, int], request: Request) -> bool:
+    where = request.where
+    assert where is not None  # noqa: S101  (called only where there is one)
+    stats = group_stats(opened.part, opened.schema, group, at, where.columns)
+    types = {name: opened.schema.field(name).type for name in stats}
+    return where.may_match(stats, group.num_rows, types)  # type: ignore[attr-defined]

@@ -1,0 +1,100 @@
+"""Reads the rows of a dataset version: pruned, deletes applied, in one schema, in order, in bounded memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from dataplat.errors import SchemaError
+from dataplat.lake._scan_unit import PART_COLUMN, ROW_COLUMN, Request, Unit, units
+from dataplat.lake.schema import did_you_mean
+
+if TYPE_CHECKING:
+    from dataplat.lake.objects import Objects
+    from dataplat.lake.part import Part
+    from dataplat.lake.where import Where
+
+__all__ = ["PART_COLUMN", "ROW_COLUMN", "scan", "to_table"]
+
+
+def scan(
+    objects: Objects,
+    parts: Sequence[Part],
+    schema: pa.Schema,
+    *,
+    columns: Sequence[str] | None = None,
+    where: Where | None = None,
+    batch_rows: int | None = 65_536,
+    with_positions: bool = False,
+    threads: int = 2,
+) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of `parts` that count and match `where`, in order.
+
+    Parts and row groups are skipped where exact statistics prove that no row matches. Columns that a part lacks are
+    null, narrower types are widened to those of `schema`. Every page is checked by its CRC, every footer and
+    every object from a remote store by its hash. `threads` row groups are read at once and as many more wait to be
+    taken, so memory is bounded by four row groups (of 32 MB or less each); stopping early costs no more than
+    these. With `threads` below 2 everything happens in the caller's thread.
+
+    Args:
+        objects: Where the parts lie.
+        parts: The parts, in the order of their rows.
+        schema: The schema of the dataset.
+        columns: The columns to return, in this order; None is all of them.
+        where: Rows to return; a null result is no match.
+        batch_rows: The most rows of a batch; None leaves them as they are read (a row group at most).
+        with_positions: Add `__part` (uint32, index into `parts`) and `__row` (uint32, position in that part).
+        threads: How many row groups are decoded at once.
+
+    Raises:
+        SchemaError: A column is not in `schema`.
+        IntegrityError: A part or its deletes are missing or damaged. No row of a damaged row group is returned.
+    """
+    request = Request(schema, _project(schema, columns), where, batch_rows, with_positions)
+    return _run(units(objects, parts, request), threads)
+
+
+def to_table(
+    objects: Objects,
+    parts: Sequence[Part],
+    schema: pa.Schema,
+    *,
+    columns: Sequence[str] | None = None,
+    where: Where | None = None,
+    with_positions: bool = False,
+    threads: int = 2,
+) -> pa.Table:
+    """Return the rows that `scan` yields as one table; it has the schema even where there are no rows."""
+    request = Request(schema, _project(schema, columns), where, None, with_positions)
+    return pa.Table.from_batches(_run(units(objects, parts, request), threads), request.result)
+
+
+def _project(schema: pa.Schema, columns: Sequence[str] | None) -> pa.Schema:
+    if columns is None:
+        return schema
+    for name in columns:
+        if name not in schema.names:
+            raise SchemaError(f"no column {name!r}{did_you_mean(name, schema.names)}")
+    return pa.schema([schema.field(name) for name in dict.fromkeys(columns)])
+
+
+def _run(todo: Iterator[Unit], threads: int) -> Iterator[pa.RecordBatch]:
+    """Read the units, a few ahead of the one whose batches are being taken."""
+    first = list(islice(todo, 2)) if threads > 1 else []
+    if threads <= 1 or len(first) <= 1:
+        for unit in (*first, *todo):
+            yield from unit.read()
+        return
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="dataplat-scan")
+    ahead: deque[Future[list[pa.RecordBatch]]] = deque(pool.submit(unit.read) for unit in first)
+    try:
+        while ahead:
+            ahead.extend(pool.submit(unit.read) for unit in islice(todo, 2 * threads - len(ahead)))
+            yield from ahead.popleft().result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
