@@ -1,0 +1,130 @@
+"""Numbered records, of which a branch is made, and tags."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, Final, Literal, TypeAlias
+
+import msgspec
+
+from dataplat.errors import IntegrityError, LakeFormatError
+from dataplat.versioning._json import canonical, object_id
+from dataplat.versioning.commit import Commit, decode_commit
+from dataplat.versioning.names import segment
+
+RECORD_FORMAT: Final = "dataplat.record/1"
+TAG_FORMAT: Final = "dataplat.tag/1"
+_LAST: Final = 10**20 - 1
+
+RecordKind: TypeAlias = Literal["create", "commit", "delete", "fence", "protect"]
+
+
+class Record(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True, tag_field="format", tag=RECORD_FORMAT
+):
+    """One step of a branch; the one with the greatest number is its head.
+
+    `branch` is the name as first written; `commit_id` the commit that the branch stands at from here on, which
+    lies in the record itself, so that one read gives the head. A record of kind `delete` ends the branch (it may be
+    created again by a later record); `fence` and `protect` leave it where it is. `time` (µs UTC) is greater than
+    that of the record before. `settings` holds from here on until a later record changes it.
+    """
+
+    branch: str
+    number: int
+    kind: RecordKind
+    actor: str
+    time: int
+    nonce: str
+    commit_id: str
+    body: msgspec.Raw = msgspec.field(name="commit", default=msgspec.Raw(b""))
+    message: str = ""
+    settings: dict[str, Any] = {}
+
+    @cached_property
+    def commit(self) -> Commit:
+        """The commit that the branch stands at."""
+        commit = decode_commit(self.body, f"commit {self.commit_id} in record {self.number} of branch {self.branch!r}")
+        if commit.id != self.commit_id:
+            raise IntegrityError(
+                f"record {self.number} of branch {self.branch!r} holds another commit than {self.commit_id}: "
+                "it was damaged. Run `dataplat version verify`."
+            )
+        return commit
+
+    @property
+    def key(self) -> str:
+        """Where the record lies in the store."""
+        return record_key(self.branch, self.number)
+
+    @property
+    def data(self) -> bytes:
+        """The record as it is stored."""
+        return canonical(self)
+
+
+class Tag(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="format", tag=TAG_FORMAT):
+    """A name for a commit that never moves. `time` is in µs UTC."""
+
+    name: str
+    commit_id: str
+    actor: str
+    time: int
+    nonce: str
+    message: str = ""
+
+    @property
+    def key(self) -> str:
+        """Where the tag lies in the store."""
+        return tag_key(self.name)
+
+
+def branch_prefix(branch: str) -> str:
+    """Return the prefix of the keys of a branch's records."""
+    return f"refs/branches/{segment(branch)}/"
+
+
+def record_key(branch: str, number: int) -> str:
+    """Return the key of a record: numbers are inverted, so that the head comes first in a listing."""
+    return f"{branch_prefix(branch)}{_LAST - number:020d}.json"
+
+
+def record_number(key: str) -> int:
+    """Return the number of the record that lies at `key`."""
+    return _LAST - int(key.rpartition("/")[2].removesuffix(".json"))
+
+
+def tag_key(name: str) -> str:
+    """Return the key of a tag."""
+    return f"refs/tags/{segment(name)}.json"
+
+
+def decode_record(data: bytes, key: str) -> Record:
+    """Read a record; raise `IntegrityError` if it is damaged or lies under another record's key."""
+    try:
+        record = msgspec.json.decode(data, type=Record)
+    except msgspec.ValidationError as error:
+        raise LakeFormatError(f"{key} is not a record that this dataplat can read: {error}") from error
+    except msgspec.DecodeError as error:
+        raise IntegrityError(f"{key} is not readable: {error}. Restore it from a copy of the lake.") from error
+    if record.key != key:
+        raise IntegrityError(f"{key} holds record {record.number} of branch {record.branch!r}: it was moved there")
+    return record
+
+
+def decode_tag(data: bytes, key: str) -> Tag:
+    """Read a tag; raise `IntegrityError` if it is damaged or lies under another tag's key."""
+    try:
+        tag = msgspec.json.decode(data, type=Tag)
+    except msgspec.ValidationError as error:
+        raise LakeFormatError(f"{key} is not a tag that this dataplat can read: {error}") from error
+    except msgspec.DecodeError as error:
+        raise IntegrityError(f"{key} is not readable: {error}. Restore it from a copy of the lake.") from error
+    if tag.key != key:
+        raise IntegrityError(f"{key} holds the tag {tag.name!r}: it was moved there")
+    return tag
+
+
+def id_of(commit: Commit) -> str:
+    """Return the id of a commit's bytes."""
+    return object_id(commit.data)

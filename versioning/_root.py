@@ -1,0 +1,68 @@
+"""The root of a manifest as it is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any, Final
+
+import msgspec
+
+from dataplat.lake.part import ColumnStats, Scalar
+
+MANIFEST_FORMAT: Final = "dataplat.manifest/1"
+
+
+class SegmentRef(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
+    """A segment and what can be known of it without reading it.
+
+    `first` and `last` are the least and greatest place put; `rows` the rows written in its parts; `stats` is
+    (low, high, nulls, NaNs) over its parts by key and sort column.
+    """
+
+    id: str
+    size: int
+    parts: int = 0
+    rows: int = 0
+    overlays: int = 0
+    dropped: int = 0
+    first: int = 0
+    last: int = 0
+    stats: dict[str, tuple[Scalar | None, Scalar | None, int, int]] = {}
+
+    @cached_property
+    def bounds(self) -> dict[str, ColumnStats]:
+        """The summary as column statistics."""
+        return {name: ColumnStats(nulls, nans, low, high) for name, (low, high, nulls, nans) in self.stats.items()}
+
+    @property
+    def weight(self) -> int:
+        """What it costs to write, as `segments.Entries.weight`."""
+        return 4 * self.parts + self.overlays + self.dropped
+
+
+class Root(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", tag=MANIFEST_FORMAT):
+    """Counts, schema and segments of a manifest.
+
+    `rows` are live ones, `deleted` those that no longer count; `bytes` and `parts` count parts; `next` is the
+    place of the next part appended. `base` holds large segments that only put parts, `tail` small ones, oldest
+    first. `retyped` says below which place a column's statistics speak of a type that it no longer has.
+    """
+
+    schema: list[dict[str, Any]]
+    key: tuple[str, ...] = ()
+    sort: tuple[str, ...] = ()
+    rows: int = 0
+    deleted: int = 0
+    bytes: int = 0
+    parts: int = 0
+    next: int = 0
+    digest: str | None = None
+    base: tuple[SegmentRef, ...] = ()
+    tail: tuple[SegmentRef, ...] = ()
+    retyped: dict[str, int] = {}
+
+    def segments(self) -> Iterator[SegmentRef]:
+        """Yield all segments, older ones first."""
+        yield from self.base
+        yield from self.tail

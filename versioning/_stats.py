@@ -1,0 +1,122 @@
+"""Column statistics of the parts of a segment, by column and decoded when first looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import isfinite
+from typing import Any, Final
+
+import msgspec
+
+from dataplat.lake.part import ColumnStats, Scalar
+from dataplat.versioning._json import canonical
+
+_FRAME: Final = 16 * 1024
+
+
+class _Wire(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=False):
+    """One column over all parts; a list that would say nothing is left out."""
+
+    low: list[Any] | None = None
+    high: list[Any] | None = None
+    nulls: list[int | None] | None = None
+    nans: list[int] | None = None
+
+
+class StatsColumn:
+    """Statistics of one column over the parts of a segment; None where a part has none for it."""
+
+    __slots__ = ("rows",)
+
+    def __init__(self, rows: Sequence[ColumnStats | None]) -> None:
+        self.rows = rows
+
+    def encode(self) -> bytes:
+        """Return the column as JSON."""
+        none = ColumnStats(0)
+        known = [none if row is None else row for row in self.rows]
+        nulls = [None if row is None else row.nulls for row in self.rows]
+        nans = [row.nans for row in known]
+        return canonical(
+            _Wire(
+                low=_bounds([row.low for row in known]),
+                high=_bounds([row.high for row in known]),
+                nulls=nulls if any(count != 0 for count in nulls) else None,
+                nans=nans if any(nans) else None,
+            )
+        )
+
+    @classmethod
+    def decode(cls, data: bytes | msgspec.Raw, count: int) -> StatsColumn:
+        """Read what `encode` wrote for `count` parts."""
+        wire = msgspec.json.decode(data, type=_Wire)
+        lows, highs = (_plain(bounds, count) for bounds in (wire.low, wire.high))
+        nulls = wire.nulls or [0] * count
+        nans = wire.nans or [0] * count
+        return cls(
+            [
+                None if null is None else ColumnStats(null, nan, low, high)
+                for null, nan, low, high in zip(nulls, nans, lows, highs, strict=True)
+            ]
+        )
+
+
+class PartStats(Mapping[str, ColumnStats]):
+    """The statistics of one part, read from its segment when first asked for."""
+
+    __slots__ = ("_column", "_names", "_row")
+
+    def __init__(self, names: Sequence[str], column: Callable[[str], StatsColumn], row: int) -> None:
+        self._names = names
+        self._column = column
+        self._row = row
+
+    def __getitem__(self, name: str) -> ColumnStats:
+        if name not in self._names:
+            raise KeyError(name)
+        found = self._column(name).rows[self._row]
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._names if self._column(name).rows[self._row] is not None)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+
+def stats_documents(stats: Sequence[Mapping[str, ColumnStats]]) -> tuple[list[bytes], dict[str, int]]:
+    """Return JSON documents that hold all columns, and for each column the document that it is in.
+
+    Small columns share a document (so that one part with thirty columns is one frame), large ones have their own.
+    """
+    names = sorted({name for row in stats for name in row})
+    documents: list[dict[str, msgspec.Raw]] = []
+    where: dict[str, int] = {}
+    room = 0
+    for name in names:
+        text = StatsColumn([row.get(name) for row in stats]).encode()
+        if room < len(text):
+            documents.append({})
+            room = _FRAME
+        documents[-1][name] = msgspec.Raw(text)
+        where[name] = len(documents) - 1
+        room -= len(text)
+    return [canonical(document) for document in documents], where
+
+
+def _bounds(values: list[Scalar | None]) -> list[Any] | None:
+    """JSON has no infinity: such a float is spelled as a list with its name."""
+    if all(value is None for value in values):
+        return None
+    return [[repr(value)] if isinstance(value, float) and not isfinite(value) else value for value in values]
+
+
+def _plain(values: list[Any] | None, count: int) -> list[Scalar | None]:
+    if values is None:
+        return [None] * count
+    return [float(value[0]) if isinstance(value, list) else value for value in values]

@@ -1,0 +1,87 @@
+"""Names of branches, tags and datasets: which are allowed, and how they are spelled in keys of a store."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from unicodedata import category, normalize
+from urllib.parse import quote, unquote
+
+from dataplat.errors import BadName
+
+_FORBIDDEN: Final = frozenset('@~:"\\*?<>|^')
+_HEX: Final = re.compile(r"[0-9a-f]{7,}", re.IGNORECASE)
+_DATE: Final = re.compile(r"\d{4}-\d{2}(-\d{2}.*)?")
+_LONGEST: Final = 200
+"""Bytes of the spelled name: a file name may have 255, and a suffix has to fit."""
+
+
+def check_branch_name(name: str) -> str:
+    """Return `name`, normalised to NFC; raise `BadName` where it may not be given to a branch."""
+    return _check_ref(name, "branch")
+
+
+def check_tag_name(name: str) -> str:
+    """Return `name`, normalised to NFC; raise `BadName` where it may not be given to a tag."""
+    return _check_ref(name, "tag")
+
+
+def check_dataset_name(name: str) -> str:
+    """Return `name`, normalised to NFC; raise `BadName` where it may not be given to a dataset."""
+    return _check(name, "dataset")
+
+
+def segment(name: str) -> str:
+    """Return the one key segment that a name is stored under; names that differ only in case share it."""
+    return quote(_folded(name), safe="").replace("~", "%7E")
+
+
+def name_of(segment: str) -> str:
+    """Return the case-folded name that a key segment stands for."""
+    return unquote(segment)
+
+
+def same_name(one: str, other: str) -> bool:
+    """Return whether two names are the same name, case aside."""
+    return _folded(one) == _folded(other)
+
+
+def _folded(name: str) -> str:
+    return normalize("NFC", normalize("NFC", name).casefold())
+
+
+def _check_ref(name: str, kind: str) -> str:
+    name = _check(name, kind)
+    if _HEX.fullmatch(name):
+        raise BadName(f"{kind} name {name!r} looks like an id (seven or more hex digits): choose another")
+    if _DATE.fullmatch(name):
+        raise BadName(f"{kind} name {name!r} looks like a date: put a letter before it, as in 'release-{name}'")
+    return name
+
+
+def _check(name: str, kind: str) -> str:
+    name = normalize("NFC", name)
+    reason = _reason(name)
+    if reason:
+        raise BadName(f"{name!r} cannot name a {kind}: {reason}")
+    if len(segment(name)) > _LONGEST:
+        raise BadName(f"{kind} name {name[:40]!r}… is too long: at most {_LONGEST} bytes once percent-encoded")
+    return name
+
+
+def _reason(name: str) -> str | None:
+    """Return why a name is refused, or None."""
+    if not name:
+        return "it is empty"
+    if name != name.strip():
+        return "it begins or ends with white space"
+    if any(category(letter) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for letter in name):
+        return "it holds a control character"
+    if name.startswith("-"):
+        return "a leading '-' reads as a flag"
+    found = next((letter for letter in name if letter in _FORBIDDEN), None)
+    if found is not None:
+        return f"{found!r} has a meaning of its own in references"
+    if any(piece in {"", ".", ".."} for piece in name.split("/")):
+        return "a piece between slashes is empty, '.' or '..'"
+    return None

@@ -1,0 +1,318 @@
+"""Refs: branches, which are numbered records created once each, and tags.
+
+A branch moves by creating its next record. Of any number of writers the one that creates it wins, and nobody needs
+a lock; the records are the branch's log. They are never deleted or rewritten: deleting a branch is a record too.
+"""
+
+from __future__ import annotations
+
+import getpass
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from difflib import get_close_matches
+from typing import Any
+
+import msgspec
+
+from dataplat.errors import (
+    AlreadyExists,
+    BranchNotFound,
+    CommitInDoubt,
+    ObjectExists,
+    ObjectNotFound,
+    TagNotFound,
+)
+from dataplat.lake.stores import Store, SupportsFiles
+from dataplat.versioning._json import canonical
+from dataplat.versioning._record import (
+    Record,
+    RecordKind,
+    Tag,
+    branch_prefix,
+    decode_record,
+    decode_tag,
+    record_key,
+    record_number,
+    tag_key,
+)
+from dataplat.versioning._settle import Patience, Undecided, settle
+from dataplat.versioning.commit import Commit, new_nonce
+from dataplat.versioning.names import check_branch_name, check_tag_name, segment
+
+__all__ = ["Patience", "Record", "Refs", "Tag", "now"]
+
+
+def now() -> int:
+    """Return the time in µs since the epoch, UTC."""
+    return time.time_ns() // 1000
+
+
+def default_actor() -> str:
+    """Return the name of the user of this process."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # no name for this user id, as in a bare container
+        return "unknown"
+
+
+class Refs:
+    """The branches and tags of a lake.
+
+    It remembers the heads that it has seen, but never trusts them: that a head is still the head is one read of the
+    next number. `clock` gives µs since the epoch.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Callable[[], int] = now,
+        *,
+        actor: str | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._heads: dict[str, Record] = {}
+        self.actor = default_actor() if actor is None else actor
+        self.patience = Patience() if patience is None else patience
+
+    # ------------------------------------------------------------------------------------------------ branches
+
+    def head(self, branch: str) -> Record:
+        """Return the newest record of `branch`; raise `BranchNotFound` if there is no such branch, or no more."""
+        found = self._newest(branch)
+        if found is None or found.kind == "delete":
+            raise BranchNotFound(self._no_branch(branch))
+        return found
+
+    def publish(
+        self,
+        branch: str,
+        expected: Record,
+        commit: Commit,
+        *,
+        kind: RecordKind = "commit",
+        message: str = "",
+        settings: dict[str, Any] | None = None,
+    ) -> Record:
+        """Move `branch` from `expected`, its head as the caller saw it, to `commit`; return the new head.
+
+        The objects of the commit must be durable before. `settings` are `expected`'s, unless given.
+
+        Raises:
+            ObjectExists: Somebody else moved the branch first.
+            CommitInDoubt: The store never said whether the record landed.
+        """
+        record = Record(
+            branch=expected.branch,
+            number=expected.number + 1,
+            kind=kind,
+            actor=self.actor,
+            time=max(expected.time + 1, self._clock()),
+            nonce=new_nonce(),
+            commit_id=commit.id,
+            body=msgspec.Raw(commit.data),
+            message=message,
+            settings=expected.settings if settings is None else settings,
+        )
+        return self._append(record)
+
+    def next_time(self, head: Record) -> int:
+        """Return the time that the record after `head` will have, if it is published now."""
+        return max(head.time + 1, self._clock())
+
+    def create_branch(self, name: str, commit: Commit, *, message: str = "") -> Record:
+        """Create a branch (again, if it was deleted) that stands at `commit`; return its first record.
+
+        Raises:
+            BadName: The name may not be given.
+            AlreadyExists: There is a branch or a tag of that name (case aside).
+            CommitInDoubt: The store never said whether the record landed.
+        """
+        name = check_branch_name(name)
+        last = self._newest(name)
+        if last is not None and last.kind != "delete":
+            raise AlreadyExists(f"there is a branch {last.branch!r} already, at commit {last.commit_id[:12]}")
+        if self._find_tag(name) is not None:
+            raise AlreadyExists(f"there is a tag {name!r}: a branch of the same name could not be told from it")
+        record = Record(
+            branch=name,
+            number=0 if last is None else last.number + 1,
+            kind="create",
+            actor=self.actor,
+            time=max(0 if last is None else last.time + 1, self._clock()),
+            nonce=new_nonce(),
+            commit_id=commit.id,
+            body=msgspec.Raw(commit.data),
+            message=message,
+        )
+        try:
+            return self._append(record)
+        except ObjectExists as error:
+            raise AlreadyExists(f"branch {name!r} was created by somebody else at the same time") from error
+
+    def delete_branch(self, name: str, *, message: str = "") -> Record:
+        """Delete a branch; its records stay, and so do its commits until they are collected.
+
+        Raises:
+            BranchNotFound: There is no such branch.
+            CommitInDoubt: The store never said whether the record landed.
+        """
+        while True:
+            head = self.head(name)
+            with suppress(ObjectExists):  # it moved: delete it where it is now
+                return self.publish(name, head, head.commit, kind="delete", message=message, settings={})
+
+    def branches(self) -> list[Record]:
+        """Return the heads of all branches, in order of name; deleted ones are left out."""
+        heads = []
+        after: str | None = None
+        while newest := next(iter(self._store.list("refs/branches/", after, 1)), None):
+            folder = newest.key.rpartition("/")[0]
+            record = decode_record(self._store.read(newest.key), newest.key)
+            if record.kind != "delete":
+                heads.append(record)
+            after = f"{folder}/~"  # sorts behind every number
+        return heads
+
+    def log(self, branch: str) -> Iterator[Record]:
+        """Yield the records of `branch`, newest first, over deletions and down to the very first."""
+        newest = self._newest(branch)
+        if newest is None:
+            raise BranchNotFound(self._no_branch(branch))
+        yield newest
+        for number in range(newest.number - 1, -1, -1):
+            yield self.record(branch, number)
+
+    def record(self, branch: str, number: int) -> Record:
+        """Return one record of a branch; raise `ObjectNotFound` if it has not so many."""
+        key = record_key(branch, number)
+        return decode_record(self._store.read(key), key)
+
+    def as_of(self, branch: str, time: int) -> Record | None:
+        """Return the newest record of `branch` that is not younger than `time` (µs UTC), None if it began later."""
+        newest = self.head(branch)
+        if newest.time <= time:
+            return newest
+        low, high = -1, newest.number  # the record sought has a number in [low, high)
+        found = None
+        while high - low > 1:
+            middle = (low + high) // 2
+            record = self.record(branch, middle)
+            if record.time <= time:
+                low, found = middle, record
+            else:
+                high = middle
+        return found
+
+    # ---------------------------------------------------------------------------------------------------- tags
+
+    def create_tag(self, name: str, commit_id: str, *, message: str = "") -> Tag:
+        """Give a commit a name that never moves.
+
+        Raises:
+            BadName: The name may not be given.
+            AlreadyExists: There is a tag or a branch of that name (case aside).
+            CommitInDoubt: The store never said whether the tag landed.
+        """
+        name = check_tag_name(name)
+        branch = self._newest(name)
+        if branch is not None and branch.kind != "delete":
+            raise AlreadyExists(
+                f"there is a branch {branch.branch!r}: a tag of the same name could not be told from it"
+            )
+        tag = Tag(
+            name=name, commit_id=commit_id, actor=self.actor, time=self._clock(), nonce=new_nonce(), message=message
+        )
+        try:
+            won = settle(self._store, tag.key, canonical(tag), self.patience)
+        except Undecided as error:
+            raise CommitInDoubt(f"nobody knows whether tag {name!r} landed: {error}", commit_id) from error
+        if not won:
+            raise AlreadyExists(f"there is a tag {name!r} already, and tags never move")
+        return tag
+
+    def tag(self, name: str) -> Tag:
+        """Return the tag of that name; raise `TagNotFound`."""
+        found = self._find_tag(name)
+        if found is None:
+            raise TagNotFound(f"there is no tag {name!r}{_nearest(name, [tag.name for tag in self.tags()])}")
+        return found
+
+    def tags(self) -> list[Tag]:
+        """Return all tags, in order of name."""
+        keys = [found.key for found in self._store.list("refs/tags/")]
+        return [decode_tag(self._store.read(key), key) for key in keys]
+
+    # ------------------------------------------------------------------------------------------------ internal
+
+    def _append(self, record: Record) -> Record:
+        try:
+            won = settle(self._store, record.key, record.data, self.patience)
+        except Undecided as error:
+            raise CommitInDoubt(
+                f"nobody knows whether commit {record.commit_id[:12]} landed on branch {record.branch!r}: {error} "
+                f"Look for it with `dataplat version log` before you try again.",
+                record.commit_id,
+            ) from error
+        if not won:
+            raise ObjectExists(f"branch {record.branch!r} moved to record {record.number} meanwhile")
+        self._heads[segment(record.branch)] = record
+        return record
+
+    def _newest(self, branch: str) -> Record | None:
+        """Return the newest record, whatever it says."""
+        name = segment(branch)
+        known = self._heads.get(name)
+        newest = self._listed(branch) if known is None else self._from(known)
+        if newest is not None:
+            self._heads[name] = newest
+        return newest
+
+    def _listed(self, branch: str) -> Record | None:
+        found = next(iter(self._store.list(branch_prefix(branch), limit=1)), None)
+        return None if found is None else self.record(branch, record_number(found.key))
+
+    def _from(self, known: Record) -> Record:
+        """Return the newest record, starting at one that was; numbers have no gaps.
+
+        Where reads are cheap and listings are not (a folder of many files) it is searched for by reads alone.
+        """
+        after = self._try(known, known.number + 1)
+        if after is None:
+            return known
+        if not isinstance(self._store, SupportsFiles):
+            return self._listed(known.branch) or after
+        step = 1
+        while (further := self._try(after, after.number + step)) is not None:
+            after, step = further, step * 2
+        missing = after.number + step
+        while missing - after.number > 1:
+            middle = (after.number + missing) // 2
+            record = self._try(after, middle)
+            after, missing = (after, middle) if record is None else (record, missing)
+        return after
+
+    def _try(self, known: Record, number: int) -> Record | None:
+        try:
+            return self.record(known.branch, number)
+        except ObjectNotFound:
+            return None
+
+    def _find_tag(self, name: str) -> Tag | None:
+        key = tag_key(name)
+        try:
+            return decode_tag(self._store.read(key), key)
+        except ObjectNotFound:
+            return None
+
+    def _no_branch(self, name: str) -> str:
+        return f"there is no branch {name!r}{_nearest(name, [head.branch for head in self.branches()])}"
+
+
+def _nearest(name: str, names: list[str]) -> str:
+    close = get_close_matches(name, names, n=3, cutoff=0.5)
+    if close:
+        return f"; did you mean {' or '.join(map(repr, close))}?"
+    return f"; there are {', '.join(map(repr, names[:10]))}" if names else ""

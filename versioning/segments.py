@@ -1,0 +1,211 @@
+"""Segments: immutable runs of manifest entries, columnar zstd JSON of at most 256 KB.
+
+A segment *puts* parts, each at a place of its own that no other part of the manifest's line ever had, and
+*overlays* parts of older segments: other deletes, or dropped. Of several overlays of one place the newest holds.
+`docs/formats.md` has the bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from dataplat.errors import IntegrityError
+from dataplat.lake.digest import Digest
+from dataplat.lake.part import ColumnStats, Part
+from dataplat.versioning._frames import pack, unpack
+from dataplat.versioning._json import canonical
+from dataplat.versioning._stats import PartStats, StatsColumn, stats_documents
+
+SEGMENT_LIMIT: Final = 256 * 1024
+"""No segment is larger than this (bytes), unless a single part's entry is."""
+
+Overlay: TypeAlias = "tuple[str | None, int]"
+"""Deletes object (None: no row is deleted) and its cardinality."""
+
+
+class _Overlays(msgspec.Struct, omit_defaults=True):
+    place: list[int] = []
+    deletes: list[str | None] = []
+    deleted: list[int] = []
+
+
+class _Core(msgspec.Struct, omit_defaults=True):
+    """The first frame: everything but statistics, and where to find those."""
+
+    place: list[int] = []
+    id: list[str] = []
+    rows: list[int] = []
+    size: list[int] = []
+    footer: list[str] = []
+    digest: list[str] = []
+    deletes: list[str | None] | None = None
+    deleted: list[int] | None = None
+    overlays: _Overlays | None = None
+    dropped: list[int] = []
+    columns: dict[str, int] = {}
+    frames: list[int] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """What a segment holds: parts put (in order of place), overlays and drops by place."""
+
+    parts: Sequence[Part] = ()
+    overlays: Mapping[int, Overlay] = field(default_factory=dict)
+    dropped: frozenset[int] = frozenset()
+
+    @property
+    def weight(self) -> int:
+        """Roughly the cost of writing them; a put costs about four overlays."""
+        return 4 * len(self.parts) + len(self.overlays) + len(self.dropped)
+
+
+def merge(newest_last: Iterable[Entries]) -> Entries:
+    """Return one `Entries` that says the same; overlays of parts put among them are folded into the parts."""
+    parts: dict[int, Part] = {}
+    overlays: dict[int, Overlay] = {}
+    dropped: set[int] = set()
+    for entries in newest_last:
+        parts.update((part.place, part) for part in entries.parts)
+        overlays.update(entries.overlays)
+        dropped |= entries.dropped
+    kept = [
+        part.with_deletes(*overlays[place]) if place in overlays else part
+        for place, part in sorted(parts.items())
+        if place not in dropped
+    ]
+    left = {place: overlay for place, overlay in overlays.items() if place not in parts and place not in dropped}
+    return Entries(kept, dict(sorted(left.items())), frozenset(dropped - parts.keys()))
+
+
+def encode(entries: Entries) -> bytes:
+    """Return the bytes of a segment."""
+    parts, overlays = entries.parts, entries.overlays
+    documents, columns = stats_documents([part.stats for part in parts])
+    frames = pack(documents)
+    core = _Core(
+        place=[part.place for part in parts],
+        id=[part.id for part in parts],
+        rows=[part.rows for part in parts],
+        size=[part.size for part in parts],
+        footer=[part.footer for part in parts],
+        digest=[part.digest.encode() for part in parts],
+        deletes=[part.deletes for part in parts] if any(part.deletes for part in parts) else None,
+        deleted=[part.deleted for part in parts] if any(part.deleted for part in parts) else None,
+        overlays=_Overlays(list(overlays), [i for i, _ in overlays.values()], [n for _, n in overlays.values()])
+        if overlays
+        else None,
+        dropped=sorted(entries.dropped),
+        columns=columns,
+        frames=[len(frame) for frame in frames],
+    )
+    return b"".join([*pack([canonical(core)]), *frames])
+
+
+def encode_parts(parts: Sequence[Part]) -> Iterator[tuple[Sequence[Part], bytes]]:
+    """Yield (parts, bytes of their segment), in order, with segments as large as the limit lets them be."""
+    data = encode(Entries(parts))
+    if len(data) <= SEGMENT_LIMIT or len(parts) == 1:
+        yield parts, data
+        return
+    pieces = len(data) * 8 // (SEGMENT_LIMIT * 7) + 1  # about seven eighths full, so that a piece seldom splits again
+    bounds = [len(parts) * i // pieces for i in range(pieces + 1)]
+    for start, stop in pairwise(bounds):
+        if start < stop:
+            yield from encode_parts(parts[start:stop])
+
+
+class Segment:
+    """A decoded segment; statistics are decoded by column, when first asked for."""
+
+    __slots__ = ("_columns", "_core", "_data", "_id", "_offsets", "_stats")
+
+    def __init__(self, id: str, data: bytes) -> None:
+        self._id = id
+        document = unpack(data, f"segment {id}")
+        try:
+            core = msgspec.json.decode(document, type=_Core)
+        except msgspec.MsgspecError as error:
+            raise IntegrityError(f"segment {id} is not a segment: {error}. Run `dataplat version verify`.") from error
+        self._core = core
+        start = len(data) - sum(core.frames)
+        self._offsets = [start + sum(core.frames[:i]) for i in range(len(core.frames) + 1)]
+        self._data = data if core.frames else b""
+        self._stats: dict[str, StatsColumn] = {}
+        self._columns = tuple(core.columns)
+
+    @property
+    def dropped(self) -> Sequence[int]:
+        """Places whose parts are dropped."""
+        return self._core.dropped
+
+    @property
+    def places(self) -> Sequence[int]:
+        """Places of the parts put, ascending."""
+        return self._core.place
+
+    def overlays(self) -> Iterator[tuple[int, Overlay]]:
+        """Yield (place, deletes) of the parts whose deletes are replaced."""
+        over = self._core.overlays
+        if over is not None:
+            yield from zip(over.place, zip(over.deletes, over.deleted, strict=True), strict=True)
+
+    def parts(self) -> list[Part]:
+        """Return the parts put, in order of place, as this segment alone has them."""
+        core, names, column = self._core, self._columns, self.column
+        count = len(core.place)
+        deletes = core.deletes or [None] * count
+        deleted = core.deleted or [0] * count
+        return [
+            Part(id, rows, size, footer, Digest.decode(digest), PartStats(names, column, row), gone, n_gone, place)
+            for row, (place, id, rows, size, footer, digest, gone, n_gone) in enumerate(
+                zip(core.place, core.id, core.rows, core.size, core.footer, core.digest, deletes, deleted, strict=True)
+            )
+        ]
+
+    def entries(self) -> Entries:
+        """Return all that the segment holds."""
+        return Entries(self.parts(), dict(self.overlays()), frozenset(self.dropped))
+
+    def column(self, name: str) -> StatsColumn:
+        """Return the statistics of one column over all parts put."""
+        if name not in self._stats:
+            frame = self._core.columns[name]
+            data = memoryview(self._data)[self._offsets[frame] : self._offsets[frame + 1]]
+            document = unpack(data, f"segment {self._id}")
+            columns = msgspec.json.decode(document, type=dict[str, msgspec.Raw])
+            count = len(self._core.place)
+            if len(columns) == 1 or count < 64:  # cheap: decode the whole frame at once
+                self._stats.update((key, StatsColumn.decode(raw, count)) for key, raw in columns.items())
+            else:
+                self._stats[name] = StatsColumn.decode(columns[name], count)
+        return self._stats[name]
+
+
+def column_bounds(parts: Sequence[Part], columns: Mapping[str, bool]) -> dict[str, ColumnStats]:
+    """Return statistics over all `parts` of those columns for which every part has them.
+
+    `columns` maps a name to whether it is a decimal (whose bounds are digits, to be compared as numbers).
+    """
+    bounds: dict[str, ColumnStats] = {}
+    for name, decimal in columns.items():
+        rows = [part.stats.get(name) for part in parts]
+        known = [row for row in rows if row is not None]
+        if known and len(known) == len(rows):
+            bounds[name] = _union(known, parts, int if decimal else None)
+    return bounds
+
+
+def _union(stats: Sequence[ColumnStats], parts: Sequence[Part], order: Callable[[Any], Any] | None) -> ColumnStats:
+    nulls, nans = sum(row.nulls for row in stats), sum(row.nans for row in stats)
+    holding = [row for row, part in zip(stats, parts, strict=True) if row.nulls + row.nans < part.rows]
+    if not holding or any(row.low is None or row.high is None for row in holding):
+        return ColumnStats(nulls, nans)  # no value at all, or a part whose values have no bound
+    lows: list[Any] = [row.low for row in holding]  # strings: Python's order of code points is that of UTF-8 bytes
+    highs: list[Any] = [row.high for row in holding]
+    return ColumnStats(nulls, nans, min(lows, key=order), max(highs, key=order))
