@@ -1,1 +1,130 @@
-"""dataplat: data is immutable and named by its content, so everything computed from it is computed once."""
+"""dataplat: data is immutable and named by its content, so everything computed from it is computed once.
+
+    import dataplat as dp
+
+    lake = dp.open("my-lake")
+    lake.ingest("flights.csv", into="flights", key=["flight_id"])
+    flights = lake["flights"]                  # a Version: immutable, named by its content
+    table = flights.to_arrow(columns=["carrier", "dep_delay"], where="dep_delay > 60")
+
+Names are resolved when they are first used: importing dataplat loads the standard library only.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dataplat import errors as errors
+    from dataplat._lake import Lake, open  # noqa: A004  (dp.open is the way in, like io.open)
+    from dataplat._query import Query
+    from dataplat._version import Version
+    from dataplat.errors import (
+        AlreadyExists,
+        BadName,
+        BadReference,
+        BranchNotFound,
+        CommitConflict,
+        CommitError,
+        CommitInDoubt,
+        ConfigError,
+        ContractError,
+        ContractFailed,
+        DataplatError,
+        DatasetNotFound,
+        IntegrityError,
+        KeyConflict,
+        KeyViolation,
+        LakeFormatError,
+        LakeNotFound,
+        MissingExtra,
+        ObjectExists,
+        ObjectNotFound,
+        PositionConflict,
+        PredicateError,
+        RefError,
+        SchemaError,
+        SchemaMismatch,
+        SourceError,
+        SourceNotFound,
+        StoreError,
+        StoreTimeout,
+        StoreUnsuitable,
+        TagNotFound,
+        VersionNotFound,
+    )
+    from dataplat.ingest import IngestPlan, IngestResult, Progress
+    from dataplat.validation import Contract
+    from dataplat.versioning import Diff
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Contract": "dataplat.validation",
+    "Diff": "dataplat.versioning",
+    "IngestPlan": "dataplat.ingest",
+    "IngestResult": "dataplat.ingest",
+    "Lake": "dataplat._lake",
+    "Progress": "dataplat.ingest",
+    "Query": "dataplat._query",
+    "Version": "dataplat._version",
+    "open": "dataplat._lake",
+}
+
+__all__ = [
+    "AlreadyExists",
+    "BadName",
+    "BadReference",
+    "BranchNotFound",
+    "CommitConflict",
+    "CommitError",
+    "CommitInDoubt",
+    "ConfigError",
+    "Contract",
+    "ContractError",
+    "ContractFailed",
+    "DataplatError",
+    "DatasetNotFound",
+    "Diff",
+    "IngestPlan",
+    "IngestResult",
+    "IntegrityError",
+    "KeyConflict",
+    "KeyViolation",
+    "Lake",
+    "LakeFormatError",
+    "LakeNotFound",
+    "MissingExtra",
+    "ObjectExists",
+    "ObjectNotFound",
+    "PositionConflict",
+    "PredicateError",
+    "Progress",
+    "Query",
+    "RefError",
+    "SchemaError",
+    "SchemaMismatch",
+    "SourceError",
+    "SourceNotFound",
+    "StoreError",
+    "StoreTimeout",
+    "StoreUnsuitable",
+    "TagNotFound",
+    "Version",
+    "VersionNotFound",
+    "open",
+]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401  (any public name)
+    if name not in __all__:
+        message = f"module 'dataplat' has no attribute {name!r}"
+        raise AttributeError(message)
+    value = getattr(importlib.import_module(_HOMES.get(name, "dataplat.errors")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

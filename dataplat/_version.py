@@ -1,0 +1,228 @@
+"""A dataset version: immutable rows, named by their content."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    import duckdb
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+
+    from dataplat.lake.objects import Objects
+    from dataplat.lake.part import Part
+    from dataplat.lake.where import Where
+    from dataplat.versioning.commit import Commit
+    from dataplat.versioning.export import ExportResult
+    from dataplat.versioning.manifest import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class _Handle:
+    """What a version is read through; kept apart so that a Version prints without it."""
+
+    objects: Objects
+    manifest: Manifest
+    commit: Commit
+
+
+class Version:
+    """One immutable version of one dataset.
+
+    Reading applies deletes, reads only the columns asked for, and skips parts and row groups that `where`
+    cannot match. `where` is SQL text (`"dep_delay > 60 and carrier = 'UA'"`) or a Polars expression.
+    """
+
+    def __init__(self, dataset: str, handle: _Handle) -> None:
+        self.dataset = dataset
+        self._handle = handle
+
+    @property
+    def id(self) -> str:
+        """The version id: SHA-256 of the manifest, 64 hex digits."""
+        return self._handle.manifest.id
+
+    @property
+    def manifest(self) -> Manifest:
+        """The list of parts that makes the version."""
+        return self._handle.manifest
+
+    @property
+    def objects(self) -> Objects:
+        """The objects of the lake that the version lies in."""
+        return self._handle.objects
+
+    @property
+    def commit(self) -> Commit:
+        """The commit that made the version."""
+        return self._handle.commit
+
+    @property
+    def rows(self) -> int:
+        """Rows that count."""
+        return self.manifest.rows
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the parts on the store."""
+        return self.manifest.nbytes
+
+    @property
+    def parts(self) -> list[Part]:
+        """The Parquet parts, in row order."""
+        return self.manifest.parts()
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The key columns; empty for a dataset without a key."""
+        return self.manifest.key
+
+    @property
+    def sort(self) -> tuple[str, ...]:
+        """The columns by which each part is sorted."""
+        return self.manifest.sort
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Columns and Arrow types."""
+        return self.manifest.schema
+
+    @property
+    def schema_json(self) -> list[dict[str, Any]]:
+        """Columns and types as plain values, without loading Arrow."""
+        return self.manifest.schema_json
+
+    @property
+    def created(self) -> datetime:
+        """When the version was committed (UTC)."""
+        return datetime.fromtimestamp(self.commit.time / 1e6, UTC)
+
+    @cached_property
+    def content_id(self) -> str:
+        """The digest of schema and rows alone: equal rows, equal id, whatever order, files or engine.
+
+        Where it is pending (after an upsert or delete) it is computed from the rows that went, and remembered.
+        """
+        from dataplat.versioning.content import content_id_of
+
+        return content_id_of(self.objects, self.manifest)
+
+    @property
+    def content_id_if_known(self) -> str | None:
+        """The content id, or None where computing it would read rows."""
+        from dataplat.versioning.content import known_content_id
+
+        return known_content_id(self.objects, self.manifest)
+
+    def batches(
+        self, size: int = 65_536, *, columns: Sequence[str] | None = None, where: str | pl.Expr | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Stream the rows in batches of at most `size` rows, in row order, in bounded memory."""
+        from dataplat.lake.scan import scan
+
+        return scan(
+            self.objects, self.parts, self.schema, columns=columns, where=self._where(where), batch_rows=size
+        )
+
+    def to_arrow(self, *, columns: Sequence[str] | None = None, where: str | pl.Expr | None = None) -> pa.Table:
+        """Return the rows as an Arrow table."""
+        from dataplat.lake.scan import to_table
+
+        return to_table(self.objects, self.parts, self.schema, columns=columns, where=self._where(where))
+
+    def to_polars(self, *, columns: Sequence[str] | None = None, where: str | pl.Expr | None = None) -> pl.DataFrame:
+        """Return the rows as a Polars frame."""
+        import polars as pl
+
+        return pl.DataFrame(self.to_arrow(columns=columns, where=where))
+
+    def to_pandas(self, *, columns: Sequence[str] | None = None, where: str | pl.Expr | None = None) -> pd.DataFrame:
+        """Return the rows as a pandas frame with Arrow-backed columns."""
+        from dataplat._frames import to_pandas
+
+        return to_pandas(self.to_arrow(columns=columns, where=where))
+
+    def to_duckdb(self) -> duckdb.DuckDBPyRelation:
+        """Return the rows as a DuckDB relation over the version's own Parquet parts."""
+        from dataplat._duckdb import connect, quoted, register
+
+        connection = connect()
+        register(connection, self.dataset, self)
+        return connection.sql(f"select * from {quoted(self.dataset)}")
+
+    def head(self, n: int = 10) -> pa.Table:
+        """Return the first `n` rows."""
+        import pyarrow as pa
+
+        batches, missing = [], n
+        for batch in self.batches(max(n, 1)):
+            batches.append(batch.slice(0, missing))
+            missing -= batches[-1].num_rows
+            if missing <= 0:
+                break
+        return pa.Table.from_batches(batches, self.schema)
+
+    def export(self, directory: str | Path, *, format: str = "parquet", link: str = "copy") -> ExportResult:  # noqa: A002
+        """Write the version's rows (or, of a file tree, its files) into the new folder `directory`.
+
+        `format` is parquet, csv, ndjson or arrow; `link` is copy (by reflink where the file system can) or
+        hardlink (read-only, and only where bytes are stored as they are).
+        """
+        from dataplat.versioning.export import export
+
+        return export(self.objects, self.manifest, directory, file_format=format, link=link)
+
+    def local_parts(self) -> list[str] | None:
+        """Return the paths of the parts where they lie on this machine and their hashes are right, else None."""
+        from dataplat.lake.verified import verified_paths
+
+        return verified_paths(self.objects, self.parts)
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Version) and (self.dataset, self.id) == (other.dataset, other.id)
+
+    def __hash__(self) -> int:
+        return hash((self.dataset, self.id))
+
+    def __repr__(self) -> str:
+        columns = ", ".join(f"{field['name']}: {field['type']}" for field in self.schema_json[:6])
+        more = f", … {len(self.schema_json) - 6} more" if len(self.schema_json) > 6 else ""  # noqa: PLR2004
+        return (
+            f"Version({self.dataset}@id:{self.id[:12]}, {self.rows:,} rows × {len(self.schema_json)} columns, "
+            f"{self.nbytes:,} bytes in {self.manifest.n_parts} parts, {self.created:%Y-%m-%d %H:%M:%S}Z)\n"
+            f"  {columns}{more}"
+        )
+
+    def _repr_html_(self) -> str:
+        head = self.head(5)
+        titles = "".join(
+            f"<th style='text-align:left'>{html.escape(field.name)}<br><small>{html.escape(str(field.type))}</small></th>"
+            for field in head.schema
+        )
+        body = "".join(
+            f"<tr>{''.join(f'<td>{html.escape(str(value))}</td>' for value in row.values())}</tr>"
+            for row in head.to_pylist()
+        )
+        caption = (
+            f"{html.escape(self.dataset)} <code>{self.id[:12]}</code> · {self.rows:,} rows · {self.nbytes:,} bytes · "
+            f"{self.created:%Y-%m-%d %H:%M}Z"
+        )
+        return f"<table><caption>{caption}</caption><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>"
+
+    def _where(self, where: str | pl.Expr | None) -> Where | None:
+        if where is None:
+            return None
+        from dataplat.lake.where import parse_where
+
+        return parse_where(where, self.schema)

@@ -1,0 +1,59 @@
+"""What does not land with the rest: rejected records, and rows in quarantine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from dataplat.errors import SourceError
+from dataplat.lake.parts import PartWriter
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from dataplat.connectors.source import Rejects
+    from dataplat.lake.objects import Stage
+    from dataplat.lake.part import Part
+
+_SHOWN_RAW = 120
+
+
+@dataclass(slots=True)
+class Aside:
+    """Rows that are put aside, as parts; the writer is made when the first row comes."""
+
+    stage: Stage
+    rows: int = 0
+    _writer: PartWriter | None = field(default=None, repr=False)
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Put the rows of `batch` aside."""
+        if batch.num_rows:
+            if self._writer is None:
+                self._writer = PartWriter(self.stage, batch.schema, threads=1)
+            self._writer.write(batch)
+            self.rows += batch.num_rows
+
+    @property
+    def schema(self) -> pa.Schema | None:
+        """The columns of the rows put aside, None while there are none."""
+        return None if self._writer is None else self._writer.schema
+
+    def close(self) -> list[Part]:
+        """Return the parts."""
+        return [] if self._writer is None else self._writer.close()
+
+
+def refuse_first(rejects: Rejects) -> SourceError:
+    """Return the error that the first of some rejected records makes where nothing may be rejected."""
+    row = rejects.batch.slice(0, 1).to_pylist()[0]
+    line = "" if row["line"] is None else f", line {row['line']:,}"
+    column = "" if row["column"] is None else f", column {row['column']!r}"
+    raw = bytes(row["raw"] or b"")
+    shown = repr(raw[:_SHOWN_RAW])[1:] + ("…" if len(raw) > _SHOWN_RAW else "")
+    return SourceError(
+        f"{row['source']}{line}{column}: {row['error']}: {shown}. Nothing landed. Mend the record, or let bad "
+        "records go to the rejects (--on-error reject)."
+    )
+
+

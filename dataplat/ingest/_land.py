@@ -1,0 +1,177 @@
+"""From a source to staged objects: read everything, check it, and say what the branch would become."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dataplat.connectors.source import SchemaWidened
+from dataplat.errors import ContractFailed
+from dataplat.ingest._pass import Pass
+from dataplat.ingest._schema import landed_schema
+from dataplat.ingest._target import Target, check_named_columns
+from dataplat.lake.objects import Objects, Stage
+from dataplat.lake.scan import scan
+from dataplat.lake.schema import schema_to_json
+from dataplat.versioning.modes import Append, Base, Outcome, Replace, RowSink, Upsert
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import pyarrow as pa
+
+    from dataplat.connectors.source import Source, Split
+    from dataplat.ingest._progress import Meter
+    from dataplat.ingest._request import IngestRequest
+    from dataplat.lake.part import Part
+    from dataplat.validation import Report
+    from dataplat.versioning.manifest import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """All that one ingest staged, and where each row went; the branch has not moved."""
+
+    base: Base
+    outcome: Outcome
+    sink: RowSink
+    rows_in: int
+    rejects: Sequence[Part]
+    rejected: int
+    quarantine: Sequence[Part]
+    quarantine_schema: pa.Schema | None
+    quarantined: int
+    report: Report | None
+    meets_contract: bool
+    starts: Mapping[str, Any]
+    positions: Mapping[str, Any]
+
+
+def land(request: IngestRequest, target: Target, source: Source, splits: Sequence[Split], stage: Stage, meter: Meter) -> Landed:
+    """Read `splits` into `stage`; start over, with an empty stage, whenever a later value widens a type."""
+    while True:
+        try:
+            return _land_once(request, target, source, splits, stage, meter)
+        except SchemaWidened:
+            stage.discard()
+            meter.restart()
+
+
+def _land_once(
+    request: IngestRequest, target: Target, source: Source, splits: Sequence[Split], stage: Stage, meter: Meter
+) -> Landed:
+    whole = request.mode == "replace" and request.where is None
+    schema = landed_schema(target.schema, source.schema(), whole=whole)
+    base = _base(request, target, schema, stage)
+    sink = _sink(request, base)
+    run = Pass.begin(
+        stage, schema, sink, request.contract, meter, base.key, rejecting=request.on_error == "reject"
+    )
+    todo = [split for split in splits if split.skipped is None]
+    run.read(source, todo)
+    meter.enter("writing")
+    outcome = sink.finish()
+    report, meets_contract = _check(request, target, base, outcome, run, meter)
+    return Landed(
+        base=base,
+        outcome=outcome,
+        sink=sink,
+        rows_in=run.meter.rows,
+        rejects=run.rejects.close(),
+        rejected=run.rejects.rows,
+        quarantine=run.quarantine.close(),
+        quarantine_schema=run.quarantine.schema,
+        quarantined=run.quarantine.rows,
+        report=report,
+        meets_contract=meets_contract,
+        **_positions(request, target, source, splits),
+    )
+
+
+def _base(request: IngestRequest, target: Target, schema: pa.Schema, stage: Stage) -> Base:
+    manifest = target.base(request, schema_to_json(schema))
+    check_named_columns(request, manifest, schema)
+    objects = Objects(target.objects.store, stage)
+    return Base(
+        manifest,
+        schema,
+        manifest.key if request.key is None else request.key,
+        manifest.sort if request.sort is None else request.sort,
+        objects,
+        stage,
+    )
+
+
+def _sink(request: IngestRequest, base: Base) -> RowSink:
+    if request.mode == "append":
+        return Append(base)
+    if request.mode == "upsert":
+        return Upsert(base, request.order)
+    if request.where is None:
+        return Replace(base)
+    from dataplat.lake.where import parse_where
+
+    return Replace(base, parse_where(request.where, base.schema))
+
+
+def manifest_after(base: Base, outcome: Outcome) -> Manifest:
+    """Return the dataset as it would be, staged."""
+    from dataplat.ingest._commit import full_edit
+
+    return base.manifest.apply(full_edit(base, outcome), base.stage)
+
+
+def _check(
+    request: IngestRequest, target: Target, base: Base, outcome: Outcome, run: Pass, meter: Meter
+) -> tuple[Report | None, bool]:
+    """Check the contract on the dataset as it would be; return the report, and whether the dataset may land.
+
+    Row checks were asked of the new rows as they passed: what failed is in quarantine and not in the dataset. Rows
+    that were there need no second look if the same contract held for the version that this one starts from.
+    """
+    contract = request.contract
+    if contract is None:
+        return None, True
+    meter.enter("checking the contract")
+    after = manifest_after(base, outcome)
+
+    def scan_columns(columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        return scan(base.objects, after.parts(), after.schema, columns=list(columns))
+
+    if target.manifest is None or not target.manifest.rows or _held(target, contract.id):
+        report = contract.check_dataset(scan_columns, after.schema, key=base.key, tally=run.tally)
+        aside = [check for check in report.failures if check.level == "row" and check.status == "failed"]
+        return report, len(aside) == len(report.failures)
+    report = contract.check_dataset(scan_columns, after.schema, key=base.key)
+    return report, report.ok
+
+
+def _held(target: Target, contract_id: str) -> bool:
+    """Whether the dataset's last change was checked against the same contract, and passed."""
+    assert target.state is not None
+    from dataplat.versioning.commit import load_commit
+
+    change = load_commit(target.objects, target.state.commit).changes.get(target.name)
+    return change is not None and any(check.ok and check.detail == contract_id for check in change.checks)
+
+
+def _positions(
+    request: IngestRequest, target: Target, source: Source, splits: Sequence[Split]
+) -> dict[str, dict[str, Any]]:
+    """Return the positions assumed and reached by source id; a replace of all rows forgets older ones."""
+    starts = {split.source: split.start for split in splits if split.source}
+    reached = {split.source: source.position(split) for split in splits if split.source}
+    if request.mode == "replace" and request.where is None:
+        reached = {old: None for old in target.positions() if old not in reached} | reached
+    moved = {name: position for name, position in reached.items() if position != target.positions().get(name)}
+    return {"starts": {name: starts.get(name) for name in moved}, "positions": moved}
+
+
+def failed(report: Report, dataset: str, quarantine: str) -> ContractFailed:
+    """Return the error for a dataset that does not meet its contract."""
+    lines = "\n  ".join(outcome.line() for outcome in report.failures[:5])
+    return ContractFailed(
+        f"{dataset} would not meet contract {report.contract}, so nothing landed:\n  {lines}\n"
+        f"The rows wait on branch {quarantine}; look at them with: dataplat version head {dataset}@{quarantine}",
+        report,
+    )

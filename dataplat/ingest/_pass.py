@@ -1,0 +1,94 @@
+"""One pass over the input: every row goes to exactly one place, and nothing moves yet."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from dataplat.connectors.source import Blob, Rejects
+from dataplat.ingest._aside import Aside, refuse_first
+from dataplat.lake.schema import conform
+from dataplat.validation.report import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dataplat.connectors.source import Source, Split
+    from dataplat.ingest._progress import Meter
+    from dataplat.lake.objects import Stage
+    from dataplat.validation import Contract
+    from dataplat.versioning.modes import RowSink
+
+
+@dataclass(slots=True)
+class Pass:
+    """Reads splits into a sink; rows that fail the contract and records that cannot be read go aside.
+
+    Rows in = rows written + rows in quarantine; records in = rows in + rejects.
+    """
+
+    stage: Stage
+    schema: pa.Schema
+    sink: RowSink
+    contract: Contract | None
+    meter: Meter
+    key: tuple[str, ...]
+    rejecting: bool
+    rejects: Aside
+    quarantine: Aside
+    tally: Tally
+
+    @classmethod
+    def begin(  # noqa: PLR0913  (one value each of what a pass is made of)
+        cls,
+        stage: Stage,
+        schema: pa.Schema,
+        sink: RowSink,
+        contract: Contract | None,
+        meter: Meter,
+        key: tuple[str, ...],
+        *,
+        rejecting: bool,
+    ) -> Pass:
+        """Return a pass that has read nothing yet."""
+        return cls(stage, schema, sink, contract, meter, key, rejecting, Aside(stage), Aside(stage), Tally())
+
+    def read(self, source: Source, splits: Sequence[Split]) -> None:
+        """Read all `splits`; raises what the source and the sink raise, and `SourceError` where nothing may be rejected."""
+        total = sum(split.nbytes or 0 for split in splits)
+        before = 0
+        for split in splits:
+            start = before
+
+            def at(done: int, _all: int | None, start: int = start) -> None:
+                self.meter.at_byte(start + done, total)
+
+            for item in source.read(split, at):
+                self._take(item)
+            before += split.nbytes or 0
+
+    def _take(self, item: pa.RecordBatch | Rejects | Blob) -> None:
+        if isinstance(item, Rejects):
+            if not self.rejecting:
+                raise refuse_first(item)
+            self.rejects.write(item.batch)
+        elif isinstance(item, Blob):
+            path = self.stage.new_file(".bin")
+            shutil.copyfile(item.path, path)
+            self.stage.put_file(path, item.id, ".bin")
+        else:
+            self._take_rows(conform(item, self.schema))
+
+    def _take_rows(self, batch: pa.RecordBatch) -> None:
+        self.meter.add_rows(batch.num_rows)
+        if self.contract is not None:
+            verdict = self.contract.check_batch(batch, self.key)
+            self.tally.add(verdict)
+            if not verdict.ok:
+                batch, bad = verdict.split(batch)
+                self.quarantine.write(bad)
+        if batch.num_rows:
+            self.sink.write(batch)

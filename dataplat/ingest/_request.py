@@ -1,0 +1,77 @@
+"""What a user asked to be landed, checked before anything is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from dataplat.errors import ConfigError
+
+if TYPE_CHECKING:
+    import polars as pl
+    import pyarrow as pa
+
+    from dataplat.validation import Contract
+
+MODES = ("append", "upsert", "replace")
+ON_ERROR = ("reject", "fail")
+
+SchemaLike: TypeAlias = "pa.Schema | Mapping[str, str] | Sequence[Mapping[str, Any]]"
+
+
+@dataclass(frozen=True, slots=True)
+class IngestRequest:
+    """One ingest: where rows come from, where they go, and how."""
+
+    source: Any
+    into: str
+    mode: str = "append"
+    where: str | pl.Expr | None = None
+    key: tuple[str, ...] | None = None
+    sort: tuple[str, ...] | None = None
+    order: str | None = None
+    contract: Contract | None = None
+    branch: str = "main"
+    message: str | None = None
+    schema: pa.Schema | None = None
+    null: tuple[str, ...] = ()
+    on_error: str = "reject"
+    source_format: str | None = None
+    lineage: tuple[tuple[str, str], ...] = ()
+    sql: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            message = f"unknown mode {self.mode!r}: it is one of {', '.join(MODES)}"
+            raise ConfigError(message)
+        if self.on_error not in ON_ERROR:
+            message = f"unknown on_error {self.on_error!r}: it is one of {', '.join(ON_ERROR)}"
+            raise ConfigError(message)
+        if self.where is not None and self.mode != "replace":
+            raise ConfigError("where goes with mode='replace': it names the slice that the rows replace")
+        if self.order is not None and self.mode != "upsert":
+            raise ConfigError("order goes with mode='upsert': it says which of several rows of one key is newest")
+
+
+def columns(given: str | Sequence[str] | None) -> tuple[str, ...] | None:
+    """Return column names given as a list, or as text with commas, as a tuple."""
+    if given is None:
+        return None
+    names = given.split(",") if isinstance(given, str) else given
+    return tuple(name.strip() for name in names) or None
+
+
+def as_schema(given: SchemaLike | None) -> pa.Schema | None:
+    """Return an Arrow schema from one, from `{column: type}`, or from the JSON form of a schema."""
+    import pyarrow as pa
+
+    from dataplat.lake.schema import canonical_schema, schema_from_json
+
+    if given is None:
+        return None
+    if isinstance(given, pa.Schema):
+        return canonical_schema(given)
+    if isinstance(given, Mapping):
+        return schema_from_json([{"name": name, "type": kind} for name, kind in given.items()])
+    return schema_from_json([dict(field) for field in given])

@@ -1,0 +1,75 @@
+"""Results remembered under (computation, part, deletes): losing them costs time only."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dataplat.errors import ObjectExists, ObjectNotFound, StoreError
+from dataplat.lake.stores._protocol import Store
+
+
+def computation_id(name: str, code_version: int, **parameters: object) -> str:
+    """Return the id of a computation: a hash of its name, the version of its code and its parameters."""
+    text = json.dumps([name, code_version, parameters], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Memos:
+    """Remembers JSON values beside a lake's objects, each entry with its own hash.
+
+    A torn, damaged or foreign entry is as good as none: the value is computed again. A store that
+    refuses the write (read-only, full) makes the memo useless, never the work that asked for it.
+    """
+
+    store: Store
+
+    def get(self, computation: str, part: str, deletes: str | None = None) -> Any | None:  # noqa: ANN401  (any JSON)
+        """Return the remembered value, or None."""
+        try:
+            raw = self.store.read(_key(computation, part, deletes))
+            head, body = raw.split(b"\n", 1)
+            if hashlib.sha256(body).hexdigest().encode() != head:
+                return None
+            return json.loads(body)
+        except (ObjectNotFound, ValueError):
+            return None
+
+    def put(self, value: object, computation: str, part: str, deletes: str | None = None) -> None:
+        """Remember `value`, unless somebody did already."""
+        body = json.dumps(value, separators=(",", ":")).encode()
+        key = _key(computation, part, deletes)
+        entry = hashlib.sha256(body).hexdigest().encode() + b"\n" + body
+        try:
+            self.store.create(key, entry)
+        except ObjectExists:
+            self._mend(key, entry)
+        except StoreError:
+            return
+
+    def remembered(
+        self, computation: str, part: str, deletes: str | None, compute: Callable[[], Mapping[str, Any] | str]
+    ) -> Any:  # noqa: ANN401  (any JSON)
+        """Return the remembered value, or compute and remember it."""
+        value = self.get(computation, part, deletes)
+        if value is None:
+            value = compute()
+            self.put(value, computation, part, deletes)
+        return value
+
+    def _mend(self, key: str, entry: bytes) -> None:
+        """Replace an entry that is there but cannot be read."""
+        try:
+            if self.store.read(key) != entry:
+                self.store.delete(key)
+                self.store.create(key, entry)
+        except StoreError:
+            return
+
+
+def _key(computation: str, part: str, deletes: str | None) -> str:
+    return f"memo/{computation}/{part[:2]}/{part[2:]}{'.' + deletes[:32] if deletes else ''}.json"

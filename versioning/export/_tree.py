@@ -1,0 +1,53 @@
+"""Bring back the tree of files that a dataset of files was made of."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from dataplat.errors import SchemaError
+from dataplat.versioning.export._copy import bring
+
+if TYPE_CHECKING:
+    from dataplat.lake.objects import Objects
+    from dataplat.versioning.manifest import Manifest
+
+_COLUMNS = ["path", "size", "media_type", "sha256", "modified", "content", "object"]
+
+
+def is_tree(manifest: Manifest) -> bool:
+    """Whether the rows are files: the dataset has exactly the columns that a folder of files lands with."""
+    return [field["name"] for field in manifest.schema_json] == _COLUMNS
+
+
+def write_tree(objects: Objects, manifest: Manifest, folder: Path, link: str) -> int:
+    """Write every file under its path, with its bytes and its time of modification."""
+    from dataplat.lake.scan import scan
+
+    files = 0
+    for batch in scan(objects, manifest.parts(), manifest.schema, batch_rows=256):
+        for row in batch.to_pylist():
+            _write_file(objects, row, folder, link)
+            files += 1
+    return files
+
+
+def _write_file(objects: Objects, row: dict[str, Any], folder: Path, link: str) -> None:
+    inside = PurePosixPath(row["path"])
+    if inside.is_absolute() or ".." in inside.parts:
+        message = f"the path {row['path']!r} leads out of the folder: it is not written"
+        raise SchemaError(message)
+    target = folder / inside
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if row["object"] is None:
+        target.write_bytes(row["content"] or b"")
+    else:
+        source = objects.local_path(row["object"], ".bin")
+        if source is None:
+            target.write_bytes(objects.read(row["object"], ".bin"))
+        else:
+            bring(source, target, link)
+    if row["modified"] is not None and link != "hardlink":
+        seconds = row["modified"].timestamp()
+        os.utime(target, (seconds, seconds))

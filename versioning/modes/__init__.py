@@ -1,0 +1,13 @@
+"""Modes of writing: append, upsert, replace, delete. Each turns rows into an edit of the version they start from."""
+
+from __future__ import annotations
+
+from dataplat.versioning.modes._base import Base
+from dataplat.versioning.modes._keys import IncomingKeys, find_keys
+from dataplat.versioning.modes._outcome import Outcome, RowSink
+from dataplat.versioning.modes.append import Append
+from dataplat.versioning.modes.delete import delete_where
+from dataplat.versioning.modes.replace import Replace
+from dataplat.versioning.modes.upsert import Upsert
+
+__all__ = ["Append", "Base", "IncomingKeys", "Outcome", "Replace", "RowSink", "Upsert", "delete_where", "find_keys"]

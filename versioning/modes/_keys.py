@@ -1,0 +1,208 @@
+"""Keys of incoming rows: refused where null or NaN, found among each other and in the rows that are there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dataplat.errors import KeyViolation
+from dataplat.lake.content_id import key_digests
+from dataplat.lake.row_index import KeySet
+from dataplat.lake.scan import scan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from dataplat.lake.objects import Objects
+    from dataplat.lake.part import Part
+
+
+
+@dataclass(frozen=True, slots=True)
+class KeyMatch:
+    """Rows of one part whose keys are among the incoming ones: positions in the part, rows in the incoming."""
+
+    part: Part
+    positions: NDArray[np.int64]
+    incoming: NDArray[np.int64]
+
+
+class IncomingKeys:
+    """Collects the key columns (and an order column) of the incoming rows.
+
+    Memory: 16 bytes a row for the digests, plus the key values themselves.
+    """
+
+    def __init__(self, key: Sequence[str], order: str | None = None) -> None:
+        self.key = list(key)
+        self.order = order
+        self._digests: list[NDArray[np.uint64]] = []
+        self._values: list[pa.RecordBatch] = []
+        self._rows = 0
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Take the keys of a batch; raise `KeyViolation` for a null or NaN among them."""
+        for name in self.key:
+            self._refuse_null(batch.column(name), name)
+        columns = self.key if self.order is None or self.order in self.key else [*self.key, self.order]
+        self._digests.append(key_digests(batch, self.key))
+        self._values.append(batch.select(columns))
+        self._rows += batch.num_rows
+
+    def _refuse_null(self, column: pa.Array, name: str) -> None:
+        bad = column.is_null(nan_is_null=True) if pa.types.is_floating(column.type) else column.is_null()
+        if bad.true_count:
+            row = self._rows + pc.index(bad, pa.scalar(value=True)).as_py()
+            message = (
+                f"{bad.true_count:,} rows have a null or NaN in the key column {name!r}; the first is input row "
+                f"{row + 1:,}. A key must have a value: fill or drop those rows, or choose another key."
+            )
+            raise KeyViolation(message)
+
+    @property
+    def values(self) -> pa.Table:
+        """The key values (and the order column) of all rows so far."""
+        return pa.Table.from_batches(self._values)
+
+    @property
+    def digests(self) -> NDArray[np.uint64]:
+        """The key digests of all rows so far, shape (rows, 2)."""
+        return np.concatenate(self._digests) if self._digests else np.empty((0, 2), np.uint64)
+
+    def superseded(self) -> NDArray[np.int64]:
+        """Return the rows that a later row of the same key replaces.
+
+        Raises `KeyViolation` where keys repeat and no order column says which row counts, or where the
+        order column itself ties or is null.
+        """
+        digests = self.digests
+        order = np.lexsort((digests[:, 1], digests[:, 0]))  # stable: equal keys stay in input order
+        ordered = digests[order]
+        same = (ordered[1:] == ordered[:-1]).all(axis=1)
+        if not same.any():
+            return np.empty(0, np.int64)
+        if self.order is None:
+            self._refuse_duplicates(order, same)
+        repeated = np.zeros(len(order), bool)
+        repeated[1:] |= same
+        repeated[:-1] |= same
+        return self._losers(order[repeated], np.concatenate([[False], same])[repeated])
+
+    def _refuse_duplicates(self, order: NDArray[np.int64], same: NDArray[np.bool_]) -> None:
+        first = int(np.flatnonzero(same)[0])
+        rows = sorted((int(order[first]), int(order[first + 1])))
+        message = (
+            f"{int(same.sum()):,} input rows repeat a key; for example rows {rows[0] + 1:,} and {rows[1] + 1:,} both "
+            f"have {show_key(self.values, rows[0], self.key)}. Remove the repetition, or name a column that says "
+            "which row is newer (--order COLUMN, with --mode upsert)."
+        )
+        raise KeyViolation(message)
+
+    def _losers(self, rows: NDArray[np.int64], continues: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Of runs of equal keys keep the row with the greatest order value."""
+        assert self.order is not None
+        values = self.values.column(self.order).take(pa.array(rows)).combine_chunks()
+        if values.null_count:
+            message = (
+                f"the order column {self.order!r} is null in {values.null_count:,} rows whose key repeats: "
+                "it cannot say which row is newer. Fill it, or remove the repetition."
+            )
+            raise KeyViolation(message)
+        ranks = pc.rank(values, tiebreaker="dense").to_numpy(zero_copy_only=False).astype(np.int64)
+        runs = np.cumsum(~continues)
+        best = np.lexsort((ranks, runs))
+        runs, ranks, rows = runs[best], ranks[best], rows[best]
+        last = np.append(runs[1:] != runs[:-1], True)  # noqa: FBT003  (a value, not a flag)
+        tied = ~last & np.append((runs[1:] == runs[:-1]) & (ranks[1:] == ranks[:-1]), False) & np.append(last[1:], True)  # noqa: FBT003
+        if tied.any():
+            row = int(rows[np.flatnonzero(tied)[0]])
+            message = (
+                f"two input rows of {show_key(self.values, row, self.key)} have the same value in the order column "
+                f"{self.order!r}: neither is newer. Remove one, or choose another order column."
+            )
+            raise KeyViolation(message)
+        return np.sort(rows[~last])
+
+
+def find_keys(objects: Objects, parts: Sequence[Part], schema: pa.Schema, keys: IncomingKeys) -> Iterator[KeyMatch]:
+    """Find the live rows of `parts` that have one of the incoming keys, reading key columns only.
+
+    Parts whose key bounds lie outside those of the incoming keys are not read. Digests find candidates;
+    what counts is that the values are equal.
+    """
+    values = keys.values
+    if not values.num_rows:
+        return
+    wanted = KeySet(keys.digests)
+    bounds = _bounds(values, keys.key)
+    for part in parts:
+        if part.live and _may_hold(part, bounds):
+            yield from _find_in_part(objects, part, schema, keys.key, wanted, values)
+
+
+def _find_in_part(
+    objects: Objects, part: Part, schema: pa.Schema, key: list[str], wanted: KeySet, values: pa.Table
+) -> Iterator[KeyMatch]:
+    positions, incoming = [], []
+    for batch in scan(objects, [part], schema, columns=key, with_positions=True):
+        rows, found = wanted.find(key_digests(batch, key))
+        if len(rows):
+            equal = _equal_keys(batch.select(key).take(pa.array(rows)), values.select(key).take(pa.array(found)))
+            positions.append(batch.column("__row").to_numpy()[rows[equal]].astype(np.int64))
+            incoming.append(found[equal])
+    if positions:
+        yield KeyMatch(part, np.concatenate(positions), np.concatenate(incoming))
+
+
+def _equal_keys(ours: pa.RecordBatch, theirs: pa.Table) -> NDArray[np.bool_]:
+    equal = np.ones(ours.num_rows, bool)
+    for name in ours.schema.names:
+        column = theirs.column(name).combine_chunks()
+        equal &= pc.equal(ours.column(name), column.cast(ours.column(name).type)).to_numpy(zero_copy_only=False)
+    return equal
+
+
+def _bounds(values: pa.Table, key: list[str]) -> dict[str, tuple[object, object]]:
+    """Return min and max of the integer key columns, in the form that part statistics have."""
+    bounds = {}
+    for name in key:
+        column = values.column(name)
+        if pa.types.is_integer(column.type):
+            ends = pc.min_max(column)
+            bounds[name] = (ends["min"].as_py(), ends["max"].as_py())
+    return bounds
+
+
+def _may_hold(part: Part, bounds: dict[str, tuple[object, object]]) -> bool:
+    for name, (low, high) in bounds.items():
+        stats = part.stats.get(name)
+        if stats is not None and stats.low is not None and (stats.high < low or stats.low > high):  # type: ignore[operator]
+            return False
+    return True
+
+
+def show_key(table: pa.Table, row: int, key: Sequence[str]) -> str:
+    """Return `name = value` of the key of one row, for a message."""
+    return ", ".join(f"{name} = {table.column(name)[row].as_py()!r}" for name in key)
+
+
+def refuse_existing(objects: Objects, parts: Sequence[Part], schema: pa.Schema, keys: IncomingKeys) -> None:
+    """Raise `KeyViolation` if any incoming key is in `parts` already."""
+    count, example = 0, None
+    for match in find_keys(objects, parts, schema, keys):
+        count += len(match.incoming)
+        example = example or show_key(keys.values, int(match.incoming[0]), keys.key)
+    if count:
+        message = (
+            f"{count:,} input rows have a key that is in the dataset already, for example {example}. "
+            "Appending to a keyed dataset only inserts: use --mode upsert to replace those rows."
+        )
+        raise KeyViolation(message)
+
+
