@@ -135,8 +135,10 @@ def string_words(array: pa.Array) -> Pair:
         array = array.view(pa.large_binary())
     elif pa.types.is_string_view(array.type):
         array = array.view(pa.binary_view())
+    elif pa.types.is_fixed_size_binary(array.type):
+        array = array.cast(pa.binary())
     _check_xxh3()
-    return _xxh3(array.cast(pa.binary_view()))  # what Polars takes as it is; its own conversion is slower
+    return _xxh3(array)
 
 
 def _xxh3(array: pa.Array) -> Pair:
