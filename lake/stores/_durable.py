@@ -1,6 +1,6 @@
 """Writing files so that they survive a power cut, and saying plainly why they could not be written."""
 
-# ruff: noqa: PTH103, PTH112, PTH120
+# ruff: noqa: PTH102, PTH103, PTH112, PTH120
 # Paths are strings here: these are bare system calls, and Path objects would double their cost.
 
 from __future__ import annotations
@@ -77,6 +77,14 @@ def write_new(path: str, data: Bytes) -> None:
         os.close(descriptor)
 
 
+def _make_one(folder: str) -> None:
+    try:
+        os.mkdir(folder)
+    except FileExistsError:
+        if not os.path.isdir(folder):  # else another writer was faster
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), folder) from None
+
+
 def make_folder(folder: str, root: str, durable: set[str]) -> None:
     """Make `folder` and the folders between it and `root`, each durable in its parent.
 
@@ -91,7 +99,7 @@ def make_folder(folder: str, root: str, durable: set[str]) -> None:
     else:
         make_folder(parent, root, durable)
         if not os.path.isdir(folder):
-            os.makedirs(folder, exist_ok=True)
+            _make_one(folder)
     try:
         sync_path(parent)
     except PermissionError:  # the folder above the lake may belong to somebody else

@@ -60,7 +60,7 @@ class FileStore:
                     return file.readall()
                 start, stop = byte_range
                 file.seek(start)
-                return _read_up_to(file.fileno(), stop - start)
+                return _read_up_to(file.fileno(), min(stop, os.fstat(file.fileno()).st_size) - start)
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             raise ObjectNotFound(f"there is no object {key!r} in {self._root}") from None
         except OSError as error:

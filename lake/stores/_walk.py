@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from heapq import heapify, heappop
+from stat import S_ISREG
 
 from dataplat.lake.stores._keys import STAGING
 from dataplat.lake.stores._protocol import ObjectInfo
@@ -33,7 +34,8 @@ def _folder(root: str, base: str, start: str, after: str, *, lazily: bool) -> It
             status = entry.stat()
         except FileNotFoundError:  # deleted since the folder was read
             continue
-        yield ObjectInfo(base + name, status.st_size, status.st_mtime_ns // 1000)
+        if S_ISREG(status.st_mode):  # not a socket, or what else others may leave here
+            yield ObjectInfo(base + name, status.st_size, status.st_mtime_ns // 1000)
 
 
 def _entries(root: str, base: str, start: str, after: str) -> list[tuple[str, os.DirEntry[str]]]:
