@@ -1,0 +1,1 @@
+"""The measured tables: whole processes beside their peers and limits, in the same run."""

@@ -1,0 +1,43 @@
+"""`make bench`: measure all tables, or those named, print them and append them to benchmarks/RESULTS.md.
+
+python -m benchmarks [ingest] [again] [upsert] [open_version] [startup]
+                     [--small ROWS] [--large ROWS] [--repeat N] [--no-slow] [--dry]
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+
+from benchmarks._settings import Settings
+from benchmarks._table import Table, keep
+
+GROUPS = ("startup", "open_version", "ingest", "again", "upsert")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"of {', '.join(GROUPS)}; all without")
+    parser.add_argument("--small", type=int, default=Settings.small, metavar="ROWS")
+    parser.add_argument("--large", type=int, default=Settings.large, metavar="ROWS")
+    parser.add_argument("--repeat", type=int, default=Settings.repeat, metavar="N")
+    parser.add_argument("--no-slow", action="store_true", help="leave out dlt and delta-rs, which take minutes")
+    parser.add_argument("--dry", action="store_true", help="print only, keep nothing in RESULTS.md")
+    given = parser.parse_args()
+    unknown = set(given.groups) - set(GROUPS)
+    if unknown:
+        parser.error(f"no such group: {', '.join(sorted(unknown))}")
+    settings = Settings(given.small, given.large, given.repeat, not given.no_slow)
+    tables: list[Table] = []
+    for group in given.groups or GROUPS:
+        print(f"{group}:", flush=True)
+        tables += importlib.import_module(f"benchmarks.{group}").tables(settings)
+    print("\n" + "\n".join(table.markdown() for table in tables))
+    if not given.dry:
+        keep(tables, str(settings))
+    return 1 if any(line.met is False for table in tables for line in table.lines) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

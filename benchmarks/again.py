@@ -1,0 +1,68 @@
+"""The same file again, and the same rows in another order and file split: neither may cost a new version."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from benchmarks._data import need
+from benchmarks._measure import DATA, DATAPLAT, Side, compare, link_tree, tree_bytes
+from benchmarks._settings import Settings
+from benchmarks._table import Line, Table, of, ratio
+from benchmarks.ingest import dataplat_ingest
+
+
+def tables(settings: Settings) -> list[Table]:
+    """Measure both beside the first ingest of the CSV file."""
+    rows = settings.large
+    source, shuffled = need("csv", rows), need("shuffled", rows)
+    base = DATA / f"lake-again-{rows}"
+    shutil.rmtree(base, ignore_errors=True)
+    subprocess.run(
+        [DATAPLAT, "ingest", str(source), "--into", "rows", "--lake", str(base)], check=True, capture_output=True
+    )
+    objects = tree_bytes(base, without=("memo",))
+
+    def prepare(scratch: Path) -> None:
+        link_tree(base, scratch / "lake")
+
+    def after(scratch: Path) -> dict[str, float]:
+        lake = scratch / "lake"
+        return {"new_bytes": tree_bytes(lake, without=("memo",)) - objects, "versions": _versions(lake)}
+
+    def again(scratch: Path) -> list[str]:
+        return [DATAPLAT, "ingest", str(source), "--into", "rows", "--lake", str(scratch / "lake")]
+
+    def reordered(scratch: Path) -> list[str]:
+        into = ["--into", "rows", "--mode", "replace", "--lake", str(scratch / "lake")]
+        return [DATAPLAT, "ingest", str(shuffled), *into]
+
+    results = compare(
+        [
+            dataplat_ingest(source),
+            Side("the same file again", again, prepare, after),
+            Side("other order and split, replace", reordered, prepare, after),
+        ],
+        settings.repeat,
+    )
+    shutil.rmtree(base, ignore_errors=True)
+    first = of(results, "dataplat")
+    lines = [
+        ratio("the same file again, beside the first", of(results, "the same file again"), first, 0.1),
+        ratio("other order and split, beside the first", of(results, "other order and split, replace"), first, 1.1),
+    ]
+    for side in ("the same file again", "other order and split, replace"):
+        new, versions = of(results, side, "new_bytes"), of(results, side, "versions")
+        if new is not None and versions is not None:
+            lines.append(
+                Line(f"{side}: new bytes, versions", f"{new:,.0f}, {versions:.0f}", "0, 1", (new, versions) == (0, 1))
+            )
+    return [Table(f"Again, CSV, {rows:,} rows × 8", tuple(lines), tuple(results))]
+
+
+def _versions(lake: Path) -> int:
+    said = subprocess.run(
+        [DATAPLAT, "version", "log", "rows", "--lake", str(lake), "--json"], check=True, capture_output=True
+    )
+    return said.stdout.count(b'"version"')
