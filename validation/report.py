@@ -167,14 +167,17 @@ class Verdict(Protocol):
     @property
     def rows(self) -> int:
         """Rows of the batch."""
+        ...
 
     @property
     def bad(self) -> int:
         """Rows that fail."""
+        ...
 
     @property
     def outcomes(self) -> tuple[CheckOutcome, ...]:
         """What became of each check on the batch."""
+        ...
 
 
 @dataclass(slots=True)
