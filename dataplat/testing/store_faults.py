@@ -6,9 +6,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Literal, TypeVar
 
-from dataplat.errors import StoreTimeout
+from dataplat.errors import StoreError, StoreTimeout
 from dataplat.lake.stores import Store, StoreWrapper
 from dataplat.lake.stores._wrapper import Operation
 
@@ -126,7 +127,7 @@ class FaultyStore(StoreWrapper):
             if fault is None:
                 return call()
             if fault == "landed":
-                call()
+                _effect(call)
         finally:
             self._land()
         if fault == "late":
@@ -135,7 +136,10 @@ class FaultyStore(StoreWrapper):
 
     def _land(self) -> None:
         while self._late:
-            try:
-                self._late.pop()()
-            except OSError:
-                continue
+            _effect(self._late.pop())
+
+
+def _effect(call: Callable[[], object]) -> None:
+    """Do a call whose answer, an error too, is lost on the way back."""
+    with suppress(StoreError):
+        call()
