@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any, Final
 
@@ -34,6 +35,11 @@ class SegmentRef(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
     def bounds(self) -> dict[str, ColumnStats]:
         """The summary as column statistics."""
         return {name: ColumnStats(nulls, nans, low, high) for name, (low, high, nulls, nans) in self.stats.items()}
+
+    def touches(self, places: Sequence[int]) -> bool:
+        """Return whether one of the sorted `places` may be that of a part put here."""
+        at = bisect_left(places, self.first)
+        return self.parts > 0 and at < len(places) and places[at] <= self.last
 
     @property
     def weight(self) -> int:

@@ -8,7 +8,6 @@ pays for it, and afterwards the writing is paid for by as many commits.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -82,18 +81,13 @@ def _fold(root: Root, base: Sequence[SegmentRef], overlays: Entries, stage: Stag
     folded: list[SegmentRef] = []
     touched: list[Part] = []
     for ref in base:
-        if _touches(ref, places):
+        if ref.touches(places):
             touched += load_segment(ref, read).parts()
             continue
         folded += _put_parts(merge([Entries(touched), overlays]).parts, root, stage)
         touched = []
         folded.append(ref)
     return [*folded, *_put_parts(merge([Entries(touched), overlays]).parts, root, stage)]
-
-
-def _touches(ref: SegmentRef, places: Sequence[int]) -> bool:
-    at = bisect_left(places, ref.first)
-    return at < len(places) and places[at] <= ref.last
 
 
 def _put_parts(parts: Sequence[Part], root: Root, stage: Stage) -> Iterable[SegmentRef]:

@@ -152,6 +152,14 @@ class Manifest:
         table = self.table(lambda ref: where.may_match(ref.bounds, ref.rows, types))
         return [part for part in table.parts if where.may_match(part.stats, part.rows, types)]
 
+    def find(self, key: PartKey) -> Sequence[Part]:
+        """Return the part of that place, or the parts of that id (more than one where it was added twice).
+
+        Raises:
+            KeyError: There is none, or there are several with different deletes.
+        """
+        return self._table.find(key)
+
     def part(self, key: PartKey) -> Part:
         """Return the part of that id or place; raise `KeyError` if there is none.
 
@@ -171,6 +179,11 @@ class Manifest:
     def root(self) -> Root:
         """What the root object holds."""
         return self._root
+
+    @property
+    def read(self) -> Read:
+        """How its objects are read."""
+        return self._read
 
     def object_ids(self) -> Iterable[tuple[str, str]]:
         """Yield (id, suffix) of every object that this version needs, itself first."""

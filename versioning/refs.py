@@ -77,6 +77,10 @@ class Refs:
         self.actor = default_actor() if actor is None else actor
         self.patience = Patience() if patience is None else patience
 
+    def now(self) -> int:
+        """Return the time by this lake's clock (µs UTC)."""
+        return self._clock()
+
     # ------------------------------------------------------------------------------------------------ branches
 
     def head(self, branch: str) -> Record:

@@ -1,0 +1,304 @@
+"""Commit: bring planned changes onto the head of a branch, all of them at once or none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from dataplat.errors import AlreadyExists, CommitConflict, DatasetNotFound, ObjectExists, PositionConflict
+from dataplat.versioning._queue import turn
+from dataplat.versioning._record import Record
+from dataplat.versioning.commit import (
+    Check,
+    Commit,
+    DatasetChange,
+    DatasetState,
+    load_commit,
+    new_nonce,
+    next_state,
+    with_bulk,
+)
+from dataplat.versioning.manifest import Manifest, ManifestEdit, load_manifest
+from dataplat.versioning.names import check_dataset_name
+from dataplat.versioning.rebase import PlannedChange, check_positions, rebase
+from dataplat.versioning.refs import Refs
+
+if TYPE_CHECKING:
+    from dataplat.lake.objects import Objects, Stage
+
+__all__ = ["LakeIO", "PlannedChange", "commit"]
+
+_RACES: Final = 200
+"""How often a commit that lost the race for the next record tries again."""
+
+_REPLANS: Final = 20
+"""How often a change is planned anew because the branch moved."""
+
+_MONOTONE: Final = frozenset({"append", "create", "delete", "describe", "evolve", "rename", "upsert"})
+"""Modes that never bring deleted rows back."""
+
+_LOOK_BACK: Final = 32
+"""Commits that are looked at to see whether all since the base were such."""
+
+
+@dataclass(frozen=True, slots=True)
+class LakeIO:
+    """What committing needs of a lake: its objects and its refs (both of one store)."""
+
+    objects: Objects
+    refs: Refs
+
+
+def commit(
+    lake: LakeIO,
+    branch: str,
+    changes: Sequence[PlannedChange],
+    stage: Stage,
+    *,
+    message: str = "",
+    author: str | None = None,
+    merged: Sequence[str] = (),
+    admit: Callable[[Record], None] | None = None,
+) -> Commit:
+    """Commit `changes`, whose parts are in `stage`, to `branch`; return the commit once it is on it.
+
+    Where the branch has moved since they were planned, they are rebased, or planned anew by their `replan`. All
+    objects are durable before the branch moves. `merged` are further parents; `admit` sees every head that the
+    commit is tried on, and may raise.
+
+    Raises:
+        BranchNotFound: There is no such branch (any more).
+        PositionConflict, KeyConflict, CommitConflict: A change does not hold on the head. Nothing moved.
+        CommitInDoubt: The store never said whether the record landed.
+    """
+    names = [name for change in changes for name in (change.dataset, change.rename_to) if name]
+    if len(set(names)) < len(names):
+        raise ValueError(f"a commit changes each dataset once, but was given {', '.join(names)}")
+    pending = list(changes)
+    lake.refs.head(branch)  # no use in uploading for a branch that is not there
+    stage.flush()
+    with turn(lake.objects.store, branch):
+        for attempt in range(_RACES):
+            head = lake.refs.head(branch)
+            if admit is not None:
+                admit(head)
+            made = _Attempt(lake, head, stage).make(pending, message, author or lake.refs.actor, merged)
+            stage.flush()
+            try:
+                lake.refs.publish(branch, head, made)
+            except ObjectExists:
+                lake.refs.patience.pause(min(attempt, 3))
+                continue
+            return made
+    raise CommitConflict(
+        f"branch {branch!r} moved {_RACES} times while this commit was tried: too many writers at once"
+    )
+
+
+class _Attempt:
+    """One try to make a commit on a head."""
+
+    def __init__(self, lake: LakeIO, head: Record, stage: Stage) -> None:
+        self._objects = lake.objects
+        self._stage = stage
+        self._parent = head.commit
+        self._time = lake.refs.next_time(head)
+
+    def make(self, pending: list[PlannedChange], message: str, author: str, merged: Sequence[str]) -> Commit:
+        """Stage the commit; a change that had to be planned anew takes its place in `pending`."""
+        done: dict[str, DatasetChange] = {}
+        states: dict[str, DatasetState] = {}
+        for index, change in enumerate(pending):
+            check_dataset_name(change.dataset)
+            pending[index] = self._change(change, done, states)
+        made = Commit(
+            author=author,
+            time=self._time,
+            nonce=new_nonce(),
+            message=message,
+            parents=(self._parent.id, *merged),
+            changes={name: with_bulk(change, self._stage) for name, change in done.items()},
+            state=next_state(self._parent, states, self._stage, self._read),
+        )
+        self._stage.put(made.data, ".json")
+        return made
+
+    def _read(self, id: str, suffix: str) -> bytes:
+        if self._stage.holds(id, suffix):
+            return self._stage.read(id, suffix)
+        return self._objects.read(id, suffix)
+
+    def _change(
+        self, change: PlannedChange, done: dict[str, DatasetChange], states: dict[str, DatasetState]
+    ) -> PlannedChange:
+        """Add what `change` does on this head to `done` and `states`; return it as it was planned last."""
+        state = self._parent.dataset(change.dataset, self._read)
+        check_positions(change, state, self._read)
+        for _ in range(_REPLANS):
+            try:
+                self._apply(change, state, done, states)
+                return change
+            except PositionConflict:
+                raise
+            except CommitConflict:
+                if change.replan is None:
+                    raise
+                change = change.replan(self._manifest(state))
+                check_positions(change, state, self._read)
+        raise CommitConflict(
+            f"dataset {change.dataset!r} was planned {_REPLANS} times for one head and never fitted it"
+        )
+
+    def _manifest(self, state: DatasetState | None) -> Manifest | None:
+        if state is None or state.version is None:
+            return None
+        return load_manifest(self._objects, state.version)
+
+    def _apply(
+        self,
+        change: PlannedChange,
+        state: DatasetState | None,
+        done: dict[str, DatasetChange],
+        states: dict[str, DatasetState],
+    ) -> None:
+        if change.mode == "rename":
+            self._rename(change, state, done, states)
+            return
+        if change.mode == "drop":
+            after, checks = None, change.checks
+            self._refuse_moved(change, state)
+        elif change.restore is not None:
+            self._refuse_moved(change, state)
+            after, checks = self._manifest(change.restore), change.checks
+        else:
+            after, checks = self._edited(change, state)
+        done[change.dataset] = self._described(change, state, after, checks)
+        states[change.dataset] = self._state(change, state, after)
+
+    def _edited(self, change: PlannedChange, state: DatasetState | None) -> tuple[Manifest, Sequence[Check]]:
+        """Return the manifest after the change, rebased if need be, and the outcome of its checks."""
+        head = self._manifest(state)
+        planned_here = (None if head is None else head.id) == change.base_version
+        edit, checks = change.edit, change.checks
+        if not planned_here:
+            edit = self._rebased(change, head)
+        if head is None:
+            head = Manifest.empty(edit.schema_json or (), edit.key or (), edit.sort or ())
+        elif edit.is_empty:
+            return head, checks
+        after = head.apply(edit, self._stage)
+        if not planned_here and change.recheck is not None:
+            checks = change.recheck(after)
+        return after, checks
+
+    def _rebased(self, change: PlannedChange, head: Manifest | None) -> ManifestEdit:
+        if head is None:
+            raise CommitConflict(f"dataset {change.dataset!r} was dropped meanwhile. Nothing was committed.")
+        edit = change.edit
+        if change.base_version is None:
+            base = Manifest.empty(edit.schema_json or (), edit.key or (), edit.sort or ())
+        else:
+            base = load_manifest(self._objects, change.base_version)
+        return rebase(change, base, head, restored=self._may_have_restored(change))
+
+    def _may_have_restored(self, change: PlannedChange) -> bool:
+        """Whether a commit since the base may have brought deleted rows back; True where that is not known."""
+        state = self._parent.dataset(change.dataset, self._read)
+        commit_id = "" if state is None else state.commit
+        name = change.dataset
+        for _ in range(_LOOK_BACK):
+            if not commit_id:
+                return change.base_version is not None
+            commit = self._parent if commit_id == self._parent.id else load_commit(self._objects, commit_id)
+            done = commit.changes[name]
+            if done.version == change.base_version:
+                return False
+            if done.mode not in _MONOTONE:
+                return True
+            name, commit_id = done.renamed_from or name, done.before
+        return True
+
+    def _refuse_moved(self, change: PlannedChange, state: DatasetState | None) -> None:
+        version = None if state is None else state.version
+        if version is None and change.mode == "drop":
+            raise DatasetNotFound(f"there is no dataset {change.dataset!r} to drop on this branch")
+        if version != change.base_version:
+            raise CommitConflict(
+                f"dataset {change.dataset!r} changed since this {change.mode} was planned. Nothing was committed."
+            )
+
+    def _described(
+        self, change: PlannedChange, state: DatasetState | None, after: Manifest | None, checks: Sequence[Check]
+    ) -> DatasetChange:
+        rows_before = 0 if state is None or state.version is None else state.rows
+        rows = 0 if after is None else after.rows
+        rows_added = sum(part.live for part in change.edit.add)
+        if change.restore is not None or change.mode == "drop":
+            rows_added = max(0, rows - rows_before)
+        return DatasetChange(
+            mode=change.mode,
+            version=None if after is None else after.id,
+            base=None if state is None else state.version,
+            before="" if state is None else state.commit,
+            rows=rows,
+            bytes=0 if after is None else after.nbytes,
+            rows_added=rows_added,
+            rows_deleted=rows_before + rows_added - rows,
+            where=change.where,
+            starts=dict(change.starts),
+            positions=dict(change.positions),
+            checks=tuple(checks),
+            lineage=tuple(change.lineage),
+            description=change.description,
+        )
+
+    def _state(self, change: PlannedChange, state: DatasetState | None, after: Manifest | None) -> DatasetState:
+        if after is None:
+            return DatasetState(version=None, time=self._time)
+        held = change.restore or state or DatasetState()
+        description = held.description if change.description is None else change.description
+        return DatasetState(
+            version=after.id,
+            rows=after.rows,
+            bytes=after.nbytes,
+            time=self._time,
+            description=description,
+            positions=held.advanced(change.positions, self._stage, self._read),
+        )
+
+    def _rename(
+        self,
+        change: PlannedChange,
+        state: DatasetState | None,
+        done: dict[str, DatasetChange],
+        states: dict[str, DatasetState],
+    ) -> None:
+        """A rename takes the dataset as it is, so it holds on any head that has the old name and not the new."""
+        old, new = change.dataset, check_dataset_name(change.rename_to)
+        if state is None or state.version is None:
+            raise DatasetNotFound(f"there is no dataset {old!r} to rename on this branch")
+        taken = self._parent.dataset(new, self._read)
+        if taken is not None and taken.version is not None:
+            raise AlreadyExists(f"there is a dataset {new!r} already")
+        done[old] = DatasetChange(
+            mode="rename", base=state.version, before=state.commit, renamed_to=new, rows_deleted=state.rows
+        )
+        done[new] = DatasetChange(
+            mode="rename",
+            version=state.version,
+            base=state.version,
+            before=state.commit,
+            rows=state.rows,
+            bytes=state.bytes,
+            renamed_from=old,
+        )
+        states[old] = DatasetState(version=None, time=self._time)
+        states[new] = DatasetState(
+            version=state.version,
+            rows=state.rows,
+            bytes=state.bytes,
+            time=self._time,
+            description=state.description,
+            positions=state.positions,
+        )
