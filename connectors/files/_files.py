@@ -1,0 +1,224 @@
+"""Files as a source: fingerprints as positions, one schema for all, formats behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dataplat.connectors.files._background import BackgroundFingerprint
+from dataplat.connectors.files._entry import Entry
+from dataplat.connectors.files._formats import (
+    TEXT_FORMATS,
+    entries_of,
+    file_reader,
+    join_of,
+    sniffer,
+    text_reader,
+)
+from dataplat.connectors.files._options import FileOptions, Typing
+from dataplat.connectors.files._stream import HashingFile, sha256_of
+from dataplat.connectors.files._widen import combine
+from dataplat.connectors.source import Item, Position, Progress, Rejects, SchemaWidened, Split
+from dataplat.errors import SchemaMismatch, SourceError, SourceNotFound
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    path: Path
+    label: str
+    entries: tuple[Entry, ...]
+
+
+class FileSource:
+    """Files of one format as one source; each file keeps a position of its own under `file:<absolute path>`.
+
+    `shown` replaces the path in messages, and `keeps_position=False` leaves files without an id (a spooled
+    standard input). Raises `SourceNotFound` and `SourceError` where a file is missing or of no known format.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        paths: Sequence[Path],
+        options: FileOptions,
+        *,
+        shown: str | None = None,
+        keeps_position: bool = True,
+    ) -> None:
+        self._name = name
+        self._options = options
+        self._paths = list(paths)
+        self._shown = shown
+        self._keeps_position = keeps_position
+        self._active = self._paths
+        self._known: dict[Path, _File] = {}
+        self._schema: pa.Schema | None = None
+        self._positions: dict[Path, Position] = {}
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self._name
+
+    def plan(self, positions: Mapping[str, Position | None]) -> list[Split]:
+        """Return one split per file; a file whose fingerprint is held already is skipped.
+
+        Size and modification time decide without reading the file; where only the time differs, its SHA-256 does.
+        """
+        splits = [self._split(path, positions) for path in self._paths]
+        self._active = [path for path, split in zip(self._paths, splits, strict=True) if split.skipped is None]
+        self._schema = None
+        return splits
+
+    def _split(self, path: Path, positions: Mapping[str, Position | None]) -> Split:
+        source = f"file:{path.as_posix()}" if self._keeps_position else ""
+        label = self._shown or str(path)
+        held = positions.get(source) if source else None
+        try:
+            stat = path.stat()
+        except FileNotFoundError:
+            raise SourceNotFound(f"{path} does not exist") from None
+        if held is not None and held.get("size") == stat.st_size:
+            if held.get("mtime_ns") == stat.st_mtime_ns:
+                reason = "already ingested (same size and modification time)"
+                return Split(source, label, held, stat.st_size, reason, held)
+            now = sha256_of(path)
+            if now["sha256"] == held.get("sha256"):
+                return Split(source, label, held, stat.st_size, "already ingested (same content)", now)
+        return Split(source, label, held, stat.st_size)
+
+    def schema(self) -> pa.Schema:
+        """Return the schema of the files to be read, sniffed on the beginning of each.
+
+        Raises `SchemaMismatch` where files have different columns, or the columns that were asked for are missing.
+        """
+        if self._schema is None:
+            self._schema = self._sniffed()
+        return self._schema
+
+    def _sniffed(self) -> pa.Schema:
+        schema: pa.Schema | None = None
+        first = ""
+        for path in self._active:
+            for entry in self._file(path).entries:
+                found = sniffer(entry.format).sniff(entry, self._options)
+                if schema is None:
+                    schema, first = found, entry.label
+                    continue
+                may_add = entry.format == "ndjson"
+                schema = combine(
+                    schema, found, join_of(entry.format), where=entry.label, other=first, may_add=may_add
+                )
+        if schema is None:
+            raise SourceError(f"{self._name}: every file is ingested already, so there is no schema to look at")
+        return self._with_wanted(schema, first)
+
+    def _with_wanted(self, found: pa.Schema, label: str) -> pa.Schema:
+        wanted = self._options.schema
+        if wanted is None:
+            return found
+        import pyarrow as pa
+
+        missing = [name for name in wanted.names if name not in set(found.names)]
+        if missing and not self._sparse():
+            raise SchemaMismatch(f"{label} lacks the columns {missing} of the schema; it has {found.names}")
+        extra = [field for field in found if field.name not in set(wanted.names)]
+        if extra and self._options.extra == "error":
+            names = [field.name for field in extra]
+            raise SchemaMismatch(
+                f"{label} has the columns {names}, which the schema does not name: add them to it, or keep extra columns"
+            )
+        return pa.schema([*wanted, *extra])
+
+    def _sparse(self) -> bool:
+        return any(entry.format == "ndjson" for entry in self._file(self._active[0]).entries)
+
+    def _file(self, path: Path) -> _File:
+        if path not in self._known:
+            entries = tuple(entries_of(path, self._options.format, self._shown))
+            known = next(iter(self._known.values()), None)
+            if known is not None and known.entries[0].format != entries[0].format:
+                raise SourceError(
+                    f"{path} is {entries[0].format}, but {known.path} is {known.entries[0].format}: "
+                    "files of one input need one format"
+                )
+            self._known[path] = _File(path, self._shown or str(path), entries)
+        return self._known[path]
+
+    def read(self, split: Split, on_progress: Progress | None = None) -> Iterator[Item]:
+        """Yield one file's rows; raise `SourceError` where it is damaged or changes meanwhile."""
+        path = next(path for path in self._paths if (self._shown or str(path)) == split.label)
+        schema = self.schema()
+        fixed = frozenset(self._options.schema.names if self._options.schema is not None else ())
+        typing = Typing(schema, fixed)
+        self._positions.pop(path, None)
+        try:
+            for item in self._items(self._file(path), typing, on_progress):
+                if isinstance(item, Rejects) and self._options.on_error == "fail":
+                    raise _first_reject(item)
+                yield item
+        except SchemaWidened as widened:
+            self._schema = self._widened(schema, widened.schema, split.label, fixed)
+            raise SchemaWidened(self._schema, widened.reason) from None
+
+    def _widened(self, schema: pa.Schema, found: pa.Schema, label: str, fixed: frozenset[str]) -> pa.Schema:
+        entry = self._file(self._active[0]).entries[0]
+        extra = [name for name in found.names if name not in set(schema.names)]
+        if extra and fixed and self._options.extra == "error":
+            raise SchemaMismatch(f"{label} has the columns {extra}, which the schema does not name")
+        return combine(schema, found, join_of(entry.format), where=label, other=self._name, may_add=True)
+
+    def _items(self, file: _File, typing: Typing, on_progress: Progress | None) -> Iterator[Item]:
+        first = file.entries[0]
+        with ExitStack() as stack:
+            if first.format in TEXT_FORMATS and first.member is None:
+                raw = stack.enter_context(HashingFile(file.path))
+                stream = stack.enter_context(first.stream(raw))
+                reader = text_reader(first.format)
+                for item in reader.read(stream, first, typing, self._options):
+                    yield item
+                    if on_progress is not None:
+                        on_progress(raw.done, raw.size)
+                self._positions[file.path] = raw.position()
+                return
+            hashing = BackgroundFingerprint(file.path)
+            stack.callback(hashing.close)
+            for done, entry in enumerate(file.entries, 1):
+                yield from self._entry_items(entry, typing)
+                if on_progress is not None:
+                    on_progress(hashing.size * done // len(file.entries), hashing.size)
+            self._positions[file.path] = hashing.position()
+
+    def _entry_items(self, entry: Entry, typing: Typing) -> Iterator[Item]:
+        if entry.format in TEXT_FORMATS:
+            with entry.stream() as stream:
+                yield from text_reader(entry.format).read(stream, entry, typing, self._options)
+        else:
+            yield from file_reader(entry.format).read(entry, typing, self._options)
+
+    def position(self, split: Split) -> Position | None:
+        """Return the fingerprint of the file that was read."""
+        if split.skipped is not None:
+            return split.position
+        if not split.source:
+            return None
+        path = Path(split.source.removeprefix("file:"))
+        if path not in self._positions:
+            raise SourceError(f"{split.label} was not read to its end, so it has no position yet")
+        return self._positions[path]
+
+
+def _first_reject(rejects: Rejects) -> SourceError:
+    row = rejects.batch.slice(0, 1).to_pylist()[0]
+    place = f"line {row['line']:,}" if row["line"] is not None else f"row {row['row']:,}"
+    column = f", column {row['column']!r}" if row["column"] else ""
+    return SourceError(
+        f"{row['source']}, {place}{column}: {row['error']}; nothing was taken from it "
+        "(correct it, or let bad records go to the rejects)"
+    )

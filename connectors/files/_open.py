@@ -1,0 +1,109 @@
+"""From what a user names to a source."""
+
+from __future__ import annotations
+
+import glob
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Literal
+
+from dataplat.connectors.files._options import FileOptions
+from dataplat.connectors.source import Source
+from dataplat.errors import SourceError, SourceNotFound
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_GLOB = frozenset("*?[")
+
+
+def open_source(
+    source: Any,
+    *,
+    schema: pa.Schema | None = None,
+    extra: Literal["keep", "error"] = "keep",
+    null_words: Sequence[str] = (),
+    on_error: Literal["reject", "fail"] = "reject",
+    format: str | None = None,
+    delimiter: str | None = None,
+    columns: Sequence[str] | None = None,
+    sheet: str | None = None,
+    stdin: IO[bytes] | None = None,
+) -> Source:
+    """Return the source that `source` names; reads nothing but directories yet.
+
+    A path, a glob, a directory, `-` (standard input, or `stdin`, kept in a temporary file), or an Arrow table, record
+    batch or reader, a pandas or Polars frame. The other arguments are those of `FileOptions`. Raises
+    `SourceNotFound` where there is nothing, `SourceError` where it cannot be told how to read it.
+    """
+    options = FileOptions(
+        schema=schema,
+        extra=extra,
+        null_words=tuple(null_words),
+        on_error=on_error,
+        format=format,
+        delimiter=delimiter,
+        columns=None if columns is None else tuple(columns),
+        sheet=sheet,
+    )
+    if isinstance(source, str | os.PathLike):
+        return _named(os.fspath(source), options, stdin)
+    from dataplat.connectors.files.frames import FrameSource
+
+    return FrameSource(source, options)
+
+
+def _named(name: str, options: FileOptions, stdin: IO[bytes] | None) -> Source:
+    from dataplat.connectors.files._files import FileSource
+
+    if name == "-":
+        return _spooled(stdin or sys.stdin.buffer, options)
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return _directory(name, path, options)
+    if path.exists():
+        return FileSource(name, [path.absolute()], options)
+    if not _GLOB & set(name):
+        raise SourceNotFound(f"{name} does not exist (looked in {Path.cwd()})")
+    found = sorted(Path(match).absolute() for match in glob.glob(str(path), recursive=True))  # noqa: PTH207 (absolute patterns)
+    files = [match for match in found if match.is_file()]
+    if not files:
+        raise SourceNotFound(f"no file matches {name} (looked in {Path.cwd()})")
+    return FileSource(name, files, options)
+
+
+def _directory(name: str, path: Path, options: FileOptions) -> Source:
+    from dataplat.connectors.files._files import FileSource
+    from dataplat.connectors.files._formats import format_of_name
+    from dataplat.connectors.files.tree import TreeSource, files_below
+
+    files = files_below(path.absolute())
+    if not files:
+        raise SourceNotFound(f"{name} holds no file")
+    if options.format == "tree":
+        return TreeSource(name, path.absolute())
+    data = [file for file in files if format_of_name(file.name) is not None]
+    if not data and options.format is None:
+        return TreeSource(name, path.absolute())
+    if len(data) < len(files) and options.format is None:
+        other = next(file for file in files if format_of_name(file.name) is None)
+        raise SourceError(
+            f"{name} holds {len(data)} data files and others like {other.name}: name the data files by a glob "
+            f"({name}/**/*{data[0].suffix}), or take all of them as they are with format 'tree'"
+        )
+    return FileSource(name, files, options)
+
+
+def _spooled(stream: IO[bytes], options: FileOptions) -> Source:
+    from dataplat.connectors.files._files import FileSource
+
+    spool = tempfile.NamedTemporaryFile(prefix="dataplat-stdin-")  # noqa: SIM115 (lives as long as the source)
+    shutil.copyfileobj(stream, spool, 1 << 20)
+    spool.flush()
+    source = FileSource("-", [Path(spool.name)], options, shown="<stdin>", keeps_position=False)
+    source.spool = spool  # type: ignore[attr-defined]
+    return source

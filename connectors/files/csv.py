@@ -1,0 +1,158 @@
+"""Delimited text: CSV, TSV and their relatives.
+
+Blocks are parsed by `pyarrow.csv` with explicit types. A block that it refuses, or whose numbers are written in
+a way that inference would not take for numbers, is read again record by record's bounds (`_tolerant`): bad records
+become rejects, the rest of the block lands, or the columns concerned widen.
+"""  # noqa: A005 (imports are absolute, nothing is shadowed)
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+
+from dataplat.connectors.files import _cells
+from dataplat.connectors.files import _types as t
+from dataplat.connectors.files._blocks import Block, blocks, cut_delimited
+from dataplat.connectors.files._entry import Entry
+from dataplat.connectors.files._numbers import oddly_written
+from dataplat.connectors.files._options import FileOptions, Typing
+from dataplat.connectors.files._pipeline import ordered_map
+from dataplat.connectors.files._records import find_quotes
+from dataplat.connectors.files._rejects import shift_rows
+from dataplat.connectors.files._sniff import Layout, require_header, sniff_layout
+from dataplat.connectors.files._tolerant import Columns, Parsed, column_texts, parse_tolerantly
+from dataplat.connectors.source import Rejects, SchemaWidened
+from dataplat.errors import SourceError
+
+SNIFF_BYTES = 1 << 20
+
+
+def sniff(entry: Entry, options: FileOptions) -> pa.Schema:
+    """Return names and types of the first megabyte; raise `SourceError` where there is no header."""
+    with entry.stream() as stream:
+        block = _first_block(stream, entry.label, SNIFF_BYTES)
+    layout = sniff_layout(block.data, entry.label, options)
+    columns = Columns.untyped(layout.names, options.null_words)
+    texts = column_texts(_body(block, layout), layout.delimiter, columns)
+    kinds = [t.infer(texts.column(i)) for i in range(texts.num_columns)]
+    if options.columns is None and texts.num_rows:
+        require_header(layout, kinds, entry.label)
+    return pa.schema(list(zip(layout.names, kinds, strict=True)))
+
+
+def _first_block(stream: IO[bytes], label: str, size: int) -> Block:
+    block = next(blocks(stream, label, cut_delimited(ord(",")), size), None)
+    if block is None:
+        raise SourceError(f"{label} is empty: it has neither a header nor a row")
+    return block
+
+
+def _body(block: Block, layout: Layout) -> Block:
+    """Return the block that begins the text without its header."""
+    data = block.data[layout.start :]
+    quotes = find_quotes(data, layout.delimiter, final=block.final)
+    return Block(data, block.offset + layout.start, layout.line, quotes, block.final)
+
+
+def read(stream: IO[bytes], entry: Entry, typing: Typing, options: FileOptions) -> Iterator[pa.RecordBatch | Rejects]:
+    """Yield the rows of `stream` as `typing.schema`; raise `SchemaWidened` with this file's new types."""
+    with entry.stream() as beginning:
+        layout = sniff_layout(_first_block(beginning, entry.label, SNIFF_BYTES).data, entry.label, options)
+    columns = Columns.of(layout.names, typing, options.null_words)
+    parser = _Parser(entry.label, layout, columns, typing)
+    rows = 0
+    for parsed in ordered_map(parser, _bodies(stream, entry.label, layout)):
+        if parsed.widened is not None:
+            raise parsed.widened
+        if parsed.rejects is not None:
+            yield shift_rows(parsed.rejects, rows)
+        yield from parsed.batches
+        rows += parsed.records
+
+
+def _bodies(stream: IO[bytes], label: str, layout: Layout) -> Iterator[Block]:
+    found = blocks(stream, label, cut_delimited(layout.delimiter))
+    first = next(found, None)
+    if first is not None:
+        yield _body(first, layout)
+    yield from found
+
+
+@dataclass(frozen=True, slots=True)
+class _Parser:
+    label: str
+    layout: Layout
+    columns: Columns
+    typing: Typing
+
+    def __call__(self, block: Block) -> Parsed:
+        if not len(block.data):
+            return Parsed()
+        batch = None if block.quotes.broken else self._fast(block)
+        if batch is None:
+            try:
+                return parse_tolerantly(block, self.label, self.layout.delimiter, self.columns)
+            except SchemaWidened as widened:
+                return Parsed(widened=widened)
+        return Parsed(batches=self.columns.arranged(batch), records=batch.num_rows)
+
+    def _fast(self, block: Block) -> pa.RecordBatch | None:
+        """Return the block's rows, or None where it needs a closer look."""
+        if _has_lone_return(block):
+            return None
+        try:
+            table = read_block(block.data, self.layout.delimiter, self.columns)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            return None
+        doubtful = [i for i in self.columns.free_numbers if _doubtful(table.column(i))]
+        if self.columns.free_numbers and oddly_written(block.data, self.layout.delimiter):
+            doubtful = list(self.columns.free_numbers)
+        if doubtful and not self._plausible(block, doubtful):
+            return None
+        batch: pa.RecordBatch = table.combine_chunks().to_batches()[0] if table.num_rows else None
+        return batch
+
+    def _plausible(self, block: Block, doubtful: list[int]) -> bool:
+        texts = read_block(block.data, self.layout.delimiter, self.columns.as_text(doubtful), doubtful)
+        pairs = zip(doubtful, texts.columns, strict=True)
+        return all(_cells.plausible(text.combine_chunks(), self.columns.kinds[i]) for i, text in pairs)
+
+
+def _has_lone_return(block: Block) -> bool:
+    returns = np.flatnonzero(block.data == 13)
+    if not len(returns):
+        return False
+    inner = returns[returns + 1 < len(block.data)]
+    return bool((block.data[inner + 1] != 10).any())
+
+
+def _doubtful(column: pa.ChunkedArray) -> bool:
+    """Return whether float64 may have lost digits of an integer, or overflowed; decimals are always looked at."""
+    if pa.types.is_decimal(column.type):
+        return True
+    if not pa.types.is_floating(column.type):
+        return False
+    bounds = pc.min_max(column).as_py()
+    low, high = bounds["min"], bounds["max"]
+    return low is not None and (low <= -t.EXACT_IN_FLOAT or high >= t.EXACT_IN_FLOAT)
+
+
+def read_block(data: object, delimiter: int, columns: Columns, include: list[int] | None = None) -> pa.Table:
+    """Parse whole records with `pyarrow.csv`; raise ArrowInvalid where one does not fit."""
+    buffer = pa.py_buffer(data)
+    return pyarrow.csv.read_csv(
+        pa.BufferReader(buffer),
+        read_options=pyarrow.csv.ReadOptions(
+            use_threads=False, block_size=buffer.size + 1, column_names=list(columns.names)
+        ),
+        parse_options=pyarrow.csv.ParseOptions(
+            delimiter=chr(delimiter), newlines_in_values=True, ignore_empty_lines=len(columns.names) > 1
+        ),
+        convert_options=columns.convert_options(include),
+    )

@@ -1,0 +1,140 @@
+"""What every source of rows promises, whether it is a file, a table in memory or a queue.
+
+A source is planned, asked for its schema, then read split by split:
+
+    splits = source.plan(positions)              # touches as little as it can; skipped splits say why
+    schema = source.schema()                     # of the splits that the plan did not skip
+    while True:
+        try:
+            for split in (s for s in splits if s.skipped is None):
+                for item in source.read(split):  # RecordBatch | Rejects | Blob
+                    ...
+            break
+        except SchemaWidened as widened:         # a later value disagreed with the types so far
+            schema = widened.schema              # drop everything staged from this source, then read all again
+    positions = {s.source: source.position(s) for s in splits if s.source}
+
+Types hold for a whole input. They are sniffed on its beginning; when a later value does not fit, `read`
+raises `SchemaWidened`, the source remembers the wider schema, and the consumer starts over. Every batch of
+a pass that ended without it has exactly the schema that `schema()` returns. Widening only ever climbs a
+finite lattice, so it ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Position: TypeAlias = Mapping[str, Any]
+"""Where a source had been read to, as plain JSON values. Of a file: size (bytes), mtime_ns, sha256 (hex)."""
+
+Progress: TypeAlias = Callable[[int, int | None], None]
+"""Called with (bytes done, bytes in total or None where nobody knows), from the reading thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A piece of a source that is read in one go.
+
+    `source` is the id under which its position is kept, or "" where a position makes no sense (a table in
+    memory, standard input). `start` is the position that the plan was given for it. `skipped` says why it
+    need not be read; `position` then is what it may be recorded at. `nbytes` is its size as stored, or None.
+    `label` names it to people.
+    """
+
+    source: str
+    label: str
+    start: Position | None = None
+    nbytes: int | None = None
+    skipped: str | None = None
+    position: Position | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejects:
+    """Records that could not be read: a batch with the columns of `rejects_schema()`."""
+
+    batch: pa.RecordBatch
+
+    def __len__(self) -> int:
+        return int(self.batch.num_rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """A file too large for a row: store a copy of its bytes as the object `id`, then its row may refer to it.
+
+    Yielded before the batch whose `object` column holds `id` (SHA-256, hex). The file is the user's own:
+    copy it, never link or move it.
+    """
+
+    path: Path
+    id: str
+    size: int
+
+
+Item: TypeAlias = "pa.RecordBatch | Rejects | Blob"
+
+
+class SchemaWidened(Exception):
+    """A value disagreed with the types so far: drop what was staged and read all splits again.
+
+    `schema` is what `Source.schema()` returns from now on; `reason` says which value asked for it.
+    """
+
+    def __init__(self, schema: pa.Schema, reason: str) -> None:
+        super().__init__(reason)
+        self.schema = schema
+        self.reason = reason
+
+
+class Source(Protocol):
+    """Where rows come from. See the module's docstring for the order of calls."""
+
+    @property
+    def name(self) -> str:
+        """What people call it: a path, a glob, `-`, or the kind of table."""
+        ...
+
+    def plan(self, positions: Mapping[str, Position | None]) -> list[Split]:
+        """Return what would be read, given the positions held by source id; reads no data that is held."""
+        ...
+
+    def schema(self) -> pa.Schema:
+        """Return the schema of what the last plan did not skip (of everything, before the first plan)."""
+        ...
+
+    def read(self, split: Split, on_progress: Progress | None = None) -> Iterator[Item]:
+        """Yield the rows of `split` in order; raise `SchemaWidened`, `SourceError` or `SchemaMismatch`."""
+        ...
+
+    def position(self, split: Split) -> Position | None:
+        """Return where `split` ends; only after `read` of it came to its end, or for a skipped one."""
+        ...
+
+
+def rejects_schema() -> pa.Schema:
+    """Return the columns of a `Rejects` batch.
+
+    `source` (id or label), `line` (1-based, of the record's first line), `row` (1-based, records without the
+    header), `offset` (bytes, of the record's first byte in the uncompressed text), `column` (null where the
+    whole record is unreadable), `error`, `raw` (the record's bytes as they lie in the input, without the line end).
+    """
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            pa.field("source", pa.string(), nullable=False),
+            ("line", pa.int64()),
+            ("row", pa.int64()),
+            ("offset", pa.int64()),
+            ("column", pa.string()),
+            pa.field("error", pa.string(), nullable=False),
+            ("raw", pa.binary()),
+        ]
+    )
