@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +11,7 @@ from dataplat.errors import AlreadyExists, CommitInDoubt, IntegrityError, LakeFo
 from dataplat.lake.objects import Stage
 from dataplat.versioning._json import canonical
 from dataplat.versioning._settle import Undecided, settle
-from dataplat.versioning.commit import Commit, new_nonce
+from dataplat.versioning.commit import Commit
 from dataplat.versioning.refs import Refs
 
 if TYPE_CHECKING:
@@ -43,13 +42,13 @@ def create_lake(store: Store, refs: Refs | None = None) -> LakeFile:
     if _exists(store):
         raise AlreadyExists("there is a lake already; open it instead")
     created = refs.now()
-    first = Commit(author=refs.actor, time=created, nonce=new_nonce(), message="create the lake")
+    first = Commit(author=refs.actor, time=created, nonce=refs.nonce(), message="create the lake")
     with Stage(store) as stage:
         stage.put(first.data, ".json")
         stage.flush()
     with suppress(AlreadyExists):
         refs.create_branch(MAIN, first)
-    lake = LakeFile(id=secrets.token_hex(16), created=created)
+    lake = LakeFile(id=refs.nonce(), created=created)
     try:
         won = settle(store, LAKE_KEY, canonical(lake), refs.patience)
     except Undecided as error:

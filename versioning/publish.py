@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from dataplat.errors import AlreadyExists, CommitConflict, DatasetNotFound, ObjectExists, PositionConflict
 from dataplat.versioning._queue import turn
 from dataplat.versioning._record import Record
+from dataplat.versioning._unite import unites_deletes
 from dataplat.versioning.commit import (
     Check,
     Commit,
     DatasetChange,
     DatasetState,
     load_commit,
-    new_nonce,
     next_state,
     with_bulk,
 )
@@ -101,6 +101,7 @@ class _Attempt:
 
     def __init__(self, lake: LakeIO, head: Record, stage: Stage) -> None:
         self._objects = lake.objects
+        self._refs = lake.refs
         self._stage = stage
         self._parent = head.commit
         self._time = lake.refs.next_time(head)
@@ -115,7 +116,7 @@ class _Attempt:
         made = Commit(
             author=author,
             time=self._time,
-            nonce=new_nonce(),
+            nonce=self._refs.nonce(),
             message=message,
             parents=(self._parent.id, *merged),
             changes={name: with_bulk(change, self._stage) for name, change in done.items()},
@@ -200,6 +201,8 @@ class _Attempt:
             base = Manifest.empty(edit.schema_json or (), edit.key or (), edit.sort or ())
         else:
             base = load_manifest(self._objects, change.base_version)
+        if change.merge_deletes is None:
+            change = replace(change, merge_deletes=unites_deletes(self._stage))
         return rebase(change, base, head, restored=self._may_have_restored(change))
 
     def _may_have_restored(self, change: PlannedChange) -> bool:

@@ -37,7 +37,7 @@ class MergedDeletes:
 
 
 class MergesDeletes(Protocol):
-    """Unites what two writers deleted of one part (`publish.merge_deletes` does it with Roaring bitmaps)."""
+    """Unites what two writers deleted of one part (where a change has none, `publish` does it with Roaring bitmaps)."""
 
     def __call__(self, part: Part, ours: str, theirs: str) -> MergedDeletes:
         """Stage the union of the bitmaps `ours` and `theirs`; `part` is as it was before either."""

@@ -37,7 +37,7 @@ from dataplat.versioning._record import (
     tag_key,
 )
 from dataplat.versioning._settle import Patience, Undecided, settle
-from dataplat.versioning.commit import Commit, new_nonce
+from dataplat.versioning.commit import Commit
 from dataplat.versioning.names import check_branch_name, check_tag_name, segment
 
 __all__ = ["Patience", "Record", "Refs", "Tag", "now"]
@@ -75,6 +75,7 @@ class Refs:
         self._clock = clock
         self._heads: dict[str, Record] = {}
         self.actor = default_actor() if actor is None else actor
+        self.nonce = nonce
         self.patience = Patience() if patience is None else patience
 
     def now(self) -> int:
@@ -114,7 +115,7 @@ class Refs:
             kind=kind,
             actor=self.actor,
             time=max(expected.time + 1, self._clock()),
-            nonce=new_nonce(),
+            nonce=self.nonce(),
             commit_id=commit.id,
             body=msgspec.Raw(commit.data),
             message=message,
@@ -146,7 +147,7 @@ class Refs:
             kind="create",
             actor=self.actor,
             time=max(0 if last is None else last.time + 1, self._clock()),
-            nonce=new_nonce(),
+            nonce=self.nonce(),
             commit_id=commit.id,
             body=msgspec.Raw(commit.data),
             message=message,
@@ -227,7 +228,7 @@ class Refs:
                 f"there is a branch {branch.branch!r}: a tag of the same name could not be told from it"
             )
         tag = Tag(
-            name=name, commit_id=commit_id, actor=self.actor, time=self._clock(), nonce=new_nonce(), message=message
+            name=name, commit_id=commit_id, actor=self.actor, time=self._clock(), nonce=self.nonce(), message=message
         )
         try:
             won = settle(self._store, tag.key, canonical(tag), self.patience)
