@@ -23,7 +23,7 @@ _NUMBERS: Final = frozenset({"int", "float", "decimal"})
 _DAYS: Final = frozenset({"date", "timestamp"})
 
 
-class _Unfit(Exception):  # noqa: N818
+class _Unfit(Exception):
     """Some value of an array does not fit; `reason` may say why."""
 
 
@@ -59,7 +59,7 @@ def _conform_array(array: pa.Array, field: pa.Field, first_row: int) -> pa.Array
                 f"column {field.name!r} is {array.type} in the input, but {field.type} in the dataset"
             ) from error
         value = repr(array[row].as_py() if array[row].is_valid else None)
-        shown = value if len(value) <= 80 else value[:77] + "…"  # noqa: PLR2004
+        shown = value if len(value) <= 80 else value[:77] + "…"
         raise SchemaMismatch(
             f"column {field.name!r}, row {first_row + row}: {shown} ({array.type}) is not a {field.type} without loss"
         ) from error

@@ -91,7 +91,7 @@ def _put(out: bytearray, last: int, number: int, kind: int, value: bytes) -> int
 
 
 def _list_head(size: int) -> bytes:
-    return bytes([size << 4 | _STRUCT]) if size < 15 else bytes([0xF0 | _STRUCT]) + _varint(size)  # noqa: PLR2004
+    return bytes([size << 4 | _STRUCT]) if size < 15 else bytes([0xF0 | _STRUCT]) + _varint(size)
 
 
 def _move(group: bytes, by: int, ordinal: int) -> bytes:
@@ -111,7 +111,7 @@ def _find_edits(
     data: bytes, at: int, path: tuple[int, ...], by: int, ordinal: int, edits: list[tuple[int, int, bytes]]
 ) -> int:
     end = at
-    for number, kind, begin, end in _fields(data, at):  # noqa: B007  (`end` is used after the loop)
+    for number, kind, begin, end in _fields(data, at):
         here = (*path, number)
         if kind in _INTEGERS:
             if here in _OFFSETS:
@@ -188,7 +188,7 @@ def _skip_map(data: bytes, at: int) -> int:
 
 def _list_size(data: bytes, at: int) -> tuple[int, int]:
     size = data[at] >> 4
-    return (size, at + 1) if size < 15 else _unsigned(data, at + 1)  # noqa: PLR2004
+    return (size, at + 1) if size < 15 else _unsigned(data, at + 1)
 
 
 def _unsigned(data: bytes, at: int) -> tuple[int, int]:
@@ -207,7 +207,7 @@ def _integer(data: bytes, at: int) -> tuple[int, int]:
 
 def _varint(value: int) -> bytes:
     out = bytearray()
-    while value > 0x7F:  # noqa: PLR2004
+    while value > 0x7F:
         out.append(value & 0x7F | 0x80)
         value >>= 7
     out.append(value)

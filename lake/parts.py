@@ -12,7 +12,7 @@ from dataplat.errors import SchemaError
 from dataplat.lake._part_assembly import Assembly
 from dataplat.lake._part_encode import RowGroup, encode
 from dataplat.lake._part_pipeline import Pipeline
-from dataplat.lake.objects import Objects, Stage
+from dataplat.lake.objects import Stage
 from dataplat.lake.part import Part
 from dataplat.lake.schema import canonical_schema, conform, did_you_mean
 

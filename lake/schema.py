@@ -22,9 +22,23 @@ JsonType: TypeAlias = "str | dict[str, Any]"
 _UTC: Final = frozenset({"+00:00", "-00:00", "+0000", "Z", "utc", "Etc/UTC", "Etc/UCT", "UCT", "Zulu"})
 _NAMES: Final = {"float": "float32", "double": "float64", "halffloat": "float16", "date32[day]": "date"}
 _PARAMETER: Final = re.compile(r"^(time|timestamp|duration|decimal|binary)[\[(]\s*(\w+)\s*(?:,\s*([^\])]+?)\s*)?[\])]$")
-_PLAIN: Final = (
-    "null bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 string binary"
-).split()
+_PLAIN: Final = [
+    "null",
+    "bool",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "float16",
+    "float32",
+    "float64",
+    "string",
+    "binary",
+]
 
 
 def canonical_schema(schema: pa.Schema) -> pa.Schema:
@@ -169,7 +183,7 @@ def _canonical_type(kind: pa.DataType, path: str) -> pa.DataType:
         case "timestamp" | "timestamp_tz":
             return pa.timestamp("ms" if kind.unit == "s" else kind.unit, "UTC" if kind.tz in _UTC else kind.tz)
         case "decimal":
-            return (pa.decimal128 if kind.precision <= 38 else pa.decimal256)(kind.precision, kind.scale)  # noqa: PLR2004
+            return (pa.decimal128 if kind.precision <= 38 else pa.decimal256)(kind.precision, kind.scale)
         case "list" | "map" | "struct":
             return _canonical_nested(kind, path)
     return kind
@@ -259,7 +273,7 @@ def _parametric(name: str, first: str, second: str | None) -> pa.DataType:
         case "binary", None:
             return pa.binary(int(first))
         case "decimal", _:
-            return (pa.decimal128 if int(first) <= 38 else pa.decimal256)(int(first), int(second or 0))  # noqa: PLR2004
+            return (pa.decimal128 if int(first) <= 38 else pa.decimal256)(int(first), int(second or 0))
     raise ValueError(name)
 
 
