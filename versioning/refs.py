@@ -60,7 +60,8 @@ class Refs:
     """The branches and tags of a lake.
 
     It remembers the heads that it has seen, but never trusts them: that a head is still the head is one read of the
-    next number. `clock` gives µs since the epoch.
+    next number. `clock` gives µs since the epoch, `nonce` hex digits that nobody else will write (a simulation gives
+    its own, so that it can be replayed).
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Refs:
         *,
         actor: str | None = None,
         patience: Patience | None = None,
+        nonce: Callable[[], str] = new_nonce,
     ) -> None:
         self._store = store
         self._clock = clock
