@@ -37,7 +37,7 @@ from dataplat.versioning._record import (
     tag_key,
 )
 from dataplat.versioning._settle import Patience, Undecided, settle
-from dataplat.versioning.commit import Commit
+from dataplat.versioning.commit import Commit, new_nonce
 from dataplat.versioning.names import check_branch_name, check_tag_name, segment
 
 __all__ = ["Patience", "Record", "Refs", "Tag", "now"]
