@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
-import tempfile
 import threading
-import weakref
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 from dataplat.errors import ObjectExists, StoreError
 from dataplat.lake._object_keys import check, object_key
+from dataplat.lake._staged_files import StagedFiles
 from dataplat.lake.stores import Bytes, Store, SupportsFiles, SupportsUrl, concurrency_of
+from dataplat.lake.stores._durable import explained, sync_path
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 Name: TypeAlias = tuple[str, str]
 """Id and suffix of an object."""
@@ -59,7 +58,7 @@ class Stage:
         self._in_memory = 0
         self._lock = threading.Lock()  # never held across a call to the store: in the simulator those switch writers
         self._uploads = threading.Semaphore(_BIG_UPLOADS)
-        self._files = _StagedFiles(store)
+        self._files = StagedFiles(store)
 
     def __enter__(self) -> Self:
         return self
@@ -110,6 +109,11 @@ class Stage:
         staged = self._staged.get((object_id, suffix))
         return staged is not None and (staged.data is not None or staged.path is not None)
 
+    def is_pending(self, object_id: str, suffix: str) -> bool:
+        """Return whether the object is staged and not yet in the store."""
+        staged = self._staged.get((object_id, suffix))
+        return staged is not None and not staged.flushed
+
     def ids(self, suffix: str) -> list[str]:
         """Return the ids of the staged objects of one suffix."""
         with self._lock:
@@ -128,7 +132,7 @@ class Stage:
         return data
 
     def local_path(self, object_id: str, suffix: str) -> Path | None:
-        """Return the file in which the object is staged, or None."""
+        """Return the file in which the object is staged, or None; the file goes when the stage is discarded."""
         staged = self._staged.get((object_id, suffix))
         return None if staged is None else staged.path
 
@@ -203,62 +207,13 @@ class Stage:
         self._files.clear()
 
 
-class _StagedFiles:
-    """The files of one stage, in the store's staging folder or in one of the system's."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._token = os.urandom(6).hex()
-        self._names = count()
-        self._paths: set[Path] = set()
-        self._folder: Path | None = None
-        self._lock = threading.Lock()
-        weakref.finalize(self, _remove_all, self._paths)
-
-    def new(self, suffix: str) -> Path:
-        with self._lock:
-            path = self._open() / f"{self._token}-{next(self._names)}{suffix}"
-            self._paths.add(path)
-        return path
-
-    def _open(self) -> Path:
-        if isinstance(self._store, SupportsFiles):
-            return self._store.staging_dir()
-        if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="dataplat-"))
-            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
-        return self._folder
-
-    def write(self, data: Bytes, suffix: str) -> Path:
-        path = self.new(suffix)
-        try:
-            path.write_bytes(data)
-        except OSError as error:
-            self.remove(path)
-            raise StoreError(f"cannot stage {len(data):,} bytes in {path.parent}: {error.strerror}") from error
-        return path
-
-    def remove(self, path: Path) -> None:
-        self._paths.discard(path)
-        with suppress(OSError):
-            path.unlink()
-
-    def clear(self) -> None:
-        _remove_all(self._paths)
-
-
-def _remove_all(paths: set[Path]) -> None:
-    while paths:
-        with suppress(OSError, KeyError):
-            paths.pop().unlink()
-
-
 def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync_path(str(path))
+    except FileNotFoundError:  # discarded meanwhile
+        return
+    except OSError as error:
+        raise explained(error, f"bring {path} to the disk") from error
 
 
 _POOLS: dict[int, ThreadPoolExecutor] = {}
@@ -266,6 +221,8 @@ _POOLS: dict[int, ThreadPoolExecutor] = {}
 
 def _threads() -> ThreadPoolExecutor:
     """Return this process's threads: by process id, because a forked child inherits the pool but not its threads."""
+    from concurrent.futures import ThreadPoolExecutor
+
     pid = os.getpid()
     if pid not in _POOLS:
         _POOLS.clear()

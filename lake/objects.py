@@ -82,9 +82,12 @@ class Objects:
         return sorted(found)
 
     def local_path(self, object_id: str, suffix: str) -> Path | None:
-        """Return the file in which an object lies (or would lie), or None where it is not in a local file."""
-        if self.stage is not None and (staged := self.stage.local_path(object_id, suffix)) is not None:
-            return staged
+        """Return the file in which an object lies (or would lie), or None where it is not in a local file.
+
+        Of a stored object it is the store's own file, which stays; of a pending one it goes with the stage.
+        """
+        if self.stage is not None and self.stage.is_pending(object_id, suffix):
+            return self.stage.local_path(object_id, suffix)
         if isinstance(self.store, SupportsFiles) and isinstance(self.store, SupportsUrl):
             return Path(self.store.url(object_key(object_id, suffix)))
         return None

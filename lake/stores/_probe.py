@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import secrets
-import threading
+import os
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from dataplat.errors import ObjectExists, StoreUnsuitable
 from dataplat.lake.stores._protocol import Store
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 _WHY = "A lake needs that of racing creators of one name exactly one wins; without it commits would be lost in silence."
 
@@ -29,8 +31,10 @@ def probe(store: Store, *, racers: int = 16, rounds: int = 3) -> ProbeReport:
     Raise `StoreUnsuitable` with the reason where two racing creators both win, none wins, a loser's answer is wrong,
     or listing is out of order; `StoreError` where the store cannot be written at all.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     started = time.perf_counter()
-    prefix = f"probe/{secrets.token_hex(8)}-"
+    prefix = f"probe/{os.urandom(8).hex()}-"
     keys = [f"{prefix}{number}" for number in range(rounds)]
     try:
         with ThreadPoolExecutor(racers) as pool:
@@ -47,7 +51,9 @@ def probe(store: Store, *, racers: int = 16, rounds: int = 3) -> ProbeReport:
 
 
 def _race(store: Store, key: str, racers: int, pool: ThreadPoolExecutor) -> None:
-    start = threading.Barrier(racers)
+    from threading import Barrier
+
+    start = Barrier(racers)
     bids = [f"{key} by racer {number}".encode() * 64 for number in range(racers)]
 
     def won(bid: bytes) -> bool:

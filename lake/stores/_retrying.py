@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from dataplat.errors import ObjectExists, ObjectNotFound, StoreTimeout
 from dataplat.lake.stores._protocol import ObjectInfo, Store
 from dataplat.lake.stores._wrapper import Operation, StoreWrapper
+
+if TYPE_CHECKING:
+    from random import Random
 
 T = TypeVar("T")
 
@@ -35,12 +37,12 @@ class RetryingStore(StoreWrapper):
         cap: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
-        rng: random.Random | None = None,
+        rng: Random | None = None,
     ) -> None:
         super().__init__(inner)
         self.budget, self.base, self.cap = budget, base, cap
         self._clock, self._sleep = clock, sleep
-        self._rng = rng or random.Random()  # noqa: S311 - jitter, not secrets
+        self._rng = rng or _fresh_rng()
 
     def _call(
         self, operation: Operation, key: str, call: Callable[[], T], sent: Callable[[], bytes] | None = None
@@ -100,6 +102,12 @@ class RetryingStore(StoreWrapper):
                 if self._clock() + wait >= deadline:
                     raise StoreTimeout(_given_up(operation, key, attempt, self.budget)) from error
                 self._sleep(wait)
+
+
+def _fresh_rng() -> Random:
+    from random import Random
+
+    return Random()  # noqa: S311 - jitter, not secrets
 
 
 def _given_up(operation: Operation, key: str, attempts: int, budget: float) -> str:

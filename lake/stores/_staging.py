@@ -12,8 +12,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import secrets
-import shutil
 import time
 import weakref
 from contextlib import suppress
@@ -31,7 +29,7 @@ class Staging:
     def __init__(self, tmp: str) -> None:
         self.pid = os.getpid()
         os.makedirs(tmp, exist_ok=True)
-        while (descriptor := _locked_file(lock := os.path.join(tmp, secrets.token_hex(8) + _LOCK))) is None:
+        while (descriptor := _locked_file(lock := os.path.join(tmp, os.urandom(8).hex() + _LOCK))) is None:
             continue  # a sweeper took the lock file before it was locked
         self.path = lock.removesuffix(_LOCK)
         os.mkdir(self.path)
@@ -68,7 +66,7 @@ def _locked_file(path: str) -> int | None:
 
 def _remove(path: str, descriptor: int, pid: int) -> None:
     if os.getpid() == pid:  # a forked child that ends must not remove its parent's folder
-        shutil.rmtree(path, ignore_errors=True)
+        _remove_tree(path)
         _unlink(path + _LOCK)
     os.close(descriptor)
 
@@ -84,7 +82,7 @@ def sweep(tmp: str) -> int:
     for name in names:
         path = os.path.join(tmp, name)
         if name not in locks and name + _LOCK not in locks and _is_old(path):  # only a power cut leaves these
-            shutil.rmtree(path, ignore_errors=True)
+            _remove_tree(path)
             _unlink(path)
             removed += 1
     return removed
@@ -99,7 +97,7 @@ def _sweep_one(lock: str) -> bool:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.read(descriptor, 1) and not _is_old(lock):
             return False
-        shutil.rmtree(lock.removesuffix(_LOCK), ignore_errors=True)
+        _remove_tree(lock.removesuffix(_LOCK))
         _unlink(lock)
     except OSError:  # locked by a living process, or no locks on this file system
         return False
@@ -113,6 +111,12 @@ def _is_old(path: str) -> bool:
         return time.time() - os.stat(path).st_mtime > _AGE
     except OSError:
         return False
+
+
+def _remove_tree(path: str) -> None:
+    import shutil
+
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def _unlink(path: str) -> None:
