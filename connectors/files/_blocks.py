@@ -22,13 +22,21 @@ Cut = Callable[[Bytes8, bool], tuple[int, Quotes]]
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Whole records: `offset` (bytes) and `line` (1-based) are where they begin in the uncompressed text."""
+    """Whole records: `offset` (bytes) and `line` (1-based) are where they begin in the uncompressed text.
+
+    `places` holds (offset, line) of each line where these do not follow from the data (elements of an array).
+    """
 
     data: Bytes8
     offset: int
     line: int
     quotes: Quotes = NO_QUOTES
     final: bool = False
+    places: tuple[tuple[int, int], ...] | None = None
+
+    def place(self, start: int, number: int) -> tuple[int, int]:
+        """Return offset and line of the record that begins at byte `start`, in line `number` (from 0) of the data."""
+        return self.places[number] if self.places is not None else (self.offset + start, self.line + number)
 
 
 def cut_lines(data: Bytes8, final: bool) -> tuple[int, Quotes]:  # noqa: FBT001 (a Cut)

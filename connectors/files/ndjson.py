@@ -1,0 +1,254 @@
+"""JSON: one object a line, or one array of objects.
+
+Blocks are parsed by `pyarrow.json` with explicit types, which refuses whatever has another type, an unknown or a
+double key. A refused block is halved until the records that do not fit are among a few, and those are looked at
+one by one. Strings that are all ISO dates or timestamps become such, at the top level of a record: as in CSV.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import IO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json
+
+from dataplat.connectors.files import _types as t
+from dataplat.connectors.files._blocks import BLOCK_BYTES, Block, blocks, cut_lines
+from dataplat.connectors.files._entry import Entry
+from dataplat.connectors.files._json_array import array_blocks, cut_anywhere, is_array
+from dataplat.connectors.files._json_rows import parse_rows
+from dataplat.connectors.files._json_shape import decode_record, schema_of
+from dataplat.connectors.files._options import FileOptions, Typing
+from dataplat.connectors.files._pipeline import ordered_map
+from dataplat.connectors.files._records import NO_QUOTES, Bytes8, Positions, Quotes, split_records
+from dataplat.connectors.files._rejects import RejectsBuilder, shift_rows
+from dataplat.connectors.files._sniff import require_utf8
+from dataplat.connectors.files._tolerant import BATCH_ROWS, Parsed
+from dataplat.connectors.source import Rejects, SchemaWidened
+from dataplat.errors import SourceError
+
+SNIFF_BYTES = 1 << 19
+ONE_BY_ONE = 256
+"""So many records are looked at one by one rather than halved again."""
+
+
+def sniff(entry: Entry, options: FileOptions) -> pa.Schema:
+    """Return fields and types of the first half megabyte; raise `SourceError` where no record can be read."""
+    with entry.stream() as stream:
+        block = next(_blocks(stream, entry.label, SNIFF_BYTES), None)
+    if block is None or not block.data.tobytes().strip():
+        raise SourceError(f"{entry.label} is empty: it has no record")
+    records, error = [], ValueError("nothing but blank lines")
+    for raw in _lines(block.data).texts(block.data):
+        try:
+            records.append(decode_record(raw))
+        except (ValueError, RecursionError) as found:
+            error = error if records else found  # type: ignore[assignment]
+    if not records:
+        raise SourceError(
+            f"{entry.label}: none of its first lines is a JSON object ({error}): it needs one object a line, "
+            "or one array of objects"
+        )
+    return schema_of(records)
+
+
+def read(stream: IO[bytes], entry: Entry, typing: Typing, options: FileOptions) -> Iterator[pa.RecordBatch | Rejects]:
+    """Yield the records of `stream` as `typing.schema`; raise `SchemaWidened` with more fields or wider types."""
+    parser = _Parser(entry.label, typing)
+    rows = 0
+    for parsed in ordered_map(parser, _blocks(stream, entry.label)):
+        if parsed.widened is not None:
+            raise parsed.widened
+        if parsed.rejects is not None:
+            yield shift_rows(parsed.rejects, rows)
+        yield from parsed.batches
+        rows += parsed.records
+
+
+def _blocks(stream: IO[bytes], label: str, size: int = BLOCK_BYTES) -> Iterator[Block]:
+    cut = _Cut()
+    found = blocks(stream, label, cut, size)
+    first = next(found, None)
+    if first is None:
+        return
+    mark = require_utf8(first.data[:4].tobytes(), label)
+    if cut.array:
+        yield from array_blocks(chain([first], found), label)
+        return
+    yield Block(first.data[mark:], mark, 1, final=first.final)
+    yield from found
+
+
+class _Cut:
+    """Cut lines, unless the text turns out to be one array."""
+
+    array: bool | None = None
+
+    def __call__(self, data: Bytes8, final: bool) -> tuple[int, Quotes]:  # noqa: FBT001 (a Cut)
+        if self.array is None:
+            self.array = is_array(data)
+        return cut_anywhere(data, final) if self.array else cut_lines(data, final)
+
+
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """The lines of a block that hold something."""
+
+    starts: Positions
+    ends: Positions
+    numbers: Positions
+
+    def texts(self, data: Bytes8) -> list[bytes]:
+        view = memoryview(data)
+        return [bytes(view[a:b]) for a, b in zip(self.starts.tolist(), self.ends.tolist(), strict=True)]
+
+    def __getitem__(self, part: slice) -> _Lines:
+        return _Lines(self.starts[part], self.ends[part], self.numbers[part])
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+
+def _lines(data: Bytes8) -> _Lines:
+    records = split_records(data, NO_QUOTES)
+    view = memoryview(data)
+    short = np.flatnonzero(records.ends - records.starts < 64)
+    blank = [i for i in short.tolist() if not bytes(view[records.starts[i] : records.ends[i]]).strip()]
+    keep = np.ones(len(records.starts), dtype=np.bool_)
+    keep[blank] = False
+    return _Lines(records.starts[keep], records.ends[keep], records.lines[keep])
+
+
+@dataclass(frozen=True, slots=True)
+class _Parser:
+    label: str
+    typing: Typing
+
+    def __call__(self, block: Block) -> Parsed:
+        try:
+            batch = self._fast(block.data)
+            if batch is not None:
+                return Parsed(_sliced(batch), records=batch.num_rows)
+            return self._carefully(block)
+        except SchemaWidened as widened:
+            return Parsed(widened=widened)
+
+    def _fast(self, data: Bytes8, count: int | None = None) -> pa.RecordBatch | None:
+        """Return the rows of whole lines, or None where they need a closer look."""
+        reading = _reading_schema(self.typing.schema)
+        if reading is None:
+            return None
+        try:
+            batch = _read_json(data, reading)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            return None
+        if batch.num_rows != (_count_lines(data) if count is None else count):
+            if count is not None or batch.num_rows != len(_lines(data)):
+                return None
+        arrays = []
+        for field, array in zip(self.typing.schema, batch.columns, strict=True):
+            cells = _temporal(array, field.type) if not array.type.equals(field.type) else array
+            if cells is None or (field.name not in self.typing.fixed and _may_lose(cells)):
+                return None
+            arrays.append(cells)
+        return pa.RecordBatch.from_arrays(arrays, schema=self.typing.schema)
+
+    def _carefully(self, block: Block) -> Parsed:
+        lines = _lines(block.data)
+        rejects = RejectsBuilder(self.label)
+        batches = [batch for batch in self._halve(block, lines, 0, rejects) if batch.num_rows]
+        whole = pa.Table.from_batches(batches, schema=self.typing.schema).combine_chunks().to_batches()
+        sliced = [piece for batch in whole for piece in _sliced(batch)]
+        return Parsed(sliced, rejects.build() if rejects else None, len(lines))
+
+    def _halve(self, block: Block, lines: _Lines, row: int, rejects: RejectsBuilder) -> Iterator[pa.RecordBatch]:
+        if not len(lines):
+            return
+        if len(lines) <= ONE_BY_ONE or _reading_schema(self.typing.schema) is None:
+            yield self._one_by_one(block, lines, row, rejects)
+            return
+        middle = len(lines) // 2
+        for part, begin in ((lines[:middle], row), (lines[middle:], row + middle)):
+            batch = self._fast(block.data[part.starts[0] : part.ends[-1]], len(part))
+            if batch is not None:
+                yield batch
+            else:
+                yield from self._halve(block, part, begin, rejects)
+
+    def _one_by_one(self, block: Block, lines: _Lines, row: int, rejects: RejectsBuilder) -> pa.RecordBatch:
+        raws = lines.texts(block.data)
+        first = block.place(int(lines.starts[0]), int(lines.numbers[0]))
+        rows = parse_rows(raws, self.typing, f"{self.label}, from line {first[1]:,} on")
+        for i in sorted(rows.wrong):
+            column, error = rows.wrong[i]
+            offset, line = block.place(int(lines.starts[i]), int(lines.numbers[i]))
+            rejects.add(line=line, row=row + i + 1, offset=offset, column=column, error=error, raw=raws[i])
+        return rows.batch
+
+
+def _sliced(batch: pa.RecordBatch) -> list[pa.RecordBatch]:
+    return [batch.slice(i, BATCH_ROWS) for i in range(0, batch.num_rows, BATCH_ROWS)]
+
+
+def _count_lines(data: Bytes8) -> int:
+    unfinished = len(data) > 0 and data[-1] != 10
+    return int(np.count_nonzero(data == 10)) + int(unfinished)
+
+
+def _read_json(data: Bytes8, schema: pa.Schema) -> pa.RecordBatch:
+    buffer = pa.py_buffer(data)
+    table = pyarrow.json.read_json(
+        pa.BufferReader(buffer),
+        read_options=pyarrow.json.ReadOptions(use_threads=False, block_size=buffer.size + 1),
+        parse_options=pyarrow.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error"),
+    )
+    return table.combine_chunks().to_batches()[0]
+
+
+def _reading_schema(schema: pa.Schema) -> pa.Schema | None:
+    """Return the types that `pyarrow.json` is asked for, or None where it would not be exact.
+
+    It takes a time without a zone for one in UTC and quoted digits for a decimal, so times are read as strings
+    first, and decimals one by one.
+    """
+    fields = []
+    for field in schema:
+        if pa.types.is_temporal(field.type) and not pa.types.is_duration(field.type):
+            fields.append(pa.field(field.name, pa.string()))
+        elif _exact_in_json(field.type):
+            fields.append(field)
+        else:
+            return None
+    return pa.schema(fields)
+
+
+def _exact_in_json(kind: pa.DataType) -> bool:
+    if pa.types.is_struct(kind):
+        return all(_exact_in_json(field.type) for field in kind)
+    if pa.types.is_list(kind):
+        return _exact_in_json(kind.value_type)
+    scalar = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
+    return scalar or pa.types.is_string(kind) or pa.types.is_null(kind)
+
+
+def _temporal(array: pa.Array, kind: pa.DataType) -> pa.Array | None:
+    try:
+        return pc.cast(array, kind)
+    except pa.ArrowInvalid:
+        return None
+
+
+def _may_lose(array: pa.Array) -> bool:
+    """Return whether float64, at any depth, may have lost digits of an integer, or overflowed."""
+    if pa.types.is_floating(array.type):
+        bounds = pc.min_max(array).as_py()
+        low, high = bounds["min"], bounds["max"]
+        return low is not None and (low <= -t.EXACT_IN_FLOAT or high >= t.EXACT_IN_FLOAT)
+    if pa.types.is_struct(array.type):
+        return any(_may_lose(inner) for inner in array.flatten())
+    return pa.types.is_list(array.type) and _may_lose(array.flatten())
