@@ -21,7 +21,8 @@ from dataplat.errors import CommitConflict, KeyConflict, PositionConflict
 from dataplat.lake.digest import Digest
 from dataplat.lake.part import Part
 from dataplat.versioning._difference import PartsDifference, difference
-from dataplat.versioning.commit import Check, DatasetState, Input, Mode, Position, Read
+from dataplat.versioning._lsm import Read
+from dataplat.versioning.commit import Check, DatasetState, Input, Mode, Position
 from dataplat.versioning.manifest import Manifest, ManifestEdit
 
 _REBASED: Final = frozenset({"append", "upsert", "delete", "evolve", "describe"})
