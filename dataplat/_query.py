@@ -61,7 +61,7 @@ class Query:
         """Land the result as a version of the dataset `into`; takes the options of `Lake.ingest`."""
         options.setdefault("branch", self._branch)
         lineage = [(version.dataset, version.id) for version in self.inputs.values()]
-        return self._lake._ingest_rows(self._reader(), into, mode=mode, lineage=lineage, sql=self.text, **options)
+        return self._lake.ingest(self._reader(), into, mode=mode, lineage=lineage, sql=self.text, **options)
 
     def __repr__(self) -> str:
         pins = ", ".join(f"{name} = {version.id[:12]}" for name, version in self.inputs.items())

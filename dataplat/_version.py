@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import html
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from dataplat._listing import moment
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     import duckdb
@@ -25,15 +26,6 @@ if TYPE_CHECKING:
     from dataplat.versioning.manifest import Manifest
 
 
-@dataclass(frozen=True, slots=True)
-class _Handle:
-    """What a version is read through; kept apart so that a Version prints without it."""
-
-    objects: Objects
-    manifest: Manifest
-    commit: Commit
-
-
 class Version:
     """One immutable version of one dataset.
 
@@ -41,29 +33,24 @@ class Version:
     cannot match. `where` is SQL text (`"dep_delay > 60 and carrier = 'UA'"`) or a Polars expression.
     """
 
-    def __init__(self, dataset: str, handle: _Handle) -> None:
+    def __init__(self, objects: Objects, dataset: str, manifest: Manifest, commit: Commit) -> None:
         self.dataset = dataset
-        self._handle = handle
+        self.manifest = manifest
+        self.objects = objects
+        self._found_at = commit
 
     @property
     def id(self) -> str:
         """The version id: SHA-256 of the manifest, 64 hex digits."""
-        return self._handle.manifest.id
+        return self.manifest.id
 
-    @property
-    def manifest(self) -> Manifest:
-        """The list of parts that makes the version."""
-        return self._handle.manifest
-
-    @property
-    def objects(self) -> Objects:
-        """The objects of the lake that the version lies in."""
-        return self._handle.objects
-
-    @property
+    @cached_property
     def commit(self) -> Commit:
         """The commit that made the version."""
-        return self._handle.commit
+        from dataplat.versioning.history import versions
+
+        changes = versions(self.objects, self._found_at, self.dataset)
+        return next((entry.commit for entry in changes if entry.change.version == self.id), self._found_at)
 
     @property
     def rows(self) -> int:
@@ -103,7 +90,7 @@ class Version:
     @property
     def created(self) -> datetime:
         """When the version was committed (UTC)."""
-        return datetime.fromtimestamp(self.commit.time / 1e6, UTC)
+        return moment(self.commit.time)
 
     @cached_property
     def content_id(self) -> str:

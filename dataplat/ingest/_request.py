@@ -75,3 +75,41 @@ def as_schema(given: SchemaLike | None) -> pa.Schema | None:
     if isinstance(given, Mapping):
         return schema_from_json([{"name": name, "type": kind} for name, kind in given.items()])
     return schema_from_json([dict(field) for field in given])
+
+
+def request_of(  # noqa: PLR0913  (the flags of `dataplat ingest`)
+    source: Any,  # noqa: ANN401
+    into: str,
+    *,
+    key: str | Sequence[str] | None = None,
+    sort: str | Sequence[str] | None = None,
+    contract: Any = None,  # noqa: ANN401
+    schema: SchemaLike | None = None,
+    null: str | Sequence[str] = (),
+    lineage: Sequence[tuple[str, str]] = (),
+    **options: Any,  # noqa: ANN401
+) -> IngestRequest:
+    """Return the request for what a user gave; raise `ConfigError` for an option that is not there."""
+    unknown = sorted(options.keys() - _PLAIN_OPTIONS)
+    if unknown:
+        message = f"ingest has no option {unknown[0]!r}: there are {', '.join(sorted(_PLAIN_OPTIONS | _OTHER_OPTIONS))}"
+        raise ConfigError(message)
+    if contract is not None:
+        from dataplat.validation import Contract, load_contract
+
+        contract = contract if isinstance(contract, Contract) else load_contract(contract)
+    return IngestRequest(
+        source,
+        into,
+        key=columns(key),
+        sort=columns(sort),
+        contract=contract,
+        schema=as_schema(schema),
+        null=(null,) if isinstance(null, str) else tuple(null),
+        lineage=tuple(lineage),
+        **{name: value for name, value in options.items() if value is not None},
+    )
+
+
+_PLAIN_OPTIONS = {"branch", "message", "mode", "on_error", "order", "source_format", "sql", "where"}
+_OTHER_OPTIONS = {"contract", "key", "null", "schema", "sort"}

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from dataplat.errors import KeyViolation
 from dataplat.lake.content_id import key_digests
 from dataplat.lake.row_index import KeySet
-from dataplat.lake.scan import scan
+from dataplat.lake.scan import ROW_COLUMN, scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -139,7 +139,7 @@ def find_keys(objects: Objects, parts: Sequence[Part], schema: pa.Schema, keys: 
     values = keys.values
     if not values.num_rows:
         return
-    wanted = KeySet(keys.digests)
+    wanted = KeySet(keys.digests, keys.key)
     bounds = _bounds(values, keys.key)
     for part in parts:
         if part.live and _may_hold(part, bounds):
@@ -151,10 +151,10 @@ def _find_in_part(
 ) -> Iterator[KeyMatch]:
     positions, incoming = [], []
     for batch in scan(objects, [part], schema, columns=key, with_positions=True):
-        rows, found = wanted.find(key_digests(batch, key))
+        rows, found = wanted.find(batch)
         if len(rows):
             equal = _equal_keys(batch.select(key).take(pa.array(rows)), values.select(key).take(pa.array(found)))
-            positions.append(batch.column("__row").to_numpy()[rows[equal]].astype(np.int64))
+            positions.append(batch.column(ROW_COLUMN).to_numpy()[rows[equal]].astype(np.int64))
             incoming.append(found[equal])
     if positions:
         yield KeyMatch(part, np.concatenate(positions), np.concatenate(incoming))

@@ -16,7 +16,7 @@ from dataplat.errors import PredicateError
 from dataplat.lake.content_id import row_digests
 from dataplat.lake.digest import Digest
 from dataplat.lake.row_index import RowIndex
-from dataplat.lake.scan import scan
+from dataplat.lake.scan import ROW_COLUMN, scan
 from dataplat.versioning.manifest import ManifestEdit
 from dataplat.versioning.modes._deletes import Deletions
 from dataplat.versioning.modes._keys import IncomingKeys
@@ -24,6 +24,8 @@ from dataplat.versioning.modes._outcome import Outcome
 from dataplat.versioning.modes.append import grown
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from numpy.typing import NDArray
 
     from dataplat.lake.part import Part
@@ -99,22 +101,27 @@ class Replace:
 
 
 class _RowsHere:
-    """The live rows of the base (or of its slice) by digest; 16 bytes a row, and 12 for where each lies."""
+    """The live rows of the base (or of its slice) by digest: 17 bytes a row, and 4 for where each lies."""
 
     def __init__(self, base: Base, where: Where | None) -> None:
         self._parts: list[Part] = base.manifest.parts()
-        digests: list[NDArray[np.uint64]] = []
-        places: list[tuple[int, NDArray[np.uint32]]] = []
+        self._places: list[tuple[int, NDArray[np.uint32]]] = []
+        self.digest = Digest()
+        blocks: Iterable[NDArray[np.uint64]] = self._digests(base, where)
+        self.rows = base.manifest.rows
+        if where is not None:
+            blocks = list(blocks)
+            self.rows = sum(map(len, blocks))
+        self._index = RowIndex(blocks, self.rows)
+
+    def _digests(self, base: Base, where: Where | None) -> Iterator[NDArray[np.uint64]]:
+        schema = base.manifest.schema
         for number, part in enumerate(self._parts):
-            for batch in scan(base.objects, [part], base.manifest.schema, where=where, with_positions=True):
-                places.append((number, batch.column("__row").to_numpy()))
-                rows = batch.drop_columns(["__part", "__row"])
-                digests.append(row_digests(rows))
-        self._places = places
-        lanes = np.concatenate(digests) if digests else np.empty((0, 2), np.uint64)
-        self.rows = len(lanes)
-        self.digest = _total(lanes)
-        self._index = RowIndex(lanes)
+            for batch in scan(base.objects, [part], schema, where=where, with_positions=True):
+                self._places.append((number, batch.column(ROW_COLUMN).to_numpy()))
+                digests = row_digests(batch.select(schema.names))
+                self.digest += _total(digests)
+                yield digests
 
     def match(self, digests: NDArray[np.uint64]) -> NDArray[np.int64]:
         """Return for each incoming row the base row that it is, or -1; each base row is taken once."""

@@ -1,0 +1,250 @@
+"""The lake that users hold: a thin façade over the rooms."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dataplat.errors import AlreadyExists, LakeNotFound
+from dataplat.lake.objects import Objects
+from dataplat.versioning.refs import Refs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import polars as pl
+
+    from dataplat._listing import DatasetInfo, LogEntry
+    from dataplat._query import Query
+    from dataplat._version import Version
+    from dataplat._verify import VerifyReport
+    from dataplat.ingest import IngestPlan, IngestResult
+    from dataplat.ingest._progress import Listener
+    from dataplat.lake.stores import Store
+    from dataplat.versioning import Diff
+    from dataplat.versioning.commit import Commit
+    from dataplat.versioning.publish import LakeIO
+    from dataplat.versioning.refs import Record, Tag
+
+MAIN = "main"
+DEFAULT_FOLDER = ".dataplat"
+
+
+def open(url: str | Path = DEFAULT_FOLDER, *, create: bool = True) -> Lake:  # noqa: A001  (dp.open, like io.open)
+    """Open the lake at `url`, a folder or a URL; create it where there is none, unless `create=False`.
+
+    Raises:
+        LakeNotFound: There is no lake, and `create` is False.
+        StoreUnsuitable: The store cannot create a name atomically, so no lake may be made there.
+    """
+    from dataplat.lake.stores import open_store, probe
+    from dataplat.versioning.lakefile import create_lake, open_lake
+
+    if not create and "://" not in str(url) and not Path(url).is_dir():
+        raise LakeNotFound(_no_lake(url))
+    store = open_store(url)
+    try:
+        return Lake(store, open_lake(store).id, str(url))
+    except LakeNotFound:
+        if not create:
+            raise LakeNotFound(_no_lake(url)) from None
+    probe(store)
+    try:
+        create_lake(store)
+    except AlreadyExists:  # somebody else was as quick; theirs is as good
+        pass
+    return Lake(store, open_lake(store).id, str(url))
+
+
+def _no_lake(url: str | Path) -> str:
+    return f"there is no lake at {url}: make one with `dataplat init {url}`, or name another with --lake"
+
+
+class Lake:
+    """A lake: datasets in versions, on branches. Get one from `dataplat.open`.
+
+    `lake["flights"]`, `lake["flights@v1"]`, `lake["flights@main~1"]` are versions. Every method that changes
+    something makes one commit, and either all of it holds or nothing does.
+    """
+
+    def __init__(self, store: Store, lake_id: str, url: str) -> None:
+        self.store = store
+        self.id = lake_id
+        self.url = url
+        self.objects = Objects(store)
+        self.refs = Refs(store)
+
+    @property
+    def io(self) -> LakeIO:
+        """Objects and refs, as the rooms take them."""
+        from dataplat.versioning.publish import LakeIO
+
+        return LakeIO(self.objects, self.refs)
+
+    # ------------------------------------------------------------------------------------------------- looking
+
+    def __getitem__(self, reference: str) -> Version:
+        """Return the version that a reference names; see `dataplat.versioning.references` for the grammar."""
+        from dataplat._version import Version
+        from dataplat.versioning.references import resolve
+
+        return Version(self.objects, *resolve(self.refs, self.objects, reference))
+
+    def version(self, dataset: str, branch: str = MAIN, commit: Commit | None = None) -> Version:
+        """Return the version of `dataset` at the head of `branch`, or at `commit`."""
+        from dataplat._version import Version
+        from dataplat.versioning.manifest import load_manifest
+
+        if commit is None:
+            return self[f"{dataset}@{branch}"]
+        state = commit.dataset(dataset, self.objects.read)
+        assert state is not None
+        assert state.version is not None
+        return Version(self.objects, dataset, load_manifest(self.objects, state.version), commit)
+
+    def datasets(self, branch: str = MAIN) -> list[DatasetInfo]:
+        """Return the datasets at the head of `branch`, in order of name; reads no data."""
+        from dataplat._listing import list_datasets
+
+        return list_datasets(self.objects, self.refs.head(branch).commit)
+
+    def log(self, dataset: str, branch: str = MAIN, limit: int | None = None) -> list[LogEntry]:
+        """Return the changes of `dataset`, newest first, reading only the commits that changed it."""
+        from dataplat._listing import list_log
+
+        return list_log(self.objects, self.refs.head(branch).commit, dataset, limit)
+
+    def diff(self, before: str, after: str) -> Diff:
+        """Return what differs between two versions, row by row: `lake.diff("flights@v1", "flights")`."""
+        from dataplat.versioning import Diff
+        from dataplat.versioning.references import resolve
+
+        dataset, old, _ = resolve(self.refs, self.objects, before)
+        _, new, _ = resolve(self.refs, self.objects, after, dataset=dataset)
+        return Diff(self.objects, old, new)
+
+    def changes(self, dataset: str, since: str, to: str = MAIN) -> Diff:
+        """Return what has changed in `dataset` since a reference (`v1`, `main~3`, a date), up to `to`."""
+        return self.diff(_of(dataset, since), _of(dataset, to))
+
+    # ------------------------------------------------------------------------------------------------- writing
+
+    def ingest(self, source: Any, into: str, *, progress: Listener | None = None, **options: Any) -> IngestResult:  # noqa: ANN401
+        """Land rows as a new version of the dataset `into`.
+
+        Args:
+            source: A path, glob or folder; `-` for standard input; an Arrow table or reader, a pandas or Polars frame.
+            into: The dataset's name.
+            progress: Called with `Progress` a few times a second.
+            **options: `mode` ("append", "upsert", "replace"), `where` (the slice that a replace replaces), `key`,
+                `sort` (columns), `order` (column that says which of several rows of one key is newest), `contract`
+                (a pandera polars model or schema, a `Contract`, or "FILE:NAME"), `branch`, `message`, `schema`
+                (Arrow schema, or `{column: type}`), `null` (words that mean null), `on_error` ("reject", "fail"),
+                `source_format`.
+
+        Raises:
+            SourceError, SchemaMismatch, KeyViolation, ContractFailed, CommitConflict: The branch did not move.
+        """
+        from dataplat.ingest import ingest
+        from dataplat.ingest._request import request_of
+
+        return ingest(self, request_of(source, into, **options), progress)
+
+    def plan_ingest(self, source: Any, into: str, **options: Any) -> IngestPlan:  # noqa: ANN401
+        """Return what `ingest` with the same arguments would do, and touch nothing."""
+        from dataplat.ingest import plan_ingest
+        from dataplat.ingest._request import request_of
+
+        return plan_ingest(self, request_of(source, into, **options))
+
+    def sql(self, query: str, branch: str = MAIN) -> Query:
+        """Return a query over versions, named as quoted references: `select … from "flights@v1"`."""
+        from dataplat._query import Query
+
+        return Query(self, query, branch)
+
+    def delete(self, dataset: str, where: str | pl.Expr, *, branch: str = MAIN, message: str = "") -> IngestResult:
+        """Delete the rows that `where` selects; earlier versions keep them."""
+        from dataplat._changes import delete
+
+        return delete(self, dataset, where, branch, message)
+
+    def rollback(self, reference: str, *, branch: str = MAIN, message: str = "") -> Version:
+        """Make an earlier version of a dataset (`"orders@main~1"`) the newest again, positions included."""
+        from dataplat._changes import rollback
+
+        return rollback(self, reference, branch, message)
+
+    def drop(self, dataset: str, *, branch: str = MAIN, message: str = "") -> Commit:
+        """Take a dataset off a branch; its earlier versions stay."""
+        from dataplat._changes import drop
+
+        return drop(self, dataset, branch, message)
+
+    def rename(self, dataset: str, to: str, *, branch: str = MAIN, message: str = "") -> Commit:
+        """Give a dataset another name; its history follows it."""
+        from dataplat._changes import rename
+
+        return rename(self, dataset, to, branch, message)
+
+    def describe(self, dataset: str, text: str, *, branch: str = MAIN) -> Commit:
+        """Say in words what a dataset is."""
+        from dataplat._changes import describe
+
+        return describe(self, dataset, text, branch)
+
+    # ------------------------------------------------------------------------------------------- branches, tags
+
+    def branch(self, name: str, from_: str = MAIN) -> Record:
+        """Create a branch of the whole lake at a reference; no data is copied."""
+        from dataplat.versioning.references import resolve_commit
+
+        return self.refs.create_branch(name, resolve_commit(self.refs, self.objects, from_))
+
+    def branches(self) -> list[Record]:
+        """Return the heads of all branches, in order of name."""
+        return self.refs.branches()
+
+    def delete_branch(self, name: str) -> None:
+        """Delete a branch; raise `ConfigError` for `main`."""
+        from dataplat._changes import delete_branch
+
+        delete_branch(self, name)
+
+    def tag(self, name: str, ref: str = MAIN, *, message: str = "") -> Tag:
+        """Give the commit that a reference names a name that never moves."""
+        from dataplat.versioning.references import resolve_commit
+
+        return self.refs.create_tag(name, resolve_commit(self.refs, self.objects, ref).id, message=message)
+
+    def tags(self) -> list[Tag]:
+        """Return all tags, in order of name."""
+        return self.refs.tags()
+
+    # ------------------------------------------------------------------------------------------------ integrity
+
+    def verify(self, reference: str | None = None, *, progress: Listener | None = None) -> VerifyReport:
+        """Hash again every object of a version, or of all that branches and tags name, and count its rows anew."""
+        from dataplat._verify import verify
+
+        return verify(self, reference, progress)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(info.name for info in self.datasets())
+
+    def __contains__(self, dataset: object) -> bool:
+        return any(info.name == dataset for info in self.datasets())
+
+    def __repr__(self) -> str:
+        return f"Lake({self.url!r}, {len(self.datasets())} datasets, {len(self.branches())} branches)"
+
+    def _repr_html_(self) -> str:
+        from dataplat._listing import datasets_html
+
+        return datasets_html(self.url, self.datasets())
+
+
+def _of(dataset: str, reference: str) -> str:
+    return reference if reference.startswith(f"{dataset}@") else f"{dataset}@{reference.removeprefix('@')}"
+
+

@@ -1,0 +1,230 @@
+"""From what was staged to a commit on a branch, and to quarantine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from dataplat.connectors.source import rejects_schema
+from dataplat.errors import AlreadyExists
+from dataplat.ingest._target import Target
+from dataplat.lake.deletes import load_deletes, stage_deletes
+from dataplat.lake.objects import Objects
+from dataplat.lake.schema import schema_to_json
+from dataplat.versioning.commit import Check, Commit, Input
+from dataplat.versioning.manifest import ManifestEdit
+from dataplat.versioning.modes import Base, IncomingKeys, Outcome, find_keys
+from dataplat.versioning.publish import LakeIO, PlannedChange, commit
+from dataplat.versioning.rebase import MergedDeletes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pyarrow as pa
+
+    from dataplat.ingest._land import Landed
+    from dataplat.ingest._request import IngestRequest
+    from dataplat.lake.objects import Stage
+    from dataplat.lake.part import Part
+    from dataplat.versioning.manifest import Manifest
+
+_EXAMPLES = 3
+
+
+def full_edit(base: Base, outcome: Outcome, *, new: bool = False) -> ManifestEdit:
+    """Return the edit of the rows, with schema, key and sort order where these change (or the dataset is new)."""
+    schema = schema_to_json(base.schema)
+    manifest = base.manifest
+    return replace(
+        outcome.edit,
+        schema_json=schema if new or schema != manifest.schema_json else None,
+        key=base.key if new or base.key != manifest.key else None,
+        sort=base.sort if new or base.sort != manifest.sort else None,
+    )
+
+
+def publish(io: LakeIO, request: IngestRequest, target: Target, landed: Landed, stage: Stage) -> Commit | None:
+    """Commit what landed; return None where nothing changed at all, not even a position."""
+    edit = full_edit(landed.base, landed.outcome, new=target.manifest is None)
+    if edit.is_empty and not landed.positions and not landed.rejected:
+        return None
+    changes = [_dataset_change(request, target, landed, edit, stage)]
+    if landed.rejects:
+        changes.append(_rejects_change(io.objects, request, target, landed.rejects))
+    return commit(io, request.branch, changes, stage, message=request.message or "")
+
+
+def _dataset_change(
+    request: IngestRequest, target: Target, landed: Landed, edit: ManifestEdit, stage: Stage
+) -> PlannedChange:
+    return PlannedChange(
+        dataset=request.into,
+        mode=request.mode,  # type: ignore[arg-type]  (checked when the request was made)
+        base_version=target.version,
+        edit=edit,
+        where=_where_text(request, landed),
+        starts=landed.starts,
+        positions=landed.positions,
+        checks=_checks(request, landed, stage),
+        lineage=_lineage(request),
+        keys_overlap=_keys_overlap(landed),
+        merge_deletes=DeletesUnion(landed.base),
+        recheck=_recheck(request, landed, stage),
+    )
+
+
+def _where_text(request: IngestRequest, landed: Landed) -> str | None:
+    if request.where is None:
+        return None
+    from dataplat.lake.where import parse_where
+
+    return parse_where(request.where, landed.base.schema).text
+
+
+def _lineage(request: IngestRequest) -> tuple[Input, ...]:
+    inputs = [Input(name=name, version=version) for name, version in request.lineage]
+    if request.sql is not None:
+        inputs.append(Input(name="query", kind="sql", detail={"text": request.sql}))
+    return tuple(inputs)
+
+
+def _checks(request: IngestRequest, landed: Landed, stage: Stage) -> tuple[Check, ...]:
+    if landed.report is None or request.contract is None:
+        return ()
+    report = stage.put(json.dumps(landed.report.to_dict(), sort_keys=True).encode(), ".json")
+    return (
+        Check(
+            name=request.contract.name,
+            ok=landed.meets_contract,
+            rows=landed.report.new_rows,
+            failed=landed.quarantined,
+            detail=request.contract.id,
+            report=report,
+        ),
+    )
+
+
+def _keys_overlap(landed: Landed) -> Any:  # noqa: ANN401  (see PlannedChange.keys_overlap)
+    keys: IncomingKeys | None = getattr(landed.sink, "keys", None)
+    if keys is None:
+        return None
+
+    def overlap(parts: Sequence[Part]) -> Sequence[object]:
+        examples: list[object] = []
+        for match in find_keys(landed.base.objects, parts, landed.base.schema, keys):
+            examples += keys.values.select(keys.key).take(match.incoming[:_EXAMPLES]).to_pylist()
+            if len(examples) >= _EXAMPLES:
+                break
+        return examples
+
+    return overlap
+
+
+def _recheck(request: IngestRequest, landed: Landed, stage: Stage) -> Any:  # noqa: ANN401  (see PlannedChange.recheck)
+    """Return a check of the contract on the dataset after a rebase, with the rows that others added meanwhile."""
+    contract = request.contract
+    if contract is None:
+        return None
+
+    def recheck(manifest: Manifest) -> Sequence[Check]:
+        from dataplat.errors import ContractFailed
+        from dataplat.lake.scan import scan
+        from dataplat.validation.report import summarise
+
+        report = contract.check_dataset(
+            lambda columns: scan(landed.base.objects, manifest.parts(), manifest.schema, columns=list(columns)),
+            manifest.schema,
+            key=manifest.key,
+        )
+        if not report.ok:
+            message = (
+                f"together with what others committed meanwhile, {request.into} would not meet contract "
+                f"{contract.name}: {summarise(report.checks)}. Nothing landed."
+            )
+            raise ContractFailed(message, report)
+        return _checks(request, replace(landed, report=report), stage)
+
+    return recheck
+
+
+class DeletesUnion:
+    """Unites the deletes of two writers of one part."""
+
+    def __init__(self, base: Base) -> None:
+        self._base = base
+
+    def __call__(self, part: Part, ours: str, theirs: str) -> MergedDeletes:
+        objects = self._base.objects
+        before = load_deletes(objects, part)
+        bitmaps = [_bitmap(objects, deletes) for deletes in (ours, theirs)]
+        united = bitmaps[0] | bitmaps[1]
+        deletes, count = stage_deletes(self._base.stage, united)
+        assert deletes is not None
+        return MergedDeletes(deletes, count, overlap=len((bitmaps[0] & bitmaps[1]) - before))
+
+
+def _bitmap(objects: Objects, deletes: str) -> Any:  # noqa: ANN401  (pyroaring has no stubs)
+    from dataplat.lake.deletes import SUFFIX, decode
+
+    return decode(objects.read(deletes, SUFFIX))
+
+
+def _rejects_change(objects: Objects, request: IngestRequest, target: Target, parts: Sequence[Part]) -> PlannedChange:
+    name = f"{request.into}.rejects"
+    there = Target.at(objects, target.commit, name)
+    edit = ManifestEdit(add=tuple(parts), digest=_added(there.manifest, parts))
+    if there.manifest is None:
+        edit = replace(edit, schema_json=schema_to_json(rejects_schema()), key=(), sort=())
+    return PlannedChange(
+        dataset=name,
+        mode="append",
+        base_version=there.version,
+        edit=edit,
+        lineage=(Input(name=request.into, kind="rejects"),),
+    )
+
+
+def _added(manifest: Manifest | None, parts: Sequence[Part]) -> Any:  # noqa: ANN401  (Digest | None)
+    from dataplat.lake.digest import Digest
+
+    start = Digest() if manifest is None else manifest.digest
+    return None if start is None else sum((part.digest for part in parts), start)
+
+
+def put_in_quarantine(io: LakeIO, request: IngestRequest, target: Target, landed: Landed, stage: Stage) -> str:
+    """Put rows on a branch of their own, `quarantine/<dataset>/<id>`, with their report; return its name.
+
+    They are the rows that failed row checks; the whole batch, where the dataset would not meet its contract. The
+    id comes from the rows, so the same rows wait once, however often they are tried.
+    """
+    whole = not landed.meets_contract
+    batches: list[tuple[Sequence[Part], pa.Schema]] = []
+    if whole and landed.outcome.edit.add:
+        batches.append((landed.outcome.edit.add, landed.base.schema))
+    if landed.quarantine and landed.quarantine_schema is not None:
+        batches.append((landed.quarantine, landed.quarantine_schema))
+    parts = [part for group, _ in batches for part in group]
+    schema = batches[-1][1] if batches else landed.base.schema  # that of the failing rows names all columns
+    name = hashlib.sha256("".join(sorted(part.id for part in parts)).encode()).hexdigest()[:12]
+    branch = f"quarantine/{request.into}/q{name}"
+    try:
+        io.refs.create_branch(branch, target.commit, message=f"rows of {request.into} that failed their contract")
+    except AlreadyExists:
+        return branch
+    change = PlannedChange(
+        dataset=request.into,
+        mode="replace",
+        base_version=target.version,
+        edit=ManifestEdit(
+            add=[part.with_deletes(None, 0) for part in parts],
+            drop=() if target.manifest is None else [part.place for part in target.manifest.parts()],
+            schema_json=schema_to_json(schema),
+            key=(),
+            sort=(),
+        ),
+        checks=_checks(request, landed, stage),
+    )
+    commit(io, branch, [change], stage, message=f"quarantine: {request.message or request.into}")
+    return branch
