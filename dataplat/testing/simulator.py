@@ -125,6 +125,7 @@ class Simulator:
         self.in_flight: list[InFlight] = []
         self.store = MemoryStore(clock=lambda: self.now, name=f"simulated {seed}")
         self.scheduler = getcurrent()
+        self._ending = False
         self._ready: list[Writer] = []
         self._parked: list[tuple[int, int, Writer]] = []
 
@@ -148,8 +149,6 @@ class Simulator:
         self.writers.append(writer)
         self._ready.append(writer)
         return writer
-
-    _ending = False
 
     def run(self) -> Simulator:
         """Run all writers to their ends, then let what is still under way land; raise the first error of a writer."""
