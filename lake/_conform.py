@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
-from dataplat.errors import SchemaMismatch
+from dataplat.errors import SchemaError, SchemaMismatch
 from dataplat.lake.canonical import family
+from dataplat.lake.schema import type_text, type_to_json
 
 Rows = TypeVar("Rows", pa.RecordBatch, pa.Table)
 
@@ -56,13 +57,20 @@ def _conform_array(array: pa.Array, field: pa.Field, first_row: int) -> pa.Array
         row = _first_unfit(array, field.type)
         if row is None:  # the types never go together, whatever the values
             raise SchemaMismatch(
-                f"column {field.name!r} is {array.type} in the input, but {field.type} in the dataset"
+                f"column {field.name!r} is {_words(array.type)} in the input, but {_words(field.type)} in the dataset"
             ) from error
         value = repr(array[row].as_py() if array[row].is_valid else None)
         shown = value if len(value) <= 80 else value[:77] + "…"
         raise SchemaMismatch(
-            f"column {field.name!r}, row {first_row + row}: {shown} ({array.type}) is not a {field.type} without loss"
+            f"column {field.name!r}, row {first_row + row}: {shown} ({_words(array.type)}) does not fit {_words(field.type)} without loss"
         ) from error
+
+
+def _words(kind: pa.DataType) -> str:
+    try:
+        return type_text(type_to_json(kind))
+    except SchemaError:
+        return str(kind)
 
 
 def _first_unfit(array: pa.Array, kind: pa.DataType) -> int | None:
@@ -123,6 +131,11 @@ def _cast_leaf(array: pa.Array, kind: pa.DataType, old: str, new: str) -> pa.Arr
         return array.cast(wide).cast(kind)
     if old == "decimal" and new == "int" and array.type.scale > 0:
         return array.cast(pa.decimal256(76, 0)).cast(kind)
+    if old == "int" and new == "float":  # the safe cast refuses 2**62, which a float holds
+        cast = array.cast(kind, safe=False)
+        if not _same(array, cast, old):
+            raise _Unfit
+        return cast
     cast = array.cast(kind)
     risky = (
         (new == "float" and old != "int" and kind != pa.float64())

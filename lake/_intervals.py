@@ -248,7 +248,7 @@ class Instant:
 
 def _number(bound: Any, kind: pa.DataType) -> int | float | Fraction:
     if family(kind) == "decimal":
-        return Fraction(int(bound)) / Fraction(10) ** kind.scale
+        return Fraction(int(bound)) * Fraction(10) ** -int(kind.scale)
     if isinstance(bound, bool) or not isinstance(bound, (int, float)):
         raise TypeError(bound)
     return bound

@@ -6,15 +6,16 @@ import hashlib
 from functools import reduce
 from operator import add
 from pathlib import Path
-from typing import BinaryIO, Final
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from dataplat.lake._part_encode import RowGroup
 from dataplat.lake._part_footer import MAGIC, join_footers
 from dataplat.lake._stats import combined
 from dataplat.lake.objects import Stage
 from dataplat.lake.part import Part
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 SUFFIX: Final = ".parquet"
 _IN_MEMORY: Final = 4 << 20  # bytes up to which a part is handed over as bytes, not as a file

@@ -23,6 +23,7 @@ from dataplat.lake.canonical import family
 from dataplat.lake.digest import Digest
 from dataplat.lake.part import ColumnStats
 
+_SMALL: Final = 16_384  # rows of a batch below which batches are joined
 _SAMPLE: Final = 2048
 _FEW: Final = 256  # distinct values in the sample up to which a dictionary is worth its hashing
 _PACKED: Final = frozenset({"int", "date", "time", "timestamp", "timestamp_tz", "duration"})
@@ -57,7 +58,9 @@ def encode(table: pa.Table, stats_of: Sequence[str], raw: int, *, with_digest: b
 def _digest(table: pa.Table) -> Digest:
     from dataplat.lake.content_id import digest
 
-    return digest(table.to_batches())
+    if table.num_rows > _SMALL * table.column(0).num_chunks:
+        return digest(table.to_batches())
+    return digest(table.combine_chunks().to_batches())  # hashing has a price per batch
 
 
 def _options(table: pa.Table, stats_of: Sequence[str]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,7 +28,6 @@ _BOOLS, _BYTE, _I16, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT, _UUID =
     12,
     13,
 )
-_INTEGERS: Final = (4, 5, 6)
 
 # FileMetaData
 _VERSION, _SCHEMA, _NUM_ROWS, _ROW_GROUPS, _KEY_VALUES, _CREATED_BY, _COLUMN_ORDERS = range(1, 8)
@@ -96,38 +95,29 @@ def _list_head(size: int) -> bytes:
 
 def _move(group: bytes, by: int, ordinal: int) -> bytes:
     """Return the RowGroup with every offset moved and its ordinal set."""
-    edits: list[tuple[int, int, bytes]] = []
-    _find_edits(group, 0, (), by, ordinal, edits)
     out, done = bytearray(), 0
-    for begin, end, value in edits:
+    for path, begin, end in _places(group, 0, ()):
+        value, _ = _integer(group, begin)
         out += group[done:begin]
-        out += value
+        out += _zigzag(ordinal if path == _ORDINAL else value + by if value else 0)  # 0 is "not there" in some
         done = end
     out += group[done:]
     return bytes(out)
 
 
-def _find_edits(
-    data: bytes, at: int, path: tuple[int, ...], by: int, ordinal: int, edits: list[tuple[int, int, bytes]]
-) -> int:
-    end = at
+def _places(data: bytes, at: int, path: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], int, int]]:
+    """Yield path, begin and end of each integer that says where something lies, in order."""
     for number, kind, begin, end in _fields(data, at):
         here = (*path, number)
-        if kind in _INTEGERS:
-            if here in _OFFSETS:
-                value, _ = _integer(data, begin)
-                if value:  # 0 means "not there" in some of them
-                    edits.append((begin, end, _zigzag(value + by)))
-            elif here == _ORDINAL:
-                edits.append((begin, end, _zigzag(ordinal)))
+        if here in _OFFSETS or here == _ORDINAL:
+            yield here, begin, end
+        elif here in _HOLD_OFFSETS and kind == _STRUCT:
+            yield from _places(data, begin, here)
         elif here in _HOLD_OFFSETS:
-            if kind == _LIST:
-                size, item = _list_size(data, begin)
-                for _ in range(size):
-                    item = _find_edits(data, item, here, by, ordinal, edits)
-            else:
-                _find_edits(data, begin, here, by, ordinal, edits)
-    return end + 1
+            size, item = _list_size(data, begin)
+            for _ in range(size):
+                yield from _places(data, item, here)
+                item = _skip(data, item, _STRUCT)
 
 
 def _fields(data: bytes, at: int) -> list[tuple[int, int, int, int]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -62,16 +63,14 @@ def open_part(objects: Objects, part: Part) -> OpenPart:
     path = objects.local_path(part.id, SUFFIX)
     file: pa.NativeFile | None = None
     if path is not None:
-        try:
+        with suppress(FileNotFoundError):  # staged in memory, or missing: `read` knows
             file = pa.OSFile(str(path))
-        except FileNotFoundError:
-            pass  # staged in memory, or missing: `read` knows
     where = str(path) if file is not None else f"object {part.id}"
     if file is None:
         try:
             file = pa.BufferReader(objects.read(part.id, SUFFIX))
         except ObjectNotFound as error:
-            raise _missing(part) from error
+            raise missing(part) from error
         checked = True
     else:
         checked = False
@@ -105,7 +104,8 @@ def damaged(part: Part, where: str, what: str) -> IntegrityError:
     )
 
 
-def _missing(part: Part) -> IntegrityError:
+def missing(part: Part) -> IntegrityError:
+    """Return the error for a part that is not in the store."""
     return IntegrityError(
         f"part {part.id} is missing in the store ({part.live} rows). `dataplat version verify` lists what is missing; "
         "put the object back from a copy of the lake, or ingest its source again"

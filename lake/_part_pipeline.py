@@ -14,17 +14,17 @@ class Pipeline(Generic[Result]):
     """Run tasks in `threads` threads and hand their results to `take`, one at a time, in order of submission.
 
     `submit` waits while tasks of more than `budget` bytes are under way (one task always is let in). An error of
-    a task, or of `take`, is raised by the next `submit` or by `finish`.
+    a task, or of `take`, is raised by the next `submit` or by `finish`. Without threads `submit` does the work.
     """
 
     def __init__(self, take: Callable[[Result], None], threads: int, budget: int) -> None:
         self._take = take
         self._budget = budget
-        self._pool = ThreadPoolExecutor(max(1, threads), thread_name_prefix="dataplat-encode")
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="dataplat-encode") if threads > 0 else None
         self._changed = threading.Condition()
         self._done: dict[int, tuple[Result, int]] = {}
         self._submitted = self._taken = self._bytes = 0
-        self._taking = False
+        self._taking = self._stopped = False
         self._error: BaseException | None = None
 
     def submit(self, task: Callable[[], Result], size: int) -> None:
@@ -35,21 +35,25 @@ class Pipeline(Generic[Result]):
             number = self._submitted
             self._submitted += 1
             self._bytes += size
-        self._pool.submit(self._run, number, task, size)
+        if self._pool is None:
+            self._run(number, task, size)
+        else:
+            self._pool.submit(self._run, number, task, size)
 
     def finish(self) -> None:
         """Wait until every result has been taken, and end the threads."""
         with self._changed:
             self._changed.wait_for(lambda: self._error or self._taken == self._submitted)
-        self._pool.shutdown()
+        self.stop()
         self._raise()
 
     def stop(self) -> None:
         """Drop what has not begun and wait for what has; nothing is taken any more."""
         with self._changed:
-            self._error = self._error or RuntimeError("stopped")
+            self._stopped = True
             self._changed.notify_all()
-        self._pool.shutdown(cancel_futures=True)
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
 
     def _raise(self) -> None:
         if self._error is not None:
@@ -57,7 +61,7 @@ class Pipeline(Generic[Result]):
 
     def _run(self, number: int, task: Callable[[], Result], size: int) -> None:
         try:
-            if self._error is not None:
+            if self._error is not None or self._stopped:
                 return
             result = task()
             with self._changed:
@@ -72,7 +76,7 @@ class Pipeline(Generic[Result]):
         """Take all results that are next in line, unless another thread is at it (it will see ours)."""
         while True:
             with self._changed:
-                if self._taking or self._error is not None or self._taken not in self._done:
+                if self._taking or self._error or self._stopped or self._taken not in self._done:
                     return
                 self._taking = True
                 result, size = self._done.pop(self._taken)

@@ -79,8 +79,8 @@ class Unit:
         assert where is not None  # noqa: S101  (called only where there is one)
         if not known:
             return np.full(self.rows, where.constant(), dtype=np.bool_)
-        table = pa.table(known)
-        return where.mask(table).to_numpy(zero_copy_only=False)
+        selected: npt.NDArray[np.bool_] = where.mask(pa.table(known)).to_numpy(zero_copy_only=False)
+        return selected
 
     def _columns(self, fields: Sequence[pa.Field]) -> dict[str, pa.ChunkedArray]:
         """Read columns as the schema of the dataset has them: widened, or null where the part is older."""

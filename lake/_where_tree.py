@@ -18,7 +18,7 @@ from polars.exceptions import PolarsError
 
 from dataplat.errors import PredicateError
 from dataplat.lake import _intervals as intervals
-from dataplat.lake._where_literals import TEMPORAL, fitted, unit_of
+from dataplat.lake._where_literals import TEMPORAL, Moment, TimeColumn, unit_of
 
 Node: TypeAlias = Any
 """`{"Column": "a"}`, `{"BinaryExpr": {"left": …, "op": "Gt", "right": …}}`, …"""
@@ -213,12 +213,12 @@ class Fitter:
         if not isinstance(dtype, TEMPORAL):
             return literal
         given = constant(literal)
-        name = next(columns(other))
         if given is None or given.dtype == dtype:
             return literal
         if is_list := isinstance(given.dtype, pl.List):
             given = given.explode(empty_as_null=False)
-        plain = pl.Series([fitted(value, dtype, name) for value in _values(given)], dtype=pl.Int64)
+        column = TimeColumn(next(columns(other)), dtype)
+        plain = pl.Series([column.fitted(value) for value in _values(given)], dtype=pl.Int64)
         if is_list:
             return tree_of(pl.lit(pl.Series([_as(plain, dtype)])))
         if _parts(literal)[0] == "Literal" and "Series" in literal["Literal"]:
@@ -239,9 +239,10 @@ def _as(plain: pl.Series, dtype: pl.DataType) -> pl.Series:
     return plain.cast(_physical(dtype)).cast(dtype)
 
 
-def _values(series: pl.Series) -> list[object]:
-    if isinstance(series.dtype, TEMPORAL):
-        return [None if value is None else (value, series.dtype) for value in series.to_physical().to_list()]
+def _values(series: pl.Series) -> list[str | Moment | None]:
+    dtype = series.dtype
+    if isinstance(dtype, TEMPORAL):
+        return [None if value is None else Moment(value, dtype) for value in series.to_physical().to_list()]
     if series.dtype in {pl.String, pl.Null}:
         return series.to_list()
     raise PredicateError(
@@ -283,29 +284,32 @@ def understood(node: Node, dtypes: Mapping[str, pl.DataType]) -> intervals.Predi
 
 def _understood_function(body: Any, dtypes: Mapping[str, pl.DataType]) -> intervals.Predicate:
     (name, member), inputs = _function(body), body["input"]
-    column = _parts(inputs[0])[1] if _parts(inputs[0])[0] == "Column" else None
-    if member == "Not" and name == "Boolean":
+    if (name, member) == ("Boolean", "Not"):
         return intervals.Not(understood(inputs[0], dtypes))
     if name == "Sql" and _sql_test(body) in _TESTS:
         return _comparison(inputs[0], _TESTS[_sql_test(body)], inputs[1])
-    if column is None:
-        return intervals.Unknown()
+    kind, column = _parts(inputs[0])
+    return _about_column(column, name, member, body) if kind == "Column" else intervals.Unknown()
+
+
+def _about_column(column: str, name: str, member: str, body: Any) -> intervals.Predicate:
     match name, member:
         case "Boolean", "IsNull":
             return intervals.IsNull(column)
         case "Boolean", "IsNotNull":
             return intervals.Not(intervals.IsNull(column))
         case (("Boolean" | "Sql"), "IsIn"):
-            return _membership(column, inputs[1], body)
-        case "StringExpr", "StartsWith":
-            prefix = _scalar(inputs[1])
-            return intervals.StartsWith(column, prefix) if isinstance(prefix, str) else intervals.Unknown()
+            return _membership(column, body["input"][1], body)
         case "Boolean", "IsBetween":
-            return _between(column, inputs[1], inputs[2], body["function"]["Boolean"]["IsBetween"]["closed"])
+            return _between(column, body)
+        case "StringExpr", "StartsWith" if isinstance(prefix := _scalar(body["input"][1]), str):
+            return intervals.StartsWith(column, prefix)
     return intervals.Unknown()
 
 
-def _between(column: str, low: Node, high: Node, closed: str) -> intervals.Predicate:
+def _between(column: str, body: Any) -> intervals.Predicate:
+    _, low, high = body["input"]
+    closed = body["function"]["Boolean"]["IsBetween"]["closed"]
     lower = "ge" if closed in {"Both", "Left"} else "gt"
     upper = "le" if closed in {"Both", "Right"} else "lt"
     return intervals.And(_comparison({"Column": column}, lower, low), _comparison({"Column": column}, upper, high))

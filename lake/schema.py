@@ -46,8 +46,8 @@ def canonical_schema(schema: pa.Schema) -> pa.Schema:
 
     Dictionary, run-end-encoded, view, large and extension types become the plain type of the same values,
     whole seconds become milliseconds and `date64` becomes `date32` (Parquet has neither), a zone that is
-    only another spelling of UTC becomes `UTC`, and metadata is dropped: what is left is what a part can hold
-    and give back unchanged.
+    only another spelling of UTC becomes `UTC`, metadata is dropped and what lies inside lists and structs may be
+    null: what is left is what a part can hold and give back unchanged.
 
     Raises:
         SchemaError: A column has no name, a name occurs twice, or a type cannot be held in Parquet.
@@ -55,7 +55,9 @@ def canonical_schema(schema: pa.Schema) -> pa.Schema:
     import pyarrow as pa
 
     _check_names(schema.names, "the schema")
-    return pa.schema([_canonical_field(field, field.name) for field in schema])
+    return pa.schema(
+        [pa.field(field.name, _canonical_type(field.type, field.name), nullable=field.nullable) for field in schema]
+    )
 
 
 def conform(rows: Rows, schema: pa.Schema) -> Rows:
@@ -161,12 +163,6 @@ def _check_columns(given: Sequence[str], wanted: Sequence[str]) -> None:
         raise SchemaMismatch(f"column {missing[0]!r} is missing in the input{did_you_mean(missing[0], given)}")
 
 
-def _canonical_field(field: pa.Field, path: str) -> pa.Field:
-    import pyarrow as pa
-
-    return pa.field(field.name, _canonical_type(field.type, path), nullable=field.nullable)
-
-
 def _canonical_type(kind: pa.DataType, path: str) -> pa.DataType:
     import pyarrow as pa
 
@@ -199,7 +195,9 @@ def _canonical_nested(kind: pa.DataType, path: str) -> pa.DataType:
             raise SchemaError(f"column {path!r} is a struct without fields, which Parquet cannot hold; drop it")
         fields = [kind.field(i) for i in range(kind.num_fields)]
         _check_names([field.name for field in fields], f"struct {path!r}")
-        return pa.struct([_canonical_field(field, f"{path}.{field.name}") for field in fields])
+        return pa.struct(
+            [pa.field(field.name, _canonical_type(field.type, f"{path}.{field.name}")) for field in fields]
+        )
     item = _canonical_type(kind.value_type, f"{path}[]")
     if pa.types.is_fixed_size_list(kind):
         if not kind.list_size:
@@ -209,10 +207,10 @@ def _canonical_nested(kind: pa.DataType, path: str) -> pa.DataType:
 
 
 def _field_to_json(field: pa.Field) -> dict[str, Any]:
-    return {"name": field.name, "type": _type_to_json(field.type), "nullable": field.nullable}
+    return {"name": field.name, "type": type_to_json(field.type), "nullable": field.nullable}
 
 
-def _field_from_json(spelt: dict[str, Any]) -> pa.Field:
+def _field_from_json(spelt: object) -> pa.Field:
     import pyarrow as pa
 
     if not isinstance(spelt, dict) or "name" not in spelt or "type" not in spelt:
@@ -220,25 +218,30 @@ def _field_from_json(spelt: dict[str, Any]) -> pa.Field:
     return pa.field(spelt["name"], parse_type(spelt["type"]), nullable=spelt.get("nullable", True))
 
 
-def _type_to_json(kind: pa.DataType) -> JsonType:
+def type_to_json(kind: pa.DataType) -> JsonType:
+    """Return the JSON form of a type, which `parse_type` reads (of a canonical one without loss)."""
     match family(kind):
-        case "time" | "duration":
-            return f"{family(kind)}[{kind.unit}]"
-        case "timestamp":
-            return f"timestamp[{kind.unit}]"
+        case "list":
+            size = {"size": kind.list_size} if hasattr(kind, "list_size") else {}
+            return {"list": type_to_json(kind.value_type), **size}
+        case "map":
+            return {"map": [type_to_json(kind.key_type), type_to_json(kind.item_type)]}
+        case "struct":
+            return {"struct": [_field_to_json(kind.field(i)) for i in range(kind.num_fields)]}
+    return type_word(kind)
+
+
+def type_word(kind: pa.DataType) -> str:
+    """Return the word for a type that is not nested, such as `timestamp[us, UTC]`."""
+    match family(kind):
+        case "time" | "duration" | "timestamp" as name:
+            return f"{name}[{kind.unit}]"
         case "timestamp_tz":
             return f"timestamp[{kind.unit}, {kind.tz}]"
         case "decimal":
             return f"decimal({kind.precision}, {kind.scale})"
         case "binary" if _is_fixed(kind):
             return f"binary[{kind.byte_width}]"
-        case "list":
-            size = {"size": kind.list_size} if hasattr(kind, "list_size") else {}
-            return {"list": _type_to_json(kind.value_type), **size}
-        case "map":
-            return {"map": [_type_to_json(kind.key_type), _type_to_json(kind.item_type)]}
-        case "struct":
-            return {"struct": [_field_to_json(kind.field(i)) for i in range(kind.num_fields)]}
     return _NAMES.get(str(kind), str(kind))
 
 
