@@ -98,7 +98,7 @@ def _datasets(lake: Lake) -> Iterable[str]:
 
 
 def _branches(lake: Lake) -> Iterable[str]:
-    return [branch.name for branch in lake.branches()]
+    return [record.branch for record in lake.branches()]
 
 
 def _points(lake: Lake) -> list[str]:

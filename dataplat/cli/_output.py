@@ -50,11 +50,14 @@ def seconds(count: float) -> str:
 
 def moment(value: datetime | int | None) -> str:
     """Return a time (or microseconds since the epoch) as `2026-11-24 06:31:05Z`."""
-    if value is None:
-        return "-"
+    return "-" if value is None else utc(value).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def utc(value: datetime | int) -> datetime:
+    """Return a time (or microseconds since the epoch) as a datetime in UTC."""
     if isinstance(value, int):
-        value = datetime.fromtimestamp(value / 1_000_000, UTC)
-    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=value)
+    return value.astimezone(UTC)
 
 
 def short(identifier: str | None) -> str:

@@ -15,19 +15,19 @@ from dataplat.cli._options import (
     message_option,
     open_lake,
 )
-from dataplat.cli._output import print_json
+from dataplat.cli._output import number, print_json, short
 
 
 @command("rollback", example="dataplat version rollback flights@main~1 -m 'the fix was wrong'")
 @click.argument("reference", metavar="REF", shell_complete=complete_references)
 @branch_option
 @message_option
-def rollback(reference: str, lake: str | None, as_json: bool, branch: str | None, message: str | None) -> int:
+def rollback(reference: str, lake: str | None, as_json: bool, branch: str | None, message: str | None) -> None:
     """Make the version REF of its dataset the newest again, positions too. History stays."""
-    from dataplat.cli.ingest import report
-
-    result = open_lake(lake).rollback(reference, branch=branch_in_force(branch), message=message)
-    return report(result, as_json=as_json)
+    at = branch_in_force(branch)
+    made = open_lake(lake).rollback(reference, branch=at, message=message or "")
+    facts = {"dataset": made.dataset, "branch": at, "version": made.id, "rows": made.rows, "commit": made.commit.id}
+    _say(facts, f"{made.dataset}@{at} is version {short(made.id)} again, {number(made.rows)} rows", as_json=as_json)
 
 
 @command("delete", example='dataplat version delete flights --where "carrier = \'XX\'" -m "test flights"')
@@ -39,17 +39,18 @@ def delete(name: str, where: str, lake: str | None, as_json: bool, branch: str |
     """Delete the rows for which EXPR holds. Older versions keep them."""
     from dataplat.cli.ingest import report
 
-    result = open_lake(lake).delete(name, where=where, branch=branch_in_force(branch), message=message)
+    result = open_lake(lake).delete(name, where=where, branch=branch_in_force(branch), message=message or "")
     return report(result, as_json=as_json)
 
 
 @command("drop", example="dataplat version drop scratch")
 @click.argument("name", metavar="NAME", shell_complete=complete_datasets)
 @branch_option
-def drop(name: str, lake: str | None, as_json: bool, branch: str | None) -> None:
+@message_option
+def drop(name: str, lake: str | None, as_json: bool, branch: str | None, message: str | None) -> None:
     """Remove a dataset from a branch. Its older versions can be rolled back to."""
     at = branch_in_force(branch)
-    open_lake(lake).drop(name, branch=at)
+    open_lake(lake).drop(name, branch=at, message=message or "")
     _say({"dropped": name, "branch": at}, f"dropped {name} from {at}", as_json=as_json)
 
 
@@ -57,10 +58,11 @@ def drop(name: str, lake: str | None, as_json: bool, branch: str | None) -> None
 @click.argument("name", metavar="NAME", shell_complete=complete_datasets)
 @click.argument("new", metavar="NEW")
 @branch_option
-def rename(name: str, new: str, lake: str | None, as_json: bool, branch: str | None) -> None:
+@message_option
+def rename(name: str, new: str, lake: str | None, as_json: bool, branch: str | None, message: str | None) -> None:
     """Give a dataset another name, its history with it."""
     at = branch_in_force(branch)
-    open_lake(lake).rename(name, new, branch=at)
+    open_lake(lake).rename(name, new, branch=at, message=message or "")
     _say({"renamed": name, "to": new, "branch": at}, f"renamed {name} to {new} on {at}", as_json=as_json)
 
 

@@ -15,24 +15,23 @@ from dataplat.cli._options import (
     open_lake,
     split_columns,
 )
-from dataplat.cli._output import facts, moment, note, number, print_json, rows_of, short, size, table
+from dataplat.cli._output import ID_DIGITS, facts, moment, note, number, print_json, rows_of, short, size, table
 
 
 @command("list", example="dataplat version list\ndataplat version list --branch exp")
 @branch_option
 def list_(lake: str | None, as_json: bool, branch: str | None) -> None:
-    """List the datasets of a branch: newest version, rows, size, when it was made and why."""
+    """List the datasets of a branch: newest version, rows, size, when it changed last, and what it is."""
     branch = branch_in_force(branch)
     found = open_lake(lake).datasets(branch)
     if as_json:
-        names = ("name", "version", "rows", "nbytes", "created", "commit", "message", "mode")
-        print_json([{name: getattr(item, name) for name in names} for item in found])
+        print_json([item.to_dict() for item in found])
         return
     rows = [
-        (item.name, short(item.version), number(item.rows), size(item.nbytes), moment(item.created), item.message or "")
+        (item.name, short(item.version), number(item.rows), size(item.nbytes), moment(item.changed), item.description)
         for item in found
     ]
-    click.echo(table(("dataset", "version", "rows", "size", "created", "message"), rows, right=("rows", "size")))
+    click.echo(table(("dataset", "version", "rows", "size", "changed", "description"), rows, right=("rows", "size")))
     if not rows:
         note(f"no dataset on {branch} yet; land one: dataplat ingest FILE --into NAME")
 
@@ -46,8 +45,7 @@ def log(name: str, limit: int | None, lake: str | None, as_json: bool, branch: s
     dataset, _, at = name.partition("@")
     entries = open_lake(lake).log(dataset, branch=at or branch_in_force(branch), limit=limit)
     if as_json:
-        names = ("version", "commit", "time", "author", "mode", "message", "rows", "rows_added", "rows_deleted")
-        print_json([{field: getattr(entry, field) for field in names} for entry in entries])
+        print_json([entry.to_dict() for entry in entries])
         return
     rows = [
         (
@@ -58,7 +56,7 @@ def log(name: str, limit: int | None, lake: str | None, as_json: bool, branch: s
             f"-{number(entry.rows_deleted)}",
             number(entry.rows),
             entry.author,
-            entry.message or "",
+            entry.message,
         )
         for entry in entries
     ]
@@ -88,8 +86,10 @@ def describe_version(version: Any) -> dict[str, Any]:
     """Return the facts of a version and of the commit that made it."""
     commit = version.commit
     change = commit.changes.get(version.dataset)
+    state = commit.dataset(version.dataset, version.objects.read)
     return {
         "dataset": version.dataset,
+        "description": state.description if state else "",
         "version": version.id,
         "content_id": None,
         "created": version.created,
@@ -102,8 +102,12 @@ def describe_version(version: Any) -> dict[str, Any]:
         "author": commit.author,
         "message": commit.message,
         "mode": change.mode if change else None,
-        "checks": [str(check) for check in change.checks] if change else [],
-        "made_from": [str(item) for item in change.lineage] if change else [],
+        "checks": [f"{check.name}: {'passed' if check.ok else 'failed'}" for check in change.checks] if change else [],
+        "made_from": [
+            f"{item.name}@id:{item.version[:ID_DIGITS]}" if item.version else item.name for item in change.lineage
+        ]
+        if change
+        else [],
     }
 
 

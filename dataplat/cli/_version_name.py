@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dataplat.cli._app import LazyGroup
-from dataplat.cli._options import command, complete_branches, complete_points, open_lake
-from dataplat.cli._output import moment, note, print_json, short, table
+from dataplat.cli._options import command, complete_branches, complete_points, message_option, open_lake
+from dataplat.cli._output import moment, note, print_json, short, table, utc
+
+if TYPE_CHECKING:
+    from dataplat.versioning.refs import Record, Tag
 
 _TAG_EXAMPLE = "dataplat version tag v1\ndataplat version tag before-fix main"
 
@@ -16,13 +19,14 @@ _TAG_EXAMPLE = "dataplat version tag v1\ndataplat version tag before-fix main"
 @command("tag", example=_TAG_EXAMPLE)
 @click.argument("name", metavar="NAME")
 @click.argument("reference", metavar="[REF]", default="main", shell_complete=complete_points)
-def tag(name: str, reference: str, lake: str | None, as_json: bool) -> None:
+@message_option
+def tag(name: str, reference: str, message: str | None, lake: str | None, as_json: bool) -> None:
     """Name a state of the lake (default: the newest of main) for ever: a tag never moves."""
-    made = open_lake(lake).tag(name, reference)
+    made = open_lake(lake).tag(name, reference, message=message or "")
     if as_json:
-        print_json(_named(made))
+        print_json(_tag(made))
     else:
-        click.echo(f"tagged {made.name}  commit {short(made.commit)}")
+        click.echo(f"tagged {made.name}  commit {short(made.commit_id)}")
 
 
 @command("tags", example="dataplat version tags --json")
@@ -30,15 +34,21 @@ def tags(lake: str | None, as_json: bool) -> None:
     """List the tags."""
     found = open_lake(lake).tags()
     if as_json:
-        print_json([_named(item) for item in found])
+        print_json([_tag(item) for item in found])
         return
-    click.echo(table(("tag", "commit", "time"), [(item.name, short(item.commit), moment(item.time)) for item in found]))
+    rows = [(item.name, short(item.commit_id), moment(item.time), item.actor, item.message) for item in found]
+    click.echo(table(("tag", "commit", "time", "by", "message"), rows))
     if not found:
         note("no tag yet; make one: dataplat version tag NAME")
 
 
-def _named(item: Any) -> dict[str, Any]:
-    return {"name": item.name, "commit": item.commit, "time": item.time}
+def _tag(item: Tag) -> dict[str, Any]:
+    named = {"name": item.name, "commit": item.commit_id, "time": utc(item.time), "by": item.actor}
+    return {**named, "message": item.message}
+
+
+def _branch(item: Record) -> dict[str, Any]:
+    return {"name": item.branch, "commit": item.commit_id, "time": utc(item.time), "by": item.actor}
 
 
 @click.command(
@@ -59,11 +69,10 @@ def branch_list(lake: str | None, as_json: bool) -> None:
     """List the branches."""
     found = open_lake(lake).branches()
     if as_json:
-        print_json([_named(item) for item in found])
+        print_json([_branch(item) for item in found])
         return
-    click.echo(
-        table(("branch", "commit", "time"), [(item.name, short(item.commit), moment(item.time)) for item in found])
-    )
+    rows = [(item.branch, short(item.commit_id), moment(item.time), item.actor) for item in found]
+    click.echo(table(("branch", "commit", "moved", "by"), rows))
 
 
 @command("create", example="dataplat version branch create exp\ndataplat version branch create fix --from v1")
@@ -73,9 +82,9 @@ def branch_create(name: str, from_: str, lake: str | None, as_json: bool) -> Non
     """Create a branch; no data is copied."""
     made = open_lake(lake).branch(name, from_=from_)
     if as_json:
-        print_json(_named(made))
+        print_json(_branch(made))
     else:
-        click.echo(f"created branch {made.name}  commit {short(made.commit)}")
+        click.echo(f"created branch {made.branch}  commit {short(made.commit_id)}")
 
 
 @command("delete", example="dataplat version branch delete exp")

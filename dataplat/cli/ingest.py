@@ -128,7 +128,7 @@ def report(result: IngestResult, *, as_json: bool) -> int:
     where = f"{result.dataset}@{result.branch}"
     if result.nothing_to_do:
         click.echo(f"nothing to do for {where}")
-    elif version is None:
+    elif version is None or result.commit is None:
         click.echo(f"nothing landed in {where}")
     else:
         changes = f"+{number(result.rows_added)} -{number(result.rows_deleted)} rows"

@@ -48,7 +48,7 @@ def sql(
     if into:
         from dataplat.cli.ingest import report
 
-        return report(asked.commit(into=into, mode=mode, message=message, branch=branch), as_json=as_json)
+        return report(asked.commit(into=into, mode=mode, message=message or "", branch=branch), as_json=as_json)
     if as_json:
         _print_rows(asked)
     else:

@@ -12,5 +12,5 @@ with step(7, "Export: plain Parquet, and a check of every byte"):
         say(f"{shown(path)}  {megabytes(path.stat().st_size)}")
     checked = lake.verify()
     assert checked.ok, checked.problems
-    say(f"verified: {checked.checked_objects} objects, {megabytes(checked.checked_bytes)}, all as they were written")
+    say(f"verified: {checked.objects} objects, {megabytes(checked.nbytes)}, all as they were written")
     by_hand(f"dataplat version export training {shown(folder)}", "dataplat version verify")
