@@ -57,10 +57,15 @@ def key_digests(batch: pa.RecordBatch, columns: Sequence[str]) -> npt.NDArray[np
     Raises:
         SchemaError: A key column is missing.
     """
-    missing = [name for name in columns if name not in batch.schema.names]
-    if missing:
-        raise SchemaError(f"key column {missing[0]!r} is missing; the columns are {', '.join(batch.schema.names)}")
+    _check_key(batch, columns)
     return _digests(batch, columns)
+
+
+def key_lane0(batch: pa.RecordBatch, columns: Sequence[str]) -> Iterator[npt.NDArray[np.uint64]]:
+    """Yield lane 0 of the key digests, some ten thousand rows at a time: a filter at half the price."""
+    _check_key(batch, columns)
+    for sums in _chunks(batch, columns, lanes=1):
+        yield sums.lane0
 
 
 def digest(batches: Iterable[pa.RecordBatch], schema: pa.Schema | None = None) -> Digest:
@@ -106,6 +111,12 @@ def _canonical_text(digest: Digest, schema: pa.Schema) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
+def _check_key(batch: pa.RecordBatch, columns: Sequence[str]) -> None:
+    missing = [name for name in columns if name not in batch.schema.names]
+    if missing:
+        raise SchemaError(f"key column {missing[0]!r} is missing; the columns are {', '.join(batch.schema.names)}")
+
+
 def _digests(batch: pa.RecordBatch, names: Sequence[str]) -> npt.NDArray[np.uint64]:
     lanes = np.empty((2, batch.num_rows), np.uint64)
     done = 0
@@ -121,12 +132,12 @@ def _total(sums: Sums) -> Digest:
     return Digest(len(sums.lane0), lane0 & MASK, lane1 & MASK)
 
 
-def _chunks(batch: pa.RecordBatch, names: Sequence[str]) -> Iterator[Sums]:
+def _chunks(batch: pa.RecordBatch, names: Sequence[str], lanes: int = 2) -> Iterator[Sums]:
     import pyarrow as pa
 
     if isinstance(batch, pa.Table):
         for part in batch.to_batches():
-            yield from _chunks(part, names)
+            yield from _chunks(part, names, lanes)
         return
     wanted = set(names)
     bare = Bare()
@@ -141,9 +152,9 @@ def _chunks(batch: pa.RecordBatch, names: Sequence[str]) -> Iterator[Sums]:
         for column, column_salts in columns:
             part = column.slice(start, rows)
             if part.null_count < rows:  # a column of nulls adds nothing
-                sums.add(bare.words(part), column_salts)
-        sums.finish(ROW)
+                sums.add(bare.words(part), column_salts, lanes=lanes)
+        sums.finish(ROW, lanes)
         yield sums
 
 
-__all__ = ["content_id", "digest", "digest_of", "key_digests", "row_digests"]
+__all__ = ["content_id", "digest", "digest_of", "key_digests", "key_lane0", "row_digests"]

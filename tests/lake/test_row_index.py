@@ -1,0 +1,154 @@
+"""Rows found again by digest: exactly as a multiset of rows would, whatever the order."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dataplat.errors import SchemaError
+from dataplat.lake.content_id import key_digests, row_digests
+from dataplat.lake.row_index import KeySet, RowIndex
+
+# Few values in each half of lane 0 and in lane 1, so that equal rows, shared prefixes and shared lanes all occur.
+WORDS = st.sampled_from([0, 1, 1 << 20, 1 << 63, (1 << 63) + 1, (1 << 64) - 1])
+ROWS = st.lists(st.tuples(WORDS, st.sampled_from([0, 7, (1 << 64) - 1])), max_size=24)
+
+
+def array(rows):
+    """Digests as `row_digests` lays them out."""
+    return np.array(rows, np.uint64).reshape(-1, 2, order="C").copy(order="F")
+
+
+def cut(rows, cuts):
+    """The rows in batches."""
+    bounds = [0, *sorted(min(c, len(rows)) for c in cuts), len(rows)]
+    return [rows[a:b] for a, b in itertools.pairwise(bounds)]
+
+
+CUTS = st.lists(st.integers(0, 24), max_size=4)
+
+
+@settings(max_examples=500, deadline=None)
+@given(ROWS, ROWS, CUTS, CUTS, st.booleans())
+def test_matches_are_the_common_rows_of_both_multisets(head, rows, head_cuts, row_cuts, aligned):
+    """Every match is an equal, unused head row; as many rows match as both have in common; the rest is unmatched."""
+    if aligned:  # begin as the head does, then go another way
+        rows = head[: len(rows)] + rows
+    same_prefix = _prefixes_are_told_apart(head, rows)
+    index = RowIndex(map(array, cut(head, head_cuts)), len(head))
+    found = [position for batch in cut(rows, row_cuts) for position in index.match(array(batch)).tolist()]
+    matched = [position for position in found if position >= 0]
+    assert len(found) == len(rows)
+    assert len(set(matched)) == len(matched)
+    assert sorted(matched + index.unmatched().tolist()) == list(range(len(head)))
+    if same_prefix:
+        assert all(head[position] == row for position, row in zip(found, rows, strict=True) if position >= 0)
+        assert len(matched) == (Counter(head) & Counter(rows)).total()
+
+
+def _prefixes_are_told_apart(head, rows):
+    """Say whether upper bits of lane 0 and lane 1 decide as the whole digests do (the documented 96 bits)."""
+    bits = max(len(head) - 1, 1).bit_length()
+    cuts = {(zero >> bits, one) for zero, one in head + rows}
+    return len(cuts) == len(set(head + rows))
+
+
+def test_shuffled_rows_are_all_found():
+    """The order of thousands of distinct rows does not matter, nor does the size of the batches."""
+    digests = row_digests(pa.record_batch({"a": np.arange(20_000)}))
+    order = np.random.default_rng(5).permutation(20_000)
+    index = RowIndex([digests], 20_000)
+    found = np.concatenate([index.match(digests[order[start : start + 999]]) for start in range(0, 20_000, 999)])
+    assert np.array_equal(found, order)
+    assert len(index.unmatched()) == 0
+
+
+def test_the_order_is_found_again_behind_a_change():
+    """Rows changed, inserted and removed are the only ones that do not match."""
+    digests = row_digests(pa.record_batch({"a": np.arange(10_000)}))
+    new = np.concatenate([digests[:3_000], digests[:50] ^ np.uint64(5), digests[3_100:]])
+    index = RowIndex([digests], 10_000)
+    found = np.concatenate([index.match(new[start : start + 512]) for start in range(0, len(new), 512)])
+    assert np.array_equal(np.flatnonzero(found < 0), np.arange(3_000, 3_050))
+    assert np.array_equal(index.unmatched(), np.arange(3_000, 3_100))
+
+
+def test_equal_rows_are_given_out_one_by_one():
+    """A table of one row a thousand times matches exactly a thousand of them, over many batches and orders."""
+    digests = np.repeat(row_digests(pa.record_batch({"a": [1]})), 1_000, axis=0)
+    index = RowIndex([digests], 1_000)
+    index.match(np.concatenate([digests[:10], digests[:1] ^ np.uint64(1)]))  # run, then a row that is nowhere
+    found = np.concatenate([index.match(digests[:300]) for _ in range(4)])
+    assert (found >= 0).sum() == 990
+    assert len(index.unmatched()) == 0
+
+
+def test_memory_is_seventeen_bytes_a_row():
+    """Both lanes and one byte, also after the rows were sorted."""
+    digests = row_digests(pa.record_batch({"a": np.arange(1_000)}))
+    index = RowIndex([digests], 1_000)
+    index.match(digests[::-1])
+    assert sum(getattr(index, name).nbytes for name in ("_lane0", "_lane1", "_state")) == 17_000
+    assert np.shares_memory(index._keys, index._lane0)
+
+
+def test_missing_blocks_are_an_error():
+    """An index of fewer rows than announced would give false answers."""
+    with pytest.raises(ValueError, match="3 rows were announced and 2 came"):
+        RowIndex([array([(1, 1), (2, 2)])], 3)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.text("ab", max_size=2)), max_size=9),
+    st.lists(st.tuples(st.integers(0, 9) | st.none(), st.text("ab", max_size=2)), max_size=30),
+)
+def test_keys_are_found_where_they_are(keys, rows):
+    """`find` gives the rows whose key is in the set, in order, and the first place of that key in it."""
+    schema = pa.schema([("i", pa.int16()), ("s", pa.string()), ("v", pa.float64())])
+    names = ["i", "s"]
+
+    def batch(pairs):
+        return pa.record_batch([[i for i, _ in pairs], [s for _, s in pairs], [0.5] * len(pairs)], schema=schema)
+
+    places, which = KeySet(key_digests(batch(keys), names), names).find(batch(rows))
+    expected = [(row, keys.index(key)) for row, key in enumerate(rows) if key in keys]
+    assert list(zip(places.tolist(), which.tolist(), strict=True)) == expected
+
+
+def test_keys_match_across_types():
+    """Keys from a table of narrower integers and dictionary strings are the same keys."""
+    narrow = pa.record_batch({"k": pa.array([3, 5], pa.int8()), "s": pa.array(["x", "y"]).dictionary_encode()})
+    wide = pa.table({"s": pa.array(["y", "x", "y"], pa.large_string()), "k": [5, 3, 3]})
+    places, which = KeySet(key_digests(narrow, ["k", "s"]), ["k", "s"]).find(wide)
+    assert places.tolist() == [0, 1]
+    assert which.tolist() == [1, 0]
+
+
+@given(st.lists(st.tuples(WORDS, WORDS), max_size=9), st.lists(st.tuples(WORDS, WORDS), max_size=20))
+def test_both_lanes_decide(keys, rows):
+    """Digests that share a lane with a key are not that key."""
+    found = KeySet(array(keys), ["k"]).index(array(rows)).tolist()
+    assert found == [keys.index(row) if row in keys else -1 for row in rows]
+
+
+def test_a_large_batch_is_searched_in_pieces():
+    """Positions count through the whole batch, not its pieces."""
+    rows = 200_000
+    batch = pa.record_batch({"k": np.arange(rows), "v": np.zeros(rows)})
+    wanted = np.arange(7, rows, 9_999)
+    places, which = KeySet(key_digests(pa.record_batch({"k": wanted}), ["k"]), ["k"]).find(batch)
+    assert np.array_equal(places, wanted)
+    assert np.array_equal(which, np.arange(len(wanted)))
+
+
+def test_a_missing_key_column_is_named():
+    """A batch without the key cannot be searched."""
+    with pytest.raises(SchemaError, match="'k' is missing"):
+        KeySet(array([]), ["k"]).find(pa.record_batch({"a": [1]}))
