@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from threading import Lock
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
+
+_all: list[DecodedCache[Any]] = []
 
 
 class DecodedCache(Generic[T]):
@@ -18,6 +20,7 @@ class DecodedCache(Generic[T]):
         self._size = 0
         self._lock = Lock()  # never held while reading
         self._values: OrderedDict[str, tuple[int, T]] = OrderedDict()
+        _all.append(self)
 
     def get(self, id: str, load: Callable[[], tuple[int, T]]) -> T:
         """Return the value of object `id`; `load` gives (bytes of the object, value) where it is not remembered."""
@@ -34,3 +37,15 @@ class DecodedCache(Generic[T]):
             while self._size > self._capacity:
                 self._size -= self._values.popitem(last=False)[1][0]
         return value
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._values.clear()
+            self._size = 0
+
+
+def forget_decoded() -> None:
+    """Forget all decoded objects, as a new process would; a simulated history begins with it."""
+    for cache in _all:
+        cache.clear()

@@ -1,0 +1,176 @@
+"""Simulated writers: each runs a script of operations drawn from its own seed, and notes how they ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias, cast
+
+from msgspec.structs import replace
+
+from dataplat.errors import (
+    AlreadyExists,
+    CommitConflict,
+    CommitInDoubt,
+    DatasetNotFound,
+    KeyViolation,
+    RefError,
+    StoreTimeout,
+)
+from dataplat.lake.objects import Objects, Stage
+from dataplat.lake.stores import RetryingStore, Store
+from dataplat.testing._history_plans import KEYED, Kind, Operation, Planner
+from dataplat.testing.simulator import Simulator, Writer
+from dataplat.versioning import history, publish
+from dataplat.versioning.commit import Commit, DatasetState, load_commit
+from dataplat.versioning.manifest import load_manifest
+from dataplat.versioning.rebase import PlannedChange
+from dataplat.versioning.refs import Patience, Refs
+
+Outcome: TypeAlias = Literal["done", "refused", "in doubt", "died"]
+
+REFUSALS = (AlreadyExists, CommitConflict, KeyViolation, RefError, StoreTimeout)
+"""Errors that a writer may meet, and that promise that nothing was changed."""
+
+KEYS = 12
+"""Keys are few, so that writers meet."""
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One operation as its writer saw it; `died` until it ends. Times are steps of the simulator."""
+
+    id: str
+    kind: str
+    branch: str
+    began: int
+    ended: int = -1
+    outcome: Outcome = "died"
+    commit_id: str = ""
+
+
+@dataclass(slots=True)
+class Script:
+    """How writers of one history behave: how many operations each, whether reads are retried, which kinds how often."""
+
+    operations: int
+    retries: bool
+    attempts: int
+    weights: dict[str, int]
+    branches: tuple[str, ...] = ("main", "exp")
+    done: list[Attempt] = field(default_factory=list)
+
+
+class Session:
+    """One run of a writer, as a process would be: its own refs, objects and caches."""
+
+    def __init__(self, simulator: Simulator, me: Writer, script: Script) -> None:
+        self._simulator = simulator
+        self._me = me
+        self._script = script
+        store: Store = me.store
+        if script.retries:
+            store = RetryingStore(me.store, 20.0, clock=me.monotonic, sleep=me.sleep, rng=me.rng)
+        patience = Patience(attempts=script.attempts, sleep=me.sleep, rng=me.rng)
+        self._store = store
+        self._refs = Refs(store, me.clock, actor=me.name, patience=patience, nonce=me.token)
+        self._lake = publish.LakeIO(Objects(store), self._refs)
+        self._count = 0
+
+    def run(self) -> None:
+        """Run the script."""
+        kinds, weights = zip(*self._script.weights.items(), strict=True)
+        for _ in range(self._script.operations):
+            (kind,) = self._me.rng.choices(kinds, weights)
+            branch = self._me.rng.choice(self._script.branches)
+            self._count += 1
+            attempt = Attempt(f"{self._me.name}.{self._count}", kind, branch, self._simulator.step)
+            self._script.done.append(attempt)
+            try:
+                attempt.commit_id = self._run(kind, branch, attempt.id)
+                attempt.outcome = "done"
+            except CommitInDoubt as error:
+                attempt.commit_id = error.commit_id
+                attempt.outcome = "in doubt"
+            except REFUSALS:
+                attempt.outcome = "refused"
+            attempt.ended = self._simulator.step
+
+    def _run(self, kind: str, branch: str, id: str) -> str:
+        """Do one thing; return the id of the commit that it made or named."""
+        if kind == "branch":
+            head = self._refs.head("main")
+            return self._refs.create_branch(branch, head.commit, message=id).commit_id
+        if kind == "unbranch":
+            return self._refs.delete_branch("exp", message=id).commit_id
+        if kind == "tag":
+            head = self._refs.head(branch)
+            return self._refs.create_tag(f"t{self._me.rng.randrange(4)}", head.commit_id, message=id).commit_id
+        if kind == "pair":
+            return self._commit(branch, [self._append(id, "events"), self._append(id, "users")])
+        return self._commit(branch, [self._operation(cast("Kind", kind), id)])
+
+    def _append(self, id: str, dataset: str) -> Operation:
+        return Operation(id, "insert" if dataset in KEYED else "append", dataset, self._rows(id))
+
+    def _rows(self, id: str) -> tuple[tuple[int, str], ...]:
+        rng = self._me.rng
+        keys = sorted(rng.sample(range(KEYS), rng.randint(1, 3)))
+        return tuple((key, id) for key in keys)
+
+    def _operation(self, kind: Kind, id: str) -> Operation:
+        rng = self._me.rng
+        if kind in {"insert", "upsert"}:
+            return Operation(id, kind, rng.choice(("users", "users", "accounts")), self._rows(id))
+        if kind == "append":
+            return self._append(id, "events")
+        if kind == "ingest":
+            return Operation(id, kind, "stream", source=rng.choice(("a", "b")))
+        if kind == "rename":
+            return Operation(id, kind, "accounts", rename_to="people")
+        dataset = rng.choice(("events", "users", "stream"))
+        if kind == "delete":
+            return Operation(id, kind, dataset, modulus=rng.choice((2, 3, 5)))
+        if kind == "replace":
+            return Operation(id, kind, "events", self._rows(id))
+        return Operation(id, kind, rng.choice((dataset, "people")))
+
+    def _commit(self, branch: str, operations: list[Operation]) -> str:
+        with Stage(self._store) as stage:
+            objects = Objects(self._store, stage)
+            head = self._refs.head(branch).commit
+            states = [head.dataset(operation.dataset, objects.read) for operation in operations]
+            full = [
+                self._completed(operation, head, state) for operation, state in zip(operations, states, strict=True)
+            ]
+            planned = [self._planned(*each, objects, stage) for each in zip(full, states, strict=True)]
+            self._me.sleep(self._me.rng.choice((0.0, 0.001, 0.01)))  # planning takes its time
+            message = "\n".join(operation.text for operation in full)
+            return publish.commit(self._lake, branch, planned, stage, message=message).id
+
+    def _completed(self, operation: Operation, head: Commit, state: DatasetState | None) -> Operation:
+        """Return the operation with what depends on the head that it is planned on."""
+        read = self._lake.objects.read
+        there = state is not None and state.version is not None
+        if operation.kind == "ingest":
+            held = None if state is None else state.position(operation.source, read)
+            start = held or 0
+            stop = start + self._me.rng.randint(1, 3)
+            rows = tuple((at, operation.source) for at in range(start, stop))
+            return replace(operation, rows=rows, start=held, stop=stop)
+        if operation.kind in {"delete", "drop", "rename", "rollback"} and not there:
+            raise DatasetNotFound(f"there is no dataset {operation.dataset!r}")
+        if operation.kind == "rollback":
+            past = list(history.versions(self._lake.objects, head, operation.dataset))
+            entry = self._me.rng.choice(past)
+            return replace(operation, back_to=entry.commit.id, back_to_name=entry.dataset)
+        return operation
+
+    def _planned(
+        self, operation: Operation, state: DatasetState | None, objects: Objects, stage: Stage
+    ) -> PlannedChange:
+        version = None if state is None else state.version
+        if operation.kind == "rollback":
+            past = load_commit(objects, operation.back_to).dataset(operation.back_to_name, objects.read)
+            return PlannedChange(dataset=operation.dataset, mode="rollback", base_version=version, restore=past)
+        base = None if version is None else load_manifest(objects, version)
+        return Planner(stage, objects.read).plan(operation, base)

@@ -1,0 +1,145 @@
+"""Histories of many logical writers on one lake, with faults, each judged when it is over.
+
+    python -m dataplat.testing.histories 2000            # seeds 0 to 1999
+    python -m dataplat.testing.histories 1 --seed 1234 --story
+
+Writers append, insert, upsert, delete, replace, read sources from positions, drop, rename, roll back, commit to two
+datasets at once, create and delete branches, and tag; requests time out and land late or never, writers die and start
+again. Afterwards no commit may be lost or doubled, refs must be linearizable, rows, digests and counts those of a
+plain dict to which the same operations were done one after the other, and data and positions together.
+"""
+
+# ruff: noqa: T201 - a command prints
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from random import Random
+
+from dataplat.testing._history_check import Broken, Checker
+from dataplat.testing._history_writer import Attempt, Script, Session
+from dataplat.testing.simulator import Faults, Simulator
+from dataplat.versioning._cache import forget_decoded
+from dataplat.versioning.lakefile import create_lake
+from dataplat.versioning.refs import Refs
+
+__all__ = ["Broken", "Failure", "History", "failures", "run_history"]
+
+BRANCHES = ("main", "exp")
+WEIGHTS = {
+    "append": 6,
+    "insert": 5,
+    "upsert": 6,
+    "ingest": 6,
+    "delete": 4,
+    "replace": 3,
+    "pair": 3,
+    "rollback": 2,
+    "branch": 3,
+    "unbranch": 1,
+    "tag": 2,
+    "drop": 1,
+    "rename": 1,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """One history that ran: its simulator, for the trace and what it left, and what its writers tried."""
+
+    simulator: Simulator
+    attempts: list[Attempt]
+
+    def check(self) -> None:
+        """Raise `Broken` if an invariant does not hold."""
+        forget_decoded()
+        Checker(self.simulator.store, self.attempts, BRANCHES).check()
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A seed whose history broke an invariant, or raised what a writer must not meet."""
+
+    seed: int
+    error: Exception
+
+    def __str__(self) -> str:
+        return (
+            f"seed {self.seed}: {type(self.error).__name__}: {self.error}\n"
+            f"  replay: python -m dataplat.testing.histories 1 --seed {self.seed} --story"
+        )
+
+
+def run_history(seed: int, *, faults: Faults | None = None) -> History:
+    """Run the history of `seed` and return it, unjudged.
+
+    Raises:
+        Exception: Whatever a writer met that no writer may meet (a missing object, a damaged one, a bug).
+    """
+    forget_decoded()
+    rng = Random(seed)
+    simulator = Simulator(seed, faults or Faults.drawn(rng))
+    refs = Refs(simulator.store, lambda: simulator.now, actor="init", nonce=lambda: rng.randbytes(16).hex())
+    create_lake(simulator.store, refs)
+    simulator.trace.clear()
+    script = Script(
+        operations=rng.randint(2, 5),
+        retries=rng.random() < 0.5,
+        attempts=rng.choice((2, 6, 10)),
+        weights={kind: weight * rng.choice((0, 1, 1, 3)) for kind, weight in WEIGHTS.items()} | {"append": 1},
+        branches=rng.choice((("main",), ("main",), BRANCHES)),
+    )
+    for _ in range(rng.randint(2, 4)):
+        simulator.spawn(lambda me: Session(simulator, me, script).run(), restarts=1)
+    simulator.run()
+    return History(simulator, script.done)
+
+
+def failures(seeds: Iterable[int]) -> Iterator[Failure]:
+    """Run and judge the histories of `seeds`; yield those that fail."""
+    for seed in seeds:
+        try:
+            run_history(seed).check()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is a finding
+            yield Failure(seed, error)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run histories; print how many a second, and the seeds of those that failed. Return 1 if one did."""
+    parser = argparse.ArgumentParser(
+        prog="python -m dataplat.testing.histories", description="Run simulated histories."
+    )
+    parser.add_argument("number", type=int, nargs="?", default=2000, help="how many (default 2000)")
+    parser.add_argument("--seed", type=int, default=0, help="the first seed (default 0)")
+    parser.add_argument("--story", action="store_true", help="print what happened, call by call")
+    options = parser.parse_args(arguments)
+    if options.story:
+        return _tell(options.seed)
+    began = time.perf_counter()
+    found = 0
+    for failure in failures(range(options.seed, options.seed + options.number)):
+        found += 1
+        print(failure, flush=True)
+    seconds = time.perf_counter() - began
+    print(f"{options.number:,} histories in {seconds:.1f} s ({options.number / seconds:.0f}/s), {found} failed")
+    return 1 if found else 0
+
+
+def _tell(seed: int) -> int:
+    run = run_history(seed)
+    print(run.simulator.story())
+    for attempt in run.attempts:
+        print(attempt)
+    print(dict(Counter(attempt.outcome for attempt in run.attempts)))
+    run.check()
+    print("every invariant holds")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
