@@ -65,6 +65,8 @@ class Objects:
         """Return whether the object is staged or stored."""
         if self.stage is not None and self.stage.holds(object_id, suffix):
             return True
+        if (path := self.local_path(object_id, suffix)) is not None:
+            return path.exists()
         key = object_key(object_id, suffix)
         return any(entry.key == key for entry in self.store.list(key, limit=1))
 

@@ -82,11 +82,11 @@ class FileStore:
         Reads only the folders that can hold such keys. `created` is the time at which the file was linked.
         """
         check_prefix(prefix)
-        return islice(self._list(prefix, after or "", lazily=limit is not None), limit)
+        return islice(self._list(prefix, after or ""), limit)
 
-    def _list(self, prefix: str, after: str, *, lazily: bool) -> Iterator[ObjectInfo]:
+    def _list(self, prefix: str, after: str) -> Iterator[ObjectInfo]:
         try:
-            yield from walk(self._root, prefix, after, lazily=lazily)
+            yield from walk(self._root, prefix, after)
         except OSError as error:
             raise explained(error, f"list {self._root}/{prefix}") from error
 

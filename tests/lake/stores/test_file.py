@@ -140,9 +140,9 @@ def test_listing_reads_only_the_folders_it_needs(store, monkeypatch):
     for key in ("objects/ab/x", "refs/branches/a/1", "refs/branches/b/1", "refs/tags/t"):
         store.create(key, b"")
     scanned = []
-    scandir = os.scandir
+    listdir = os.listdir
     monkeypatch.setattr(
-        os, "scandir", lambda path: (scanned.append(os.path.relpath(path, store.root)), scandir(path))[1]
+        os, "listdir", lambda path: (scanned.append(os.path.relpath(path, store.root)), listdir(path))[1]
     )
     assert [entry.key for entry in store.list("refs/branches/a/", limit=1)] == ["refs/branches/a/1"]
     assert scanned == ["refs/branches/a"]
