@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dataplat._table_names import table_names
 from dataplat.errors import DatasetNotFound, PredicateError, RefError
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Query:
     def __init__(self, lake: Lake, text: str, branch: str = "main") -> None:
         self.text = text
         self._lake = lake
-        self.inputs: Mapping[str, Version] = {name: _pin(lake, name, branch) for name in _table_names(text)}
+        self.inputs: Mapping[str, Version] = {name: _pin(lake, name, branch) for name in sorted(table_names(text))}
         self._branch = branch
 
     def batches(self, rows: int = 65_536) -> Iterator[pa.RecordBatch]:
@@ -57,7 +58,7 @@ class Query:
 
         return to_pandas(self.to_arrow())
 
-    def commit(self, into: str, *, mode: str = "replace", **options: Any) -> IngestResult:  # noqa: ANN401  (those of ingest)
+    def commit(self, into: str, *, mode: str = "replace", **options: Any) -> IngestResult:
         """Land the result as a version of the dataset `into`; takes the options of `Lake.ingest`."""
         options.setdefault("branch", self._branch)
         lineage = [(version.dataset, version.id) for version in self.inputs.values()]
@@ -71,44 +72,31 @@ class Query:
         return _run(self._connection(), self.text).to_arrow_reader(rows)
 
     def _connection(self) -> duckdb.DuckDBPyConnection:
-        from dataplat._duckdb import connect, register
+        from dataplat._duckdb import close_off, connect, register
 
         connection = connect()
         for name, version in self.inputs.items():
             register(connection, name, version)
+        close_off(connection, self.inputs.values())
         return connection
-
-
-def _table_names(text: str) -> set[str]:
-    import duckdb
-
-    try:
-        statements = duckdb.extract_statements(text)
-        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-            raise PredicateError("the query must be one SELECT statement: versions never change, so nothing else can be run on them")
-        return set(duckdb.connect().get_table_names(text))
-    except duckdb.Error as error:
-        message = f"the query cannot be read: {error}\nReferences with @ must be quoted: \"flights@v1\"."
-        raise PredicateError(message) from error
 
 
 def _pin(lake: Lake, name: str, branch: str) -> Version:
     try:
         return lake[name if "@" in name else f"{name}@{branch}"]
     except DatasetNotFound as error:
-        message = f"the query reads {name!r}, but {error}. A name with a dot or an @ must be quoted: \"events.rejects\"."
+        message = f'the query reads {name!r}, but {error}. A name with a dot or an @ must be quoted: "events.rejects".'
         raise DatasetNotFound(message) from error
     except RefError as error:
         message = f"the query reads {name!r}: {error}"
         raise type(error)(message) from error
 
 
-def _run(connection: duckdb.DuckDBPyConnection, text: str) -> Any:  # noqa: ANN401  (duckdb's stubs leave it open)
+def _run(connection: duckdb.DuckDBPyConnection, text: str) -> Any:
     import duckdb
 
-    connection.execute("set enable_external_access = false")
     try:
-        return connection.execute(text)
+        return connection.sql(text)
     except duckdb.Error as error:
         message = f"the query failed: {error}"
         raise PredicateError(message) from error

@@ -1,0 +1,51 @@
+"""Which tables a query reads, told by DuckDB's own parser, without any of them being there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from dataplat.errors import PredicateError
+
+
+def table_names(text: str) -> set[str]:
+    """Return the names of the tables that the one SELECT in `text` reads; names that a WITH gives are none.
+
+    The query is parsed and not bound, so that joins by USING work although no table is registered yet.
+
+    Raises:
+        PredicateError: the text is not one SELECT statement.
+    """
+    import duckdb
+
+    with duckdb.connect() as connection:
+        [(answer,)] = connection.execute("select json_serialize_sql(?::varchar)", [text]).fetchall()
+    tree = json.loads(answer)
+    if tree["error"]:
+        hint = 'References with @ must be quoted: "flights@v1".' if "@" in text else ""
+        message = f"the query cannot be read: {tree['error_message']}. {hint}".rstrip()
+        raise PredicateError(message)
+    if len(tree["statements"]) != 1:
+        raise PredicateError("the query must be one SELECT statement: versions never change, nothing else runs on them")
+    return set(_read(tree, frozenset()))
+
+
+def _read(node: Any, hidden: frozenset[str]) -> Iterator[str]:
+    """Yield the tables below `node`; `hidden` are the names that a WITH around it gives."""
+    if isinstance(node, list):
+        for item in node:
+            yield from _read(item, hidden)
+    elif isinstance(node, dict):
+        for given in (node.get("cte_map") or {}).get("map", ()):
+            name = frozenset({given["key"].casefold()})
+            value = given["value"]
+            query = value["query_node"] if "query_node" in value else value["query"]["node"]  # before DuckDB 2
+            recursive = query["type"] == "RECURSIVE_CTE_NODE"
+            yield from _read(value, hidden | name if recursive else hidden)
+            hidden |= name
+        if node.get("type") == "BASE_TABLE" and node["table_name"].casefold() not in hidden:
+            yield node["table_name"]
+        for key, item in node.items():
+            if key != "cte_map":
+                yield from _read(item, hidden)
