@@ -27,8 +27,6 @@ class CrashStore(StoreWrapper):
     (`at=0`) tells how many places there are to die at. One call at a time, so that the n-th call is always the same.
     """
 
-    concurrency = 1
-
     def __init__(
         self,
         inner: Store,
@@ -36,7 +34,7 @@ class CrashStore(StoreWrapper):
         when: Literal["before", "after"] = "before",
         operations: tuple[Operation, ...] = ("read", "create", "list", "delete", "adopt"),
     ) -> None:
-        super().__init__(inner)
+        super().__init__(inner, concurrency=1)
         self.at, self.when, self.operations = at, when, operations
         self.calls = 0
         self.dead = False
@@ -62,10 +60,8 @@ class CrashStore(StoreWrapper):
 class LatencyStore(StoreWrapper):
     """Answer every call `seconds` later, as a store far away does; up to 8 calls run beside each other."""
 
-    concurrency = 8
-
     def __init__(self, inner: Store, seconds: float, *, sleep: Callable[[float], object] = time.sleep) -> None:
-        super().__init__(inner)
+        super().__init__(inner, concurrency=8)
         self.seconds = seconds
         self._sleep = sleep
 
@@ -110,10 +106,8 @@ Fault = Literal["landed", "late", "lost"]
 class FaultyStore(StoreWrapper):
     """Let the calls that `script` names time out: {call number from 1: what becomes of the request}."""
 
-    concurrency = 1
-
     def __init__(self, inner: Store, script: dict[int, Fault]) -> None:
-        super().__init__(inner)
+        super().__init__(inner, concurrency=1)
         self.script = script
         self.calls = 0
         self._late: list[Callable[[], object]] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from dataplat.errors import ObjectExists, ObjectNotFound, StoreTimeout
 from dataplat.lake.stores._protocol import ObjectInfo, Store
@@ -70,22 +70,21 @@ class RetryingStore(StoreWrapper):
     def list(self, prefix: str, after: str | None = None, limit: int | None = None) -> Iterator[ObjectInfo]:
         """Yield the keys that begin with `prefix` and sort after `after`; goes on behind the last one after a time-out."""
         listed = 0
-        end = object()
         while limit is None or listed < limit:
             entries: Iterator[ObjectInfo] | None = None
             rest = None if limit is None else limit - listed
 
-            def following(_attempt: int, start: str | None = after, rest: int | None = rest) -> Any:
+            def following(_attempt: int, start: str | None = after, rest: int | None = rest) -> ObjectInfo | None:
                 nonlocal entries
                 entries = self.inner.list(prefix, start, rest)
-                return next(entries, end)
+                return next(entries, None)
 
             entry = self._retried("list", prefix, following)
             try:
-                while entry is not end:
+                while entry is not None:
                     after, listed = entry.key, listed + 1
                     yield entry
-                    entry = next(entries or iter(()), end)
+                    entry = next(entries or iter(()), None)
             except StoreTimeout:
                 continue
             return

@@ -17,7 +17,7 @@ class StoreWrapper:
 
     `isinstance(wrapper, SupportsUrl)` (or `SupportsFiles`) is true where it is true of the inner store: on creation
     the instance gets a subclass with the methods of those abilities. A wrapper that must hide an ability names its
-    protocol in `hides`.
+    protocol in `hides`. `concurrency` is that of the inner store, unless told otherwise.
     """
 
     hides: tuple[type, ...] = ()
@@ -29,16 +29,12 @@ class StoreWrapper:
         )
         return object.__new__(_subclass(cls, able) if able else cls)
 
-    def __init__(self, inner: Store) -> None:
+    def __init__(self, inner: Store, *, concurrency: int | None = None) -> None:
         self.inner = inner
+        self.concurrency = concurrency_of(inner) if concurrency is None else concurrency
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.inner!r})"
-
-    @property
-    def concurrency(self) -> int:
-        """How many calls may usefully be under way at once."""
-        return concurrency_of(self.inner)
 
     def _call(
         self, operation: Operation, key: str, call: Callable[[], T], sent: Callable[[], bytes] | None = None
