@@ -99,7 +99,7 @@ class _Place:
 def _fill(stream: IO[bytes], carry: Bytes8, want: int, place: _Place) -> tuple[Bytes8, bool]:
     buffer = np.empty(len(carry) + want, dtype=np.uint8)
     buffer[: len(carry)] = carry
-    view = memoryview(buffer)
+    view = buffer.data
     filled = len(carry)
     while filled < len(buffer):
         try:

@@ -112,9 +112,7 @@ class FileSource:
                     schema, first = found, entry.label
                     continue
                 may_add = entry.format == "ndjson"
-                schema = combine(
-                    schema, found, join_of(entry.format), where=entry.label, other=first, may_add=may_add
-                )
+                schema = combine(schema, found, join_of(entry.format), where=entry.label, other=first, may_add=may_add)
         if schema is None:
             raise SourceError(f"{self._name}: every file is ingested already, so there is no schema to look at")
         return self._with_wanted(schema, first)

@@ -49,8 +49,8 @@ def parse_rows(raws: list[bytes], typing: Typing, where: str) -> Rows:
             if kind is not None and not kind.equals(field.type):
                 wider[field.name] = kind
                 continue
-        for row, error in misfits.items():
-            wrong.setdefault(records[row][0], (field.name, error))
+        for row, said in misfits.items():
+            wrong.setdefault(records[row][0], (field.name, said))
         arrays.append(cells)
     if wider:
         raise widening(typing.schema, wider, where)
@@ -112,8 +112,7 @@ def _column(values: list[Any], kind: pa.DataType, *, strict: bool) -> tuple[pa.A
             texts.append(None)
     strings = pa.array(texts, pa.string())
     cells, failed = _cells.parse(strings, kind, strict=strict)
-    for i in np.flatnonzero(failed):
-        misfits[int(i)] = f"{shown(texts[int(i)])} is not {kind}"
+    misfits |= {i: f"{shown(texts[i])} is not {kind}" for i in np.flatnonzero(failed).tolist()}
     if strict and kind.equals(t.FLOAT64) and not t.floats_hold(strings):
         misfits |= {i: f"{text} is no float64 exactly" for i, text in enumerate(texts) if text and _inexact(text)}
     return cells, misfits

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from dataplat.connectors.files._records import NEWLINE, QUOTE, Bytes8
@@ -17,19 +19,19 @@ def oddly_written(data: Bytes8, delimiter: int) -> bool:
     Parsers take `00501`, `0x1F`, `+49` and `-0` for numbers and lose what they say. Looks at fields of every column,
     so a positive answer asks for a closer look, no more.
     """
-    edge = bytes([NEWLINE])
-    padded = np.frombuffer(edge + data[: _WINDOW + 3].tobytes() + b"\n\n\n", dtype=np.uint8)
-    if _odd(padded[: _WINDOW + 3], delimiter):
-        return True
-    for begin in range(_WINDOW - 4, len(data), _WINDOW):
-        if _odd(data[begin : begin + _WINDOW + 3], delimiter):
-            return True
-    return False
+    return any(_odd(window, delimiter) for window in _windows(data))
+
+
+def _windows(data: Bytes8) -> Iterator[Bytes8]:
+    """Yield overlapping windows, so that each byte of `data` is once a field's first with two behind it."""
+    edge, tail = np.array([NEWLINE], dtype=np.uint8), np.full(2, NEWLINE, dtype=np.uint8)
+    yield np.concatenate([edge, data[: _WINDOW + 2], tail])
+    for begin in range(_WINDOW, len(data), _WINDOW):
+        window = data[begin - 1 : begin + _WINDOW + 2]
+        yield window if begin + _WINDOW + 2 <= len(data) else np.concatenate([window, tail])
 
 
 def _odd(window: Bytes8, delimiter: int) -> bool:
-    if len(window) < 4:
-        return False
     before, first = window[:-3], window[1:-2]
     edge = before == delimiter
     edge |= before == NEWLINE

@@ -132,7 +132,7 @@ def _closing(quotes: list[int], j: int) -> int:
 
 def last_boundary(data: Bytes8, quotes: Quotes) -> int:
     """Return where the last complete record ends (behind its newline), 0 where none does."""
-    text = memoryview(data)
+    text = data.data
     stop = len(data)
     while True:
         line = _rfind_newline(text, stop)
@@ -190,4 +190,5 @@ def count_fields(data: Bytes8, records: Records, quotes: Quotes, delimiter: int)
 def _outside(positions: Positions, quotes: Quotes) -> Positions:
     if not len(quotes.toggles):
         return positions
-    return positions[np.searchsorted(quotes.toggles, positions) % 2 == 0]
+    outside: Positions = positions[np.searchsorted(quotes.toggles, positions) % 2 == 0]
+    return outside

@@ -102,7 +102,8 @@ def sha256_of(path: Path) -> Position:
 
 def decompressed(raw: IO[bytes] | io.RawIOBase, kind: str) -> IO[bytes]:
     """Return the stream of what `raw` holds compressed; gzip, zstd, bz2 and xz may be several members in a row."""
-    return _DECODERS[kind](raw)
+    stream: IO[bytes] = _DECODERS[kind](raw)
+    return stream
 
 
 def _zstd(raw: Any) -> Any:

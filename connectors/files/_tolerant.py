@@ -48,7 +48,8 @@ class Columns:
         """Indices of the numeric columns whose type was inferred."""
         numeric = (t.INT64, t.FLOAT64, t.DECIMAL)
         return tuple(
-            i for i, (name, kind) in enumerate(zip(self.names, self.kinds, strict=True))
+            i
+            for i, (name, kind) in enumerate(zip(self.names, self.kinds, strict=True))
             if name not in self.fixed and kind in numeric
         )
 
@@ -119,7 +120,7 @@ def _texts(block: Block, delimiter: int, columns: Columns, shape: _Shape) -> pa.
     if not len(shape.rows):
         return pa.table([pa.array([], pa.binary()) for _ in everything], names=list(columns.names))
     starts, ends = shape.records.starts[shape.rows], shape.records.ends[shape.rows]
-    text = memoryview(block.data)
+    text = block.data.data
     clean = b"\n".join([text[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)])
     table = read_block(clean + b"\n", delimiter, raw).combine_chunks()
     if table.num_rows != len(shape.rows):  # pragma: no cover (both follow the same grammar)
@@ -156,7 +157,7 @@ def parse_tolerantly(block: Block, label: str, delimiter: int, columns: Columns)
         arrays.append(cells)
     if wider:
         raise _widening(columns, wider, f"{label}, from line {block.line:,} on")
-    return _landed(block, label, columns, shape, arrays, wrong)
+    return _landed(block, label, columns, shape=shape, arrays=arrays, wrong=wrong)
 
 
 def _wider(kind: pa.DataType, texts: pa.Array) -> pa.DataType:
@@ -178,6 +179,7 @@ def _landed(
     block: Block,
     label: str,
     columns: Columns,
+    *,
     shape: _Shape,
     arrays: list[pa.Array],
     wrong: dict[int, tuple[str | None, str]],

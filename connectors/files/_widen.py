@@ -91,9 +91,7 @@ _FAMILIES: list[tuple[Callable[[pa.DataType], bool], Join]] = [
 ]
 
 
-def combine(
-    schema: pa.Schema, more: pa.Schema, join: Join, *, where: str, other: str, may_add: bool
-) -> pa.Schema:
+def combine(schema: pa.Schema, more: pa.Schema, join: Join, *, where: str, other: str, may_add: bool) -> pa.Schema:
     """Return a schema that holds both; raise `SchemaMismatch` naming both files and the columns.
 
     `may_add` lets a file have columns that others lack (NDJSON: a missing field is null).

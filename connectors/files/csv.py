@@ -3,7 +3,7 @@
 Blocks are parsed by `pyarrow.csv` with explicit types. A block that it refuses, or whose numbers are written in
 a way that inference would not take for numbers, is read again record by record's bounds (`_tolerant`): bad records
 become rejects, the rest of the block lands, or the columns concerned widen.
-"""  # noqa: A005 (imports are absolute, nothing is shadowed)
+"""
 
 from __future__ import annotations
 

@@ -5,6 +5,8 @@ double key. A refused block is halved until the records that do not fit are amon
 one by one. Strings that are all ISO dates or timestamps become such, at the top level of a record: as in CSV.
 """
 
+# ruff: noqa: ARG001 (formats are called alike, whether they use every option or not)
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -104,7 +106,7 @@ class _Lines:
     numbers: Positions
 
     def texts(self, data: Bytes8) -> list[bytes]:
-        view = memoryview(data)
+        view = data.data
         return [bytes(view[a:b]) for a, b in zip(self.starts.tolist(), self.ends.tolist(), strict=True)]
 
     def __getitem__(self, part: slice) -> _Lines:
@@ -116,7 +118,7 @@ class _Lines:
 
 def _lines(data: Bytes8) -> _Lines:
     records = split_records(data, NO_QUOTES)
-    view = memoryview(data)
+    view = data.data
     short = np.flatnonzero(records.ends - records.starts < 64)
     blank = [i for i in short.tolist() if not bytes(view[records.starts[i] : records.ends[i]]).strip()]
     keep = np.ones(len(records.starts), dtype=np.bool_)
@@ -147,9 +149,9 @@ class _Parser:
             batch = _read_json(data, reading)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             return None
-        if batch.num_rows != (_count_lines(data) if count is None else count):
-            if count is not None or batch.num_rows != len(_lines(data)):
-                return None
+        wanted = _count_lines(data) if count is None else count
+        if batch.num_rows != wanted and (count is not None or batch.num_rows != len(_lines(data))):
+            return None  # two records on a line, or one on two
         arrays = []
         for field, array in zip(self.typing.schema, batch.columns, strict=True):
             cells = _temporal(array, field.type) if not array.type.equals(field.type) else array
@@ -248,7 +250,10 @@ def _may_lose(array: pa.Array) -> bool:
     if pa.types.is_floating(array.type):
         bounds = pc.min_max(array).as_py()
         low, high = bounds["min"], bounds["max"]
-        return low is not None and (low <= -t.EXACT_IN_FLOAT or high >= t.EXACT_IN_FLOAT)
+        lost: bool = low is not None and max(-low, high) >= t.EXACT_IN_FLOAT
+        return lost
     if pa.types.is_struct(array.type):
         return any(_may_lose(inner) for inner in array.flatten())
-    return pa.types.is_list(array.type) and _may_lose(array.flatten())
+    if pa.types.is_list(array.type):
+        return _may_lose(array.flatten())
+    return False

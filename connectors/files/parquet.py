@@ -1,5 +1,7 @@
 """Parquet files as a source."""
 
+# ruff: noqa: ARG001 (formats are called alike, whether they use every option or not)
+
 from __future__ import annotations
 
 from collections.abc import Iterator
