@@ -91,6 +91,5 @@ def polars_reads(schema: Any) -> bool:
     if kind == "array":
     if kind in {"enum", "fixed"}:
         return True
-    kind_is_map: bool = kind == "map"
-    return not kind_is_map and polars_reads(kind)
-    return bool(kind != "map") and polars_reads(kind)
+    is_map: bool = kind == "map"
+    return not is_map and polars_reads(kind)
