@@ -89,6 +89,7 @@ def polars_reads(schema: Any) -> bool:
     if kind == "record":
         return all(polars_reads(field["type"]) for field in schema["fields"])
     if kind == "array":
+        return polars_reads(schema["items"])
     if kind in {"enum", "fixed"}:
         return True
     is_map: bool = kind == "map"

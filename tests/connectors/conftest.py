@@ -29,11 +29,13 @@ class Landed:
 
     @property
     def rows(self) -> list[dict[str, Any]]:
+        """The rows as dicts."""
         rows: list[dict[str, Any]] = self.table.to_pylist()
         return rows
 
     @property
     def types(self) -> dict[str, str]:
+        """The types by column, as Arrow writes them."""
         return {field.name: str(field.type) for field in self.schema}
 
 
@@ -59,10 +61,10 @@ def read_all(source: Source, positions: dict[str, Position | None] | None = None
                         batches.append(item)
             break
         except SchemaWidened as signal:
-            assert signal.schema.equals(source.schema())
-            assert not signal.schema.equals(schema)
             widened.append(signal.reason)
-            schema = signal.schema
+            before, schema = schema, signal.schema
+        assert schema.equals(source.schema())
+        assert not schema.equals(before)
     table = pa.Table.from_batches(batches, schema=schema)
     positions = {split.source: source.position(split) for split in splits}
     return Landed(source, splits, schema, table, rejects, positions, blobs, widened)

@@ -14,7 +14,8 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from dataplat.connectors.files import _blocks, csv as csv_format
+from dataplat.connectors.files import _blocks
+from dataplat.connectors.files import csv as csv_format
 from dataplat.errors import SchemaMismatch, SourceError
 
 Land = Callable[..., Any]
@@ -269,7 +270,7 @@ def test_a_line_over_the_limit(land: Land, monkeypatch: pytest.MonkeyPatch) -> N
     """A line longer than a record may be is an error, whatever the memory there is."""
     monkeypatch.setattr(_blocks, "RECORD_LIMIT", 1000)
     monkeypatch.setattr(_blocks.blocks, "__defaults__", (100,))
-    with pytest.raises(SourceError, match="line 3 .*is longer than"):
+    with pytest.raises(SourceError, match=r"line 3 .*is longer than"):
         land("a,b\n1,2\n" + "x" * 5000 + ",2\n")
 
 
