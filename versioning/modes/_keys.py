@@ -44,7 +44,7 @@ class IncomingKeys:
         self.order = order
         self._digests: list[NDArray[np.uint64]] = []
         self._values: list[pa.RecordBatch] = []
-        self._rows = 0
+        self.rows = 0
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Take the keys of a batch; raise `KeyViolation` for a null or NaN among them."""
@@ -53,12 +53,12 @@ class IncomingKeys:
         columns = self.key if self.order is None or self.order in self.key else [*self.key, self.order]
         self._digests.append(key_digests(batch, self.key))
         self._values.append(batch.select(columns))
-        self._rows += batch.num_rows
+        self.rows += batch.num_rows
 
     def _refuse_null(self, column: pa.Array, name: str) -> None:
         bad = column.is_null(nan_is_null=True) if pa.types.is_floating(column.type) else column.is_null()
         if bad.true_count:
-            row = self._rows + pc.index(bad, pa.scalar(value=True)).as_py()
+            row = self.rows + pc.index(bad, pa.scalar(value=True)).as_py()
             message = (
                 f"{bad.true_count:,} rows have a null or NaN in the key column {name!r}; the first is input row "
                 f"{row + 1:,}. A key must have a value: fill or drop those rows, or choose another key."
@@ -136,9 +136,9 @@ def find_keys(objects: Objects, parts: Sequence[Part], schema: pa.Schema, keys: 
     Parts whose key bounds lie outside those of the incoming keys are not read. Digests find candidates;
     what counts is that the values are equal.
     """
-    values = keys.values
-    if not values.num_rows:
+    if not keys.rows:
         return
+    values = keys.values
     wanted = KeySet(keys.digests, keys.key)
     bounds = _bounds(values, keys.key)
     for part in parts:
