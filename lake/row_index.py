@@ -7,7 +7,7 @@ against ten million is not to be expected in the life of the universe, while one
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ from dataplat.lake.content_id import key_digests, key_lane0
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Digests = npt.NDArray[np.uint64]
+Digests: TypeAlias = npt.NDArray[np.uint64]
 
 _USED: Final = np.uint8(1)  # this head row is matched
 _CROWDED: Final = np.uint8(2)  # another head row has the same prefix: nearly always the same digest
@@ -220,9 +220,9 @@ class RowIndex:
                 free = np.flatnonzero(self._state[start : start + _CHUNK] == 0) + start
                 keys[kept : kept + len(free)] = (keys[free] >> self._bits << self._bits) | free.view(np.uint64)
                 kept += len(free)
-            self._keys = keys[:kept]
-            self._keys.sort()
-            self._note_crowds(self._keys)
+            self._keys = keys = keys[:kept]
+            keys.sort()
+            self._note_crowds(keys)
         return self._keys
 
     def _note_crowds(self, keys: Lane) -> None:
