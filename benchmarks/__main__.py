@@ -17,11 +17,12 @@ GROUPS = ("startup", "open_version", "ingest", "again", "upsert")
 
 
 def main() -> int:
+    usual = Settings()
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"of {', '.join(GROUPS)}; all without")
-    parser.add_argument("--small", type=int, default=Settings.small, metavar="ROWS")
-    parser.add_argument("--large", type=int, default=Settings.large, metavar="ROWS")
-    parser.add_argument("--repeat", type=int, default=Settings.repeat, metavar="N")
+    parser.add_argument("--small", type=int, default=usual.small, metavar="ROWS")
+    parser.add_argument("--large", type=int, default=usual.large, metavar="ROWS")
+    parser.add_argument("--repeat", type=int, default=usual.repeat, metavar="N")
     parser.add_argument("--no-slow", action="store_true", help="leave out dlt and delta-rs, which take minutes")
     parser.add_argument("--dry", action="store_true", help="print only, keep nothing in RESULTS.md")
     given = parser.parse_args()

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 from benchmarks._data import need
+from benchmarks._lake import fresh
 from benchmarks._measure import DATA, DATAPLAT, Side, compare, link_tree, tree_bytes
 from benchmarks._settings import Settings
 from benchmarks._table import Line, Table, of, ratio
@@ -18,10 +19,7 @@ def tables(settings: Settings) -> list[Table]:
     rows = settings.large
     source, shuffled = need("csv", rows), need("shuffled", rows)
     base = DATA / f"lake-again-{rows}"
-    shutil.rmtree(base, ignore_errors=True)
-    subprocess.run(
-        [DATAPLAT, "ingest", str(source), "--into", "rows", "--lake", str(base)], check=True, capture_output=True
-    )
+    fresh(base, source)
     objects = tree_bytes(base, without=("memo",))
 
     def prepare(scratch: Path) -> None:

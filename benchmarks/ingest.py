@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks._data import need
+from benchmarks._lake import init
 from benchmarks._measure import DATAPLAT, Side, compare, side_program
 from benchmarks._settings import Settings
 from benchmarks._table import Line, Table, at_most, of, ratio
@@ -23,15 +24,8 @@ def dataplat_ingest(source: Path) -> Side:
     return Side(
         "dataplat",
         lambda scratch: [DATAPLAT, "ingest", str(source), "--into", "rows", "--lake", str(scratch / "lake")],
-        prepare=init,
+        prepare=lambda scratch: init(scratch / "lake"),
     )
-
-
-def init(scratch: Path) -> None:
-    """Make an empty lake."""
-    import subprocess
-
-    subprocess.run([DATAPLAT, "init", str(scratch / "lake")], check=True, capture_output=True)
 
 
 def _text(kind: str, rows: int, settings: Settings) -> Table:

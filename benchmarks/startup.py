@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 
 from benchmarks._data import need
+from benchmarks._lake import fresh
 from benchmarks._measure import DATA, DATAPLAT, Side, compare
 from benchmarks._settings import Settings
 from benchmarks._table import Line, Table, of
@@ -17,11 +17,7 @@ def tables(settings: Settings) -> list[Table]:
     """Measure whole processes, many rounds: they are short."""
     DATA.mkdir(exist_ok=True)
     lake = DATA / "lake-startup"
-    if not lake.exists():
-        source = need("csv", settings.small)
-        subprocess.run(
-            [DATAPLAT, "ingest", str(source), "--into", "rows", "--lake", str(lake)], check=True, capture_output=True
-        )
+    fresh(lake, need("csv", settings.small))
     results = compare(
         [
             Side("python -c pass", lambda _: [sys.executable, "-c", "pass"]),

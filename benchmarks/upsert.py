@@ -7,7 +7,8 @@ import subprocess
 from pathlib import Path
 
 from benchmarks._data import need
-from benchmarks._measure import DATA, DATAPLAT, Side, compare, link_tree, side_program, tree_bytes
+from benchmarks._lake import fresh
+from benchmarks._measure import DATA, Side, compare, link_tree, side_program, tree_bytes
 from benchmarks._settings import Settings
 from benchmarks._table import Line, Table, at_most, of, ratio
 
@@ -19,9 +20,7 @@ def tables(settings: Settings) -> list[Table]:
     rows = settings.large
     source, updates = need("parquet", rows), need("updates", rows)
     lake = DATA / f"lake-upsert-{rows}"
-    shutil.rmtree(lake, ignore_errors=True)
-    keyed = ["--into", "rows", "--key", "id", "--lake", str(lake)]
-    subprocess.run([DATAPLAT, "ingest", str(source), *keyed], check=True, capture_output=True)
+    fresh(lake, source, "--key", "id")
     sides = [_side(PENDING, "dataplat_upsert", "upsert", lake, updates)]
     sides.append(_side(IDENTIFIED, "dataplat_upsert", "identify", lake, updates))
     sides.append(_side("Lance merge_insert", "lance_upsert", "upsert", _made("lance", rows, source), updates))
