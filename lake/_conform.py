@@ -116,13 +116,20 @@ def _cast(array: pa.Array, kind: pa.DataType) -> pa.Array:
 def _laid_plain(array: pa.Array) -> pa.Array:
     while True:
         if isinstance(array.type, pa.DictionaryType):
-            array = array.dictionary_decode()
+            array = _without_view(array.dictionary).take(array.indices)
         elif isinstance(array.type, pa.RunEndEncodedType):
             array = pc.run_end_decode(array)
         elif isinstance(array.type, pa.BaseExtensionType):
             array = array.storage
         else:
             return array
+
+
+def _without_view(values: pa.Array) -> pa.Array:
+    """Cast views, which Arrow cannot take from (pyarrow 26)."""
+    if types.is_string_view(values.type):
+        return values.cast(pa.string())
+    return values.cast(pa.binary()) if types.is_binary_view(values.type) else values
 
 
 def _cast_leaf(array: pa.Array, kind: pa.DataType, old: str, new: str) -> pa.Array:
@@ -168,6 +175,7 @@ def _exact(value: float) -> object:
 
 
 def _cast_list(array: pa.Array, kind: pa.DataType) -> pa.Array:
+    array = _bared(array)
     values = _cast(array.flatten(), kind.value_type)  # without what lies under nulls
     lengths = pc.list_value_length(array)
     if types.is_fixed_size_list(kind):
@@ -183,6 +191,29 @@ def _cast_list(array: pa.Array, kind: pa.DataType) -> pa.Array:
     )
 
 
+def _bared(array: pa.Array) -> pa.Array:
+    """Lay extension types and views inside plain: Arrow cannot flatten or filter some of them (pyarrow 26)."""
+    bare = _bare(array.type)
+    return array if bare == array.type else array.cast(bare)
+
+
+def _bare(kind: pa.DataType) -> pa.DataType:
+    if isinstance(kind, pa.BaseExtensionType):
+        return _bare(kind.storage_type)
+    if types.is_string_view(kind) or types.is_binary_view(kind):
+        return pa.string() if types.is_string_view(kind) else pa.binary()
+    if types.is_struct(kind):
+        return pa.struct([kind.field(i).with_type(_bare(kind.field(i).type)) for i in range(kind.num_fields)])
+    if types.is_map(kind):
+        return pa.map_(_bare(kind.key_type), _bare(kind.item_type))
+    if types.is_fixed_size_list(kind):
+        return pa.list_(_bare(kind.value_type), kind.list_size)
+    for make in (pa.list_, pa.large_list, pa.list_view, pa.large_list_view):
+        if isinstance(kind, type(make(pa.null()))):
+            return make(_bare(kind.value_type))
+    return kind
+
+
 def _fixed(values: pa.Array, array: pa.Array, kind: pa.DataType) -> pa.Array:
     if not array.null_count:
         return pa.FixedSizeListArray.from_arrays(values, type=kind)
@@ -193,6 +224,7 @@ def _fixed(values: pa.Array, array: pa.Array, kind: pa.DataType) -> pa.Array:
 
 
 def _cast_map(array: pa.Array, kind: pa.DataType) -> pa.Array:
+    array = _bared(array)
     entries = pa.ListArray.from_arrays(array.offsets, pa.StructArray.from_arrays([array.keys, array.items], ["k", "v"]))
     flat = entries.flatten() if not array.null_count else entries.filter(array.is_valid()).flatten()
     keys, items = _cast(flat.field(0), kind.key_type), _cast(flat.field(1), kind.item_type)

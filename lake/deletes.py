@@ -33,7 +33,7 @@ def decode(data: bytes) -> BitMap:
     """Return the row positions that `encode` wrote; raise `IntegrityError` if they cannot be read."""
     try:
         return BitMap.deserialize(data)
-    except ValueError as error:
+    except (ValueError, IndexError) as error:
         raise IntegrityError(f"{len(data)} bytes of deletes are no Roaring bitmap: {error}") from error
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import sys
 import zlib
 from collections.abc import Iterable, Sequence
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from dataplat.errors import ObjectNotFound
+from dataplat.errors import IntegrityError, ObjectNotFound
 from dataplat.lake._part_open import damaged, missing
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def verified_paths(objects: Objects, parts: Sequence[Part], *, cache: Path | Non
         paths = dict(zip(by_id, pool.map(lambda part: _local_file(objects, part, folder), by_id.values()), strict=True))
         record = Record(folder / "verified")
         unknown = [part for part in by_id.values() if not record.holds(paths[part.id], part.id)]
-        record.add(pool.map(lambda part: _verified(part, paths[part.id]), unknown))
+        record.add(pool.map(lambda part: _checked(objects, part, paths[part.id], folder), unknown))
     return [str(paths[part.id]) for part in parts]
 
 
@@ -154,6 +155,17 @@ def _parse(line: bytes) -> Entry | None:
     return Entry(Path(os.fsdecode(path)), part.decode(), (int(device), int(inode), int(size), int(modified)))
 
 
+def _checked(objects: Objects, part: Part, path: Path, folder: Path) -> Entry:
+    """Verify a file; a fetched copy that is damaged is fetched again."""
+    try:
+        return _verified(part, path)
+    except IntegrityError:
+        if not path.is_relative_to(folder):
+            raise
+        path.unlink(missing_ok=True)
+        return _verified(part, _local_file(objects, part, folder))
+
+
 def _verified(part: Part, path: Path) -> Entry:
     """Hash a file; raise `IntegrityError` unless it is the part."""
     digest = hashlib.sha256()
@@ -185,7 +197,7 @@ def _local_file(objects: Objects, part: Part, folder: Path) -> Path:
         except ObjectNotFound as error:
             raise missing(part) from error
         kept.parent.mkdir(parents=True, exist_ok=True)
-        fresh = kept.with_name(f".{part.id}.{os.getpid()}")
+        fresh = kept.with_name(f".{part.id}.{secrets.token_hex(8)}")
         fresh.write_bytes(data)
         fresh.replace(kept)
     return kept
