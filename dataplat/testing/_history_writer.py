@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, cast
+from random import Random
+from typing import Literal, Protocol, TypeAlias, cast
 
 from msgspec.structs import replace
 
@@ -19,9 +20,10 @@ from dataplat.errors import (
 from dataplat.lake.objects import Objects, Stage
 from dataplat.lake.stores import RetryingStore, Store
 from dataplat.testing._history_plans import KEYED, Kind, Operation, Planner
-from dataplat.testing.simulator import Simulator, Writer
+from dataplat.testing.simulator import Simulator
 from dataplat.versioning import history, publish
 from dataplat.versioning.commit import Commit, DatasetState, load_commit
+from dataplat.versioning.lakefile import create_lake
 from dataplat.versioning.manifest import load_manifest
 from dataplat.versioning.rebase import PlannedChange
 from dataplat.versioning.refs import Patience, Refs
@@ -32,7 +34,7 @@ REFUSALS = (AlreadyExists, CommitConflict, KeyViolation, RefError, StoreTimeout)
 """Errors that a writer may meet, and that promise that nothing was changed."""
 
 KEYS = 12
-"""Keys are few, so that writers meet."""
+"""Keys that are there from the beginning. They are few, so that writers meet; as many again may be added."""
 
 
 @dataclass(slots=True)
@@ -60,10 +62,64 @@ class Script:
     done: list[Attempt] = field(default_factory=list)
 
 
+class Process(Protocol):
+    """What a session needs of a simulated writer."""
+
+    name: str
+    rng: Random
+
+    @property
+    def store(self) -> Store:
+        """The writer's own way to the store."""
+        ...
+
+    def clock(self) -> int:
+        """Return µs since the epoch."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        ...
+
+    def token(self) -> str:
+        """Return a nonce."""
+        ...
+
+
+class Founder:
+    """A process alone on a store without faults: it lays the ground that writers then meet on."""
+
+    name = "founder"
+
+    def __init__(self, simulator: Simulator, seed: int) -> None:
+        self.store: Store = simulator.store
+        self.rng = Random(seed)
+        self._simulator = simulator
+
+    def clock(self) -> int:
+        """Return the simulator's time, which stands still."""
+        return self._simulator.now
+
+    def monotonic(self) -> float:
+        """Return it in seconds."""
+        return self._simulator.now / 1e6
+
+    def sleep(self, seconds: float) -> None:
+        """Do not wait: there is nobody to wait for."""
+
+    def token(self) -> str:
+        """Return a nonce of the seed."""
+        return self.rng.randbytes(16).hex()
+
+
 class Session:
     """One run of a writer, as a process would be: its own refs, objects and caches."""
 
-    def __init__(self, simulator: Simulator, me: Writer, script: Script) -> None:
+    def __init__(self, simulator: Simulator, me: Process, script: Script) -> None:
         self._simulator = simulator
         self._me = me
         self._script = script
@@ -81,19 +137,35 @@ class Session:
         kinds, weights = zip(*self._script.weights.items(), strict=True)
         for _ in range(self._script.operations):
             (kind,) = self._me.rng.choices(kinds, weights)
-            branch = self._me.rng.choice(self._script.branches)
-            self._count += 1
-            attempt = Attempt(f"{self._me.name}.{self._count}", kind, branch, self._simulator.step)
-            self._script.done.append(attempt)
-            try:
-                attempt.commit_id = self._run(kind, branch, attempt.id)
-                attempt.outcome = "done"
-            except CommitInDoubt as error:
-                attempt.commit_id = error.commit_id
-                attempt.outcome = "in doubt"
-            except REFUSALS:
-                attempt.outcome = "refused"
-            attempt.ended = self._simulator.step
+            self.attempt(kind, self._me.rng.choice(self._script.branches))
+
+    def found(self) -> None:
+        """Make the lake, and datasets that writers will meet on."""
+        create_lake(self._store, self._refs)
+        keys = range(KEYS)
+        for operation in (
+            Operation("founder.1", "insert", "users", tuple((key, "old") for key in keys)),
+            Operation("founder.2", "append", "events", tuple((key, "old") for key in keys)),
+            Operation("founder.3", "ingest", "stream", source="a"),
+        ):
+            self._commit("main", [operation])
+        if len(self._script.branches) > 1:
+            self.attempt("branch", "exp")
+
+    def attempt(self, kind: str, branch: str) -> None:
+        """Try one operation, and note how it ended."""
+        self._count += 1
+        attempt = Attempt(f"{self._me.name}.{self._count}", kind, branch, self._simulator.step)
+        self._script.done.append(attempt)
+        try:
+            attempt.commit_id = self._run(kind, branch, attempt.id)
+            attempt.outcome = "done"
+        except CommitInDoubt as error:
+            attempt.commit_id = error.commit_id
+            attempt.outcome = "in doubt"
+        except REFUSALS:
+            attempt.outcome = "refused"
+        attempt.ended = self._simulator.step
 
     def _run(self, kind: str, branch: str, id: str) -> str:
         """Do one thing; return the id of the commit that it made or named."""
@@ -110,17 +182,19 @@ class Session:
         return self._commit(branch, [self._operation(cast("Kind", kind), id)])
 
     def _append(self, id: str, dataset: str) -> Operation:
-        return Operation(id, "insert" if dataset in KEYED else "append", dataset, self._rows(id))
+        return Operation(id, "insert" if dataset in KEYED else "append", dataset, self._rows(id, new=True))
 
-    def _rows(self, id: str) -> tuple[tuple[int, str], ...]:
+    def _rows(self, id: str, *, new: bool = False) -> tuple[tuple[int, str], ...]:
         rng = self._me.rng
-        keys = sorted(rng.sample(range(KEYS), rng.randint(1, 3)))
+        keys = sorted(rng.sample(range(KEYS, 4 * KEYS) if new else range(2 * KEYS), rng.randint(1, 3)))
         return tuple((key, id) for key in keys)
 
     def _operation(self, kind: Kind, id: str) -> Operation:
         rng = self._me.rng
         if kind in {"insert", "upsert"}:
-            return Operation(id, kind, rng.choice(("users", "users", "accounts")), self._rows(id))
+            return Operation(
+                id, kind, rng.choice(("users", "users", "users", "accounts")), self._rows(id, new=kind == "insert")
+            )
         if kind == "append":
             return self._append(id, "events")
         if kind == "ingest":
@@ -129,7 +203,7 @@ class Session:
             return Operation(id, kind, "accounts", rename_to="people")
         dataset = rng.choice(("events", "users", "stream"))
         if kind == "delete":
-            return Operation(id, kind, dataset, modulus=rng.choice((2, 3, 5)))
+            return Operation(id, kind, dataset, modulus=rng.choice((3, 5, 7, 11)))
         if kind == "replace":
             return Operation(id, kind, "events", self._rows(id))
         return Operation(id, kind, rng.choice((dataset, "people")))

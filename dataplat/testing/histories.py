@@ -17,16 +17,14 @@ import argparse
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from random import Random
 
 from dataplat.testing._history_check import Broken, Checker
-from dataplat.testing._history_writer import Attempt, Script, Session
+from dataplat.testing._history_writer import Attempt, Founder, Script, Session
 from dataplat.testing.simulator import Faults, Simulator
 from dataplat.versioning._cache import forget_decoded
-from dataplat.versioning.lakefile import create_lake
-from dataplat.versioning.refs import Refs
 
 __all__ = ["Broken", "Failure", "History", "failures", "run_history"]
 
@@ -34,13 +32,13 @@ BRANCHES = ("main", "exp")
 WEIGHTS = {
     "append": 6,
     "insert": 5,
-    "upsert": 6,
+    "upsert": 8,
     "ingest": 6,
-    "delete": 4,
+    "delete": 6,
     "replace": 3,
     "pair": 3,
-    "rollback": 2,
-    "branch": 3,
+    "rollback": 4,
+    "branch": 2,
     "unbranch": 1,
     "tag": 2,
     "drop": 1,
@@ -75,8 +73,10 @@ class Failure:
         )
 
 
-def run_history(seed: int, *, faults: Faults | None = None) -> History:
+def run_history(seed: int, *, faults: Faults | None = None, weights: Mapping[str, int] | None = None) -> History:
     """Run the history of `seed` and return it, unjudged.
+
+    `faults` and `weights` (how often which operation is drawn) are of the seed's own drawing unless given.
 
     Raises:
         Exception: Whatever a writer met that no writer may meet (a missing object, a damaged one, a bug).
@@ -84,27 +84,29 @@ def run_history(seed: int, *, faults: Faults | None = None) -> History:
     forget_decoded()
     rng = Random(seed)
     simulator = Simulator(seed, faults or Faults.drawn(rng))
-    refs = Refs(simulator.store, lambda: simulator.now, actor="init", nonce=lambda: rng.randbytes(16).hex())
-    create_lake(simulator.store, refs)
-    simulator.trace.clear()
     script = Script(
-        operations=rng.randint(2, 5),
-        retries=rng.random() < 0.5,
-        attempts=rng.choice((2, 6, 10)),
-        weights={kind: weight * rng.choice((0, 1, 1, 3)) for kind, weight in WEIGHTS.items()} | {"append": 1},
+        operations=rng.randint(2, 6),
+        retries=rng.random() < 0.4,
+        attempts=rng.choice((1, 2, 6, 10)),
+        weights=_drawn_weights(rng) if weights is None else dict(weights),
         branches=rng.choice((("main",), ("main",), BRANCHES)),
     )
-    for _ in range(rng.randint(2, 4)):
+    Session(simulator, Founder(simulator, seed), script).found()
+    for _ in range(rng.randint(2, 5)):
         simulator.spawn(lambda me: Session(simulator, me, script).run(), restarts=1)
     simulator.run()
     return History(simulator, script.done)
 
 
-def failures(seeds: Iterable[int]) -> Iterator[Failure]:
-    """Run and judge the histories of `seeds`; yield those that fail."""
+def _drawn_weights(rng: Random) -> dict[str, int]:
+    return {kind: weight * rng.choice((0, 1, 1, 3)) for kind, weight in WEIGHTS.items()} | {"ingest": 6}
+
+
+def failures(seeds: Iterable[int], *, weights: Mapping[str, int] | None = None) -> Iterator[Failure]:
+    """Run and judge the histories of `seeds` (see `run_history`); yield those that fail."""
     for seed in seeds:
         try:
-            run_history(seed).check()
+            run_history(seed, weights=weights).check()
         except Exception as error:  # noqa: BLE001 - whatever it is, it is a finding
             yield Failure(seed, error)
 

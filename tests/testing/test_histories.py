@@ -1,0 +1,141 @@
+"""Simulated histories: none of them breaks an invariant, and each planted bug does in few of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import suppress
+
+import pytest
+
+from dataplat.errors import ObjectExists, StoreError, StoreTimeout
+from dataplat.lake.objects import Stage
+from dataplat.testing import histories
+from dataplat.testing.histories import failures, run_history
+from dataplat.testing.simulator import Faults
+from dataplat.versioning import publish, rebase, refs
+from dataplat.versioning.rebase import MergedDeletes
+
+HISTORIES = 2_000
+BLOCK = 100
+
+
+@pytest.mark.parametrize("first", range(0, HISTORIES, BLOCK))
+def test_no_history_breaks_an_invariant(first):
+    """Nothing is lost or doubled, refs are one line, rows, digests and positions are a plain dict's."""
+    assert [str(failure) for failure in failures(range(first, first + BLOCK))] == []
+
+
+def test_seed_replays_a_history_exactly():
+    """Every call of every writer, with its outcome and a checksum of its bytes, comes again in the same order."""
+    assert all(
+        run_history(seed).simulator.fingerprint() == run_history(seed).simulator.fingerprint() for seed in range(9)
+    )
+
+
+def test_histories_reach_what_they_are_for():
+    """Every kind of operation succeeds, is refused, and dies somewhere; some end in doubt; rebases happen."""
+    ends = Counter()
+    for seed in range(150):
+        ends.update((attempt.kind, attempt.outcome) for attempt in run_history(seed).attempts)
+    assert {kind for kind, outcome in ends if outcome == "done"} == set(histories.WEIGHTS)
+    assert {kind for kind, outcome in ends if outcome == "died"} >= {"append", "upsert", "ingest", "delete", "replace"}
+    assert sum(count for (_, outcome), count in ends.items() if outcome == "in doubt") > 0
+
+
+def test_without_faults_nobody_is_refused_without_reason():
+    """Where nothing fails, no operation ends in doubt and no writer dies."""
+    outcomes = Counter()
+    for seed in range(20):
+        run = run_history(seed, faults=Faults.none())
+        run.check()
+        outcomes.update(attempt.outcome for attempt in run.attempts)
+    assert set(outcomes) == {"done", "refused"}
+
+
+# ------------------------------------------------------------------------------------------------- planted bugs
+
+
+def overwrite(store, key, data, patience):
+    """Publish by last-writer-wins."""
+    with suppress(StoreError):
+        store.delete(key)
+        store.create(key, data)
+    return True
+
+
+def take_silence_for_no(store, key, data, patience):
+    """Take a time-out for a request that never landed, and try the next number."""
+    try:
+        store.create(key, data)
+    except (ObjectExists, StoreTimeout):
+        return False
+    return True
+
+
+def never_read_back(store, key, data, patience):
+    """Send again after a time-out, but take our own earlier request for somebody else's."""
+    for _ in range(patience.attempts):
+        try:
+            store.create(key, data)
+        except ObjectExists:
+            return False
+        except StoreTimeout:
+            continue
+        return True
+    return False
+
+
+def keep_only_ours(change, part, ours, theirs):
+    """Forget what the other writer deleted of a part."""
+    return MergedDeletes(ours, dict(change.edit.deletes)[part.place][1], 0)
+
+
+def same_number_again(self, branch, expected, commit, **options):
+    """Publish onto the newest record, whichever it is, instead of the one that the commit was made on."""
+    return original_publish(self, branch, self._newest(branch), commit, **options)
+
+
+original_publish = refs.Refs.publish
+
+BUGS = {
+    "publishing by overwriting": (refs, "settle", overwrite),
+    "a time-out taken for a no": (refs, "settle", take_silence_for_no),
+    "an own late request taken for a rival's": (refs, "settle", never_read_back),
+    "publishing behind a head never seen": (refs.Refs, "publish", same_number_again),
+    "positions not checked": (publish, "check_positions", lambda *_: None),
+    "keys not compared": (rebase, "_check_keys", lambda *_: None),
+    "a condition not tried on new rows": (rebase, "_check_where", lambda *_: None),
+    "deletes not united": (rebase, "_union", keep_only_ours),
+    "a rollback not noticed": (publish._Attempt, "_may_have_restored", lambda *_: False),
+    "a record before its objects": (Stage, "flush", lambda self: 0),
+}
+
+
+FOCUS = {"a rollback not noticed": {"upsert": 3, "delete": 2, "rollback": 3}}
+"""Bugs that show only where certain operations meet, which is rare among all others."""
+
+
+@pytest.mark.parametrize("bug", BUGS)
+def test_simulator_finds_planted_bug(bug, monkeypatch):
+    """The bug is found within 500 histories (most within ten)."""
+    owner, name, mutant = BUGS[bug]
+    monkeypatch.setattr(owner, name, mutant)
+    assert next(failures(range(500), weights=FOCUS.get(bug)), None) is not None
+
+
+def test_command_says_which_seed_failed_and_how_to_replay_it(monkeypatch, capsys):
+    """A failing seed is printed with the command that replays it, and the exit code is 1."""
+    monkeypatch.setattr(publish, "check_positions", lambda *_: None)
+    failing = next(failures(range(500))).seed
+    assert histories.main(["1", "--seed", str(failing)]) == 1
+    printed = capsys.readouterr().out
+    assert f"seed {failing}: Broken" in printed
+    assert f"python -m dataplat.testing.histories 1 --seed {failing} --story" in printed
+
+
+def test_command_counts_histories_a_second(capsys):
+    """A run that finds nothing says how many histories it ran, and how fast."""
+    assert histories.main(["3"]) == 0
+    assert "3 histories in" in capsys.readouterr().out
+    assert histories.main(["1", "--story"]) == 0
+    assert "every invariant holds" in capsys.readouterr().out
