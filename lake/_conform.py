@@ -175,7 +175,8 @@ def _exact(value: float) -> object:
 
 
 def _cast_list(array: pa.Array, kind: pa.DataType) -> pa.Array:
-    array = _bared(array)
+    if not (types.is_list_view(array.type) or types.is_large_list_view(array.type)):  # these have no cast
+        array = _bared(array)
     values = _cast(array.flatten(), kind.value_type)  # without what lies under nulls
     lengths = pc.list_value_length(array)
     if types.is_fixed_size_list(kind):
@@ -208,7 +209,7 @@ def _bare(kind: pa.DataType) -> pa.DataType:
         return pa.map_(_bare(kind.key_type), _bare(kind.item_type))
     if types.is_fixed_size_list(kind):
         return pa.list_(_bare(kind.value_type), kind.list_size)
-    for make in (pa.list_, pa.large_list, pa.list_view, pa.large_list_view):
+    for make in (pa.list_, pa.large_list):
         if isinstance(kind, type(make(pa.null()))):
             return make(_bare(kind.value_type))
     return kind
