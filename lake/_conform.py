@@ -177,7 +177,7 @@ def _exact(value: float) -> object:
 def _cast_list(array: pa.Array, kind: pa.DataType) -> pa.Array:
     if not (types.is_list_view(array.type) or types.is_large_list_view(array.type)):  # these have no cast
         array = _bared(array)
-    values = _cast(array.flatten(), kind.value_type)  # without what lies under nulls
+    values = _cast(_flat(array), kind.value_type)
     lengths = pc.list_value_length(array)
     if types.is_fixed_size_list(kind):
         if pc.all(pc.equal(lengths, kind.list_size), min_count=0).as_py() is False:
@@ -190,6 +190,14 @@ def _cast_list(array: pa.Array, kind: pa.DataType) -> pa.Array:
     return pa.ListArray.from_arrays(
         pa.array(offsets.astype(np.int32)), values, type=kind, mask=array.is_null() if array.null_count else None
     )
+
+
+def _flat(array: pa.Array) -> pa.Array:
+    """Return the items of a list, without what lies under nulls."""
+    try:
+        return array.flatten()
+    except pa.ArrowNotImplementedError:  # none to make an array of, of an extension type
+        return pa.nulls(0, _bare(array.type.value_type))
 
 
 def _bared(array: pa.Array) -> pa.Array:
