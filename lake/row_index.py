@@ -1,7 +1,8 @@
 """Find rows again by their digests: a few keys among many rows (`KeySet`), all rows of one table in another (`RowIndex`).
 
-Both answer with positions and compare 96 bits of a digest or more, so that a false match among ten million rows
-against ten million is not to be expected in the life of the universe, while one lane alone might give one.
+Both answer with positions. Where any row may meet any other (10**14 pairs of ten million rows) 96 bits of the digests
+or more are compared: a false match has a probability of 10**-15, while a lane alone would give 10**-5. Where a row meets
+only the one in its own place, a lane is enough (10**-12).
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ class RowIndex:
 
     Rows in the order of the head are matched by comparing runs; only when one does not fit, the digests are sorted, in
     place, and looked up. It holds 17 bytes a row (10 M rows: 170 MB): both lanes and a byte of state; once sorted, the
-    upper bits of lane 0 lead to the position and lane 1 decides.
+    upper bits of lane 0 lead to the position and lane 1 decides, and runs are compared by lane 1.
 
     Args:
         blocks: Digests of the head's rows in their order, as `row_digests` gives them.
