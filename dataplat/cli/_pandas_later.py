@@ -25,10 +25,10 @@ def put_off_pandas() -> None:
     if "pandas" in sys.modules:
         return
     absent = _Absent()
-    sys.meta_path.insert(0, absent)  # type: ignore[arg-type]  # a finder needs no more than find_spec
+    sys.meta_path.insert(0, absent)
     try:
         import pyarrow as pa
 
         pa.array([])
     finally:
-        sys.meta_path.remove(absent)  # type: ignore[arg-type]
+        sys.meta_path.remove(absent)
