@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from dataplat.lake.part import Part
+from dataplat.versioning._index import children
 from dataplat.versioning._root import SegmentRef
 from dataplat.versioning._table import load_segment
-from dataplat.versioning.manifest import Manifest
+from dataplat.versioning.manifest import Manifest, Read
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +23,12 @@ class PartsDifference:
 
 def difference(before: Manifest, after: Manifest) -> PartsDifference:
     """Return which parts differ; the cost follows what changed, not how large the versions are."""
-    shared = {ref.id for ref in before.root.segments()} & {ref.id for ref in after.root.segments()}
+    ids = {ref.id for ref in before.root.refs} & {ref.id for ref in after.root.refs}
+    fronts = [(manifest, list(_front(manifest.root.refs, ids, manifest.read))) for manifest in (before, after)]
+    shared = set.intersection(*({ref.id for ref in front} for _, front in fronts))
     places: set[int] = set()
-    for manifest in (before, after):
-        for ref in manifest.root.segments():
+    for manifest, front in fronts:
+        for ref in front:
             if ref.id not in shared:
                 segment = load_segment(ref, manifest.read)
                 places.update(segment.places, segment.dropped, (place for place, _ in segment.overlays()))
@@ -41,3 +45,12 @@ def difference(before: Manifest, after: Manifest) -> PartsDifference:
         dropped=tuple(part for place, part in old.items() if place not in same),
         changed=tuple((old[at], new[at]) for at in sorted(same) if old[at].deletes != new[at].deletes),
     )
+
+
+def _front(refs: Iterable[SegmentRef], shared: set[str], read: Read) -> Iterator[SegmentRef]:
+    """Yield segments, and indexes that both versions have; any other index is opened."""
+    for ref in refs:
+        if ref.level and ref.id not in shared:
+            yield from _front(children(ref, read), shared, read)
+        else:
+            yield ref

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Final
 
@@ -15,14 +15,15 @@ MANIFEST_FORMAT: Final = "dataplat.manifest/1"
 
 
 class SegmentRef(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
-    """A segment and what can be known of it without reading it.
+    """A segment, or an index of those below it, and what can be known of it without reading it.
 
-    `first` and `last` are the least and greatest place put; `rows` the rows written in its parts; `stats` is
+    `level` is 0 for a segment, and for an index one more than that of what it lists. `first` and `last` are the least and greatest place put; `rows` the rows written in its parts; `stats` is
     (low, high, nulls, NaNs) over its parts by key and sort column.
     """
 
     id: str
     size: int
+    level: int = 0
     parts: int = 0
     rows: int = 0
     overlays: int = 0
@@ -68,7 +69,12 @@ class Root(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", tag=MA
     tail: tuple[SegmentRef, ...] = ()
     retyped: dict[str, int] = {}
 
-    def segments(self) -> Iterator[SegmentRef]:
-        """Yield all segments, older ones first."""
-        yield from self.base
-        yield from self.tail
+    @property
+    def refs(self) -> tuple[SegmentRef, ...]:
+        """All segments and indexes, older ones first."""
+        return (*self.base, *self.tail)
+
+    @property
+    def decimals(self) -> set[str]:
+        """Columns whose bounds are decimal digits, to be compared as numbers."""
+        return {column["name"] for column in self.schema if str(column["type"]).startswith("decimal")}

@@ -10,6 +10,7 @@ from typing import Final
 
 from dataplat.lake.part import ColumnStats, Part
 from dataplat.versioning._cache import DecodedCache
+from dataplat.versioning._index import leaves
 from dataplat.versioning._root import Root, SegmentRef
 from dataplat.versioning.segments import Overlay, Segment
 
@@ -35,7 +36,7 @@ class Table:
         parts: list[Part] = []
         overlays: dict[int, Overlay] = {}
         dropped: set[int] = set()
-        for ref in root.segments():
+        for ref in leaves(root.refs, read, wanted):
             puts = ref.parts > 0 and wanted(ref)
             if not (puts or ref.overlays or ref.dropped):
                 continue

@@ -8,12 +8,13 @@ pays for it, and afterwards the writing is paid for by as many commits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
 from dataplat.lake.part import Part
+from dataplat.versioning._index import children, indexed
 from dataplat.versioning._root import Root, SegmentRef
 from dataplat.versioning._table import load_segment
 from dataplat.versioning.segments import SEGMENT_LIMIT, Entries, column_bounds, encode, encode_parts, merge
@@ -72,7 +73,7 @@ def _settle(root: Root, tail: Sequence[SegmentRef], entries: Entries, stage: Sta
         base = list(root.base)
         tail = (*tail, _put(overlays, data, root, stage)) if overlays.weight else tail
     base += _put_parts(entries.parts, root, stage)
-    return msgspec.structs.replace(root, base=tuple(base), tail=tuple(tail))
+    return msgspec.structs.replace(root, base=indexed(base, root.decimals, stage), tail=tuple(tail))
 
 
 def _fold(root: Root, base: Sequence[SegmentRef], overlays: Entries, stage: Stage, read: Read) -> list[SegmentRef]:
@@ -80,7 +81,7 @@ def _fold(root: Root, base: Sequence[SegmentRef], overlays: Entries, stage: Stag
     places = sorted({*overlays.overlays, *overlays.dropped})
     folded: list[SegmentRef] = []
     touched: list[Part] = []
-    for ref in base:
+    for ref in _opened(base, places, read):
         if ref.touches(places):
             touched += load_segment(ref, read).parts()
             continue
@@ -88,6 +89,15 @@ def _fold(root: Root, base: Sequence[SegmentRef], overlays: Entries, stage: Stag
         touched = []
         folded.append(ref)
     return [*folded, *_put_parts(merge([Entries(touched), overlays]).parts, root, stage)]
+
+
+def _opened(base: Iterable[SegmentRef], places: Sequence[int], read: Read) -> Iterator[SegmentRef]:
+    """Yield the base with those indexes opened below which something is touched."""
+    for ref in base:
+        if ref.level and ref.touches(places):
+            yield from _opened(children(ref, read), places, read)
+        else:
+            yield ref
 
 
 def _put_parts(parts: Sequence[Part], root: Root, stage: Stage) -> Iterable[SegmentRef]:
@@ -114,6 +124,6 @@ def _put(entries: Entries, data: bytes, root: Root, stage: Stage) -> SegmentRef:
 
 def _summarised(root: Root) -> dict[str, bool]:
     """Return key and sort columns, and whether each is a decimal; not those whose old bounds have other units."""
-    decimals = {column["name"] for column in root.schema if str(column["type"]).startswith("decimal")}
+    decimals = root.decimals
     names = dict.fromkeys((*root.key, *root.sort))
     return {name: name in decimals for name in names if name not in root.retyped}

@@ -7,7 +7,7 @@ once; small ones wait in the *tail*, are merged by size, and move to the base wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
@@ -18,6 +18,7 @@ from dataplat.errors import IntegrityError, LakeFormatError
 from dataplat.lake.digest import Digest
 from dataplat.lake.part import ColumnStats, Part
 from dataplat.versioning import _tiers
+from dataplat.versioning._index import children
 from dataplat.versioning._json import canonical, object_id
 from dataplat.versioning._root import Root, SegmentRef
 from dataplat.versioning._table import Table
@@ -188,7 +189,7 @@ class Manifest:
     def object_ids(self) -> Iterable[tuple[str, str]]:
         """Yield (id, suffix) of every object that this version needs, itself first."""
         yield self.id, ".json"
-        yield from ((ref.id, ".bin") for ref in self._root.segments())
+        yield from ((id, ".bin") for id in _below(self._root.refs, self._read))
         for part in self.parts():
             yield part.id, ".parquet"
             if part.deletes is not None:
@@ -255,6 +256,13 @@ def load_manifest(objects: Objects, id: str) -> Manifest:
     except msgspec.DecodeError as error:
         raise IntegrityError(f"manifest {id} is not readable: {error}. Run `dataplat version verify`.") from error
     return Manifest(root, objects.read, data)
+
+
+def _below(refs: Iterable[SegmentRef], read: Read) -> Iterator[str]:
+    for ref in refs:
+        yield ref.id
+        if ref.level:
+            yield from _below(children(ref, read), read)
 
 
 def _nothing(id: str, suffix: str) -> bytes:

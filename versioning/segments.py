@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -108,16 +107,16 @@ def encode(entries: Entries) -> bytes:
 
 
 def encode_parts(parts: Sequence[Part]) -> Iterator[tuple[Sequence[Part], bytes]]:
-    """Yield (parts, bytes of their segment), in order, with segments as large as the limit lets them be."""
-    data = encode(Entries(parts))
-    if len(data) <= SEGMENT_LIMIT or len(parts) == 1:
-        yield parts, data
-        return
-    pieces = len(data) * 8 // (SEGMENT_LIMIT * 7) + 1  # about seven eighths full, so that a piece seldom splits again
-    bounds = [len(parts) * i // pieces for i in range(pieces + 1)]
-    for start, stop in pairwise(bounds):
-        if start < stop:
-            yield from encode_parts(parts[start:stop])
+    """Yield (parts, bytes of their segment), in order, with segments nearly as large as the limit lets them be."""
+    start, count = 0, 512
+    while start < len(parts):
+        some = parts[start : start + count]
+        data = encode(Entries(some))
+        enough = start + len(some) == len(parts) or len(data) > SEGMENT_LIMIT // 2
+        if (len(data) <= SEGMENT_LIMIT and enough) or len(some) == 1:
+            yield some, data
+            start += len(some)
+        count = max(1, len(some) * SEGMENT_LIMIT * 15 // (len(data) * 16))  # what would fill it, and a little less
 
 
 class Segment:
