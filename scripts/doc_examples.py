@@ -28,7 +28,7 @@ _TITLE = re.compile(r'title="([^"]+)"')
 
 _VARYING = (
     (re.compile(r"\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?"), "TIME"),
-    (re.compile(r"\b[0-9a-f]{7,64}\b"), "ID"),
+    (re.compile(r"\bq?[0-9a-f]{7,64}\b"), "ID"),
     (re.compile(r"\b\d[\d,.]* (ms|s|B|kB|MB|GB|bytes)\b"), "AMOUNT"),
     (re.compile(r"/tmp/[\w./-]+|/private/[\w./-]+|/var/[\w./-]+"), "FOLDER"),  # noqa: S108  (where examples ran)
     (re.compile(r"[ ─-]{2,}"), " "),
@@ -98,7 +98,7 @@ def run(command: Command, folder: Path) -> str:
         check=False,
         timeout=120,
     )
-    failed = done.returncode and not re.search(r"^error:|exit code", command.expected, re.MULTILINE)
+    failed = done.returncode and not re.search(r"^error:|^rows: ", done.stdout, re.MULTILINE)
     return done.stdout.rstrip("\n") + (f"\n[exit code {done.returncode}]" if failed else "")
 
 

@@ -34,6 +34,16 @@ def size(count: int | None) -> str:
     return f"{count} B" if unit == "B" else f"{amount:.1f} {unit}"
 
 
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """Return a count with its noun: `1 row`, `2,000 rows`."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def near(text: str) -> str:
+    """Return text for people with paths below this folder as they would type them."""
+    return text.replace(f"{os.getcwd()}{os.sep}", "")  # noqa: PTH109  (one call less at start)
+
+
 def number(count: int | None) -> str:
     """Return a count with thousands apart: `336,776`."""
     return "-" if count is None else f"{count:,}"
@@ -165,4 +175,4 @@ def print_json(value: Any) -> None:
 
 def note(text: str) -> None:
     """Say something beside the result, on standard error."""
-    click.echo(text, err=True)
+    click.echo(near(text), err=True)

@@ -83,6 +83,6 @@ def _say(kind: str, message: str, code: int, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"error": kind, "message": message, "exit_code": code}, ensure_ascii=False), err=True)
         return
-    from dataplat.cli._output import coloured
+    from dataplat.cli._output import coloured, note
 
-    click.echo(f"{coloured('error:', 'red', sys.stderr)} {message}", err=True)
+    note(f"{coloured('error:', 'red', sys.stderr)} {message}")

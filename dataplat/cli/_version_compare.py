@@ -59,14 +59,9 @@ def _print(found: Any, *, show_rows: bool, limit: int, as_json: bool) -> None:
         return
     for change in found.schema_changes:
         click.echo(str(change))
-    counts = (
-        f"{number(summary.added)} added",
-        f"{number(summary.removed)} removed",
-        f"{number(summary.changed)} changed",
-    )
-    click.echo(
-        f"{', '.join(counts)} rows" if any((summary.added, summary.removed, summary.changed)) else "no row differs"
-    )
+    counts = [(kind, getattr(summary, kind)) for kind in _KINDS]
+    told = ", ".join(f"{number(count)} {kind}" for kind, count in counts)
+    click.echo(f"rows: {told}" if any(count for _, count in counts) else "no row differs")
     if show_rows:
         for line in row_lines(found, limit):
             click.echo(line)

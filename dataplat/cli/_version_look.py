@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +16,10 @@ from dataplat.cli._options import (
     split_columns,
 )
 from dataplat.cli._output import ID_DIGITS, facts, moment, note, number, print_json, rows_of, short, size, table
+
+if TYPE_CHECKING:
+    from dataplat._version import Version
+    from dataplat.versioning.commit import Input
 
 
 @command("list", example="dataplat version list\ndataplat version list --branch exp")
@@ -76,16 +80,17 @@ def show(reference: str, content_id: bool, lake: str | None, as_json: bool) -> N
         print_json(described)
         return
     described["content_id"] = known or "pending (--content-id computes it)"
-    described["rows"], described["nbytes"] = number(version.rows), size(version.nbytes)
+    described["rows"], described["size"] = number(version.rows), size(described.pop("nbytes"))
     described["created"] = moment(version.created)
     described["columns"] = len(version.schema_json)
     click.echo(facts((name.replace("_", " "), _joined(value)) for name, value in described.items() if value))
 
 
-def describe_version(version: Any) -> dict[str, Any]:
+def describe_version(version: Version) -> dict[str, Any]:
     """Return the facts of a version and of the commit that made it."""
     commit = version.commit
     change = commit.changes.get(version.dataset)
+    inputs = change.lineage if change else ()
     state = commit.dataset(version.dataset, version.objects.read)
     return {
         "dataset": version.dataset,
@@ -103,12 +108,13 @@ def describe_version(version: Any) -> dict[str, Any]:
         "message": commit.message,
         "mode": change.mode if change else None,
         "checks": [f"{check.name}: {'passed' if check.ok else 'failed'}" for check in change.checks] if change else [],
-        "made_from": [
-            f"{item.name}@id:{item.version[:ID_DIGITS]}" if item.version else item.name for item in change.lineage
-        ]
-        if change
-        else [],
+        "made_from": [_named(item) for item in inputs if item.kind != "sql"],
+        "query": next((item.detail.get("text") for item in inputs if item.kind == "sql"), None),
     }
+
+
+def _named(item: Input) -> str:
+    return f"{item.name}@id:{item.version[:ID_DIGITS]}" if item.version else item.name
 
 
 def _joined(value: Any) -> Any:

@@ -17,11 +17,12 @@ from dataplat.cli._options import (
     open_lake,
     split_columns,
 )
-from dataplat.cli._output import coloured, note, number, print_json, seconds, short, size
+from dataplat.cli._output import coloured, counted, near, note, number, print_json, seconds, short, size
 from dataplat.cli._progress import ProgressLine
 
 if TYPE_CHECKING:
     from dataplat.ingest import IngestResult
+    from dataplat.validation import Report
 
 _EXAMPLE = """
 dataplat ingest flights.csv.zip --into flights --key flight_id
@@ -66,6 +67,9 @@ def ingest(
     SOURCE is a file (CSV, TSV, NDJSON, JSON, Parquet, Arrow, Avro, Excel; each also packed by gzip, zstd, bz2,
     xz or zip), a glob in quotes, a folder, or - for standard input. Files that were landed before are left out.
     """
+    from dataplat.cli._pandas_later import put_off_pandas
+
+    put_off_pandas()
     opened = open_lake(lake)
     arguments = _arguments(options, branch_in_force(branch))
     if only_plan:
@@ -73,7 +77,7 @@ def ingest(
         if as_json:
             print_json(plan.to_dict())
         else:
-            click.echo("\n".join(plan.lines()))
+            click.echo(near("\n".join(plan.lines())))
         return _exits.DONE
     with ProgressLine() as line:
         result = opened.ingest(source, into, progress=line, **arguments)
@@ -137,13 +141,24 @@ def report(result: IngestResult, *, as_json: bool) -> int:
         click.echo(f"{size(result.new_bytes)} written in {seconds(result.seconds)}")
     for text in result.notes:
         note(text)
+    if result.report is not None:
+        _say_contract(result.report)
     if result.rows_rejected:
         look = f"dataplat version head {result.dataset}.rejects@{result.branch}"
-        note(f"{number(result.rows_rejected)} records were rejected; look: {look}")
+        note(f"{counted(result.rows_rejected, 'record was', 'records were')} rejected; look: {look}")
     if result.rows_quarantined:
         look = f"dataplat version head {result.dataset}@{result.quarantine}"
-        note(f"{number(result.rows_quarantined)} rows are in quarantine; look: {look}")
+        note(f"{counted(result.rows_quarantined, 'row is', 'rows are')} in quarantine; look: {look}")
     return code
+
+
+def _say_contract(found: Report) -> None:
+    """Say how many checks passed, and show those that did not."""
+    passed = sum(check.status == "passed" for check in found.checks)
+    click.echo(f"contract {found.contract}: {number(passed)} of {counted(len(found.checks), 'check')} passed")
+    for check in found.checks:
+        if check.status != "passed":
+            note(f"  {check.line()}")
 
 
 def exit_code(result: IngestResult) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from dataplat.cli._options import command
-from dataplat.cli._output import print_json, short
+from dataplat.cli._output import near, print_json, short
 
 
 @command("init", example="dataplat init\ndataplat init data/lake")
@@ -29,4 +29,4 @@ def init(place: str | None, lake: str | None, as_json: bool) -> None:
         print_json({"url": opened.url, "id": opened.id, "created": created})
     else:
         done = "created lake" if created else "there is a lake already:"
-        click.echo(f"{done} {short(opened.id)} at {opened.url}")
+        click.echo(f"{done} {short(opened.id)} at {near(opened.url)}")

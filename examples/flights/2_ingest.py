@@ -27,4 +27,4 @@ with step(2, "Ingest: five tables, the flights under contract"):
         )
     say("the same file again is a no-op that says so:")
     for note in lake.ingest(table("airlines"), into="airlines", key=KEYS["airlines"], null=["NA"]).notes:
-        say(note)
+        say(note.replace(f"{table('airlines').parent}/", ""))

@@ -1,0 +1,79 @@
+"""The flights demo: each step runs on the real data, and the commands that it prints do the same by hand."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import dataplat as dp
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+FOLDER = ROOT / "examples" / "flights"
+STEPS = sorted(FOLDER.glob("[0-9]_*.py"))
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("flights")]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """Run the demo once, as `make demo` does; return (its folder, what it printed)."""
+    output = tmp_path_factory.mktemp("demo") / "out"
+    command = [sys.executable, str(FOLDER / "demo.py"), str(output)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return output, done.stdout
+
+
+def test_every_step_tells_what_it_did(demo):
+    """Each step has its title, its time, and the commands to do it by hand."""
+    _, printed = demo
+    for number, _ in enumerate(STEPS, 1):
+        assert f"\n{number}. " in printed
+    assert printed.count(" s)\n") == len(STEPS)
+    assert "336,776" in printed
+
+
+def test_the_lake_holds_what_the_steps_say(demo):
+    """All rows landed, the correction changed what it should, the training table is pinned, the export is whole."""
+    import pyarrow.parquet as pq
+
+    output, _ = demo
+    lake = dp.open(output / "lake", create=False)
+    assert {d.name: d.rows for d in lake.datasets()} == {
+        "flights": 336_775,
+        "weather": 26_115,
+        "planes": 3_322,
+        "airports": 1_458,
+        "airlines": 16,
+        "training": lake["training"].rows,
+    }
+    assert lake["flights@main~1"].rows == 336_776
+    diff = lake.diff("flights@main~1", "flights")
+    assert (diff.summary.added, diff.summary.removed) == (1, 2)
+    assert diff.summary.changed == diff.changed.num_rows > 1000
+    exported = sum(pq.read_metadata(path).num_rows for path in (output / "training").rglob("*.parquet"))
+    assert exported == lake["training"].rows > 300_000
+
+
+def test_the_commands_by_hand_do_the_same(demo, tmp_path):
+    """The printed commands, run in a shell on a new lake, give datasets with the same content ids."""
+    output, _ = demo
+    script = (output / "commands.sh").read_text().replace(os.path.relpath(output, ROOT), str(tmp_path))
+    (tmp_path / "corrected_week.csv").write_bytes((output / "corrected_week.csv").read_bytes())
+    ids = {name: dp.open(output / "lake")[f"{name}@v1"].id[:16] for name in ("flights", "weather", "planes")}
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    env = {**os.environ, "PATH": path, "DATAPLAT_LAKE": str(tmp_path / "lake")}
+    before, training = script.split("dataplat sql", 1)
+    subprocess.run(["bash", "-euo", "pipefail", "-c", before], cwd=ROOT, env=env, check=True, capture_output=True)
+    lake = dp.open(tmp_path / "lake", create=False)
+    query = (output / "training.sql").read_text()
+    for name, there in ids.items():
+        query = query.replace(f"{name}@id:{there}", f"{name}@id:{lake[f'{name}@v1'].id[:16]}")
+    (tmp_path / "training.sql").write_text(query)
+    after = f"dataplat sql{training}"
+    subprocess.run(["bash", "-euo", "pipefail", "-c", after], cwd=ROOT, env=env, check=True, capture_output=True)
+    by_script = dp.open(output / "lake", create=False)
+    for dataset in by_script.datasets():
+        assert lake[dataset.name].content_id == by_script[dataset.name].content_id, dataset.name
