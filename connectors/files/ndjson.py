@@ -19,10 +19,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json
 
-from dataplat.connectors.files import _types as t
 from dataplat.connectors.files._blocks import BLOCK_BYTES, Block, blocks, cut_lines
 from dataplat.connectors.files._entry import Entry
 from dataplat.connectors.files._json_array import array_blocks, cut_anywhere, is_array
+from dataplat.connectors.files._json_guard import begins_with_object, has_empty_row, is_utf8, may_lose
 from dataplat.connectors.files._json_rows import parse_rows
 from dataplat.connectors.files._json_shape import decode_record, schema_of
 from dataplat.connectors.files._options import FileOptions, Typing
@@ -56,7 +56,10 @@ def sniff(entry: Entry, options: FileOptions) -> pa.Schema:
             f"{entry.label}: none of its first lines is a JSON object ({error}): it needs one object a line, "
             "or one array of objects"
         )
-    return schema_of(records)
+    schema = schema_of(records)
+    if not schema.names:
+        raise SourceError(f"{entry.label}: none of its first records has a field, so there is nothing to land")
+    return schema
 
 
 def read(stream: IO[bytes], entry: Entry, typing: Typing, options: FileOptions) -> Iterator[pa.RecordBatch | Rejects]:
@@ -143,11 +146,13 @@ class _Parser:
     def _fast(self, data: Bytes8, count: int | None = None) -> pa.RecordBatch | None:
         """Return the rows of whole lines, or None where they need a closer look."""
         reading = _reading_schema(self.typing.schema)
-        if reading is None:
+        if reading is None or not (begins_with_object(data) and is_utf8(data)):
             return None
         try:
             batch = _read_json(data, reading)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            return None
+        if has_empty_row(batch):
             return None
         wanted = _count_lines(data) if count is None else count
         if batch.num_rows != wanted and (count is not None or batch.num_rows != len(_lines(data))):
@@ -155,7 +160,7 @@ class _Parser:
         arrays = []
         for field, array in zip(self.typing.schema, batch.columns, strict=True):
             cells = _temporal(array, field.type) if not array.type.equals(field.type) else array
-            if cells is None or (field.name not in self.typing.fixed and _may_lose(cells)):
+            if cells is None or (field.name not in self.typing.fixed and may_lose(cells)):
                 return None
             arrays.append(cells)
         return pa.RecordBatch.from_arrays(arrays, schema=self.typing.schema)
@@ -234,8 +239,16 @@ def _exact_in_json(kind: pa.DataType) -> bool:
         return all(_exact_in_json(field.type) for field in kind)
     if pa.types.is_list(kind):
         return _exact_in_json(kind.value_type)
-    scalar = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
-    return scalar or pa.types.is_string(kind) or pa.types.is_null(kind)
+    return any(is_kind(kind) for is_kind in _JSON_SCALARS)
+
+
+_JSON_SCALARS = (
+    pa.types.is_integer,
+    pa.types.is_floating,
+    pa.types.is_boolean,
+    pa.types.is_string,
+    pa.types.is_null,
+)
 
 
 def _temporal(array: pa.Array, kind: pa.DataType) -> pa.Array | None:
@@ -243,17 +256,3 @@ def _temporal(array: pa.Array, kind: pa.DataType) -> pa.Array | None:
         return pc.cast(array, kind)
     except pa.ArrowInvalid:
         return None
-
-
-def _may_lose(array: pa.Array) -> bool:
-    """Return whether float64, at any depth, may have lost digits of an integer, or overflowed."""
-    if pa.types.is_floating(array.type):
-        bounds = pc.min_max(array).as_py()
-        low, high = bounds["min"], bounds["max"]
-        lost: bool = low is not None and max(-low, high) >= t.EXACT_IN_FLOAT
-        return lost
-    if pa.types.is_struct(array.type):
-        return any(_may_lose(inner) for inner in array.flatten())
-    if pa.types.is_list(array.type):
-        return _may_lose(array.flatten())
-    return False
