@@ -90,8 +90,14 @@ def tree_of(expr: pl.Expr) -> Node:
 
 
 def expression(node: Node) -> pl.Expr:
-    """Return the expression of a tree that `check` let pass."""
-    return pl.Expr.deserialize(BytesIO(json.dumps(node).encode()), format="json")
+    """Return the expression of a tree that `check` let pass; raise `PredicateError` if Polars cannot read it."""
+    try:
+        return pl.Expr.deserialize(BytesIO(json.dumps(node).encode()), format="json")
+    except PolarsError as error:
+        raise PredicateError(
+            "the expression cannot be stored and read again: it was written by another version of Polars, or holds NaN "
+            "or infinity (use is_nan() and is_infinite())"
+        ) from error
 
 
 def _parts(node: Node) -> tuple[str, Any]:
