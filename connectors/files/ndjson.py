@@ -221,13 +221,13 @@ def _reading_schema(schema: pa.Schema) -> pa.Schema | None:
     """Return the types that `pyarrow.json` is asked for, or None where it would not be exact.
 
     It takes a time without a zone for one in UTC and quoted digits for a decimal, so times are read as strings
-    first, and decimals one by one.
+    first, and decimals one by one; so are lists of nothing but nulls, of which it makes invalid arrays.
     """
     fields = []
     for field in schema:
         if pa.types.is_temporal(field.type) and not pa.types.is_duration(field.type):
             fields.append(pa.field(field.name, pa.string()))
-        elif _exact_in_json(field.type):
+        elif pa.types.is_null(field.type) or _exact_in_json(field.type):
             fields.append(field)
         else:
             return None
@@ -247,7 +247,6 @@ _JSON_SCALARS = (
     pa.types.is_floating,
     pa.types.is_boolean,
     pa.types.is_string,
-    pa.types.is_null,
 )
 
 
