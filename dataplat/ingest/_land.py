@@ -159,12 +159,12 @@ def _positions(
     request: IngestRequest, target: Target, source: Source, splits: Sequence[Split]
 ) -> dict[str, dict[str, Any]]:
     """Return the positions assumed and reached by source id; a replace of all rows forgets older ones."""
-    starts = {split.source: split.start for split in splits if split.source}
+    held = target.positions()  # what was planned from; a replace assumes it of the sources that it forgets, too
     reached = {split.source: source.position(split) for split in splits if split.source}
     if request.mode == "replace" and request.where is None:
-        reached = {old: None for old in target.positions() if old not in reached} | reached
-    moved = {name: position for name, position in reached.items() if position != target.positions().get(name)}
-    return {"starts": {name: starts.get(name) for name in moved}, "positions": moved}
+        reached = {old: None for old in held if old not in reached} | reached
+    moved = {name: position for name, position in reached.items() if position != held.get(name)}
+    return {"starts": {name: held.get(name) for name in moved}, "positions": moved}
 
 
 def failed(report: Report, dataset: str, quarantine: str) -> ContractFailed:
