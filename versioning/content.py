@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final
 
 from dataplat.lake.digest import Digest
 from dataplat.lake.memos import Memos, computation_id
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from dataplat.lake.part import Part
     from dataplat.versioning.manifest import Manifest
 
+_THREADS: Final = 2  # row groups in memory at once
 _DELETED_ROWS = computation_id("digest of deleted rows", 1)
 _VERSION = computation_id("digest of version", 1)
 
@@ -32,11 +34,11 @@ def digest_of(objects: Objects, manifest: Manifest) -> Digest:
     known = manifest.digest or _remembered(objects, manifest)
     if known is not None:
         return known
-    total = Digest()
-    for part in manifest.parts():
-        total += part.digest
-        if part.deleted:
-            total -= _digest_of_deleted(objects, part)
+    parts = manifest.parts()
+    total = sum((part.digest for part in parts), Digest())
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="dataplat-digest") as pool:
+        deleted = pool.map(lambda part: _digest_of_deleted(objects, part), [part for part in parts if part.deleted])
+        total -= sum(deleted, Digest())
     Memos(objects.store).put(total.encode(), _VERSION, manifest.id)
     return total
 
