@@ -8,11 +8,11 @@ from pathlib import Path
 
 from benchmarks._data import need
 from benchmarks._lake import fresh
-from benchmarks._measure import DATA, Side, compare, link_tree, side_program, tree_bytes
+from benchmarks._measure import DATA, DATAPLAT, Side, compare, link_tree, side_program, tree_bytes
 from benchmarks._settings import Settings
 from benchmarks._table import Line, Table, at_most, of, ratio
 
-PENDING, IDENTIFIED = "dataplat, content id pending", "dataplat, with content id"
+PENDING, IDENTIFIED, COMMAND = "dataplat, content id pending", "dataplat, with content id", "dataplat, command line"
 
 
 def tables(settings: Settings) -> list[Table]:
@@ -23,6 +23,7 @@ def tables(settings: Settings) -> list[Table]:
     fresh(lake, source, "--key", "id")
     sides = [_side(PENDING, "dataplat_upsert", "upsert", lake, updates)]
     sides.append(_side(IDENTIFIED, "dataplat_upsert", "identify", lake, updates))
+    sides.append(_command(lake, updates))
     sides.append(_side("Lance merge_insert", "lance_upsert", "upsert", _made("lance", rows, source), updates))
     if settings.slow:
         sides.append(_side("delta-rs merge", "delta_upsert", "upsert", _made("delta", rows, source), updates))
@@ -38,7 +39,7 @@ def tables(settings: Settings) -> list[Table]:
             of(results, "Lance merge_insert", "seconds"),
             1,
         ),
-        ratio("pending, whole process, beside Lance", of(results, PENDING), of(results, "Lance merge_insert"), 1),
+        ratio("pending, whole process, beside Lance", of(results, COMMAND), of(results, "Lance merge_insert"), 1),
     ]
     if new is not None:
         lines.append(Line("new bytes (memos apart)", f"{new:,.0f}", f"≤ {bound:,.0f}", new <= bound))
@@ -59,6 +60,14 @@ def _side(name: str, program: str, what: str, base: Path, updates: Path) -> Side
         lambda scratch: link_tree(base, scratch / "base"),
         after,
     )
+
+
+def _command(lake: Path, updates: Path) -> Side:
+    def command(scratch: Path) -> list[str]:
+        into = ["--into", "rows", "--mode", "upsert", "--lake", str(scratch / "base")]
+        return [DATAPLAT, "ingest", str(updates), *into]
+
+    return Side(COMMAND, command, lambda scratch: link_tree(lake, scratch / "base"))
 
 
 def _made(kind: str, rows: int, source: Path) -> Path:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import dataplat as dp
 
 what, source, folder = sys.argv[1:]
+pa.array([])  # makes pyarrow look for pandas
 warm = dp.open("memory://warm")
 for row in ({"k": [1, 2]}, {"k": [2, 3]}):
     warmed = warm.ingest(pa.table(row), into="warm", mode="upsert", key=["k"])
