@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from dataplat.lake.deletes import load_deletes, stage_deletes, union
-
 import numpy as np
+
+from dataplat.lake.deletes import load_deletes, stage_deletes, union
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

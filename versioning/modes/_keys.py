@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from dataplat.lake.part import Part
 
 
-
 @dataclass(frozen=True, slots=True)
 class KeyMatch:
     """Rows of one part whose keys are among the incoming ones: positions in the part, rows in the incoming."""
@@ -46,24 +45,17 @@ class IncomingKeys:
         self._values: list[pa.RecordBatch] = []
         self.rows = 0
 
-    def add(self, batch: pa.RecordBatch) -> None:
-        """Take the keys of a batch; raise `KeyViolation` for a null or NaN among them."""
+    def add(self, batch: pa.RecordBatch, rows: int | NDArray[np.int64]) -> None:
+        """Take the keys of a batch; raise `KeyViolation` for a null or NaN among them.
+
+        `rows` is the number (from 0) of its first row in the input, or the number of each of its rows.
+        """
         for name in self.key:
-            self._refuse_null(batch.column(name), name)
+            _refuse_null(batch.column(name), name, rows)
         columns = self.key if self.order is None or self.order in self.key else [*self.key, self.order]
         self._digests.append(key_digests(batch, self.key))
         self._values.append(batch.select(columns))
         self.rows += batch.num_rows
-
-    def _refuse_null(self, column: pa.Array, name: str) -> None:
-        bad = column.is_null(nan_is_null=True) if pa.types.is_floating(column.type) else column.is_null()
-        if bad.true_count:
-            row = self.rows + pc.index(bad, pa.scalar(value=True)).as_py()
-            message = (
-                f"{bad.true_count:,} rows have a null or NaN in the key column {name!r}; the first is input row "
-                f"{row + 1:,}. A key must have a value: fill or drop those rows, or choose another key."
-            )
-            raise KeyViolation(message)
 
     @property
     def values(self) -> pa.Table:
@@ -76,11 +68,15 @@ class IncomingKeys:
         return np.concatenate(self._digests) if self._digests else np.empty((0, 2), np.uint64)
 
     def superseded(self) -> NDArray[np.int64]:
-        """Return the rows that a later row of the same key replaces.
+        """Return which of the rows a later row of the same key replaces.
 
         Raises `KeyViolation` where keys repeat and no order column says which row counts, or where the
         order column itself ties or is null.
         """
+        lane0 = np.concatenate([digests[:, 0] for digests in self._digests] or [np.empty(0, np.uint64)])
+        lane0.sort()
+        if not (lane0[1:] == lane0[:-1]).any():  # the usual case, and much quicker than the sort of both lanes
+            return np.empty(0, np.int64)
         digests = self.digests
         order = np.lexsort((digests[:, 1], digests[:, 0]))  # stable: equal keys stay in input order
         ordered = digests[order]
@@ -88,19 +84,16 @@ class IncomingKeys:
         if not same.any():
             return np.empty(0, np.int64)
         if self.order is None:
-            self._refuse_duplicates(order, same)
+            self._refuse_duplicates(int(order[np.flatnonzero(same)[0]]), int(same.sum()))
         repeated = np.zeros(len(order), bool)
         repeated[1:] |= same
         repeated[:-1] |= same
         return self._losers(order[repeated], np.concatenate([[False], same])[repeated])
 
-    def _refuse_duplicates(self, order: NDArray[np.int64], same: NDArray[np.bool_]) -> None:
-        first = int(np.flatnonzero(same)[0])
-        rows = sorted((int(order[first]), int(order[first + 1])))
+    def _refuse_duplicates(self, example: int, count: int) -> None:
         message = (
-            f"{int(same.sum()):,} input rows repeat a key; for example rows {rows[0] + 1:,} and {rows[1] + 1:,} both "
-            f"have {show_key(self.values, rows[0], self.key)}. Remove the repetition, or name a column that says "
-            "which row is newer (--order COLUMN, with --mode upsert)."
+            f"{count:,} input rows repeat a key, for example {show_key(self.values, example, self.key)}. Remove the "
+            "repetition, or name a column that says which row is newer (--order COLUMN, with --mode upsert)."
         )
         raise KeyViolation(message)
 
@@ -118,8 +111,8 @@ class IncomingKeys:
         runs = np.cumsum(~continues)
         best = np.lexsort((ranks, runs))
         runs, ranks, rows = runs[best], ranks[best], rows[best]
-        last = np.append(runs[1:] != runs[:-1], True)  # noqa: FBT003  (a value, not a flag)
-        tied = ~last & np.append((runs[1:] == runs[:-1]) & (ranks[1:] == ranks[:-1]), False) & np.append(last[1:], True)  # noqa: FBT003
+        last = np.append(runs[1:] != runs[:-1], True)
+        tied = ~last & np.append((runs[1:] == runs[:-1]) & (ranks[1:] == ranks[:-1]), False) & np.append(last[1:], True)
         if tied.any():
             row = int(rows[np.flatnonzero(tied)[0]])
             message = (
@@ -128,6 +121,18 @@ class IncomingKeys:
             )
             raise KeyViolation(message)
         return np.sort(rows[~last])
+
+
+def _refuse_null(column: pa.Array, name: str, rows: int | NDArray[np.int64]) -> None:
+    bad = column.is_null(nan_is_null=True) if pa.types.is_floating(column.type) else column.is_null()
+    if bad.true_count:
+        at = pc.index(bad, pa.scalar(value=True)).as_py()
+        row = rows + at if isinstance(rows, int) else int(rows[at])
+        message = (
+            f"{bad.true_count:,} rows have a null or NaN in the key column {name!r}; the first is input row "
+            f"{row + 1:,}. A key must have a value: fill or drop those rows, or choose another key."
+        )
+        raise KeyViolation(message)
 
 
 def find_keys(objects: Objects, parts: Sequence[Part], schema: pa.Schema, keys: IncomingKeys) -> Iterator[KeyMatch]:
@@ -192,17 +197,18 @@ def show_key(table: pa.Table, row: int, key: Sequence[str]) -> str:
     return ", ".join(f"{name} = {table.column(name)[row].as_py()!r}" for name in key)
 
 
-def refuse_existing(objects: Objects, parts: Sequence[Part], schema: pa.Schema, keys: IncomingKeys) -> None:
+APPEND_HINT = "Appending to a keyed dataset only inserts: use --mode upsert to replace those rows."
+REPLACE_HINT = "A key names one row: remove the repetition from the input, or widen --where so that those rows go too."
+
+
+def refuse_existing(
+    objects: Objects, parts: Sequence[Part], schema: pa.Schema, keys: IncomingKeys, hint: str = APPEND_HINT
+) -> None:
     """Raise `KeyViolation` if any incoming key is in `parts` already."""
     count, example = 0, None
     for match in find_keys(objects, parts, schema, keys):
         count += len(match.incoming)
         example = example or show_key(keys.values, int(match.incoming[0]), keys.key)
     if count:
-        message = (
-            f"{count:,} input rows have a key that is in the dataset already, for example {example}. "
-            "Appending to a keyed dataset only inserts: use --mode upsert to replace those rows."
-        )
+        message = f"{count:,} input rows have the key of another row of the dataset, for example {example}. {hint}"
         raise KeyViolation(message)
-
-

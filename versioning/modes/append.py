@@ -28,7 +28,7 @@ class Append:
     def write(self, batch: pa.RecordBatch) -> None:
         """Take a batch; raise `KeyViolation` for null keys."""
         if self.keys is not None:
-            self.keys.add(batch)
+            self.keys.add(batch, self.keys.rows)
         self._writer.write(batch)
 
     def finish(self) -> Outcome:

@@ -19,7 +19,7 @@ from dataplat.lake.row_index import RowIndex
 from dataplat.lake.scan import ROW_COLUMN, scan
 from dataplat.versioning.manifest import ManifestEdit
 from dataplat.versioning.modes._deletes import Deletions
-from dataplat.versioning.modes._keys import IncomingKeys
+from dataplat.versioning.modes._keys import REPLACE_HINT, IncomingKeys, refuse_existing
 from dataplat.versioning.modes._outcome import Outcome
 from dataplat.versioning.modes.append import grown
 
@@ -46,38 +46,53 @@ class Replace:
         self._digest = Digest()
         self._rows = 0
         self.keys = IncomingKeys(base.key, order) if base.key else None
+        self._keys_held = base.key == base.manifest.key  # then rows that are there already need no look at theirs
         self._here = _RowsHere(base, where)
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Take a batch; raise `PredicateError` for rows outside the slice, `KeyViolation` for null keys."""
         if self._where is not None:
             self._refuse_outside(batch)
-        if self.keys is not None:
-            self.keys.add(batch)
+        start = self._rows
         self._rows += batch.num_rows
         if not self._here.rows:
-            self._writer.write(batch)
+            self._write(batch, start)
             return
         digests = row_digests(batch)
         self._digest += _total(digests)
-        new = self._here.match(digests) < 0
-        if new.all():
-            self._writer.write(batch)
-        elif new.any():
-            self._writer.write(batch.filter(pa.array(new)))
+        new = np.flatnonzero(self._here.match(digests) < 0)
+        if not self._keys_held and self.keys is not None:
+            self.keys.add(batch, start)
+        if len(new):
+            self._write(batch if len(new) == batch.num_rows else batch.take(pa.array(new)), start + new)
+
+    def _write(self, batch: pa.RecordBatch, rows: int | NDArray[np.int64]) -> None:
+        if self.keys is not None and (self._keys_held or not self._here.rows):
+            self.keys.add(batch, rows)
+        self._writer.write(batch)
 
     def finish(self) -> Outcome:
-        """Return the edit; raise `KeyViolation` for keys that repeat."""
+        """Return the edit; raise `KeyViolation` for keys that repeat, among the rows given or with rows that stay."""
         parts = self._writer.close()
-        if self.keys is not None:
-            self.keys.superseded()
         deletions = Deletions(self._base)
         for part, positions in self._here.unmatched():
             deletions.add(part, positions)
         deletes, drop, deleted = deletions.finish()
-        added = sum(part.rows for part in parts)
         edit = ManifestEdit(add=tuple(parts), deletes=deletes, drop=drop, digest=self._new_digest(parts))
-        return Outcome(edit, added, deleted)
+        if self.keys is not None:
+            self.keys.superseded()
+            if self._keys_held:
+                refuse_existing(self._base.objects, self._staying(edit), self._base.schema, self.keys, REPLACE_HINT)
+        return Outcome(edit, sum(part.rows for part in parts), deleted)
+
+    def _staying(self, edit: ManifestEdit) -> list[Part]:
+        """Return the parts of the base with the rows that stay."""
+        gone = set(edit.drop)
+        return [
+            part.with_deletes(*edit.deletes[part.place]) if part.place in edit.deletes else part
+            for part in self._base.manifest.parts()
+            if part.place not in gone
+        ]
 
     def _new_digest(self, parts: list[Part]) -> Digest | None:
         if not self._here.rows:

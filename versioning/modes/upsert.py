@@ -14,8 +14,8 @@ from dataplat.errors import KeyViolation
 from dataplat.versioning.manifest import ManifestEdit
 from dataplat.versioning.modes._deletes import Deletions, add_deletes
 from dataplat.versioning.modes._keys import IncomingKeys, find_keys
-from dataplat.versioning.modes.append import grown
 from dataplat.versioning.modes._outcome import Outcome
+from dataplat.versioning.modes.append import grown
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,7 +37,7 @@ class Upsert:
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Take a batch; raise `KeyViolation` for null keys."""
-        self.keys.add(batch)
+        self.keys.add(batch, self.keys.rows)
         self._writer.write(batch)
 
     def finish(self) -> Outcome:
