@@ -57,9 +57,7 @@ def _delete_once(lake: Lake, dataset: str, where: str | pl.Expr, branch: str, me
         def where_matches(parts: Sequence[Part]) -> bool:
             from dataplat.lake.scan import scan
 
-            return any(
-                batch.num_rows for batch in scan(objects, parts, manifest.schema, columns=[], where=condition)
-            )
+            return any(batch.num_rows for batch in scan(objects, parts, manifest.schema, columns=[], where=condition))
 
         change = PlannedChange(
             dataset=dataset,
@@ -160,4 +158,3 @@ def _commit(lake: Lake, branch: str, change: PlannedChange, message: str) -> Com
 
     with Stage(lake.store) as stage:
         return commit(lake.io, branch, [change], stage, message=message)
-

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -11,7 +13,7 @@ import pyarrow as pa
 from dataplat.lake.deletes import load_deletes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from dataplat._version import Version
 
@@ -21,20 +23,29 @@ _TEMP_LIMIT = "20GB"  # an uncapped join that spills can fill the disk
 
 def connect() -> duckdb.DuckDBPyConnection:
     """Return an engine that sees no Python variables, keeps time in UTC, and bounds memory and temporary files."""
-    return duckdb.connect(
+    connection = duckdb.connect(
         config={
             "memory_limit": _MEMORY_LIMIT,
             "max_temp_directory_size": _TEMP_LIMIT,
-            "temp_directory": tempfile.mkdtemp(prefix="dataplat-duckdb-"),
+            "temp_directory": str(Path(tempfile.gettempdir()) / f"dataplat-duckdb-{os.getpid()}"),
             "python_enable_replacements": False,
-            "TimeZone": "UTC",
         }
     )
+    connection.execute("set TimeZone = 'UTC'")
+    return connection
 
 
 def quoted(name: str) -> str:
     """Return `name` as a quoted SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def close_off(connection: duckdb.DuckDBPyConnection, versions: Iterable[Version]) -> None:
+    """Let the engine read no file from now on but the parts of `versions`."""
+    files = [path for version in versions for path in version.local_parts() or []]
+    listed = ", ".join("'" + path.replace("'", "''") + "'" for path in files)
+    connection.execute(f"set allowed_paths = [{listed}]")
+    connection.execute("set enable_external_access = false")
 
 
 def register(connection: duckdb.DuckDBPyConnection, name: str, version: Version) -> None:
@@ -52,9 +63,7 @@ def register(connection: duckdb.DuckDBPyConnection, name: str, version: Version)
         _register_parts(connection, name, version, paths)
 
 
-def _register_parts(
-    connection: duckdb.DuckDBPyConnection, name: str, version: Version, paths: Sequence[str]
-) -> None:
+def _register_parts(connection: duckdb.DuckDBPyConnection, name: str, version: Version, paths: Sequence[str]) -> None:
     columns = ", ".join(f"t.{quoted(column)}" for column in version.schema.names)
     files = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
     rows = f"read_parquet([{files}], union_by_name = true, filename = '__file', file_row_number = true)"
@@ -81,4 +90,3 @@ def _drifts(field: pa.Field) -> bool:
     kind = field.type
     zoned = pa.types.is_timestamp(kind) and kind.tz not in (None, "UTC")
     return zoned or pa.types.is_duration(kind) or pa.types.is_float16(kind) or pa.types.is_nested(kind)
-

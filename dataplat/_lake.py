@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from dataplat._listing import DatasetInfo, LogEntry
     from dataplat._query import Query
-    from dataplat._version import Version
     from dataplat._verify import VerifyReport
+    from dataplat._version import Version
     from dataplat.ingest import IngestPlan, IngestResult
     from dataplat.ingest._progress import Listener
     from dataplat.lake.stores import Store
@@ -129,7 +129,7 @@ class Lake:
 
     # ------------------------------------------------------------------------------------------------- writing
 
-    def ingest(self, source: Any, into: str, *, progress: Listener | None = None, **options: Any) -> IngestResult:  # noqa: ANN401
+    def ingest(self, source: Any, into: str, *, progress: Listener | None = None, **options: Any) -> IngestResult:
         """Land rows as a new version of the dataset `into`.
 
         Args:
@@ -150,7 +150,7 @@ class Lake:
 
         return ingest(self, request_of(source, into, **options), progress)
 
-    def plan_ingest(self, source: Any, into: str, **options: Any) -> IngestPlan:  # noqa: ANN401
+    def plan_ingest(self, source: Any, into: str, **options: Any) -> IngestPlan:
         """Return what `ingest` with the same arguments would do, and touch nothing."""
         from dataplat.ingest import plan_ingest
         from dataplat.ingest._request import request_of
@@ -246,5 +246,3 @@ class Lake:
 
 def _of(dataset: str, reference: str) -> str:
     return reference if reference.startswith(f"{dataset}@") else f"{dataset}@{reference.removeprefix('@')}"
-
-

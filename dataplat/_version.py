@@ -115,9 +115,7 @@ class Version:
         """Stream the rows in batches of at most `size` rows, in row order, in bounded memory."""
         from dataplat.lake.scan import scan
 
-        return scan(
-            self.objects, self.parts, self.schema, columns=columns, where=self._where(where), batch_rows=size
-        )
+        return scan(self.objects, self.parts, self.schema, columns=columns, where=self._where(where), batch_rows=size)
 
     def to_arrow(self, *, columns: Sequence[str] | None = None, where: str | pl.Expr | None = None) -> pa.Table:
         """Return the rows as an Arrow table."""
@@ -157,7 +155,7 @@ class Version:
                 break
         return pa.Table.from_batches(batches, self.schema)
 
-    def export(self, directory: str | Path, *, format: str = "parquet", link: str = "copy") -> ExportResult:  # noqa: A002
+    def export(self, directory: str | Path, *, format: str = "parquet", link: str = "copy") -> ExportResult:
         """Write the version's rows (or, of a file tree, its files) into the new folder `directory`.
 
         `format` is parquet, csv, ndjson or arrow; `link` is copy (by reflink where the file system can) or
@@ -184,7 +182,7 @@ class Version:
 
     def __repr__(self) -> str:
         columns = ", ".join(f"{field['name']}: {field['type']}" for field in self.schema_json[:6])
-        more = f", … {len(self.schema_json) - 6} more" if len(self.schema_json) > 6 else ""  # noqa: PLR2004
+        more = f", … {len(self.schema_json) - 6} more" if len(self.schema_json) > 6 else ""
         return (
             f"Version({self.dataset}@id:{self.id[:12]}, {self.rows:,} rows × {len(self.schema_json)} columns, "
             f"{self.nbytes:,} bytes in {self.manifest.n_parts} parts, {self.created:%Y-%m-%d %H:%M:%S}Z)\n"

@@ -173,9 +173,7 @@ class LakeMachine(RuleBasedStateMachine):
         branch = data.draw(st.sampled_from([name for name, datasets in sorted(self.model.items()) if datasets]))
         dataset = data.draw(st.sampled_from(sorted(self.model[branch])))
         kept = [row for row in self.model[branch][dataset] if row[1] is None or row[1] <= n]
-        self.change(
-            branch, dataset, kept, crash, lambda lake: lake.delete(dataset, where=f"n > {n}", branch=branch)
-        )
+        self.change(branch, dataset, kept, crash, lambda lake: lake.delete(dataset, where=f"n > {n}", branch=branch))
 
     @precondition(lambda self: any(len(past) > 1 for past in self.history.values()))
     @rule(crash=crashes, data=st.data())
@@ -183,9 +181,7 @@ class LakeMachine(RuleBasedStateMachine):
         """An earlier version becomes the newest again."""
         branch, dataset = data.draw(st.sampled_from(sorted(name for name, past in self.history.items() if past)))
         version, rows = data.draw(st.sampled_from(self.history[branch, dataset]))
-        self.change(
-            branch, dataset, rows, crash, lambda lake: lake.rollback(f"{dataset}@id:{version}", branch=branch)
-        )
+        self.change(branch, dataset, rows, crash, lambda lake: lake.rollback(f"{dataset}@id:{version}", branch=branch))
 
     @precondition(lambda self: len(self.model) < 4)
     @rule(data=st.data())

@@ -55,5 +55,3 @@ def refuse_first(rejects: Rejects) -> SourceError:
         f"{row['source']}{line}{column}: {row['error']}: {shown}. Nothing landed. Mend the record, or let bad "
         "records go to the rejects (--on-error reject)."
     )
-
-

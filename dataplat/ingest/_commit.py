@@ -106,7 +106,7 @@ def _checks(request: IngestRequest, landed: Landed, stage: Stage) -> tuple[Check
     )
 
 
-def _keys_overlap(landed: Landed) -> Any:  # noqa: ANN401  (see PlannedChange.keys_overlap)
+def _keys_overlap(landed: Landed) -> Any:
     keys: IncomingKeys | None = getattr(landed.sink, "keys", None)
     if keys is None:
         return None
@@ -122,7 +122,7 @@ def _keys_overlap(landed: Landed) -> Any:  # noqa: ANN401  (see PlannedChange.ke
     return overlap
 
 
-def _recheck(request: IngestRequest, landed: Landed, stage: Stage) -> Any:  # noqa: ANN401  (see PlannedChange.recheck)
+def _recheck(request: IngestRequest, landed: Landed, stage: Stage) -> Any:
     """Return a check of the contract on the dataset after a rebase, with the rows that others added meanwhile."""
     contract = request.contract
     if contract is None:
@@ -165,7 +165,7 @@ class DeletesUnion:
         return MergedDeletes(deletes, count, overlap=len((bitmaps[0] & bitmaps[1]) - before))
 
 
-def _bitmap(objects: Objects, deletes: str) -> Any:  # noqa: ANN401  (pyroaring has no stubs)
+def _bitmap(objects: Objects, deletes: str) -> Any:
     from dataplat.lake.deletes import SUFFIX, decode
 
     return decode(objects.read(deletes, SUFFIX))
@@ -186,7 +186,7 @@ def _rejects_change(objects: Objects, request: IngestRequest, target: Target, pa
     )
 
 
-def _added(manifest: Manifest | None, parts: Sequence[Part]) -> Any:  # noqa: ANN401  (Digest | None)
+def _added(manifest: Manifest | None, parts: Sequence[Part]) -> Any:
     from dataplat.lake.digest import Digest
 
     start = Digest() if manifest is None else manifest.digest

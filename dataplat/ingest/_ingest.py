@@ -66,9 +66,7 @@ def _ingest_once(lake: Lake, request: IngestRequest, meter: Meter) -> IngestResu
     skipped = [f"{split.label} was left out: {split.skipped}" for split in splits if split.skipped is not None]
     if all(split.skipped is not None for split in splits) and target.manifest is not None:
         version = lake.version(request.into, request.branch)
-        return IngestResult(
-            request.into, request.branch, None, version, notes=tuple(skipped), seconds=meter.seconds
-        )
+        return IngestResult(request.into, request.branch, None, version, notes=tuple(skipped), seconds=meter.seconds)
     with Stage(lake.store) as stage:
         landed = land(request, target, source, splits, stage, meter)
         return _finish(lake, request, target, landed, stage, meter, skipped)
@@ -89,7 +87,7 @@ def _prepare(lake: Lake, request: IngestRequest) -> tuple[Target, Source, list[S
     return target, source, source.plan(held)
 
 
-def _finish(  # noqa: PLR0913  (what one ingest is made of)
+def _finish(
     lake: Lake,
     request: IngestRequest,
     target: Target,
@@ -140,5 +138,3 @@ def _notes(request: IngestRequest, target: Target, landed: Landed, *, refused: b
         added = [name for name in landed.base.schema.names if name not in target.manifest.schema.names]
         notes.append(f"the schema changed{': new columns ' + ', '.join(added) if added else ''}")
     return notes
-
-

@@ -47,7 +47,9 @@ class Landed:
     positions: Mapping[str, Any]
 
 
-def land(request: IngestRequest, target: Target, source: Source, splits: Sequence[Split], stage: Stage, meter: Meter) -> Landed:
+def land(
+    request: IngestRequest, target: Target, source: Source, splits: Sequence[Split], stage: Stage, meter: Meter
+) -> Landed:
     """Read `splits` into `stage`; start over, with an empty stage, whenever a later value widens a type."""
     while True:
         try:
@@ -64,9 +66,7 @@ def _land_once(
     schema = landed_schema(target.schema, source.schema(), whole=whole)
     base = _base(request, target, schema, stage)
     sink = _sink(request, base)
-    run = Pass.begin(
-        stage, schema, sink, request.contract, meter, base.key, rejecting=request.on_error == "reject"
-    )
+    run = Pass.begin(stage, schema, sink, request.contract, meter, base.key, rejecting=request.on_error == "reject")
     todo = [split for split in splits if split.skipped is None]
     run.read(source, todo)
     meter.enter("writing")

@@ -42,7 +42,7 @@ class Pass:
     tally: Tally
 
     @classmethod
-    def begin(  # noqa: PLR0913  (one value each of what a pass is made of)
+    def begin(
         cls,
         stage: Stage,
         schema: pa.Schema,

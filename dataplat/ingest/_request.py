@@ -77,17 +77,17 @@ def as_schema(given: SchemaLike | None) -> pa.Schema | None:
     return schema_from_json([dict(field) for field in given])
 
 
-def request_of(  # noqa: PLR0913  (the flags of `dataplat ingest`)
-    source: Any,  # noqa: ANN401
+def request_of(
+    source: Any,
     into: str,
     *,
     key: str | Sequence[str] | None = None,
     sort: str | Sequence[str] | None = None,
-    contract: Any = None,  # noqa: ANN401
+    contract: Any = None,
     schema: SchemaLike | None = None,
     null: str | Sequence[str] = (),
     lineage: Sequence[tuple[str, str]] = (),
-    **options: Any,  # noqa: ANN401
+    **options: Any,
 ) -> IngestRequest:
     """Return the request for what a user gave; raise `ConfigError` for an option that is not there."""
     unknown = sorted(options.keys() - _PLAIN_OPTIONS)

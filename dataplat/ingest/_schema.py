@@ -89,7 +89,9 @@ def _wider_int(ours: pa.DataType, theirs: pa.DataType) -> pa.DataType:
     signed = pa.types.is_signed_integer(ours), pa.types.is_signed_integer(theirs)
     if signed[0] == signed[1]:
         return max(ours, theirs, key=lambda kind: kind.bit_width)
-    wanted = max(kind.bit_width * (1 if is_signed else 2) for kind, is_signed in zip((ours, theirs), signed, strict=True))
+    wanted = max(
+        kind.bit_width * (1 if is_signed else 2) for kind, is_signed in zip((ours, theirs), signed, strict=True)
+    )
     return {16: pa.int16(), 32: pa.int32()}.get(wanted, pa.int64())
 
 

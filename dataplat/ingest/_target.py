@@ -79,5 +79,3 @@ def check_named_columns(request: IngestRequest, base: Manifest, schema: pa.Schem
     check_columns(schema, request.key or base.key, "key")
     check_columns(schema, request.sort or base.sort, "sort")
     check_columns(schema, () if request.order is None else (request.order,), "order")
-
-
