@@ -1,6 +1,6 @@
 """dataplat: `upsert FILE LAKE`, content id pending, or `identify FILE LAKE`, with the content id computed.
 
-A first upsert into memory loads every module, as the imports at the top of the peers' programs do; the whole process
+A first upsert, into memory, loads every module, as the imports at the top of the peers' programs do; the whole process
 counts it, the operation does not.
 """
 
@@ -8,15 +8,12 @@ import json
 import sys
 import time
 
-import pyarrow as pa
-
 import dataplat as dp
 
 what, source, folder = sys.argv[1:]
-pa.array([])  # makes pyarrow look for pandas
 warm = dp.open("memory://warm")
-for row in ({"k": [1, 2]}, {"k": [2, 3]}):
-    warmed = warm.ingest(pa.table(row), into="warm", mode="upsert", key=["k"])
+for mode in ("append", "upsert"):
+    warmed = warm.ingest(source, into="warm", mode=mode, key=["id"] if mode == "append" else None)
 _ = warmed.version.content_id
 
 lake = dp.open(folder, create=False)
