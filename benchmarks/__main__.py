@@ -2,6 +2,8 @@
 
 python -m benchmarks [ingest] [again] [upsert] [open_version] [startup]
                      [--small ROWS] [--large ROWS] [--repeat N] [--no-slow] [--dry]
+
+A figure that is not met is printed, not an error; a side that breaks is.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import importlib
 import sys
 
 from benchmarks._settings import Settings
-from benchmarks._table import Table, keep
+from benchmarks._table import NOT_MEASURED, Table, keep
 
 GROUPS = ("startup", "open_version", "ingest", "again", "upsert")
 
@@ -37,7 +39,7 @@ def main() -> int:
     print("\n" + "\n".join(table.markdown() for table in tables))
     if not given.dry:
         keep(tables, str(settings))
-    return 1 if any(line.met is False for table in tables for line in table.lines) else 0
+    return 1 if any(line.reached == NOT_MEASURED for table in tables for line in table.lines) else 0
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from benchmarks._measure import HERE, Result, quietness
 
+NOT_MEASURED = "not measured"
 RESULTS = HERE / "RESULTS.md"
 
 
@@ -60,14 +61,14 @@ def ratio(what: str, ours: float | None, theirs: float | None, reach: float, *, 
     """Return the line of `ours` against `theirs`, to be at most `reach` times (and `plus` seconds more)."""
     bound = f"≤ {reach:g} ×" + (f" + {plus * 1000:g} ms" if plus else "")
     if ours is None or theirs is None:
-        return Line(what, "not measured", bound, None)
+        return Line(what, NOT_MEASURED, bound, None)
     return Line(what, f"{ours / theirs:.2f} × ({ours:.3f} / {theirs:.3f} s)", bound, ours <= theirs * reach + plus)
 
 
 def at_most(what: str, ours: float | None, reach: float, unit: str) -> Line:
     """Return the line of a figure that is to be at most `reach`."""
     if ours is None:
-        return Line(what, "not measured", f"≤ {reach:g} {unit}", None)
+        return Line(what, NOT_MEASURED, f"≤ {reach:g} {unit}", None)
     return Line(what, f"{ours:,.3f} {unit}", f"≤ {reach:g} {unit}", ours <= reach)
 
 
