@@ -43,7 +43,7 @@ class MapSegment(msgspec.Struct, frozen=True):
 class _Runs(msgspec.Struct, frozen=True, tag_field="format", tag="dataplat.map/1"):
     """Runs, oldest first; within a run segments in order of key."""
 
-    runs: tuple[tuple[MapSegment, ...], ...] = ()
+    runs: tuple[tuple[MapSegment, ...], ...]
 
 
 class MapRef(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -1,0 +1,49 @@
+"""Writers of a local lake take turns, and nobody waits for ever."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from dataplat.lake.stores import FileStore
+from dataplat.versioning._queue import turn
+
+
+def test_one_at_a_time(tmp_path):
+    """Threads that take turns are never inside together."""
+    store, inside, seen = FileStore(tmp_path), [], []
+
+    def run():
+        for _ in range(5):
+            with turn(store, "main") as got:
+                inside.append(1)
+                seen.append((got, len(inside)))
+                time.sleep(0.001)
+                inside.pop()
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == [(True, 1)] * 20
+
+
+def test_branches_do_not_wait_for_each_other(tmp_path):
+    """The lock is a branch's own."""
+    store = FileStore(tmp_path)
+    with turn(store, "main") as one, turn(store, "exp", longest=0) as other:
+        assert (one, other) == (True, True)
+
+
+def test_who_waits_too_long_goes_on(tmp_path):
+    """A holder that hangs delays others, and does not stop them."""
+    store = FileStore(tmp_path)
+    with turn(store, "main") as one, turn(store, "main", longest=0.01) as other:
+        assert (one, other) == (True, False)
+
+
+def test_stores_without_files_have_no_queue(store):
+    """Elsewhere writers race, which is right, too."""
+    with turn(store, "main") as got:
+        assert not got
