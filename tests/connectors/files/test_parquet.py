@@ -1,0 +1,68 @@
+"""Parquet files as a source."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from dataplat.errors import SchemaMismatch, SourceError
+
+Land = Callable[..., Any]
+
+
+def _parquet(table: pa.Table, **options: Any) -> bytes:
+    out = io.BytesIO()
+    pq.write_table(table, out, **options)
+    return out.getvalue()
+
+
+def test_rows_and_types(land: Land) -> None:
+    """Rows come in order, encodings are taken off."""
+    table = pa.table({"a": pa.array(["x", "y", None]).dictionary_encode(), "b": pa.array([[1], [], None])})
+    landed = land(_parquet(table), "in.parquet")
+    assert landed.types == {"a": "string", "b": "list<element: int64>"}
+    assert landed.rows == table.to_pylist()
+
+
+def test_no_rows(land: Land) -> None:
+    """A file of no rows lands as none with its schema."""
+    landed = land(_parquet(pa.table({"a": pa.array([], pa.int16())})), "in.parquet")
+    assert (landed.table.num_rows, landed.types) == (0, {"a": "int16"})
+
+
+def test_compressed_around(land: Land) -> None:
+    """A Parquet file inside another compression is unpacked first."""
+    import gzip
+
+    assert land(gzip.compress(_parquet(pa.table({"a": [1]}))), "in.parquet.gz").rows == [{"a": 1}]
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1" + b"x" * 100 + b"PAR1"])
+def test_no_parquet(land: Land, content: bytes) -> None:
+    """A file that is none, or was cut, is an error with its name."""
+    with pytest.raises(SourceError, match=r"in\.parquet is no Parquet file"):
+        land(content, "in.parquet")
+
+
+def test_a_flipped_byte(land: Land) -> None:
+    """Where pages have checksums a flipped byte is found, with the row behind which it lies."""
+    table = pa.table({"a": list(range(100_000))})
+    data = bytearray(_parquet(table, write_page_checksum=True, compression="none", use_dictionary=False))
+    data[len(data) // 2] ^= 1
+    with pytest.raises(SourceError, match="is damaged behind row"):
+        land(bytes(data), "in.parquet")
+
+
+def test_a_given_schema(land: Land) -> None:
+    """Types that were asked for must hold every value exactly."""
+    data = _parquet(pa.table({"a": [1, 300]}))
+    assert land(data, "in.parquet", schema=pa.schema([("a", pa.int16())])).types == {"a": "int16"}
+    with pytest.raises(SchemaMismatch, match=r"column 'a', row 2: 300 \(int64\) does not fit int8"):
+        land(data, "in.parquet", schema=pa.schema([("a", pa.int8())]))
+    with pytest.raises(SchemaMismatch, match="cannot hold exactly"):
+        land(data, "in.parquet", schema=pa.schema([("a", pa.string())]))
