@@ -11,8 +11,9 @@ import pyarrow as pa
 from dataplat.errors import SchemaError
 from dataplat.lake._part_assembly import Assembly
 from dataplat.lake._part_encode import RowGroup, encode
+from dataplat.lake._part_open import open_part
 from dataplat.lake._part_pipeline import Pipeline
-from dataplat.lake.objects import Stage
+from dataplat.lake.objects import Objects, Stage
 from dataplat.lake.part import Part
 from dataplat.lake.schema import canonical_schema, conform, did_you_mean
 
@@ -83,6 +84,8 @@ class PartWriter:
         most = self._target_rows if self._sort else self._row_group_rows
         most_bytes = _SORT_BYTES if self._sort else _ROW_GROUP_BYTES
         for piece in _pieces(batch, most_bytes):
+            if self._held and self._held_bytes + piece.nbytes > most_bytes:
+                self._release()
             start = 0
             while start < len(piece):
                 taken = piece.slice(start, most - self._held_rows)
@@ -148,6 +151,27 @@ class PartWriter:
         assert self._assembly is not None  # noqa: S101  (called only where there is one)
         part, self._assembly = self._assembly.finish(), None
         self._parts.append(part)
+
+
+def read_part(objects: Objects, part: Part, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """Yield every row of one part as it was written, deleted ones too, in the part's own schema.
+
+    Args:
+        objects: Where the part lies.
+        part: The part.
+        columns: The columns to read, in this order; None is all of them.
+
+    Raises:
+        IntegrityError: The part is missing or damaged.
+        SchemaError: A column is not in the part.
+    """
+    opened = open_part(objects, part)
+    names = opened.schema.names if columns is None else columns
+    for name in names:
+        if name not in opened.schema.names:
+            raise SchemaError(f"no column {name!r} in part {part.id}{did_you_mean(name, opened.schema.names)}")
+    for number in range(opened.row_groups):
+        yield from opened.read(number, names).to_batches()
 
 
 def _pieces(batch: pa.RecordBatch, most_bytes: int) -> Iterator[pa.RecordBatch]:
