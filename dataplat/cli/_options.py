@@ -68,6 +68,14 @@ def open_lake(lake: str | None) -> Lake:
     return dataplat.open(found, create=False)
 
 
+def open_data(lake: str | None) -> Lake:
+    """Open the lake in force for a command that reads or writes rows."""
+    from dataplat.cli._arrow import load_arrow
+
+    load_arrow()
+    return open_lake(lake)
+
+
 def branch_in_force(branch: str | None) -> str:
     """Return the branch given, or the configured one."""
     from dataplat.config import load

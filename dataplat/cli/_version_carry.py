@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from dataplat.cli import _exits
-from dataplat.cli._options import command, complete_references, open_lake
+from dataplat.cli._options import command, complete_references, open_data
 from dataplat.cli._output import note, number, print_json, size
 from dataplat.cli._progress import ProgressLine
 
@@ -32,7 +32,7 @@ from dataplat.cli._progress import ProgressLine
 )
 def export(reference: str, folder: str, file_format: str, link: str, lake: str | None, as_json: bool) -> None:
     """Write a version out into DIR: its rows as files, or, of a dataset of files, the tree as it was."""
-    version = open_lake(lake)[reference]
+    version = open_data(lake)[reference]
     made = version.export(folder, format=file_format, link=link)
     if as_json:
         facts = {"version": version.id, "folder": str(made.directory), "files": made.files, "rows": made.rows}
@@ -46,7 +46,7 @@ def export(reference: str, folder: str, file_format: str, link: str, lake: str |
 @click.argument("reference", metavar="[REF]", required=False, shell_complete=complete_references)
 def verify(reference: str | None, lake: str | None, as_json: bool) -> int:
     """Check stored bytes against their names: those of one version, or of everything that is reachable."""
-    opened = open_lake(lake)
+    opened = open_data(lake)
     with ProgressLine() as line:
         found = opened.verify(reference, progress=line)
     if as_json:

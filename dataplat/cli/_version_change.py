@@ -13,6 +13,7 @@ from dataplat.cli._options import (
     complete_datasets,
     complete_references,
     message_option,
+    open_data,
     open_lake,
 )
 from dataplat.cli._output import number, print_json, short
@@ -39,7 +40,7 @@ def delete(name: str, where: str, lake: str | None, as_json: bool, branch: str |
     """Delete the rows for which EXPR holds. Older versions keep them."""
     from dataplat.cli.ingest import report
 
-    result = open_lake(lake).delete(name, where=where, branch=branch_in_force(branch), message=message or "")
+    result = open_data(lake).delete(name, where=where, branch=branch_in_force(branch), message=message or "")
     return report(result, as_json=as_json)
 
 

@@ -14,7 +14,7 @@ from dataplat.cli._options import (
     command,
     complete_datasets,
     complete_references,
-    open_lake,
+    open_data,
 )
 from dataplat.cli._output import cell, coloured, note, number, print_json
 
@@ -30,7 +30,7 @@ from dataplat.cli._output import cell, coloured, note, number, print_json
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if a row or column differs.")
 def diff(before: str, after: str, show_rows: bool, limit: int, exit_code: bool, lake: str | None, as_json: bool) -> int:
     """Count, or show, the rows that differ between two versions. Only parts that differ are read."""
-    found = open_lake(lake).diff(before, after)
+    found = open_data(lake).diff(before, after)
     _print(found, show_rows=show_rows, limit=limit, as_json=as_json)
     summary = found.summary
     differs = summary.added or summary.removed or summary.changed or found.schema_changes
@@ -47,7 +47,7 @@ def changes(
     name: str, since: str, show_rows: bool, limit: int, lake: str | None, as_json: bool, branch: str | None
 ) -> None:
     """Show the rows that came and went since a version, up to the newest of the branch."""
-    found = open_lake(lake).changes(name, since=since, to=branch_in_force(branch))
+    found = open_data(lake).changes(name, since=since, to=branch_in_force(branch))
     _print(found, show_rows=show_rows, limit=limit, as_json=as_json)
 
 

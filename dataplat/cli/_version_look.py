@@ -12,6 +12,7 @@ from dataplat.cli._options import (
     command,
     complete_datasets,
     complete_references,
+    open_data,
     open_lake,
     split_columns,
 )
@@ -129,7 +130,7 @@ def _joined(value: Any) -> Any:
 @click.option("--columns", metavar="COLS", help="Only these, with commas between.")
 def head(reference: str, rows: int, columns: str | None, lake: str | None, as_json: bool) -> None:
     """Show the first rows of a version."""
-    version = open_lake(lake)[reference]
+    version = open_data(lake)[reference]
     found = version.head(rows)
     if columns is not None:
         found = found.select(_known(split_columns(columns) or [], found.column_names))

@@ -14,6 +14,7 @@ from dataplat.cli._options import (
     command,
     complete_datasets,
     message_option,
+    open_data,
     open_lake,
     split_columns,
 )
@@ -70,7 +71,8 @@ def ingest(
     from dataplat.cli._pandas_later import put_off_pandas
 
     put_off_pandas()
-    opened = open_lake(lake)
+    # a contract brings pandas in anyway, by pandera
+    opened = open_lake(lake) if options["contract"] else open_data(lake)
     arguments = _arguments(options, branch_in_force(branch))
     if only_plan:
         plan = opened.plan_ingest(source, into, **arguments)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dataplat.cli import _exits
-from dataplat.cli._options import branch_in_force, branch_option, command, complete_datasets, message_option, open_lake
+from dataplat.cli._options import branch_in_force, branch_option, command, complete_datasets, message_option, open_data
 from dataplat.cli._output import note, number, plain, rows_of
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def sql(
     """
     text = sys.stdin.read() if query == "-" else query
     branch = branch_in_force(branch)
-    asked = open_lake(lake).sql(text, branch=branch)
+    asked = open_data(lake).sql(text, branch=branch)
     if into:
         from dataplat.cli.ingest import report
 

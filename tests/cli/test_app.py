@@ -166,3 +166,32 @@ def test_main_reads_the_process_arguments(monkeypatch, capsys):
     monkeypatch.setattr(sys, "stdin", io.StringIO())
     assert main() == 0
     assert capsys.readouterr().out.startswith("dataplat ")
+
+
+@pytest.mark.parametrize(
+    ("words", "loads"),
+    [
+        (["version", "list"], set()),
+        (["version", "log", "t"], set()),
+        (["version", "tags"], set()),
+        (["version", "head", "t"], {"pyarrow"}),
+        (["ingest", "u.csv", "--into", "u"], {"pyarrow"}),
+        (["sql", "select * from t"], {"pyarrow", "duckdb"}),
+    ],
+    ids=lambda words: " ".join(words) if isinstance(words, list) else None,
+)
+def test_commands_load_what_they_need(words, loads, tmp_path, monkeypatch, capsys):
+    """Looking at metadata loads neither pyarrow, numpy, Polars nor DuckDB; no command loads pandas."""
+    monkeypatch.setenv("DATAPLAT_LAKE", str(tmp_path / "lake"))
+    monkeypatch.chdir(tmp_path)
+    for name in ("t.csv", "u.csv"):
+        (tmp_path / name).write_text("a\n1\n2\n")
+    assert main(["init"]) == 0
+    assert main(["ingest", "t.csv", "--into", "t"]) == 0
+    code = f"import sys; from dataplat.cli import main; code = main({words!r}); print(*sys.modules); sys.exit(code)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    loaded = set(done.stdout.splitlines()[-1].split())
+    heavy = {"pyarrow", "numpy", "polars", "duckdb"} & loaded
+    assert loads <= heavy if loads else not heavy
+    assert "pandas" not in loaded
