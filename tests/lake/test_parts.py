@@ -9,6 +9,7 @@ import threading
 from decimal import Decimal
 
 import duckdb
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 from dataplat.errors import SchemaError, SchemaMismatch
 from dataplat.lake._part_footer import RowGroupFooter, join_footers, split_file
 from dataplat.lake._part_pipeline import Pipeline
-from dataplat.lake.content_id import digest
+from dataplat.lake.content_id import digest, row_digests
 from dataplat.lake.digest import Digest
 from dataplat.lake.objects import Objects, Stage
 from dataplat.lake.part import ColumnStats
@@ -94,8 +95,9 @@ def read(objects, parts, schema):
 
 
 def same(a, b):
-    """Whether two tables are equal, NaN as itself."""
-    return a.schema == b.schema and repr(a.to_pylist()) == repr(b.to_pylist())
+    """Whether two tables are equal, NaN as itself (values that Python has no object for included)."""
+    both = (row_digests(table.combine_chunks()) for table in (a, b))
+    return a.schema == b.schema and len(a) == len(b) and np.array_equal(*both)
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
@@ -119,10 +121,12 @@ def order(kind):
 
 def brute(column):
     """The statistics of a column, counted one by one."""
-    kind, cells = column.type, column.to_pylist()
-    nans = sum(1 for cell in cells if isinstance(cell, float) and math.isnan(cell))
+    kind = column.type
     if pa.types.is_temporal(kind):
         cells = column.cast(pa.int32() if kind.bit_width == 32 else pa.int64()).to_pylist()
+    else:
+        cells = [None] * len(column) if pa.types.is_nested(kind) else column.to_pylist()
+    nans = sum(1 for cell in cells if isinstance(cell, float) and math.isnan(cell))
     if pa.types.is_decimal(kind):
         cells = [None if cell is None else str(int(cell.scaleb(kind.scale))) for cell in cells]
     valued = [cell for cell in cells if cell is not None and cell == cell]  # noqa: PLR0124
