@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from dataplat.errors import ObjectExists, ObjectNotFound, StoreError, StoreTimeout
+from dataplat.errors import ObjectExists, ObjectNotFound, StoreError
 from dataplat.lake.stores import Store
 
 T = TypeVar("T")
@@ -43,14 +43,14 @@ def settle(store: Store, key: str, data: bytes, patience: Patience) -> bool:
     Raises:
         Undecided: The patience ended first.
     """
-    in_doubt: StoreError | None = None
+    in_doubt: OSError | None = None
     for attempt in range(patience.attempts):
         try:
             store.create(key, data)
             return True
         except ObjectExists:
             return _ours(store, key, data, patience)
-        except StoreTimeout as error:
+        except (TimeoutError, ConnectionError) as error:  # a StoreTimeout is a TimeoutError
             in_doubt = error
         except StoreError as error:
             if in_doubt is None:
@@ -67,6 +67,6 @@ def _ours(store: Store, key: str, data: bytes, patience: Patience) -> bool:
             return store.read(key) == data
         except ObjectNotFound as error:
             raise StoreError(f"{key} was there and is gone: somebody deletes refs, which nobody may") from error
-        except StoreError:
+        except (StoreError, TimeoutError, ConnectionError):
             patience.pause(attempt)
     raise Undecided(f"{key} exists, but could not be read to see whose it is")
