@@ -72,6 +72,7 @@ class _Verifier:
                 self.report.problems.append(f"{label}: {problem}")
         if not broken:
             self._rows(label, manifest)
+            self._files(label, manifest)
 
     def commit(self, commit: Commit) -> None:
         """Check the object of a commit."""
@@ -105,6 +106,19 @@ class _Verifier:
             problem = self._parts[identity]
             if problem is not None:
                 self.report.problems.append(f"{label}: {problem}")
+
+    def _files(self, label: str, manifest: Manifest) -> None:
+        """Check the objects that the rows of a file tree refer to."""
+        from dataplat.lake.scan import scan
+        from dataplat.versioning.export import is_tree
+
+        if not is_tree(manifest):
+            return
+        for batch in scan(self._lake.objects, manifest.parts(), manifest.schema, columns=["path", "object"]):
+            for row in batch.to_pylist():
+                problem = None if row["object"] is None else self._object(row["object"], ".bin")
+                if problem is not None:
+                    self.report.problems.append(f"{label}: file {row['path']}: {problem}")
 
     def _part(self, part: Part) -> str | None:
         """Read a part as it was written, and compare rows and digest with what the manifest says."""

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from dataplat.versioning.export._export import FORMATS, ExportResult, export
+from dataplat.versioning.export._tree import is_tree
 
-__all__ = ["FORMATS", "ExportResult", "export"]
+__all__ = ["FORMATS", "ExportResult", "export", "is_tree"]

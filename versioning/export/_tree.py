@@ -25,15 +25,19 @@ def write_tree(objects: Objects, manifest: Manifest, folder: Path, link: str) ->
     """Write every file under its path, with its bytes and its time of modification."""
     from dataplat.lake.scan import scan
 
+    import pyarrow as pa
+
+    nanoseconds = pa.timestamp("ns", "UTC")
     files = 0
     for batch in scan(objects, manifest.parts(), manifest.schema, batch_rows=256):
-        for row in batch.to_pylist():
-            _write_file(objects, row, folder, link)
+        modified = batch.column("modified").cast(nanoseconds).cast(pa.int64()).to_pylist()
+        for row, time in zip(batch.drop_columns(["modified"]).to_pylist(), modified, strict=True):
+            _write_file(objects, row, time, folder, link)
             files += 1
     return files
 
 
-def _write_file(objects: Objects, row: dict[str, Any], folder: Path, link: str) -> None:
+def _write_file(objects: Objects, row: dict[str, Any], modified: int | None, folder: Path, link: str) -> None:
     inside = PurePosixPath(row["path"])
     if inside.is_absolute() or ".." in inside.parts:
         message = f"the path {row['path']!r} leads out of the folder: it is not written"
@@ -48,6 +52,5 @@ def _write_file(objects: Objects, row: dict[str, Any], folder: Path, link: str) 
             target.write_bytes(objects.read(row["object"], ".bin"))
         else:
             bring(source, target, link)
-    if row["modified"] is not None and link != "hardlink":
-        seconds = row["modified"].timestamp()
-        os.utime(target, (seconds, seconds))
+    if modified is not None and link != "hardlink":  # a hard link is the object itself, whose time is its own
+        os.utime(target, ns=(modified, modified))
