@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from importlib.machinery import ModuleSpec
 
@@ -25,10 +26,9 @@ def load_arrow() -> None:
     """
     if "pandas" in sys.modules:
         return
-    import pyarrow as pa
-
+    lib = importlib.import_module("pyarrow.lib")  # not in pyarrow's types
     sys.meta_path.insert(0, _NoPandas)
     try:
-        _ = pa.lib._pandas_api.have_pandas  # noqa: SLF001  (the look, and its answer stays)
+        _ = lib._pandas_api.have_pandas  # noqa: SLF001  (the look, and its answer stays)
     finally:
         sys.meta_path.remove(_NoPandas)

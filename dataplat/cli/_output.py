@@ -17,8 +17,8 @@ ID_DIGITS = 12
 
 def coloured(text: str, colour: str, stream: TextIO | None = None) -> str:
     """Return `text` in `colour`, if `stream` is a terminal and NO_COLOR is not set."""
-    stream = sys.stdout if stream is None else stream
-    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not stream.isatty()
+    shown = sys.stdout if stream is None else stream
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not shown.isatty()
     return text if plain else f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m"
 
 
