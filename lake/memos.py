@@ -28,7 +28,7 @@ class Memos:
 
     store: Store
 
-    def get(self, computation: str, part: str, deletes: str | None = None) -> Any | None:  # noqa: ANN401  (any JSON)
+    def get(self, computation: str, part: str, deletes: str | None = None) -> Any | None:
         """Return the remembered value, or None."""
         try:
             raw = self.store.read(_key(computation, part, deletes))
@@ -53,7 +53,7 @@ class Memos:
 
     def remembered(
         self, computation: str, part: str, deletes: str | None, compute: Callable[[], Mapping[str, Any] | str]
-    ) -> Any:  # noqa: ANN401  (any JSON)
+    ) -> Any:
         """Return the remembered value, or compute and remember it."""
         value = self.get(computation, part, deletes)
         if value is None:

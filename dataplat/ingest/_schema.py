@@ -9,18 +9,24 @@ import pyarrow as pa
 from dataplat.errors import SchemaMismatch
 from dataplat.lake.canonical import family
 from dataplat.lake.schema import canonical_schema, did_you_mean
+from dataplat.versioning.modes import holds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_NUMBER_OF_UNIT = {"s": 0, "ms": 3, "us": 6, "ns": 9}
+_EXACT = (frozenset({"int", "float", "decimal"}), frozenset({"date", "timestamp"}))
+"""Families whose values may go over into each other; `conform` refuses each value that would change."""
+
+_SIGNED = (pa.int16(), pa.int32(), pa.int64())
 
 
 def landed_schema(existing: pa.Schema | None, incoming: pa.Schema, *, whole: bool) -> pa.Schema:
     """Return what the dataset's schema becomes.
 
-    A new dataset, or one replaced as a `whole`, takes the input's. Otherwise the input must have every column of
-    the dataset; columns that only the input has are added; a column of the same kind takes the wider type.
+    A new dataset, or one replaced as a `whole`, takes the input's; in the dataset's order if the names are the same,
+    so that the same rows make no new version. Otherwise the input must have every column of the dataset; columns that
+    only the input has are added; a column of the same kind takes the wider type. Between integers, floats and
+    decimals, or dates and times without zone, the dataset's type stays, and each value must fit it exactly.
 
     Raises:
         SchemaMismatch: A column of the dataset is missing in the input, or has another kind of type.
@@ -29,7 +35,8 @@ def landed_schema(existing: pa.Schema | None, incoming: pa.Schema, *, whole: boo
     if existing is None:
         return incoming
     if whole:
-        return pa.schema([_wider_if_alike(existing, field) for field in incoming])
+        order = existing.names if set(existing.names) == set(incoming.names) else incoming.names
+        return pa.schema([_wider_if_alike(existing, incoming.field(name)) for name in order])
     missing = [name for name in existing.names if name not in incoming.names]
     if missing:
         new = [name for name in incoming.names if name not in existing.names]
@@ -60,39 +67,22 @@ def _merged(ours: pa.Field, theirs: pa.Field) -> pa.Field:
 
 
 def _wider_if_alike(existing: pa.Schema, field: pa.Field) -> pa.Field:
+    """Return a column of rows that replace all others: the dataset's type, where it holds the input's, or wider."""
     if field.name not in existing.names:
         return field
     kind = _wider(existing.field(field.name).type, field.type)
-    alike = kind is not None and family(kind) == family(field.type)
-    return field.with_type(kind) if alike else field
+    return field.with_type(kind) if kind is not None and holds(kind, field.type) else field
 
 
 def _wider(ours: pa.DataType, theirs: pa.DataType) -> pa.DataType | None:
-    """Return the type that holds both exactly, in favour of `ours`; None where the kinds differ."""
-    if ours == theirs:
-        return ours
-    kinds = family(ours), family(theirs)
-    if kinds == ("float", "int"):
-        return ours  # each value must fit exactly: `conform` refuses those that do not
-    if kinds[0] != kinds[1]:
-        return None
-    if kinds[0] == "int":
-        return _wider_int(ours, theirs)
-    if kinds[0] in {"float", "date"}:
-        return max(ours, theirs, key=lambda kind: kind.bit_width)
-    if kinds[0] in {"timestamp", "timestamp_tz", "time", "duration"}:
-        return max(ours, theirs, key=lambda kind: _NUMBER_OF_UNIT[kind.unit])
-    return ours
-
-
-def _wider_int(ours: pa.DataType, theirs: pa.DataType) -> pa.DataType:
-    signed = pa.types.is_signed_integer(ours), pa.types.is_signed_integer(theirs)
-    if signed[0] == signed[1]:
-        return max(ours, theirs, key=lambda kind: kind.bit_width)
-    wanted = max(
-        kind.bit_width * (1 if is_signed else 2) for kind, is_signed in zip((ours, theirs), signed, strict=True)
-    )
-    return {16: pa.int16(), 32: pa.int32()}.get(wanted, pa.int64())
+    """Return a type that holds both; else the dataset's own if values may fit it; None where the kinds differ."""
+    for kind in (ours, theirs, *_SIGNED):
+        if holds(kind, ours) and holds(kind, theirs):
+            return kind
+    kinds = {family(ours), family(theirs)}
+    if kinds == {"int"} and holds(pa.int64(), ours):
+        return pa.int64()
+    return ours if len(kinds) == 1 or any(kinds <= group for group in _EXACT) else None
 
 
 def reading_schema(

@@ -5,9 +5,21 @@ from __future__ import annotations
 from dataplat.versioning.modes._base import Base
 from dataplat.versioning.modes._keys import IncomingKeys, find_keys
 from dataplat.versioning.modes._outcome import Outcome, RowSink
+from dataplat.versioning.modes._types import holds
 from dataplat.versioning.modes.append import Append
 from dataplat.versioning.modes.delete import delete_where
 from dataplat.versioning.modes.replace import Replace
 from dataplat.versioning.modes.upsert import Upsert
 
-__all__ = ["Append", "Base", "IncomingKeys", "Outcome", "Replace", "RowSink", "Upsert", "delete_where", "find_keys"]
+__all__ = [
+    "Append",
+    "Base",
+    "IncomingKeys",
+    "Outcome",
+    "Replace",
+    "RowSink",
+    "Upsert",
+    "delete_where",
+    "find_keys",
+    "holds",
+]

@@ -21,6 +21,7 @@ from dataplat.versioning.manifest import ManifestEdit
 from dataplat.versioning.modes._deletes import Deletions
 from dataplat.versioning.modes._keys import REPLACE_HINT, IncomingKeys, refuse_existing
 from dataplat.versioning.modes._outcome import Outcome
+from dataplat.versioning.modes._types import holds
 from dataplat.versioning.modes.append import grown
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class Replace:
     """Writes what is new, and deletes what was not given again.
 
     With `where`, only the rows that it selects are replaced, and every row given must be selected by it.
+    Where the schema loses a column, or gives one another kind of type, no row stays: a part that is kept would hold
+    values that do not fit the schema, and hinder every later one.
     """
 
     def __init__(self, base: Base, where: Where | None = None, order: str | None = None) -> None:
@@ -47,12 +50,13 @@ class Replace:
         self._rows = 0
         self.keys = IncomingKeys(base.key, order) if base.key else None
         self._keys_held = base.key == base.manifest.key  # then rows that are there already need no look at theirs
-        self._here = _RowsHere(base, where)
+        self._stays = _fits(base.manifest.schema, base.schema)
+        self._here = _RowsHere(base, where, base.manifest.parts() if self._stays else [])
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Take a batch; raise `PredicateError` for rows outside the slice, `KeyViolation` for null keys."""
         if self._where is not None:
-            self._refuse_outside(batch)
+            self._refuse_outside(batch, self._where)
         start = self._rows
         self._rows += batch.num_rows
         if not self._here.rows:
@@ -78,6 +82,8 @@ class Replace:
         for part, positions in self._here.unmatched():
             deletions.add(part, positions)
         deletes, drop, deleted = deletions.finish()
+        if not self._stays:
+            drop, deleted = tuple(part.place for part in self._base.manifest.parts()), self._base.manifest.rows
         edit = ManifestEdit(add=tuple(parts), deletes=deletes, drop=drop, digest=self._new_digest(parts))
         if self.keys is not None:
             self.keys.superseded()
@@ -102,14 +108,13 @@ class Replace:
         whole = self._base.manifest.digest
         return None if whole is None else whole - self._here.digest + self._digest
 
-    def _refuse_outside(self, batch: pa.RecordBatch) -> None:
-        assert self._where is not None
-        mask = self._where.mask(batch)
+    def _refuse_outside(self, batch: pa.RecordBatch, where: Where) -> None:
+        mask = where.mask(batch)
         if mask.true_count != batch.num_rows:
             first = self._rows + mask.index(pa.scalar(value=False)).as_py()
             message = (
                 f"{batch.num_rows - mask.true_count:,} input rows lie outside the slice that is replaced "
-                f"({self._where.text}); the first is input row {first + 1:,}. "
+                f"({where.text}); the first is input row {first + 1:,}. "
                 "Filter the input, or widen --where."
             )
             raise PredicateError(message)
@@ -118,23 +123,24 @@ class Replace:
 class _RowsHere:
     """The live rows of the base (or of its slice) by digest: 17 bytes a row, and 4 for where each lies."""
 
-    def __init__(self, base: Base, where: Where | None) -> None:
-        self._parts: list[Part] = base.manifest.parts()
+    def __init__(self, base: Base, where: Where | None, parts: list[Part]) -> None:
+        self._parts = parts
         self._places: list[tuple[int, NDArray[np.uint32]]] = []
         self.digest = Digest()
         blocks: Iterable[NDArray[np.uint64]] = self._digests(base, where)
-        self.rows = base.manifest.rows
+        self.rows = sum(part.live for part in parts)
         if where is not None:
             blocks = list(blocks)
             self.rows = sum(map(len, blocks))
         self._index = RowIndex(blocks, self.rows)
 
     def _digests(self, base: Base, where: Where | None) -> Iterator[NDArray[np.uint64]]:
-        schema = base.manifest.schema
+        names = base.manifest.schema.names
+        schema = base.manifest.schema if where is None else base.schema  # `where` may name columns that come now
         for number, part in enumerate(self._parts):
-            for batch in scan(base.objects, [part], schema, where=where, with_positions=True):
+            for batch in scan(base.objects, [part], schema, columns=names, where=where, with_positions=True):
                 self._places.append((number, batch.column(ROW_COLUMN).to_numpy()))
-                digests = row_digests(batch.select(schema.names))
+                digests = row_digests(batch.select(names))
                 self.digest += _total(digests)
                 yield digests
 
@@ -154,6 +160,12 @@ class _RowsHere:
             result.append((self._parts[number], rows[inside].astype(np.int64)))
             start += len(rows)
         return result
+
+
+def _fits(before: pa.Schema, after: pa.Schema) -> bool:
+    """Whether parts of `before` can be read as `after`: it has all their columns, and holds all their values."""
+    types = {field.name: field.type for field in after}
+    return all(field.name in types and holds(types[field.name], field.type) for field in before)
 
 
 def _total(digests: NDArray[np.uint64]) -> Digest:

@@ -9,8 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 
 from dataplat.errors import KeyViolation
+from dataplat.lake.content_id import key_digests
+from dataplat.lake.row_index import KeySet
+from dataplat.lake.scan import ROW_COLUMN, scan
 from dataplat.versioning.manifest import ManifestEdit
 from dataplat.versioning.modes._deletes import Deletions, add_deletes
 from dataplat.versioning.modes._keys import IncomingKeys, find_keys
@@ -18,7 +22,8 @@ from dataplat.versioning.modes._outcome import Outcome
 from dataplat.versioning.modes.append import grown
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from dataplat.lake.part import Part
@@ -56,12 +61,29 @@ class Upsert:
         return Outcome(edit, added, deleted)
 
     def _without(self, parts: list[Part], rows: NDArray[np.int64]) -> list[Part]:
-        """Delete input rows from the parts just written, which hold them in input order."""
+        """Delete input rows from the parts just written."""
         if not len(rows):
             return parts
-        starts = np.cumsum([0, *(part.rows for part in parts)])
-        edited = []
-        for part, start in zip(parts, starts, strict=False):
-            inside = rows[(rows >= start) & (rows < start + part.rows)] - start
-            edited.append(add_deletes(self._base, part, inside) if len(inside) else part)
-        return edited
+        places = self._found_again(parts, rows) if self._base.sort else _in_order(parts, rows)
+        return [
+            add_deletes(self._base, part, inside) if len(inside) else part
+            for part, inside in zip(parts, places, strict=True)
+        ]
+
+    def _found_again(self, parts: list[Part], rows: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+        """Yield where `rows` lie in each part, by key and order value: sorting has moved them."""
+        values = self.keys.values.take(pa.array(rows)).combine_chunks()
+        names = values.column_names
+        losers = KeySet(key_digests(values, names), names)
+        for part in parts:
+            batches = scan(self._base.objects, [part], self._base.schema, columns=names, with_positions=True)
+            places = [batch.column(ROW_COLUMN).to_numpy()[losers.find(batch)[0]] for batch in batches]
+            yield np.concatenate(places).astype(np.int64)
+
+
+def _in_order(parts: list[Part], rows: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Yield where `rows` lie in each part, which without a sort order holds rows as the input does."""
+    start = 0
+    for part in parts:
+        yield rows[(rows >= start) & (rows < start + part.rows)] - start
+        start += part.rows
