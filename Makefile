@@ -52,7 +52,7 @@ test: check ## check, then every test in random order on two workers
 	$(BIN)/python -m pytest -n 2 --durations=10 $(PYTEST)
 
 simulate: $(READY)-dev ## N=… seeded histories of racing, crashing writers (SEED=… to start elsewhere)
-	$(BIN)/python -m dataplat.testing.simulate --histories $(N) --seed $(SEED)
+	$(BIN)/python -m dataplat.testing.histories $(N) --seed $(SEED)
 
 proof: ## all that CI proves: check, every test, strict docs, the demo
 	@$(MAKE) test
