@@ -6,6 +6,7 @@ import inspect
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ HEAD = """\
 def described(name: str, thing: Any, depth: int) -> Iterator[str]:
     """Yield the heading, signature and docstring of one name, and of the public members of a class."""
     yield f"\n{'#' * depth} {name}\n"
-    if callable(thing) and not (inspect.isclass(thing) and issubclass(thing, BaseException)):
+    if inspect.isfunction(thing) or is_dataclass(thing):  # other classes are not made by users
         yield f"\n```text\n{signature(name, thing)}\n```\n"
     yield f"\n{text_of(thing)}\n"
     if inspect.isclass(thing) and not issubclass(thing, BaseException):
@@ -46,22 +47,38 @@ def members(kind: type) -> Iterator[tuple[str, Any]]:
 
 def signature(name: str, thing: Any) -> str:
     """Return `name(arguments) -> result` as it is written, wrapped by argument where it is long."""
-    try:
-        found = inspect.signature(thing)
-    except (TypeError, ValueError):
-        return name
-    parameters = [str(parameter) for key, parameter in found.parameters.items() if key != "self"]
-    keyword = next((i for i, p in enumerate(found.parameters.values()) if p.kind is p.KEYWORD_ONLY), None)
-    if keyword is not None and not any(p.kind is p.VAR_POSITIONAL for p in found.parameters.values()):
-        parameters.insert(keyword - ("self" in found.parameters), "*")
-    result = found.return_annotation
-    arrow = "" if result is inspect.Signature.empty or inspect.isclass(thing) else f" -> {result}"
-    line = f"{name}({', '.join(parameters)}){arrow}".replace("'", "")
-    if len(line) <= 100:
-        return line
-    return (
-        f"{name}(\n" + "".join(f"    {text},\n" for text in parameters).replace("'", "") + f"){arrow}".replace("'", "")
-    )
+    found = inspect.signature(thing)
+    pieces: list[str] = []
+    for parameter in found.parameters.values():
+        if parameter.name == "self":
+            continue
+        starred = any(piece.startswith("*") for piece in pieces)
+        if parameter.kind is parameter.KEYWORD_ONLY and not starred:
+            pieces.append("*")
+        pieces.append(argument(parameter))
+    made = inspect.isclass(thing) or found.return_annotation is inspect.Signature.empty
+    arrow = "" if made else f" -> {written(found.return_annotation)}"
+    line = f"{name}({', '.join(pieces)}){arrow}"
+    return line if len(line) <= 90 else f"{name}(\n" + "".join(f"    {piece},\n" for piece in pieces) + f"){arrow}"
+
+
+def argument(parameter: inspect.Parameter) -> str:
+    """Return one parameter as it is written."""
+    stars: dict[Any, str] = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}
+    star = stars.get(parameter.kind, "")
+    text: str = star + parameter.name
+    typed = parameter.annotation is not parameter.empty
+    if typed:
+        text += f": {written(parameter.annotation)}"
+    if parameter.default is parameter.empty:
+        return text
+    default = "…" if "factory" in repr(parameter.default) else repr(parameter.default)
+    return text + (f" = {default}" if typed else f"={default}")
+
+
+def written(annotation: Any) -> str:
+    """Return an annotation as it is in the source."""
+    return annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
 
 
 def text_of(thing: Any) -> str:
@@ -69,7 +86,8 @@ def text_of(thing: Any) -> str:
     text = inspect.cleandoc(getattr(thing, "__doc__", None) or "")
     text = re.sub(r"^(Args|Raises|Returns|Yields|Example):$", r"**\1**\n", text, flags=re.MULTILINE)
     text = re.sub(r"^    (\*{0,2}\w+)( \([^)]*\))?: ", r"- `\1`: ", text, flags=re.MULTILINE)
-    return text.replace("<", "&lt;") if "```" not in text else text
+    outside = re.split(r"(`[^`]*`)", text)  # odd ones are code, which Markdown leaves alone
+    return "".join(piece if i % 2 else piece.replace("<", "&lt;") for i, piece in enumerate(outside))
 
 
 def page() -> str:
