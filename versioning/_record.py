@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 
 from dataplat.errors import IntegrityError, LakeFormatError
-from dataplat.versioning._json import canonical, object_id
+from dataplat.versioning._json import canonical
 from dataplat.versioning.commit import Commit, decode_commit
 from dataplat.versioning.names import segment
 
@@ -123,8 +123,3 @@ def decode_tag(data: bytes, key: str) -> Tag:
     if tag.key != key:
         raise IntegrityError(f"{key} holds the tag {tag.name!r}: it was moved there")
     return tag
-
-
-def id_of(commit: Commit) -> str:
-    """Return the id of a commit's bytes."""
-    return object_id(commit.data)

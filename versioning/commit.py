@@ -190,7 +190,7 @@ def decode_commit(data: bytes | msgspec.Raw, what: str) -> Commit:
         raise LakeFormatError(f"{what} is not a commit that this dataplat can read: {error}") from error
     except msgspec.DecodeError as error:
         raise IntegrityError(f"{what} is not readable: {error}. Run `dataplat version verify`.") from error
-    commit.__dict__["data"] = stored
+    vars(commit)["data"] = stored  # instead of the text that we would write ourselves
     return commit
 
 

@@ -336,6 +336,25 @@ def test_damaged_records_are_named(refs, main, store):
         _ = Refs(store).head("main").commit
 
 
+@pytest.mark.parametrize(
+    ("data", "error", "message"),
+    [
+        (b"{", IntegrityError, "not readable"),
+        (b'{"format":"dataplat.tag/2"}', LakeFormatError, "not a tag"),
+        (
+            b'{"actor":"a","commit_id":"c","format":"dataplat.tag/1","name":"v2","nonce":"n","time":1}',
+            IntegrityError,
+            "moved there",
+        ),
+    ],
+)
+def test_damaged_tags_are_named(refs, store, data, error, message):
+    """A tag that is no JSON, of another format, or under another's key is told apart."""
+    store.create("refs/tags/v1.json", data)
+    with pytest.raises(error, match=message):
+        refs.tag("v1")
+
+
 def test_actor_without_a_name(monkeypatch):
     """In a container without a user name the actor is `unknown`, and nothing fails."""
     monkeypatch.setattr("getpass.getuser", lambda: (_ for _ in ()).throw(KeyError("uid")))
