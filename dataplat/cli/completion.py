@@ -26,3 +26,5 @@ def completion(shell: str) -> None:
         raise click.UsageError(f"no completion for {shell}")
     script = kind(app, {}, "dataplat", COMPLETE)
     click.echo(script.source_template % script.source_vars())
+    if shell == "bash":  # else flights@v1 would be three words
+        click.echo("COMP_WORDBREAKS=${COMP_WORDBREAKS//@}")
