@@ -66,6 +66,11 @@ class FileSource:
         """What people call it."""
         return self._name
 
+    @property
+    def is_text(self) -> bool:
+        """Whether the files are text, whose types are guessed; others carry types of their own."""
+        return self._file(self._paths[0]).entries[0].format in TEXT_FORMATS
+
     def plan(self, positions: Mapping[str, Position | None]) -> list[Split]:
         """Return one split per file; a file whose fingerprint is held already is skipped.
 

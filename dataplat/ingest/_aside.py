@@ -39,6 +39,11 @@ class Aside:
         """The columns of the rows put aside, None while there are none."""
         return None if self._writer is None else self._writer.schema
 
+    def abandon(self) -> None:
+        """Stop writing."""
+        if self._writer is not None:
+            self._writer.abandon()
+
     def close(self) -> list[Part]:
         """Return the parts."""
         return [] if self._writer is None else self._writer.close()

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dataplat.connectors.source import rejects_schema
-from dataplat.errors import AlreadyExists
+from dataplat.errors import AlreadyExists, SchemaMismatch
 from dataplat.ingest._target import Target
 from dataplat.lake.deletes import load_deletes, stage_deletes
 from dataplat.lake.objects import Objects
@@ -61,7 +61,7 @@ def _dataset_change(
 ) -> PlannedChange:
     return PlannedChange(
         dataset=request.into,
-        mode=request.mode,  # type: ignore[arg-type]  (checked when the request was made)
+        mode=request.mode,
         base_version=target.version,
         edit=edit,
         where=_where_text(request, landed),
@@ -131,7 +131,6 @@ def _recheck(request: IngestRequest, landed: Landed, stage: Stage) -> Any:
     def recheck(manifest: Manifest) -> Sequence[Check]:
         from dataplat.errors import ContractFailed
         from dataplat.lake.scan import scan
-        from dataplat.validation.report import summarise
 
         report = contract.check_dataset(
             lambda columns: scan(landed.base.objects, manifest.parts(), manifest.schema, columns=list(columns)),
@@ -141,7 +140,7 @@ def _recheck(request: IngestRequest, landed: Landed, stage: Stage) -> Any:
         if not report.ok:
             message = (
                 f"together with what others committed meanwhile, {request.into} would not meet contract "
-                f"{contract.name}: {summarise(report.checks)}. Nothing landed."
+                f"{contract.name}: {report.summary}. Nothing landed."
             )
             raise ContractFailed(message, report)
         return _checks(request, replace(landed, report=report), stage)
@@ -175,8 +174,15 @@ def _rejects_change(objects: Objects, request: IngestRequest, target: Target, pa
     name = f"{request.into}.rejects"
     there = Target.at(objects, target.commit, name)
     edit = ManifestEdit(add=tuple(parts), digest=_added(there.manifest, parts))
+    schema = schema_to_json(rejects_schema())
     if there.manifest is None:
-        edit = replace(edit, schema_json=schema_to_json(rejects_schema()), key=(), sort=())
+        edit = replace(edit, schema_json=schema, key=(), sort=())
+    elif there.manifest.schema_json != schema:
+        raise SchemaMismatch(
+            f"some records cannot be read, and should go to dataset {name!r}, but that holds something else (columns "
+            f"{', '.join(field['name'] for field in there.manifest.schema_json)}). Nothing landed. Rename that "
+            "dataset, or mend the records and use --on-error fail."
+        )
     return PlannedChange(
         dataset=name,
         mode="append",
@@ -193,13 +199,19 @@ def _added(manifest: Manifest | None, parts: Sequence[Part]) -> Any:
     return None if start is None else sum((part.digest for part in parts), start)
 
 
-def put_in_quarantine(io: LakeIO, request: IngestRequest, target: Target, landed: Landed, stage: Stage) -> str:
+def quarantine_branch(dataset: str, name: str) -> str:
+    """Return the name of the branch on which rows of `dataset` wait."""
+    return f"quarantine/{dataset}/q{name}"
+
+
+def put_in_quarantine(
+    io: LakeIO, request: IngestRequest, target: Target, landed: Landed, stage: Stage, *, whole: bool
+) -> str:
     """Put rows on a branch of their own, `quarantine/<dataset>/<id>`, with their report; return its name.
 
-    They are the rows that failed row checks; the whole batch, where the dataset would not meet its contract. The
-    id comes from the rows, so the same rows wait once, however often they are tried.
+    They are the rows that failed row checks, or the `whole` batch, where none of it lands. The id comes from the
+    rows, so the same rows wait once, however often they are tried.
     """
-    whole = not landed.meets_contract
     batches: list[tuple[Sequence[Part], pa.Schema]] = []
     if whole and landed.outcome.edit.add:
         batches.append((landed.outcome.edit.add, landed.base.schema))
@@ -208,18 +220,23 @@ def put_in_quarantine(io: LakeIO, request: IngestRequest, target: Target, landed
     parts = [part for group, _ in batches for part in group]
     schema = batches[-1][1] if batches else landed.base.schema  # that of the failing rows names all columns
     name = hashlib.sha256("".join(sorted(part.id for part in parts)).encode()).hexdigest()[:12]
-    branch = f"quarantine/{request.into}/q{name}"
+    branch = quarantine_branch(request.into, name)
     try:
-        io.refs.create_branch(branch, target.commit, message=f"rows of {request.into} that failed their contract")
+        head = io.refs.create_branch(
+            branch, target.commit, message=f"rows of {request.into} that failed their contract"
+        )
     except AlreadyExists:
-        return branch
+        head = io.refs.head(branch)
+        if head.kind != "create":  # else whoever created it died before the rows were there
+            return branch
+    there = Target.at(io.objects, head.commit, request.into)
     change = PlannedChange(
         dataset=request.into,
         mode="replace",
-        base_version=target.version,
+        base_version=there.version,
         edit=ManifestEdit(
             add=[part.with_deletes(None, 0) for part in parts],
-            drop=() if target.manifest is None else [part.place for part in target.manifest.parts()],
+            drop=() if there.manifest is None else [part.place for part in there.manifest.parts()],
             schema_json=schema_to_json(schema),
             key=(),
             sort=(),

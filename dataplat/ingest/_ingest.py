@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dataplat.connectors.files import open_source
 from dataplat.errors import CommitConflict, PositionConflict
-from dataplat.ingest._commit import publish, put_in_quarantine
+from dataplat.ingest._commit import publish, put_in_quarantine, quarantine_branch
 from dataplat.ingest._land import Landed, failed, land
 from dataplat.ingest._plan import IngestPlan
 from dataplat.ingest._progress import Listener, Meter
@@ -14,10 +14,12 @@ from dataplat.ingest._result import IngestResult
 from dataplat.ingest._schema import landed_schema, reading_schema
 from dataplat.ingest._target import Target
 from dataplat.lake.objects import Stage
-from dataplat.versioning.names import check_dataset_name
+from dataplat.versioning.names import check_branch_name, check_dataset_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import pyarrow as pa
 
     from dataplat._lake import Lake
     from dataplat.connectors.source import Source, Split
@@ -49,19 +51,13 @@ def ingest(lake: Lake, request: IngestRequest, progress: Listener | None = None)
         except PositionConflict:
             raise
         except CommitConflict:
-            if attempt == _REPLANS - 1 or not _can_read_again(request.source):
+            if attempt == _REPLANS - 1 or request.reads_once:
                 raise
             meter.restart()
     raise AssertionError("unreachable")
 
 
-def _can_read_again(source: object) -> bool:
-    """Whether reading the source a second time gives the same rows: not so for standard input and Arrow readers."""
-    return source != "-" and not hasattr(source, "read_next_batch")
-
-
 def _ingest_once(lake: Lake, request: IngestRequest, meter: Meter) -> IngestResult:
-    check_dataset_name(request.into)
     target, source, splits = _prepare(lake, request)
     skipped = [f"{split.label} was left out: {split.skipped}" for split in splits if split.skipped is not None]
     if all(split.skipped is not None for split in splits) and target.manifest is not None:
@@ -73,18 +69,34 @@ def _ingest_once(lake: Lake, request: IngestRequest, meter: Meter) -> IngestResu
 
 
 def _prepare(lake: Lake, request: IngestRequest) -> tuple[Target, Source, list[Split]]:
+    check_dataset_name(request.into)
+    check_branch_name(quarantine_branch(request.into, "0" * 12))  # too late to find out when rows have to go there
     target = Target.at(lake.objects, lake.refs.head(request.branch).commit, request.into)
-    whole = request.mode == "replace" and request.where is None
-    hints = {} if request.contract is None else request.contract.types()
-    source = open_source(
-        request.source,
-        schema=reading_schema(request.schema, target.schema, hints, whole=whole),
-        null_words=request.null,
-        on_error=request.on_error,  # type: ignore[arg-type]  (checked when the request was made)
-        format=request.source_format,
-    )
     held = target.positions() if request.mode == "append" else {}
+    source = _opened(request, target)
     return target, source, source.plan(held)
+
+
+def _opened(request: IngestRequest, target: Target) -> Source:
+    """Open the source; text is read by the dataset's types, what carries types of its own is left as it is."""
+    from dataplat.connectors.files._files import FileSource
+
+    def opened(schema: pa.Schema | None) -> Source:
+        return open_source(
+            request.source,
+            schema=schema,
+            null_words=request.null,
+            on_error=request.on_error,
+            format=request.source_format,
+        )
+
+    if request.schema is not None:
+        return opened(request.schema)
+    wanted = reading_schema(request, target.schema)
+    if wanted is None or request.is_stdin:
+        return opened(wanted)
+    source = opened(None)
+    return opened(wanted) if isinstance(source, FileSource) and source.is_text else source
 
 
 def _finish(
@@ -98,13 +110,11 @@ def _finish(
 ) -> IngestResult:
     meter.enter("committing")
     quarantine = None
-    refuse = not landed.meets_contract or (landed.quarantined and request.on_error == "fail")
-    if landed.quarantined or not landed.meets_contract:
-        quarantine = put_in_quarantine(lake.io, request, target, landed, stage)
-    if refuse and request.on_error == "fail":
-        assert landed.report is not None
-        assert quarantine is not None
-        raise failed(landed.report, request.into, quarantine)
+    refuse = not landed.meets_contract or (landed.quarantined > 0 and request.on_error == "fail")
+    if landed.report is not None and (landed.quarantined or refuse):
+        quarantine = put_in_quarantine(lake.io, request, target, landed, stage, whole=refuse)
+        if refuse and request.on_error == "fail":
+            raise failed(landed.report, request.into, quarantine)
     commit = None if refuse else publish(lake.io, request, target, landed, stage)
     moved = commit is not None or target.manifest is not None
     outcome = landed.outcome
@@ -121,20 +131,20 @@ def _finish(
         rows_quarantined=landed.quarantined + (outcome.rows_added if refuse else 0),
         quarantine=quarantine,
         report=landed.report,
-        notes=(*notes, *_notes(request, target, landed, refused=bool(refuse))),
+        notes=(*notes, *_notes(request, target, landed, refused=refuse)),
         new_bytes=stage.written_bytes,
         seconds=meter.seconds,
     )
 
 
 def _notes(request: IngestRequest, target: Target, landed: Landed, *, refused: bool) -> list[str]:
-    notes = []
     if refused:
-        assert landed.report is not None
-        notes += landed.report.lines()
-    elif not landed.outcome.changes_rows and target.manifest is not None and not landed.rejected:
-        notes.append(f"{request.into} holds exactly these rows already: no new version")
-    if target.manifest is not None and landed.base.schema != target.manifest.schema and not refused:
+        return [] if landed.report is None else landed.report.lines()
+    if target.manifest is None:
+        return []
+    if landed.base.schema != target.manifest.schema:
         added = [name for name in landed.base.schema.names if name not in target.manifest.schema.names]
-        notes.append(f"the schema changed{': new columns ' + ', '.join(added) if added else ''}")
-    return notes
+        return [f"the schema changed{': new columns ' + ', '.join(added) if added else ''}"]
+    if not landed.outcome.changes_rows and not landed.rejected and not landed.quarantined:
+        return [f"{request.into} holds exactly these rows already: no new version"]
+    return []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dataplat.connectors.source import SchemaWidened
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dataplat.ingest._request import IngestRequest
     from dataplat.lake.part import Part
     from dataplat.validation import Report
+    from dataplat.validation.report import CheckOutcome
     from dataplat.versioning.manifest import Manifest
 
 
@@ -65,17 +66,27 @@ def _land_once(
     whole = request.mode == "replace" and request.where is None
     schema = landed_schema(target.schema, source.schema(), whole=whole)
     base = _base(request, target, schema, stage)
-    sink = _sink(request, base)
-    run = Pass.begin(stage, schema, sink, request.contract, meter, base.key, rejecting=request.on_error == "reject")
-    todo = [split for split in splits if split.skipped is None]
-    run.read(source, todo)
-    meter.enter("writing")
-    outcome = sink.finish()
-    report, meets_contract = _check(request, target, base, outcome, run, meter)
+    run = Pass.begin(
+        stage, schema, _sink(request, base), request.contract, meter, base.key, rejecting=request.on_error == "reject"
+    )
+    try:
+        run.read(source, [split for split in splits if split.skipped is None])
+        return _landed(request, target, base, run, _positions(request, target, source, splits))
+    except BaseException:
+        run.abandon()
+        raise
+
+
+def _landed(
+    request: IngestRequest, target: Target, base: Base, run: Pass, positions: dict[str, dict[str, Any]]
+) -> Landed:
+    run.meter.enter("writing")
+    outcome = run.sink.finish()
+    report, meets_contract = _check(request, target, base, outcome, run)
     return Landed(
         base=base,
         outcome=outcome,
-        sink=sink,
+        sink=run.sink,
         rows_in=run.meter.rows,
         rejects=run.rejects.close(),
         rejected=run.rejects.rows,
@@ -84,7 +95,7 @@ def _land_once(
         quarantined=run.quarantine.rows,
         report=report,
         meets_contract=meets_contract,
-        **_positions(request, target, source, splits),
+        **positions,
     )
 
 
@@ -122,7 +133,7 @@ def manifest_after(base: Base, outcome: Outcome) -> Manifest:
 
 
 def _check(
-    request: IngestRequest, target: Target, base: Base, outcome: Outcome, run: Pass, meter: Meter
+    request: IngestRequest, target: Target, base: Base, outcome: Outcome, run: Pass
 ) -> tuple[Report | None, bool]:
     """Check the contract on the dataset as it would be; return the report, and whether the dataset may land.
 
@@ -132,23 +143,34 @@ def _check(
     contract = request.contract
     if contract is None:
         return None, True
-    meter.enter("checking the contract")
+    run.meter.enter("checking the contract")
     after = manifest_after(base, outcome)
 
     def scan_columns(columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         return scan(base.objects, after.parts(), after.schema, columns=list(columns))
 
-    if target.manifest is None or not target.manifest.rows or _held(target, contract.id):
+    if _held(target, contract.id, after.schema):
         report = contract.check_dataset(scan_columns, after.schema, key=base.key, tally=run.tally)
-        aside = [check for check in report.failures if check.level == "row" and check.status == "failed"]
-        return report, len(aside) == len(report.failures)
+        return report, all(map(_is_aside, report.failures))
     report = contract.check_dataset(scan_columns, after.schema, key=base.key)
-    return report, report.ok
+    aside = filter(_is_aside, run.tally.outcomes)  # rows in quarantine are not in the dataset, but belong in the report
+    return replace(report, checks=(*report.checks, *aside)), report.ok
 
 
-def _held(target: Target, contract_id: str) -> bool:
-    """Whether the dataset's last change was checked against the same contract, and passed."""
-    assert target.state is not None
+def _is_aside(check: CheckOutcome) -> bool:
+    """Whether a check failed on single rows, which are in quarantine now."""
+    return check.level == "row" and check.status == "failed"
+
+
+def _held(target: Target, contract_id: str, schema: pa.Schema) -> bool:
+    """Whether no row that was there needs a look: there is none, or all met the same contract, with the same columns.
+
+    A column that comes now is null in them, and the contract may not allow that.
+    """
+    if target.manifest is None or target.state is None or not target.manifest.rows:
+        return True
+    if target.manifest.schema != schema:
+        return False
     from dataplat.versioning.commit import load_commit
 
     change = load_commit(target.objects, target.state.commit).changes.get(target.name)
@@ -160,9 +182,9 @@ def _positions(
 ) -> dict[str, dict[str, Any]]:
     """Return the positions assumed and reached by source id; a replace of all rows forgets older ones."""
     held = target.positions()  # what was planned from; a replace assumes it of the sources that it forgets, too
-    reached = {split.source: source.position(split) for split in splits if split.source}
+    reached: dict[str, Any] = {split.source: source.position(split) for split in splits if split.source}
     if request.mode == "replace" and request.where is None:
-        reached = {old: None for old in held if old not in reached} | reached
+        reached = dict.fromkeys(held) | reached
     moved = {name: position for name, position in reached.items() if position != held.get(name)}
     return {"starts": {name: held.get(name) for name in moved}, "positions": moved}
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from dataplat.connectors.source import Blob, Rejects
+from dataplat.errors import SourceError
 from dataplat.ingest._aside import Aside, refuse_first
 from dataplat.lake.schema import conform
 from dataplat.validation.report import Tally
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from dataplat.lake.objects import Stage
     from dataplat.validation import Contract
     from dataplat.versioning.modes import RowSink
+
+_BLOCK = 1 << 20
 
 
 @dataclass(slots=True)
@@ -70,17 +73,34 @@ class Pass:
                 self._take(item)
             before += split.nbytes or 0
 
+    def abandon(self) -> None:
+        """Stop what writes in the background, so that nothing is staged behind our back."""
+        for writer in (self.sink, self.rejects, self.quarantine):
+            writer.abandon()
+
     def _take(self, item: pa.RecordBatch | Rejects | Blob) -> None:
         if isinstance(item, Rejects):
             if not self.rejecting:
                 raise refuse_first(item)
             self.rejects.write(item.batch)
         elif isinstance(item, Blob):
-            path = self.stage.new_file(".bin")
-            shutil.copyfile(item.path, path)
-            self.stage.put_file(path, item.id, ".bin")
+            self._take_blob(item)
         else:
             self._take_rows(conform(item, self.schema))
+
+    def _take_blob(self, blob: Blob) -> None:
+        path = self.stage.new_file(".bin")
+        digest = hashlib.sha256()
+        try:
+            with blob.path.open("rb") as source, path.open("wb") as target:
+                while block := source.read(_BLOCK):
+                    digest.update(block)
+                    target.write(block)
+        except OSError as error:
+            raise SourceError(f"cannot copy {blob.path} into the lake: {error.strerror}. Nothing landed.") from error
+        if digest.hexdigest() != blob.id:
+            raise SourceError(f"{blob.path} changed while it was read. Nothing landed; ingest it again.")
+        self.stage.put_file(path, blob.id, ".bin")
 
     def _take_rows(self, batch: pa.RecordBatch) -> None:
         self.meter.add_rows(batch.num_rows)

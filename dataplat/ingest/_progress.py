@@ -54,9 +54,9 @@ class Meter:
         self._tell(now=True)
 
     def restart(self) -> None:
-        """Count rows from nothing again: the source starts over with wider types."""
+        """Count rows from nothing again: types became wider, or somebody else changed the same rows."""
         self.rows = 0
-        self.enter("reading again with wider types")
+        self.enter("reading again")
 
     def _tell(self, *, now: bool = False) -> None:
         clock = time.monotonic()

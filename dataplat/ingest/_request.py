@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from dataplat.errors import ConfigError
 
@@ -26,7 +26,7 @@ class IngestRequest:
 
     source: Any
     into: str
-    mode: str = "append"
+    mode: Literal["append", "upsert", "replace"] = "append"
     where: str | pl.Expr | None = None
     key: tuple[str, ...] | None = None
     sort: tuple[str, ...] | None = None
@@ -36,12 +36,26 @@ class IngestRequest:
     message: str | None = None
     schema: pa.Schema | None = None
     null: tuple[str, ...] = ()
-    on_error: str = "reject"
+    on_error: Literal["reject", "fail"] = "reject"
     source_format: str | None = None
     lineage: tuple[tuple[str, str], ...] = ()
     sql: str | None = None
 
+    @property
+    def is_stdin(self) -> bool:
+        """Whether rows come from standard input."""
+        return isinstance(self.source, str) and self.source == "-"  # a frame would compare each of its values
+
+    @property
+    def reads_once(self) -> bool:
+        """Whether the source can be read only once: standard input, Arrow readers."""
+        return self.is_stdin or hasattr(self.source, "read_next_batch")
+
     def __post_init__(self) -> None:
+        for what, names in (("key", self.key), ("sort", self.sort)):
+            if names is not None and len(set(names)) < len(names):
+                message = f"the {what} names a column twice: {', '.join(names)}"
+                raise ConfigError(message)
         if self.mode not in MODES:
             message = f"unknown mode {self.mode!r}: it is one of {', '.join(MODES)}"
             raise ConfigError(message)

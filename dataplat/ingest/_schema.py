@@ -14,6 +14,8 @@ from dataplat.versioning.modes import holds
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from dataplat.ingest._request import IngestRequest
+
 _EXACT = (frozenset({"int", "float", "decimal"}), frozenset({"date", "timestamp"}))
 """Families whose values may go over into each other; `conform` refuses each value that would change."""
 
@@ -85,15 +87,15 @@ def _wider(ours: pa.DataType, theirs: pa.DataType) -> pa.DataType | None:
     return ours if len(kinds) == 1 or any(kinds <= group for group in _EXACT) else None
 
 
-def reading_schema(
-    given: pa.Schema | None, existing: pa.Schema | None, hints: dict[str, pa.DataType], *, whole: bool
-) -> pa.Schema | None:
-    """Return the types by which text is read: those given, else the dataset's, else those the contract asks for."""
-    if given is not None:
-        return given
-    if existing is not None and not whole:
+def reading_schema(request: IngestRequest, existing: pa.Schema | None) -> pa.Schema | None:
+    """Return the types by which text is read: the dataset's, else those that the contract asks for."""
+    if existing is not None and not (request.mode == "replace" and request.where is None):
         return existing
-    return pa.schema(list(hints.items())) if hints else None
+    if request.contract is None:
+        return None
+    columns = request.contract.schema.columns
+    types = [(name, kind) for name, kind in request.contract.types().items() if columns[name].required]
+    return pa.schema(types) if types else None
 
 
 def check_columns(schema: pa.Schema, names: Sequence[str], what: str) -> None:

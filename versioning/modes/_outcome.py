@@ -35,3 +35,7 @@ class RowSink(Protocol):
     def finish(self) -> Outcome:
         """Return the edit; nothing may be written after it."""
         ...
+
+    def abandon(self) -> None:
+        """Stop what is under way; whatever was written is of no use."""
+        ...

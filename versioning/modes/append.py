@@ -31,6 +31,10 @@ class Append:
             self.keys.add(batch, self.keys.rows)
         self._writer.write(batch)
 
+    def abandon(self) -> None:
+        """Stop writing."""
+        self._writer.abandon()
+
     def finish(self) -> Outcome:
         """Return the edit; raise `KeyViolation` for keys that repeat or are there already."""
         parts = self._writer.close()

@@ -75,6 +75,10 @@ class Replace:
             self.keys.add(batch, rows)
         self._writer.write(batch)
 
+    def abandon(self) -> None:
+        """Stop writing."""
+        self._writer.abandon()
+
     def finish(self) -> Outcome:
         """Return the edit; raise `KeyViolation` for keys that repeat, among the rows given or with rows that stay."""
         parts = self._writer.close()

@@ -45,6 +45,10 @@ class Upsert:
         self.keys.add(batch, self.keys.rows)
         self._writer.write(batch)
 
+    def abandon(self) -> None:
+        """Stop writing."""
+        self._writer.abandon()
+
     def finish(self) -> Outcome:
         """Return the edit; raise `KeyViolation` for keys that repeat without an order column."""
         parts = self._writer.close()
