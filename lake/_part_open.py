@@ -1,7 +1,7 @@
 """Opens a part for reading: its size and footer are checked first, every page by its CRC as it is read.
 
 Page CRCs do not cover the footer, and a footer with one bit turned can give wrong rows; so its hash is in the
-manifest. Bytes that come over the network are hashed as a whole instead.
+manifest. Nor do they cover page headers, see `_part_levels`. Bytes that come over the network are hashed as a whole instead.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import pyarrow.parquet as pq
 
 from dataplat.errors import IntegrityError, ObjectNotFound
 from dataplat.lake._part_footer import MAGIC
+from dataplat.lake._part_levels import stored_values
+from dataplat.lake._stats import first_leaves
 from dataplat.lake.objects import Objects
 from dataplat.lake.part import Part
 
@@ -41,7 +43,7 @@ class OpenPart:
 
     def read(self, row_group: int, columns: Sequence[str]) -> pa.Table:
         """Return these columns of one row group; raise `IntegrityError` if its bytes are not what was written."""
-        rows = self.metadata.row_group(row_group).num_rows
+        group = self.metadata.row_group(row_group)
         try:
             reader = pq.ParquetFile(
                 self.file, metadata=self.metadata, pre_buffer=False, page_checksum_verification=not self.checked
@@ -49,9 +51,18 @@ class OpenPart:
             table = reader.read_row_group(row_group, columns=list(columns), use_threads=False).select(list(columns))
         except (OSError, pa.ArrowException, KeyError) as error:
             raise damaged(self.part, self.where, f"row group {row_group}: {error}") from error
-        if columns and len(table) != rows:
-            raise damaged(self.part, self.where, f"row group {row_group} gave {len(table)} of {rows} rows")
+        if columns and len(table) != group.num_rows:
+            raise damaged(self.part, self.where, f"row group {row_group} gave {len(table)} of {group.num_rows} rows")
+        if not self.checked:
+            self._check_nested(table, group, row_group)
         return table
+
+    def _check_nested(self, table: pa.Table, group: pq.RowGroupMetaData, row_group: int) -> None:
+        for name, column in zip(table.schema.names, table.columns, strict=True):
+            if pa.types.is_nested(column.type):
+                for leaf, count in enumerate(stored_values(column), first_leaves(self.schema)[name]):
+                    if group.column(leaf).num_values != count:
+                        raise damaged(self.part, self.where, f"row group {row_group} lost values of column {name!r}")
 
 
 def open_part(objects: Objects, part: Part) -> OpenPart:
