@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dataplat.errors import CommitConflict, ConfigError, DatasetNotFound, VersionNotFound
+from dataplat.errors import AlreadyExists, CommitConflict, ConfigError, DatasetNotFound, VersionNotFound
 from dataplat.versioning.publish import PlannedChange, commit
 
 if TYPE_CHECKING:
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from dataplat._lake import Lake
     from dataplat._version import Version
     from dataplat.ingest import IngestResult
-    from dataplat.ingest._target import Target
     from dataplat.lake.part import Part
     from dataplat.versioning.commit import Commit, DatasetState
+    from dataplat.versioning.manifest import Manifest
 
 _REPLANS = 10
 
@@ -41,11 +41,9 @@ def _delete_once(lake: Lake, dataset: str, where: str | pl.Expr, branch: str, me
     from dataplat.versioning.modes import Base, delete_where
 
     meter = Meter()
-    target = _target(lake, dataset, branch)
-    assert target.manifest is not None
+    manifest = _manifest(lake, dataset, branch)
     with Stage(lake.store) as stage:
         objects = Objects(lake.store, stage)
-        manifest = target.manifest
         base = Base(manifest, manifest.schema, manifest.key, manifest.sort, objects, stage)
         condition = parse_where(where, manifest.schema)
         outcome = delete_where(base, condition)
@@ -113,22 +111,25 @@ def _state_of(lake: Lake, found_at: Commit, dataset: str, version: str) -> Datas
 
 def drop(lake: Lake, dataset: str, branch: str, message: str) -> Commit:
     """Take a dataset off a branch."""
-    target = _target(lake, dataset, branch)
-    change = PlannedChange(dataset=dataset, mode="drop", base_version=target.version)
+    version = _manifest(lake, dataset, branch).id
+    change = PlannedChange(dataset=dataset, mode="drop", base_version=version)
     return _commit(lake, branch, change, message)
 
 
 def rename(lake: Lake, dataset: str, to: str, branch: str, message: str) -> Commit:
     """Give a dataset another name."""
-    target = _target(lake, dataset, branch)
-    change = PlannedChange(dataset=dataset, mode="rename", base_version=target.version, rename_to=to)
+    if to == dataset:
+        message = f"dataset {dataset!r} has that name already"
+        raise AlreadyExists(message)
+    version = _manifest(lake, dataset, branch).id
+    change = PlannedChange(dataset=dataset, mode="rename", base_version=version, rename_to=to)
     return _commit(lake, branch, change, message)
 
 
 def describe(lake: Lake, dataset: str, text: str, branch: str) -> Commit:
     """Set the description of a dataset."""
-    target = _target(lake, dataset, branch)
-    change = PlannedChange(dataset=dataset, mode="describe", base_version=target.version, description=text)
+    version = _manifest(lake, dataset, branch).id
+    change = PlannedChange(dataset=dataset, mode="describe", base_version=version, description=text)
     return _commit(lake, branch, change, "")
 
 
@@ -142,15 +143,16 @@ def delete_branch(lake: Lake, name: str) -> None:
     lake.refs.delete_branch(name)
 
 
-def _target(lake: Lake, dataset: str, branch: str) -> Target:
+def _manifest(lake: Lake, dataset: str, branch: str) -> Manifest:
+    """Return the dataset as it stands at the head of `branch`; raise `DatasetNotFound`."""
     from dataplat.ingest._target import Target
 
-    target = Target.at(lake.objects, lake.refs.head(branch).commit, dataset)
-    if target.manifest is None:
+    manifest = Target.at(lake.objects, lake.refs.head(branch).commit, dataset).manifest
+    if manifest is None:
         names = ", ".join(info.name for info in lake.datasets(branch)) or "none"
         message = f"there is no dataset {dataset!r} on branch {branch}; there are: {names}"
         raise DatasetNotFound(message)
-    return target
+    return manifest
 
 
 def _commit(lake: Lake, branch: str, change: PlannedChange, message: str) -> Commit:

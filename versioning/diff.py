@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy as np
+    import polars as pl
     import pyarrow as pa
     from numpy.typing import NDArray
 
@@ -208,14 +209,14 @@ def _read(objects: Objects, candidates: Sequence[_Candidate], manifest: Manifest
 
 
 def _match_by_key(before: pa.Table, after: pa.Table, key: tuple[str, ...]) -> _Rows:
-    import polars as pl
-
-    left = pl.DataFrame(before.select(list(key))).with_row_index("__before")
-    right = pl.DataFrame(after.select(list(key))).with_row_index("__after")
-    both = left.join(right, on=list(key), how="inner", maintain_order="right")
-    removed = left.join(right, on=list(key), how="anti", maintain_order="left")["__before"]
-    added = right.join(left, on=list(key), how="anti", maintain_order="left")["__after"]
-    in_before, in_after = both["__before"].to_numpy(), both["__after"].to_numpy()
+    """Match by the digests of keys: they are equal across widths, units and zones, whatever the type."""
+    left = _frame(_table_digests(before, key)).rename({"row": "row_before"})
+    right = _frame(_table_digests(after, key)).rename({"row": "row_after"})
+    on = ["lane0", "lane1"]
+    both = left.join(right, on=on, how="inner", maintain_order="right")
+    removed = left.join(right, on=on, how="anti", maintain_order="left")["row_before"]
+    added = right.join(left, on=on, how="anti", maintain_order="left")["row_after"]
+    in_before, in_after = both["row_before"].to_numpy(), both["row_after"].to_numpy()
     differs = _rows_differ(before.take(in_before), after.take(in_after))
     return _Rows(before, after, removed.to_numpy(), added.to_numpy(), in_before[differs], in_after[differs])
 
@@ -224,11 +225,8 @@ def _match_by_row(before: pa.Table, after: pa.Table, _key: tuple[str, ...]) -> _
     import numpy as np
     import polars as pl
 
-    frames = []
-    for table in (before, after):
-        lanes = _table_digests(table)
-        frame = pl.DataFrame({"lane0": lanes[:, 0], "lane1": lanes[:, 1]}).with_row_index("row")
-        frames.append(frame.with_columns(pl.int_range(pl.len()).over("lane0", "lane1").alias("nth")))
+    nth = pl.int_range(pl.len()).over("lane0", "lane1").alias("nth")
+    frames = [_frame(_table_digests(table)).with_columns(nth) for table in (before, after)]
     on = ["lane0", "lane1", "nth"]  # the nth of several equal rows matches the nth of the other side
     removed = frames[0].join(frames[1], on=on, how="anti", maintain_order="left")["row"].to_numpy()
     added = frames[1].join(frames[0], on=on, how="anti", maintain_order="left")["row"].to_numpy()
@@ -236,12 +234,19 @@ def _match_by_row(before: pa.Table, after: pa.Table, _key: tuple[str, ...]) -> _
     return _Rows(before, after, removed, added, none, none)
 
 
-def _table_digests(table: pa.Table) -> NDArray[np.uint64]:
+def _frame(lanes: NDArray[np.uint64]) -> pl.DataFrame:
+    import polars as pl
+
+    return pl.DataFrame({"lane0": lanes[:, 0], "lane1": lanes[:, 1]}).with_row_index("row")
+
+
+def _table_digests(table: pa.Table, names: Sequence[str] | None = None) -> NDArray[np.uint64]:
     import numpy as np
 
-    from dataplat.lake.content_id import row_digests
+    from dataplat.lake.content_id import key_digests, row_digests
 
-    lanes = [row_digests(batch) for batch in table.to_batches()]
+    batches = table.to_batches()
+    lanes = [row_digests(batch) if names is None else key_digests(batch, names) for batch in batches]
     return np.concatenate(lanes) if lanes else np.empty((0, 2), np.uint64)
 
 

@@ -43,7 +43,7 @@ def export(
     if file_format not in FORMATS or link not in _LINKS:
         message = f"cannot export as {file_format!r} with link={link!r}: formats are {FORMATS}, links are {_LINKS}"
         raise ConfigError(message)
-    target = Path(directory)
+    target = Path(os.path.abspath(directory))  # noqa: PTH100  (a folder `.` has no name; links are left as they are)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         message = f"{target} is there already and not empty: export into a new folder, or empty this one"
         raise AlreadyExists(message)
