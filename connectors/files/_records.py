@@ -108,19 +108,19 @@ class _Walk:
                 self.toggles.append(opening)
                 still_open = True
                 break
-            closed = self._break(text, record, reason)
-            i = bisect_left(quotes, closed)
-            record = closed + 1
+            end = self._break(text, record, reason)
+            i = bisect_left(quotes, end)
+            closed, record = end - 1, end + 1
         return Quotes(np.array(self.toggles, dtype=np.int64), tuple(self.broken), still_open)
 
     def _break(self, text: bytes, record: int, reason: str) -> int:
-        """Give up the first line of a record; return the position of its newline, less one."""
+        """Give up the first line of a record; return where it ends."""
         while self.toggles and self.toggles[-1] >= record:
             self.toggles.pop()
         end = text.find(b"\n", record)
         end = len(text) if end < 0 else end
         self.broken.append((record, end, reason))
-        return end - 1 if end < len(text) else end
+        return end
 
 
 def _closing(quotes: list[int], j: int) -> int:

@@ -8,6 +8,7 @@ become rejects, the rest of the block lands, or the columns concerned widen.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import IO
 
@@ -67,13 +68,14 @@ def read(stream: IO[bytes], entry: Entry, typing: Typing, options: FileOptions) 
     columns = Columns.of(layout.names, typing, options.null_words)
     parser = _Parser(entry.label, layout, columns, typing)
     rows = 0
-    for parsed in ordered_map(parser, _bodies(stream, entry.label, layout)):
-        if parsed.widened is not None:
-            raise parsed.widened
-        if parsed.rejects is not None:
-            yield shift_rows(parsed.rejects, rows)
-        yield from parsed.batches
-        rows += parsed.records
+    with closing(ordered_map(parser, _bodies(stream, entry.label, layout))) as results:
+        for parsed in results:
+            if parsed.widened is not None:
+                raise parsed.widened
+            if parsed.rejects is not None:
+                yield shift_rows(parsed.rejects, rows)
+            yield from parsed.batches
+            rows += parsed.records
 
 
 def _bodies(stream: IO[bytes], label: str, layout: Layout) -> Iterator[Block]:

@@ -10,6 +10,7 @@ one by one. Strings that are all ISO dates or timestamps become such, at the top
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain
 from typing import IO
@@ -66,13 +67,14 @@ def read(stream: IO[bytes], entry: Entry, typing: Typing, options: FileOptions) 
     """Yield the records of `stream` as `typing.schema`; raise `SchemaWidened` with more fields or wider types."""
     parser = _Parser(entry.label, typing)
     rows = 0
-    for parsed in ordered_map(parser, _blocks(stream, entry.label)):
-        if parsed.widened is not None:
-            raise parsed.widened
-        if parsed.rejects is not None:
-            yield shift_rows(parsed.rejects, rows)
-        yield from parsed.batches
-        rows += parsed.records
+    with closing(ordered_map(parser, _blocks(stream, entry.label))) as results:
+        for parsed in results:
+            if parsed.widened is not None:
+                raise parsed.widened
+            if parsed.rejects is not None:
+                yield shift_rows(parsed.rejects, rows)
+            yield from parsed.batches
+            rows += parsed.records
 
 
 def _blocks(stream: IO[bytes], label: str, size: int = BLOCK_BYTES) -> Iterator[Block]:
