@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dataplat import errors as errors
-    from dataplat._lake import Lake, open  # noqa: A004  (dp.open is the way in, like io.open)
+    from dataplat._lake import Lake, open
     from dataplat._query import Query
     from dataplat._version import Version
     from dataplat.errors import (
@@ -117,7 +117,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401  (any public name)
+def __getattr__(name: str) -> Any:
     if name not in __all__:
         message = f"module 'dataplat' has no attribute {name!r}"
         raise AttributeError(message)

@@ -76,7 +76,7 @@ class Unit:
 
     def _matching(self, known: dict[str, pa.ChunkedArray]) -> npt.NDArray[np.bool_]:
         where = self.request.where
-        assert where is not None  # noqa: S101  (called only where there is one)
+        assert where is not None
         if not known:
             return np.full(self.rows, where.constant(), dtype=np.bool_)
         selected: npt.NDArray[np.bool_] = where.mask(pa.table(known)).to_numpy(zero_copy_only=False)
@@ -148,7 +148,7 @@ def _units_of(opened: OpenPart, deletes: BitMap, index: int, request: Request) -
 
 def _may_match(opened: OpenPart, group: object, at: dict[str, int], request: Request) -> bool:
     where = request.where
-    assert where is not None  # noqa: S101  (called only where there is one)
+    assert where is not None
     stats = group_stats(opened.part, opened.schema, group, at, where.columns)
     types = {name: opened.schema.field(name).type for name in stats}
     return where.may_match(stats, group.num_rows, types)  # type: ignore[attr-defined]

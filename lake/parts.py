@@ -148,7 +148,7 @@ class PartWriter:
             self._finish_part()
 
     def _finish_part(self) -> None:
-        assert self._assembly is not None  # noqa: S101  (called only where there is one)
+        assert self._assembly is not None
         part, self._assembly = self._assembly.finish(), None
         self._parts.append(part)
 

@@ -103,7 +103,7 @@ def parse_where(text: str | pl.Expr, schema: pa.Schema) -> Where:
     if not isinstance(text, pl.Expr):
         raise PredicateError(f"a where is SQL text or a Polars expression, not {type(text).__name__}")
     tree = tree_of(text)
-    return Where._of(text.meta.serialize(format="json"), tree, schema)  # noqa: SLF001
+    return Where._of(text.meta.serialize(format="json"), tree, schema)
 
 
 def _from_sql(text: str) -> object:
@@ -136,7 +136,7 @@ def _frame(rows: pa.RecordBatch | pa.Table) -> pl.DataFrame:
         arrays = [column.cast(field.type) for column, field in zip(rows.columns, fields, strict=True)]
         rows = type(rows).from_arrays(arrays, schema=pa.schema(fields))
     frame = pl.from_arrow(rows, rechunk=False)
-    assert isinstance(frame, pl.DataFrame)  # noqa: S101  (it is, for tables and batches)
+    assert isinstance(frame, pl.DataFrame)
     return frame
 
 

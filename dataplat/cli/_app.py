@@ -34,7 +34,7 @@ class LazyGroup(click.Group):
             return super().get_command(ctx, cmd_name)
         module, _, attribute = self.lazy[cmd_name][0].partition(":")
         command = getattr(importlib.import_module(module), attribute)
-        assert isinstance(command, click.Command)  # noqa: S101  (the table above is ours)
+        assert isinstance(command, click.Command)
         return command
 
     def resolve_command(

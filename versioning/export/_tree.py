@@ -23,9 +23,9 @@ def is_tree(manifest: Manifest) -> bool:
 
 def write_tree(objects: Objects, manifest: Manifest, folder: Path, link: str) -> int:
     """Write every file under its path, with its bytes and its time of modification."""
-    from dataplat.lake.scan import scan
-
     import pyarrow as pa
+
+    from dataplat.lake.scan import scan
 
     nanoseconds = pa.timestamp("ns", "UTC")
     files = 0
