@@ -103,7 +103,7 @@ def parse_where(text: str | pl.Expr, schema: pa.Schema) -> Where:
     if not isinstance(text, pl.Expr):
         raise PredicateError(f"a where is SQL text or a Polars expression, not {type(text).__name__}")
     tree = tree_of(text)
-    return Where._of(text.meta.serialize(format="json"), tree, schema)
+    return Where._of(text.meta.serialize(format="json"), tree, schema)  # noqa: SLF001
 
 
 def _from_sql(text: str) -> object:

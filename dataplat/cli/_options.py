@@ -94,7 +94,7 @@ def _completer(names: Callable[[Lake], Iterable[str]]) -> Callable[..., list[Com
 
         try:
             found = sorted(names(open_lake(ctx.params.get("lake"))))
-        except Exception:
+        except Exception:  # noqa: BLE001  (a shell must never see a traceback while somebody types)
             return []
         return [CompletionItem(name) for name in found if name.startswith(incomplete)]
 
