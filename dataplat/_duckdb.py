@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING
 import duckdb
 import pyarrow as pa
 
+from dataplat.errors import SchemaError
 from dataplat.lake.deletes import load_deletes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from dataplat._version import Version
+
+_OWN = frozenset({"__file", "__row", "file_row_number"})
+"""Columns that reading parts adds."""
 
 _MEMORY_LIMIT = "4GB"
 _TEMP_LIMIT = "20GB"  # an uncapped join that spills can fill the disk
@@ -40,39 +44,71 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def close_off(connection: duckdb.DuckDBPyConnection, versions: Iterable[Version]) -> None:
-    """Let the engine read no file from now on but the parts of `versions`."""
-    files = [path for version in versions for path in version.local_parts() or []]
-    listed = ", ".join("'" + path.replace("'", "''") + "'" for path in files)
-    connection.execute(f"set allowed_paths = [{listed}]")
+def close_off(connection: duckdb.DuckDBPyConnection, files: Iterable[str]) -> None:
+    """Let the engine read no file from now on but `files`."""
+    connection.execute(f"set allowed_paths = [{_listed(files)}]")
     connection.execute("set enable_external_access = false")
 
 
-def register(connection: duckdb.DuckDBPyConnection, name: str, version: Version) -> None:
-    """Make `version` a view called `name`.
+def register(connection: duckdb.DuckDBPyConnection, name: str, version: Version) -> list[str]:
+    """Make `version` a view called `name`; return the files that the engine will read for it.
 
     Parts that lie on this machine are read by DuckDB itself, once their SHA-256 is known to be right. Where it
     cannot (another store, a type that DuckDB reads differently) the rows come through Arrow.
+
+    Raises:
+        SchemaError: DuckDB has no such type, or cannot tell two columns apart.
     """
-    paths = None if any(map(_drifts, version.schema)) else version.local_parts()
-    if paths is None:
-        connection.register(name, version.to_arrow())
-    elif not paths:
-        connection.register(name, version.schema.empty_table())
-    else:
-        _register_parts(connection, name, version, paths)
+    _refuse_alike(version.dataset, version.schema.names)
+    try:
+        paths = version.local_parts() if _reads_parts(version) else None
+        if paths is None:
+            connection.register(name, version.to_arrow())
+        elif not paths:
+            connection.register(name, version.schema.empty_table())
+        else:
+            _register_parts(connection, name, version, paths)
+    except duckdb.Error as error:
+        message = f"DuckDB cannot read {version.dataset!r}: {error}. Take to_arrow() or to_polars() instead."
+        raise SchemaError(message) from error
+    return paths or []
+
+
+def _refuse_alike(dataset: str, names: Iterable[str]) -> None:
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.setdefault(name.casefold(), name)
+        if other != name:
+            message = f"columns {other!r} and {name!r} of {dataset!r} differ only in case: SQL cannot tell them apart"
+            raise SchemaError(message)
 
 
 def _register_parts(connection: duckdb.DuckDBPyConnection, name: str, version: Version, paths: Sequence[str]) -> None:
-    columns = ", ".join(f"t.{quoted(column)}" for column in version.schema.names)
-    files = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
-    rows = f"read_parquet([{files}], union_by_name = true, filename = '__file', file_row_number = true)"
+    rows = f"read_parquet([{_listed(paths)}], union_by_name = true, filename = '__file', file_row_number = true)"
     anti = ""
     if any(part.deletes for part in version.parts):
         deletes = f"__deletes {name}"
         connection.register(deletes, _deletes_table(version, paths))
         anti = f"anti join {quoted(deletes)} d on t.__file = d.__file and t.file_row_number = d.__row"
+    columns = _columns(connection, rows, version.schema)
     connection.execute(f"create view {quoted(name)} as select {columns} from {rows} t {anti}")
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, rows: str, schema: pa.Schema) -> str:
+    """Return the columns to select: old parts may lack some, or have narrower types."""
+    there = connection.sql(f"select * from {rows}")
+    found = dict(zip(there.columns, there.types, strict=True))
+    wanted = dict(zip(schema.names, connection.from_arrow(schema.empty_table()).types, strict=True))
+    return ", ".join(
+        f"t.{quoted(column)}"
+        if found.get(column) == kind
+        else f"cast({f't.{quoted(column)}' if column in found else 'null'} as {kind}) as {quoted(column)}"
+        for column, kind in wanted.items()
+    )
+
+
+def _listed(files: Iterable[str]) -> str:
+    return ", ".join("'" + path.replace("'", "''") + "'" for path in files)
 
 
 def _deletes_table(version: Version, paths: Sequence[str]) -> pa.Table:
@@ -83,6 +119,15 @@ def _deletes_table(version: Version, paths: Sequence[str]) -> pa.Table:
             files.append(pa.array([path] * len(positions)))
             rows.append(pa.array(positions, pa.int64()))
     return pa.table({"__file": pa.chunked_array(files), "__row": pa.chunked_array(rows)})
+
+
+def _reads_parts(version: Version) -> bool:
+    """Whether DuckDB's own reader gives the rows as they are."""
+    if any(map(_drifts, version.schema)) or not _OWN.isdisjoint(map(str.casefold, version.schema.names)):
+        return False
+    parts = version.parts
+    once = len({part.id for part in parts}) == len(parts)
+    return once or not any(part.deletes for part in parts)  # deletes are told by file: of the same file twice, by none
 
 
 def _drifts(field: pa.Field) -> bool:

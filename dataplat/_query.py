@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dataplat._table_names import table_names
-from dataplat.errors import DatasetNotFound, PredicateError, RefError
+from dataplat.errors import CommitConflict, DataplatError, DatasetNotFound, PredicateError, RefError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import duckdb
     import pandas as pd
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from dataplat._lake import Lake
     from dataplat._version import Version
     from dataplat.ingest import IngestResult
+
+Result = TypeVar("Result")
+
+_REPLANS = 10
 
 
 class Query:
@@ -30,7 +34,7 @@ class Query:
     def __init__(self, lake: Lake, text: str, branch: str = "main") -> None:
         self.text = text
         self._lake = lake
-        self.inputs: Mapping[str, Version] = {name: _pin(lake, name, branch) for name in sorted(table_names(text))}
+        self.inputs: Mapping[str, Version] = {name: _pin(lake, name, branch) for name in _names(text)}
         self._branch = branch
 
     def batches(self, rows: int = 65_536) -> Iterator[pa.RecordBatch]:
@@ -62,28 +66,48 @@ class Query:
         """Land the result as a version of the dataset `into`; takes the options of `Lake.ingest`."""
         options.setdefault("branch", self._branch)
         lineage = [(version.dataset, version.id) for version in self.inputs.values()]
-        return self._lake.ingest(self._reader(), into, mode=mode, lineage=lineage, sql=self.text, **options)
+        for attempt in range(_REPLANS):  # an Arrow reader is read once, so that whoever makes it has to try again
+            try:
+                return self._lake.ingest(self._reader(), into, mode=mode, lineage=lineage, sql=self.text, **options)
+            except CommitConflict:
+                if attempt == _REPLANS - 1:
+                    raise
+        raise AssertionError("unreachable")
 
     def __repr__(self) -> str:
         pins = ", ".join(f"{name} = {version.id[:12]}" for name, version in self.inputs.items())
         return f"Query({self.text!r}; {pins})"
 
     def _reader(self, rows: int = 65_536) -> pa.RecordBatchReader:
-        return _run(self._connection(), self.text).to_arrow_reader(rows)
+        import pyarrow as pa
+
+        reader = _explained(lambda: self._connection().sql(self.text).to_arrow_reader(rows))
+        return pa.RecordBatchReader.from_batches(reader.schema, _read(reader))
 
     def _connection(self) -> duckdb.DuckDBPyConnection:
         from dataplat._duckdb import close_off, connect, register
 
         connection = connect()
-        for name, version in self.inputs.items():
-            register(connection, name, version)
-        close_off(connection, self.inputs.values())
+        files = [path for name, version in self.inputs.items() for path in register(connection, name, version)]
+        close_off(connection, files)
         return connection
 
 
+def _names(text: str) -> list[str]:
+    """Return the names that a query reads; raise `PredicateError` for two that SQL cannot tell apart."""
+    seen: dict[str, str] = {}
+    for name in sorted(table_names(text)):
+        other = seen.setdefault(name.casefold(), name)
+        if other != name:
+            message = f"the query reads {other!r} and {name!r}, which differ only in case: SQL cannot tell them apart"
+            raise PredicateError(message)
+    return list(seen.values())
+
+
 def _pin(lake: Lake, name: str, branch: str) -> Version:
+    dataset, tilde, back = name.partition("~")
     try:
-        return lake[name if "@" in name else f"{name}@{branch}"]
+        return lake[name if "@" in name else f"{dataset}@{branch}{tilde}{back}"]
     except DatasetNotFound as error:
         message = f'the query reads {name!r}, but {error}. A name with a dot or an @ must be quoted: "events.rejects".'
         raise DatasetNotFound(message) from error
@@ -92,11 +116,23 @@ def _pin(lake: Lake, name: str, branch: str) -> Version:
         raise type(error)(message) from error
 
 
-def _run(connection: duckdb.DuckDBPyConnection, text: str) -> Any:
+def _read(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    while True:
+        try:
+            yield _explained(reader.read_next_batch)
+        except StopIteration:
+            return
+
+
+def _explained(step: Callable[[], Result]) -> Result:
+    """Do a step of a query; raise `PredicateError` with what DuckDB says where it fails, at once or on a later row."""
     import duckdb
+    import pyarrow as pa
 
     try:
-        return connection.sql(text)
-    except duckdb.Error as error:
+        return step()
+    except (duckdb.Error, pa.ArrowException, OSError) as error:
+        if isinstance(error, DataplatError):
+            raise
         message = f"the query failed: {error}"
         raise PredicateError(message) from error

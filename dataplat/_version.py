@@ -141,7 +141,7 @@ class Version:
 
         connection = connect()
         register(connection, self.dataset, self)
-        return connection.sql(f"select * from {quoted(self.dataset)}")
+        return connection.table(quoted(self.dataset))
 
     def head(self, n: int = 10) -> pa.Table:
         """Return the first `n` rows."""
