@@ -39,7 +39,8 @@ def help_of(name: str, command: click.Command) -> str:
     *parents, last = name.split()
     context: click.Context | None = None
     for parent in parents:
-        context = click.Context(click.Group(parent), info_name=parent, parent=context)
+        options = {"help_option_names": app.context_settings["help_option_names"]}  # inherited, as in a real call
+        context = click.Context(click.Group(parent), info_name=parent, parent=context, **options)
     own = click.Context(command, info_name=last, parent=context, terminal_width=100, max_content_width=100)
     return command.get_help(own)
 
