@@ -61,7 +61,8 @@ class PartWriter:
         self._stage = stage
         self._sort = tuple(sort)
         self._stats_of = tuple(dict.fromkeys((*self.schema.names[:STATS_COLUMNS], *key, *sort)))
-        self._target_rows, self._target_bytes, self._row_group_rows = target_rows, target_bytes, row_group_rows
+        self._target_rows, self._target_bytes = target_rows, target_bytes
+        self._row_group_rows = min(row_group_rows, target_rows)
         self._with_digests = with_digests
         self._held: list[pa.RecordBatch] = []
         self._held_rows = self._held_bytes = 0

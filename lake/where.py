@@ -72,7 +72,7 @@ class Where:
         """Read the `text` of a predicate again, for the same schema or a later one."""
         if text.lstrip().startswith("{"):
             return cls._of(text, _from_json(text), schema)
-        return cls._of(text, _from_sql(text), schema)
+        return cls._of(text, _from_sql(text, schema), schema)
 
     @classmethod
     def _of(cls, text: str, tree: object, schema: pa.Schema) -> Self:
@@ -106,7 +106,7 @@ def parse_where(text: str | pl.Expr, schema: pa.Schema) -> Where:
     return Where._of(text.meta.serialize(format="json"), tree, schema)  # noqa: SLF001
 
 
-def _from_sql(text: str) -> object:
+def _from_sql(text: str, schema: pa.Schema) -> object:
     if not text.strip():
         raise PredicateError("the where is empty; leave it out to select every row")
     if clock := _CLOCK.search(_QUOTED.sub("''", text)):
@@ -116,7 +116,9 @@ def _from_sql(text: str) -> object:
     try:
         expr = pl.sql_expr(text)
     except PolarsError as error:
-        raise PredicateError(f"where {text!r} cannot be read: {error}") from error
+        words = [name for name in schema.names if f"'{name}'" in str(error)]  # `user` is a function of SQL
+        hint = f'; the column {words[0]!r} is written "{words[0]}", in double quotes' if words else ""
+        raise PredicateError(f"where {text!r} cannot be read: {error}{hint}") from error
     return tree_of(expr)
 
 

@@ -230,6 +230,11 @@ def test_parts_close_at_their_size():
     assert all(part.size >= 20_000 for part in parts[:-1])
 
 
+def test_parts_may_be_shorter_than_a_row_group():
+    """`target_rows` holds even where a row group would be longer."""
+    assert [part.rows for part in write(Stage(MemoryStore()), MIXED, target_rows=2000)] == [2000, 2000, 1000]
+
+
 def test_wide_rows_make_short_row_groups(monkeypatch):
     """Row groups are bounded in memory, whatever the rows weigh."""
     monkeypatch.setattr("dataplat.lake.parts._ROW_GROUP_BYTES", 10_000)

@@ -193,6 +193,14 @@ def test_what_cannot_be_a_predicate(text, says):
         parse_where(text, SCHEMA)
 
 
+def test_a_column_named_as_a_word_of_sql():
+    """A column whose name means something to SQL is written in double quotes, and the error says so."""
+    schema = pa.schema([("user", pa.int64())])
+    with pytest.raises(PredicateError, match="the column 'user' is written \"user\", in double quotes"):
+        parse_where("user = 1", schema)
+    assert parse_where('"user" = 1', schema).columns == ("user",)
+
+
 def test_a_quoted_clock_is_text():
     """The words of the clock inside quotes are only words."""
     assert parse_where("s = 'now()'", SCHEMA).columns == ("s",)
