@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dataplat.errors import IntegrityError, ObjectNotFound, RefError, StoreError
+from dataplat._verify_refs import DAMAGE, reachable
 from dataplat.ingest._progress import Meter
+from dataplat.versioning.manifest import load_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from dataplat._lake import Lake
     from dataplat.ingest._progress import Listener
     from dataplat.lake.part import Part
     from dataplat.versioning.commit import Commit
-    from dataplat.versioning.manifest import Manifest
+    from dataplat.versioning.manifest import Manifest, Read
 
 
 @dataclass(slots=True)
@@ -59,26 +61,25 @@ class _Verifier:
         """Check every object of a version, and the rows of its parts."""
         self.report.versions += 1
         label = f"{dataset}@id:{manifest.id[:12]}"
-        try:
-            names = list(manifest.object_ids())
-        except (IntegrityError, ObjectNotFound) as error:
-            self.report.problems.append(f"{label}: {error}")
-            return
-        broken = False
-        for object_id, suffix in names:
-            problem = self._object(object_id, suffix)
-            if problem is not None:
-                broken = True
-                self.report.problems.append(f"{label}: {problem}")
-        if not broken:
+        if self._objects(label, manifest.object_ids):
             self._rows(label, manifest)
             self._files(label, manifest)
 
     def commit(self, commit: Commit) -> None:
-        """Check the object of a commit."""
-        problem = self._object(commit.id, ".json")
-        if problem is not None:
-            self.report.problems.append(f"commit {commit.id[:12]}: {problem}")
+        """Check the objects of a commit: itself, the map of all datasets, positions, reports."""
+        self._objects(f"commit {commit.id[:12]}", lambda: _objects_of(commit, self._lake.objects.read))
+
+    def _objects(self, label: str, names: Callable[[], Iterable[tuple[str, str]]]) -> bool:
+        """Hash objects, whose names may lie in others of them; return whether all are as they were written."""
+        problems = []
+        try:
+            for object_id, suffix in names():
+                problem = self._object(object_id, suffix)
+                problems += [] if problem is None else [problem]
+        except DAMAGE as error:
+            problems.append(str(error))
+        self.report.problems += (f"{label}: {problem}" for problem in problems)
+        return not problems
 
     def _object(self, object_id: str, suffix: str) -> str | None:
         name = object_id, suffix
@@ -91,7 +92,7 @@ class _Verifier:
 
         try:
             data = Objects(self._lake.store).read(object_id, suffix)
-        except (IntegrityError, StoreError) as error:
+        except DAMAGE as error:
             return f"object {object_id}{suffix}: {error}"
         self.report.objects += 1
         self.report.nbytes += len(data)
@@ -132,7 +133,7 @@ class _Verifier:
             load_deletes(objects, part)
             whole = part.with_deletes(None, 0)
             found = digest(scan(objects, [whole], open_part(objects, whole).schema))
-        except (IntegrityError, StoreError) as error:
+        except DAMAGE as error:
             return str(error)
         self.report.rows += found.rows
         self._meter.add_rows(found.rows)
@@ -141,47 +142,39 @@ class _Verifier:
         return None
 
 
+def _objects_of(commit: Commit, read: Read) -> Iterator[tuple[str, str]]:
+    yield commit.id, ".json"
+    yield from commit.state.object_ids(read)
+    for dataset, change in commit.changes.items():
+        if change.bulk:
+            yield change.bulk, ".bin"
+        yield from ((check.report, ".json") for check in change.checks if check.report)
+        state = commit.dataset(dataset, read)
+        if state is not None:
+            yield from state.positions.object_ids(read)
+
+
 def verify(lake: Lake, reference: str | None, listener: Listener | None) -> VerifyReport:
-    """Verify one version, or every version that a branch or a tag reaches."""
+    """Verify one version, or every version that a branch or a tag reaches and every record of branches and tags."""
     verifier = _Verifier(lake, Meter(listener, stage="verifying"))
+    problems = verifier.report.problems
     if reference is not None:
-        version = lake[reference]
-        verifier.version(version.dataset, version.manifest)
+        with _noted(reference, problems):
+            version = lake[reference]
+            verifier.version(version.dataset, version.manifest)
         return verifier.report
-    for commit in _commits(lake, verifier.report):
+    for commit in reachable(lake, problems):
         verifier.commit(commit)
         for dataset, change in commit.changes.items():
             if change.version is not None and change.version != change.base:
-                _version(lake, verifier, dataset, change.version)
+                with _noted(f"{dataset}@id:{change.version[:12]}", problems):
+                    verifier.version(dataset, load_manifest(lake.objects, change.version))
     return verifier.report
 
 
-def _version(lake: Lake, verifier: _Verifier, dataset: str, version: str) -> None:
-    from dataplat.versioning.manifest import load_manifest
-
+@contextmanager
+def _noted(label: str, problems: list[str]) -> Iterator[None]:
     try:
-        verifier.version(dataset, load_manifest(lake.objects, version))
-    except (IntegrityError, StoreError) as error:
-        verifier.report.problems.append(f"{dataset}@id:{version[:12]}: {error}")
-
-
-def _commits(lake: Lake, report: VerifyReport) -> Iterator[Commit]:
-    """Yield every commit that a branch or tag reaches, once."""
-    from dataplat.versioning.commit import load_commit
-
-    heads = [record.commit for record in lake.branches()]
-    todo = [commit.id for commit in heads] + [tag.commit_id for tag in lake.tags()]
-    known = {commit.id: commit for commit in heads}
-    seen: set[str] = set()
-    while todo:
-        commit_id = todo.pop()
-        if commit_id in seen:
-            continue
-        seen.add(commit_id)
-        try:
-            commit = known.get(commit_id) or load_commit(lake.objects, commit_id)
-        except (IntegrityError, StoreError, RefError) as error:
-            report.problems.append(f"commit {commit_id[:12]}: {error}")
-            continue
-        todo += commit.parents
-        yield commit
+        yield
+    except DAMAGE as error:
+        problems.append(f"{label}: {error}")

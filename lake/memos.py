@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dataplat.errors import ObjectExists, ObjectNotFound, StoreError
+from dataplat.errors import ObjectExists, StoreError
 from dataplat.lake.stores._protocol import Store
 
 
@@ -23,7 +23,7 @@ class Memos:
     """Remembers JSON values beside a lake's objects, each entry with its own hash.
 
     A torn, damaged or foreign entry is as good as none: the value is computed again. A store that
-    refuses the write (read-only, full) makes the memo useless, never the work that asked for it.
+    refuses (read-only, full, no answer) makes the memo useless, never the work that asked for it.
     """
 
     store: Store
@@ -36,7 +36,7 @@ class Memos:
             if hashlib.sha256(body).hexdigest().encode() != head:
                 return None
             return json.loads(body)
-        except (ObjectNotFound, ValueError):
+        except (StoreError, ValueError):
             return None
 
     def put(self, value: object, computation: str, part: str, deletes: str | None = None) -> None:

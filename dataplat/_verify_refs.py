@@ -1,0 +1,69 @@
+"""Every record of every branch and tag, and the commits that they reach."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dataplat.errors import IntegrityError, LakeFormatError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dataplat._lake import Lake
+    from dataplat.versioning.commit import Commit
+
+DAMAGE = (IntegrityError, LakeFormatError, StoreError)
+"""What reading damaged or missing bytes raises."""
+
+
+def reachable(lake: Lake, problems: list[str]) -> Iterator[Commit]:
+    """Yield every commit that a branch or a tag reaches, once; what cannot be read is noted in `problems`."""
+    from dataplat.versioning.commit import load_commit
+
+    known = _heads(lake, problems)
+    todo = [*known, *_tagged(lake, problems)]
+    seen: set[str] = set()
+    while todo:
+        commit_id = todo.pop()
+        if commit_id in seen:
+            continue
+        seen.add(commit_id)
+        try:
+            commit = known.get(commit_id) or load_commit(lake.objects, commit_id)
+        except DAMAGE as error:
+            problems.append(f"commit {commit_id[:12]}: {error}")
+            continue
+        todo += commit.parents
+        yield commit
+
+
+def _heads(lake: Lake, problems: list[str]) -> dict[str, Commit]:
+    """Read all records; return the commits at the heads of the branches that are there, by id."""
+    from dataplat.versioning._record import decode_record
+
+    heads: dict[str, Commit] = {}
+    folder = ""  # whose head has been seen: records are listed newest first
+    for info in lake.store.list("refs/branches/"):
+        try:
+            record = decode_record(lake.store.read(info.key), info.key)
+            commit = record.commit
+        except DAMAGE as error:
+            problems.append(f"{info.key}: {error}")
+            continue
+        here = info.key.rpartition("/")[0]
+        if here != folder and record.kind != "delete":
+            heads[commit.id] = commit
+        folder = here
+    return heads
+
+
+def _tagged(lake: Lake, problems: list[str]) -> list[str]:
+    from dataplat.versioning._record import decode_tag
+
+    found = []
+    for info in lake.store.list("refs/tags/"):
+        try:
+            found.append(decode_tag(lake.store.read(info.key), info.key).commit_id)
+        except DAMAGE as error:
+            problems.append(f"{info.key}: {error}")
+    return found
