@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from dataplat.connectors.files._arrange import arranged
+from dataplat.connectors.files._arrow_alone import let_pandas_in
 from dataplat.connectors.files._options import FileOptions
 from dataplat.connectors.files._widen import plain
 from dataplat.connectors.source import Item, Position, Progress, Split
@@ -96,6 +97,7 @@ def _table(frame: Any) -> pa.Table:
 
 def _from_pandas(frame: Any) -> pa.Table:
     """Return a pandas frame's columns; an index with a name becomes a column, an unnamed default one does not."""
+    let_pandas_in()
     named = [name for name in frame.index.names if name is not None]
     try:
         return pa.Table.from_pandas(frame, preserve_index=bool(named)).replace_schema_metadata(None)
