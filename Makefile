@@ -49,7 +49,7 @@ check: $(READY)-dev ## lint, format, types, import directions, generated pages u
 	$(BIN)/python scripts/api_reference.py --check
 
 test: check ## check, then every test in random order on two workers
-	$(BIN)/python -m pytest -n 2 --durations=10 $(PYTEST)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations=10 $(PYTEST)
 
 simulate: $(READY)-dev ## N=… seeded histories of racing, crashing writers (SEED=… to start elsewhere)
 	$(BIN)/python -m dataplat.testing.histories $(N) --seed $(SEED)

@@ -17,7 +17,8 @@ SHOWN_COMMANDS = OUTPUT / "commands.sh"
 
 def shown(path: Path) -> str:
     """Return a path as a person would type it from here."""
-    return os.path.relpath(path)
+    near = os.path.relpath(path)
+    return str(path) if near.startswith("..") else near
 
 
 @contextmanager
