@@ -60,12 +60,16 @@ def open_lake(lake: str | None) -> Lake:
     from dataplat.config import find_lake, load
     from dataplat.errors import LakeNotFound
 
-    found = find_lake(config=load(flags={"lake": lake}))
+    config = load(flags={"lake": lake})
+    found = find_lake(config=config)
     if found is None:
         raise LakeNotFound(
             "no lake here or in any folder above; make one with `dataplat init`, or name one with --lake or DATAPLAT_LAKE"
         )
-    return dataplat.open(found, create=False)
+    opened = dataplat.open(found, create=False)
+    if config.author:
+        opened.refs.actor = config.author
+    return opened
 
 
 def open_data(lake: str | None) -> Lake:

@@ -10,6 +10,7 @@ import click
 from dataplat.cli import _exits
 from dataplat.cli._options import branch_in_force, branch_option, command, complete_datasets, message_option, open_data
 from dataplat.cli._output import note, number, plain, rows_of
+from dataplat.cli._progress import ProgressLine
 
 if TYPE_CHECKING:
     from dataplat._query import Query
@@ -48,7 +49,9 @@ def sql(
     if into:
         from dataplat.cli.ingest import report
 
-        return report(asked.commit(into=into, mode=mode, message=message or "", branch=branch), as_json=as_json)
+        with ProgressLine() as line:
+            result = asked.commit(into=into, mode=mode, message=message or "", branch=branch, progress=line)
+        return report(result, as_json=as_json)
     if as_json:
         _print_rows(asked)
     else:

@@ -235,6 +235,13 @@ def test_the_configured_branch_counts(stock, monkeypatch):
     assert stock.json("version", "list", "--branch", "main")[0]["rows"] == 4
 
 
+def test_the_configured_author_signs(stock, monkeypatch):
+    """DATAPLAT_AUTHOR is who the log names."""
+    monkeypatch.setenv("DATAPLAT_AUTHOR", "Ada <ada@example.org>")
+    stock("version", "delete", "stock", "--where", "shelf = 'B'")
+    assert stock.json("version", "log", "stock")[0]["author"] == "Ada <ada@example.org>"
+
+
 def test_export_and_verify(stock, tmp_path):
     """A version goes out as files, once; verify counts what it looked at."""
     import pyarrow.parquet as pq
