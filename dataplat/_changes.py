@@ -50,8 +50,6 @@ def _delete_once(lake: Lake, dataset: str, where: str | pl.Expr, branch: str, me
         if not outcome.rows_deleted:
             version = lake.version(dataset, branch)
             return IngestResult(dataset, branch, None, version, notes=("no row matches: nothing was deleted",))
-        from dataplat.ingest._commit import DeletesUnion
-
         def where_matches(parts: Sequence[Part]) -> bool:
             from dataplat.lake.scan import scan
 
@@ -64,7 +62,6 @@ def _delete_once(lake: Lake, dataset: str, where: str | pl.Expr, branch: str, me
             edit=outcome.edit,
             where=condition.text,
             where_matches=where_matches,
-            merge_deletes=DeletesUnion(base),
         )
         made = commit(lake.io, branch, [change], stage, message=message)
         return IngestResult(

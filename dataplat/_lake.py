@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,10 +50,8 @@ def open(url: str | Path = DEFAULT_FOLDER, *, create: bool = True) -> Lake:  # n
         if not create:
             raise LakeNotFound(_no_lake(url)) from None
     probe(store)
-    try:
+    with suppress(AlreadyExists):  # somebody else was as quick; theirs is as good
         create_lake(store)
-    except AlreadyExists:  # somebody else was as quick; theirs is as good
-        pass
     return Lake(store, open_lake(store).id, str(url))
 
 

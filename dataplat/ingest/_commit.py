@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Any
 from dataplat.connectors.source import rejects_schema
 from dataplat.errors import AlreadyExists, SchemaMismatch
 from dataplat.ingest._target import Target
-from dataplat.lake.deletes import load_deletes, stage_deletes
 from dataplat.lake.objects import Objects
 from dataplat.lake.schema import schema_to_json
 from dataplat.versioning.commit import Check, Commit, Input
 from dataplat.versioning.manifest import ManifestEdit
 from dataplat.versioning.modes import Base, IncomingKeys, Outcome, find_keys
 from dataplat.versioning.publish import LakeIO, PlannedChange, commit
-from dataplat.versioning.rebase import MergedDeletes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +68,6 @@ def _dataset_change(
         checks=_checks(request, landed, stage),
         lineage=_lineage(request),
         keys_overlap=_keys_overlap(landed),
-        merge_deletes=DeletesUnion(landed.base),
         recheck=_recheck(request, landed, stage),
     )
 
@@ -146,28 +143,6 @@ def _recheck(request: IngestRequest, landed: Landed, stage: Stage) -> Any:
         return _checks(request, replace(landed, report=report), stage)
 
     return recheck
-
-
-class DeletesUnion:
-    """Unites the deletes of two writers of one part."""
-
-    def __init__(self, base: Base) -> None:
-        self._base = base
-
-    def __call__(self, part: Part, ours: str, theirs: str) -> MergedDeletes:
-        objects = self._base.objects
-        before = load_deletes(objects, part)
-        bitmaps = [_bitmap(objects, deletes) for deletes in (ours, theirs)]
-        united = bitmaps[0] | bitmaps[1]
-        deletes, count = stage_deletes(self._base.stage, united)
-        assert deletes is not None
-        return MergedDeletes(deletes, count, overlap=len((bitmaps[0] & bitmaps[1]) - before))
-
-
-def _bitmap(objects: Objects, deletes: str) -> Any:
-    from dataplat.lake.deletes import SUFFIX, decode
-
-    return decode(objects.read(deletes, SUFFIX))
 
 
 def _rejects_change(objects: Objects, request: IngestRequest, target: Target, parts: Sequence[Part]) -> PlannedChange:

@@ -6,8 +6,6 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
 from dataplat.connectors.source import Blob, Rejects
 from dataplat.errors import SourceError
 from dataplat.ingest._aside import Aside, refuse_first
@@ -16,6 +14,8 @@ from dataplat.validation.report import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import pyarrow as pa
 
     from dataplat.connectors.source import Source, Split
     from dataplat.ingest._progress import Meter
