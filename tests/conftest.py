@@ -1,0 +1,75 @@
+"""A lake in memory, what it reads of its parts, and a cache that is not the user's."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from dataplat._lake import Lake
+from dataplat.lake import _part_open
+from dataplat.lake.stores import MemoryStore
+from dataplat.versioning.lakefile import create_lake
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Remember verified files in a folder of the tests' own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture
+def new_lake() -> Callable[[], Lake]:
+    """Return a function that makes a lake in memory."""
+
+    def make() -> Lake:
+        store = MemoryStore()
+        create_lake(store)
+        return Lake(store, "test", "memory")
+
+    return make
+
+
+@pytest.fixture
+def memory_lake(new_lake: Callable[[], Lake]) -> Lake:
+    """Return a lake in memory."""
+    return new_lake()
+
+
+@dataclass
+class Reads:
+    """The row groups that were decoded: (part id, row group) and the columns asked for."""
+
+    calls: list[tuple[str, int, tuple[str, ...]]] = field(default_factory=list)
+
+    @property
+    def parts(self) -> set[str]:
+        """Ids of the parts of which rows were read."""
+        return {part for part, _, _ in self.calls}
+
+    @property
+    def columns(self) -> Counter[str]:
+        """How often each column was read."""
+        return Counter(name for _, _, columns in self.calls for name in columns)
+
+    def clear(self) -> None:
+        """Begin again."""
+        self.calls.clear()
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
+    """Note every read of a row group of a part: they all go through one method."""
+    seen = Reads()
+    read = _part_open.OpenPart.read
+
+    def noting(self: _part_open.OpenPart, row_group: int, columns: list[str]) -> object:
+        seen.calls.append((self.part.id, row_group, tuple(columns)))
+        return read(self, row_group, columns)
+
+    monkeypatch.setattr(_part_open.OpenPart, "read", noting)
+    return seen

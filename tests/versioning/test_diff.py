@@ -1,0 +1,236 @@
+"""Diffs against an oracle of plain dicts, and how little they read."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Any
+
+import hypothesis.strategies as st
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from dataplat._lake import Lake
+from dataplat.lake.stores import MemoryStore
+from dataplat.versioning.diff import Diff
+from dataplat.versioning.lakefile import create_lake
+
+SCHEMA = pa.schema([("id", pa.int64()), ("x", pa.float64()), ("s", pa.list_(pa.string()))])
+
+ids = st.integers(0, 8)
+values = st.tuples(
+    st.none() | st.sampled_from([0.0, -0.0, 1.5, math.nan]),
+    st.none() | st.lists(st.none() | st.sampled_from(["", "a"]), max_size=2),
+)
+keyed = st.dictionaries(ids, values, max_size=6)
+bags = st.lists(st.tuples(ids, values), max_size=6)
+
+
+def fresh() -> Lake:
+    """An empty lake in memory."""
+    store = MemoryStore()
+    create_lake(store)
+    return Lake(store, "test", "memory")
+
+
+def table(rows: Any) -> pa.Table:
+    """Rows as a table, from `{id: values}` or a list of (id, values)."""
+    pairs = rows.items() if isinstance(rows, dict) else rows
+    return pa.Table.from_pylist([{"id": key, "x": x, "s": s} for key, (x, s) in pairs], SCHEMA)
+
+
+def plain(row: dict[str, Any]) -> tuple[Any, ...]:
+    """A row such that equal rows in dataplat's sense are equal."""
+    x = row["x"]
+    number = "nan" if x is not None and math.isnan(x) else x if x is None else x + 0.0
+    return row["id"], number, None if row["s"] is None else tuple(row["s"])
+
+
+def bag(rows: pa.Table) -> Counter[tuple[Any, ...]]:
+    """The rows as a multiset."""
+    return Counter(map(plain, rows.to_pylist()))
+
+
+def check_keyed(diff: Diff, before: pa.Table, after: pa.Table) -> None:
+    """Compare a diff by key with what two dicts differ by."""
+    old, new = ({row["id"]: row for row in side.to_pylist()} for side in (before, after))
+    changed = {key for key in old.keys() & new.keys() if plain(old[key]) != plain(new[key])}
+    assert diff.summary.added == len(new.keys() - old.keys())
+    assert diff.summary.removed == len(old.keys() - new.keys())
+    assert diff.summary.changed == len(changed)
+    assert set(diff.added["id"].to_pylist()) == new.keys() - old.keys()
+    assert set(diff.removed["id"].to_pylist()) == old.keys() - new.keys()
+    rows = diff.changed.to_pylist()
+    assert {row["id"] for row in rows} == changed
+    for row in rows:
+        assert plain(row["before"]) == plain(old[row["id"]])
+        assert plain(row["after"]) == plain(new[row["id"]])
+        pairs = zip(plain(row["before"]), plain(row["after"]), SCHEMA.names, strict=True)
+        assert row["changed"] == [name for one, other, name in pairs if one != other]
+
+
+def change(lake: Lake, step: str, rows: dict[int, Any]) -> None:
+    """Do one change of dataset `d`."""
+    if step == "delete":
+        lake.delete("d", f"id < {len(rows)}")
+    elif step == "rollback":
+        lake.rollback("d@first")
+    else:
+        lake.ingest(table(rows), "d", mode=step, key="id")
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    first=keyed,
+    history=st.lists(st.tuples(st.sampled_from(["upsert", "delete", "replace", "rollback"]), keyed), max_size=4),
+)
+def test_by_key_agrees_with_dicts(first: dict[int, Any], history: list[tuple[str, dict[int, Any]]]) -> None:
+    """Whatever lies between two versions, rows are added, removed and changed as two dicts differ, both ways."""
+    lake = fresh()
+    lake.ingest(table(first), "d", key="id")
+    lake.tag("first")
+    for step, rows in history:
+        change(lake, step, rows)
+    before, after = lake["d@first"].to_arrow(), lake["d"].to_arrow()
+    check_keyed(lake.diff("d@first", "d"), before, after)
+    check_keyed(lake.diff("d", "d@first"), after, before)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    first=bags,
+    history=st.lists(st.tuples(st.sampled_from(["append", "delete", "replace", "rollback"]), bags), max_size=4),
+)
+def test_without_key_agrees_with_multisets(first: list[Any], history: list[tuple[str, list[Any]]]) -> None:
+    """Without a key rows are added and removed as two multisets differ, duplicates counted."""
+    lake = fresh()
+    lake.ingest(table(first), "d")
+    lake.tag("first")
+    for step, rows in history:
+        if step == "delete":
+            lake.delete("d", f"id < {len(rows)}")
+        elif step == "rollback":
+            lake.rollback("d@first")
+        else:
+            lake.ingest(table(rows), "d", mode=step)
+    old, new = bag(lake["d@first"].to_arrow()), bag(lake["d"].to_arrow())
+    diff = lake.diff("d@first", "d")
+    assert (diff.summary.added, diff.summary.removed) == ((new - old).total(), (old - new).total())
+    assert bag(diff.added) == new - old
+    assert bag(diff.removed) == old - new
+    assert diff.summary.changed == diff.changed.num_rows == 0
+
+
+def test_the_same_part_twice(memory_lake: Lake) -> None:
+    """The same rows appended twice are twice as many rows, and a diff counts them so."""
+    rows = table([(1, (1.5, None)), (2, (None, None))])
+    for _ in range(3):
+        memory_lake.ingest(rows, "d")
+    assert len({part.id for part in memory_lake["d"].parts}) == 1
+    assert memory_lake.diff("d@main~2", "d").summary.added == 4
+    assert memory_lake.diff("d", "d@main~1").summary.removed == 2
+
+
+def test_a_part_that_moved_is_not_read(memory_lake: Lake, reads: Any) -> None:
+    """The same part at another place, as in a dataset that was dropped and landed again, is no difference."""
+    rows = table([(1, (1.5, None)), (2, (None, None))])
+    memory_lake.ingest(table([(9, (None, None))]), "d")
+    memory_lake.ingest(rows, "d")
+    memory_lake.tag("v1")
+    memory_lake.drop("d")
+    memory_lake.ingest(rows, "d")
+    reads.clear()
+    diff = memory_lake.diff("d@v1", "d")
+    assert (diff.summary.added, diff.summary.removed) == (0, 1)
+    assert reads.calls == []
+
+
+def test_only_what_differs_is_read(memory_lake: Lake, reads: Any) -> None:
+    """Of four parts the diff of an upsert opens the one whose deletes differ and the new one."""
+    for start in range(0, 40, 10):
+        memory_lake.ingest(table({start + i: (1.0, None) for i in range(10)}), "d", key="id")
+    memory_lake.tag("v1")
+    memory_lake.ingest(table({12: (2.0, None)}), "d", mode="upsert")
+    old, new = memory_lake["d@v1"].parts, memory_lake["d"].parts
+    reads.clear()
+    diff = memory_lake.diff("d@v1", "d")
+    assert (diff.summary.added, diff.summary.removed, diff.summary.changed) == (0, 0, 1)
+    assert reads.parts == {old[1].id, new[-1].id}
+
+
+def test_counting_reads_nothing(memory_lake: Lake, reads: Any) -> None:
+    """Where rows only came, or only went, the summary is counted from manifests and deletes."""
+    memory_lake.ingest(table({1: (1.0, None), 2: (2.0, None)}), "d", key="id")
+    memory_lake.ingest(table({3: (1.0, None)}), "d")
+    memory_lake.delete("d", "id = 2")
+    reads.clear()
+    assert memory_lake.diff("d@main~2", "d@main~1").summary.added == 1
+    assert memory_lake.diff("d@main~1", "d").summary.removed == 1
+    assert memory_lake.diff("d", "d").summary.is_empty
+    assert reads.calls == []
+
+
+def test_rollback_that_undeletes(memory_lake: Lake) -> None:
+    """Rows that a rollback brings back are added again."""
+    memory_lake.ingest(table({1: (1.0, None), 2: (2.0, None)}), "d", key="id")
+    memory_lake.delete("d", "id = 2")
+    memory_lake.rollback("d@main~1")
+    diff = memory_lake.diff("d@main~1", "d")
+    assert diff.added.column("id").to_pylist() == [2]
+    assert memory_lake.diff("d@main~2", "d").summary.is_empty
+
+
+def test_columns_that_come_and_go(memory_lake: Lake) -> None:
+    """A new column is a schema change; rows in which it has a value changed, those in which it is null did not."""
+    memory_lake.ingest(pa.table({"id": [1, 2], "a": [1, 2]}), "d", key="id")
+    rows = pa.table({"id": [1, 2], "a": [1, 2], "b": [None, "x"]})
+    memory_lake.ingest(rows, "d", mode="replace")
+    diff = memory_lake.diff("d@main~1", "d")
+    assert [str(change) for change in diff.schema_changes] == ["column b added (string)"]
+    assert diff.changed.select(["id", "changed"]).to_pylist() == [{"id": 2, "changed": ["b"]}]
+    back = memory_lake.diff("d", "d@main~1")
+    assert [str(change) for change in back.schema_changes] == ["column b removed (string)"]
+    assert back.changed.column("changed").to_pylist() == [["b"]]
+
+
+def test_wider_keys_match(memory_lake: Lake) -> None:
+    """Keys are equal across widths: a key that became int64 still finds its rows."""
+    memory_lake.ingest(pa.table({"id": pa.array([1, 2], pa.int32()), "a": [1, 2]}), "d", key="id")
+    memory_lake.ingest(pa.table({"id": [1, 2, 2**40], "a": [1, 5, 3]}), "d", mode="replace")
+    diff = memory_lake.diff("d@main~1", "d")
+    assert (diff.summary.added, diff.summary.removed, diff.summary.changed) == (1, 0, 1)
+    assert [str(change) for change in diff.schema_changes] == ["column id: int32 -> int64"]
+
+
+def test_another_key_compares_whole_rows(memory_lake: Lake) -> None:
+    """Versions with different keys are compared row by row: nothing is called changed."""
+    memory_lake.ingest(pa.table({"id": [1, 2], "a": [1, 2]}), "d", key="id")
+    memory_lake.ingest(pa.table({"id": [1, 2], "a": [1, 3]}), "d", mode="replace", key="a")
+    diff = memory_lake.diff("d@main~1", "d")
+    assert diff.key == ()
+    assert (diff.summary.added, diff.summary.removed, diff.summary.changed) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("name", ["row", "row_before", "lane0", "nth", "__before"])
+def test_columns_may_have_any_name(memory_lake: Lake, name: str) -> None:
+    """Column names that the diff uses itself are no trouble."""
+    memory_lake.ingest(pa.table({name: [1, 2], "v": [1, 2]}), "d", key=name)
+    memory_lake.ingest(pa.table({name: [1, 2], "v": [1, 3]}), "d", mode="upsert")
+    diff = memory_lake.diff("d@main~1", "d")
+    assert diff.changed.select([name, "changed"]).to_pylist() == [{name: 2, "changed": ["v"]}]
+    assert repr(diff) == "Diff(+0 added, -0 removed, ~1 changed rows)"
+
+
+def test_nested_columns_and_plain_values(memory_lake: Lake) -> None:
+    """Lists, structs and maps are compared by value; the summary comes as plain values, too."""
+    kind = pa.struct([("m", pa.map_(pa.string(), pa.int64())), ("l", pa.list_(pa.float64()))])
+    rows = [{"m": [("a", 1), ("b", 2)], "l": [0.0]}, {"m": None, "l": [None]}]
+    memory_lake.ingest(pa.table({"id": [1, 2], "v": pa.array(rows, kind)}), "d", key="id")
+    other = [{"m": [("b", 2), ("a", 1)], "l": [-0.0]}, {"m": None, "l": []}]
+    memory_lake.ingest(pa.table({"id": [1, 2], "v": pa.array(other, kind)}), "d", mode="replace")
+    diff = memory_lake.diff("d@main~1", "d")
+    assert diff.changed.column("id").to_pylist() == [2]
+    told = diff.to_dict()
+    assert (told["added"], told["removed"], told["changed"]) == (0, 0, 1)
+    assert told["before"] != told["after"]
