@@ -20,8 +20,6 @@ from dataplat.lake.part import ColumnStats
 Stats: TypeAlias = Mapping[str, ColumnStats]
 Types: TypeAlias = Mapping[str, pa.DataType]
 
-NANOSECONDS: Final = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
-DAY: Final = 86_400 * 10**9
 _TIMES: Final = frozenset({"date", "time", "timestamp", "timestamp_tz", "duration"})
 
 
@@ -221,21 +219,20 @@ def _comparable(kind: pa.DataType, low: Any, high: Any, value: Any) -> Iterator[
     name = family(kind)
     if name in _TIMES:
         if isinstance(value, Instant) and value.family == name and type(low) is type(high) is int:
-            unit = DAY if name == "date" else NANOSECONDS[kind.unit]
-            yield low * unit, high * unit, value.nanoseconds
+            yield low, high, value.nanoseconds
     elif name in {"string", "bool"}:
         wanted = str if name == "string" else bool
         if type(low) is type(high) is type(value) is wanted:
             yield low, high, value
     elif name in {"int", "float", "decimal"} and isinstance(value, (int, float, Fraction)):
-        try:
-            exact = [_number(bound, kind) for bound in (low, high)]
-        except (TypeError, ValueError):
+        exact = [number for bound in (low, high) if (number := _number(bound)) is not None]
+        if len(exact) < 2:
             return
         yield exact[0], exact[1], value
         if name != "int" or not isinstance(value, int):
-            yield tuple(_rounded(x, np.float64) for x in (*exact, value))  # type: ignore[misc]
-            yield tuple(_rounded(x, np.float32) for x in (*exact, value))  # type: ignore[misc]
+            for width in (np.float64, np.float32, np.float16):
+                least, most, sought = (_rounded(number, width) for number in (*exact, value))
+                yield least, most, sought
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,12 +243,14 @@ class Instant:
     nanoseconds: int
 
 
-def _number(bound: Any, kind: pa.DataType) -> int | float | Fraction:
-    if family(kind) == "decimal":
-        return Fraction(int(bound)) * Fraction(10) ** -int(kind.scale)
-    if isinstance(bound, bool) or not isinstance(bound, (int, float)):
-        raise TypeError(bound)
-    return bound
+def _number(bound: Any) -> int | float | Fraction | None:
+    """Return the value of a bound of a number; one of a decimal is text."""
+    if isinstance(bound, str):
+        try:
+            return Fraction(bound)
+        except ValueError:
+            return None
+    return None if isinstance(bound, bool) or not isinstance(bound, (int, float)) else bound
 
 
 def _rounded(value: float | Fraction, to: type[np.floating[Any]]) -> float:

@@ -138,7 +138,7 @@ def units(objects: Objects, parts: Sequence[Part], request: Request) -> Iterator
 
 def _units_of(opened: OpenPart, deletes: BitMap, index: int, request: Request) -> Iterator[Unit]:
     start = 0
-    at = first_leaves(opened.schema)
+    at = first_leaves(opened.schema) if request.where is not None else {}
     for number in range(opened.row_groups):
         group = opened.metadata.row_group(number)
         if request.where is None or _may_match(opened, group, at, request):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any, Final
 
 import pyarrow as pa
@@ -18,7 +19,10 @@ from dataplat.lake.canonical import family
 from dataplat.lake.part import ColumnStats, Part, Scalar
 
 LONGEST_STRING: Final = 256  # bytes of UTF-8; a longer bound is not kept
-_RAW_INTEGERS: Final = frozenset({"date", "time", "timestamp", "timestamp_tz", "duration"})
+NANOSECONDS: Final = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+DAY: Final = 86_400 * 10**9
+_TIMES: Final = frozenset({"date", "time", "timestamp", "timestamp_tz", "duration"})
+_MOST: Final = 2**63  # a bound beyond is left out: JSON readers differ on larger integers
 _NESTED: Final = frozenset({"list", "map", "struct"})
 
 
@@ -89,10 +93,16 @@ def _bound(stated: object, which: str, kind: pa.DataType) -> Scalar | None:
             return raw.decode() if len(raw) <= LONGEST_STRING else None
         case "decimal":
             raw = getattr(stated, f"{which}_raw")
-            return str(raw if isinstance(raw, int) else int.from_bytes(raw, "big", signed=True))
-        case name if name in _RAW_INTEGERS:
-            return int(getattr(stated, f"{which}_raw"))
+            return decimal_text(raw if isinstance(raw, int) else int.from_bytes(raw, "big", signed=True), kind.scale)
+        case name if name in _TIMES:
+            nanoseconds = int(getattr(stated, f"{which}_raw")) * (DAY if name == "date" else NANOSECONDS[kind.unit])
+            return nanoseconds if -_MOST <= nanoseconds < _MOST else None
     return None
+
+
+def decimal_text(unscaled: int, scale: int) -> str:
+    """Return a decimal as text, with all digits of its scale."""
+    return str(Decimal((int(unscaled < 0), tuple(map(int, str(abs(unscaled)))), -scale)))
 
 
 def combined(groups: Iterable[tuple[int, Mapping[str, ColumnStats]]], schema: pa.Schema) -> dict[str, ColumnStats]:
@@ -109,7 +119,7 @@ def _combine_column(groups: Sequence[tuple[int, ColumnStats]], kind: pa.DataType
     valued = [stats for rows, stats in groups if stats.nulls + stats.nans < rows]
     if not valued or any(stats.low is None for stats in valued):
         return ColumnStats(nulls, nans)
-    order: Any = int if family(kind) == "decimal" else None  # code points order strings as UTF-8 bytes do
+    order: Any = Decimal if family(kind) == "decimal" else None  # code points order strings as UTF-8 bytes do
     low = min((stats.low for stats in valued if stats.low is not None), key=order)
     high = max((stats.high for stats in valued if stats.high is not None), key=order)
     return ColumnStats(nulls, nans, low, high)

@@ -9,16 +9,17 @@ from typing import TypeAlias
 from dataplat.lake.digest import Digest
 
 Scalar: TypeAlias = int | float | str | bool
-"""A bound: int for integers, times (in the column's own unit since the epoch) and durations; str for strings
-and decimals (the unscaled integer, in decimal digits); float; bool."""
+"""A bound: int for integers; int for dates, times, timestamps and durations, in nanoseconds (since the epoch);
+str for strings; str for decimals, as `1.50`; float; bool. It means the same whatever unit, scale or width the column
+has, so a type that is widened leaves the statistics of older parts right."""
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnStats:
     """Exact statistics of one column of one part, as written (deletes not taken into account).
 
-    `low` and `high` are None where there is no bound: all null (or all NaN), a type without order, or a
-    string over 256 bytes. NaN is counted apart and is in no bound. Strings are ordered by UTF-8 bytes.
+    `low` and `high` are None where there is no bound: all null (or all NaN), a type without order, a time beyond
+    ± 2**63 nanoseconds, or a string over 256 bytes. NaN is counted apart and is in no bound. Strings are ordered by UTF-8 bytes.
     """
 
     nulls: int

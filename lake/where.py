@@ -63,7 +63,7 @@ class Where:
         Args:
             stats: By column. A column without statistics may hold anything.
             rows: How many rows the statistics are of.
-            types: The types in whose units the bounds are.
+            types: The types of the columns; bounds need none, they mean the same whatever the type was.
         """
         return self._predicate.outcome(stats, rows, types).true
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -189,14 +190,14 @@ class Segment:
 def column_bounds(parts: Sequence[Part], columns: Mapping[str, bool]) -> dict[str, ColumnStats]:
     """Return statistics over all `parts` of those columns for which every part has them.
 
-    `columns` maps a name to whether it is a decimal (whose bounds are digits, to be compared as numbers).
+    `columns` maps a name to whether it is a decimal (whose bounds are text, to be compared as numbers).
     """
     bounds: dict[str, ColumnStats] = {}
     for name, decimal in columns.items():
         rows = [part.stats.get(name) for part in parts]
         known = [row for row in rows if row is not None]
         if known and len(known) == len(rows):
-            bounds[name] = _union(known, parts, int if decimal else None)
+            bounds[name] = _union(known, parts, Decimal if decimal else None)
     return bounds
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
@@ -112,6 +113,26 @@ def test_older_parts_are_brought_to_the_schema(stage, objects):
     assert to_table(objects, [*old, *new], SCHEMA, where=where).to_pydict() == {"n": [1, 2], "s": [None, None]}
     where = parse_where("n = 2", SCHEMA)
     assert to_table(objects, [*old, *new], SCHEMA, where=where, columns=["n"]).to_pydict() == {"n": [2]}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        (pa.array([1_704_067_200_000], pa.timestamp("ms")), pa.timestamp("us"), "a = '2024-01-01'"),
+        (pa.array([19_723], pa.date32()), pa.timestamp("ns"), "a = '2024-01-01'"),
+        (pa.array([5], pa.int8()), pa.float64(), "a between 4.5 and 5.5"),
+        (pa.array([5], pa.int8()), pa.decimal128(9, 2), "a = 5.00"),
+        (pa.array([Decimal("5.1")]), pa.decimal128(20, 4), "a = 5.1"),
+        (pa.array([86_399_999], pa.time32("ms")), pa.time64("us"), "a > '23:59:59'"),
+    ],
+)
+def test_statistics_survive_a_wider_type(stage, objects, old, new, text):
+    """What an older part's bounds mean does not change with the unit, scale or width of its column."""
+    schema = pa.schema([("a", new)])
+    parts = written(stage, pa.table({"a": old}))
+    where = parse_where(text, schema)
+    assert len(to_table(objects, parts, schema, where=where)) == 1
+    assert where.may_match(parts[0].stats, 1, {"a": new})
 
 
 def test_a_part_of_another_type_is_named(stage, objects):

@@ -29,6 +29,7 @@ SCHEMA = pa.schema(
         ("u", pa.uint64()),
         ("f", pa.float64()),
         ("f32", pa.float32()),
+        ("f16", pa.float16()),
         ("s", pa.string()),
         ("b", pa.bool_()),
         ("d", pa.date32()),
@@ -347,6 +348,7 @@ VALUES = {
     "i8": st.integers(-128, 127),
     "u": st.integers(0, 2**64 - 1) | st.integers(0, 3),
     "f": FLOATS,
+    "f16": st.floats(width=16) | st.sampled_from([0.0999755859375, 1.5]),
     "f32": st.floats(width=32) | st.sampled_from([0.1, 1.5, float("nan")]),
     "s": st.text("ab\u00e9\U0001f600", max_size=3) | st.text("a", min_size=250, max_size=260),
     "b": st.booleans(),
@@ -379,7 +381,7 @@ def as_literal(name, value):
 @st.composite
 def compared(draw, name):
     """A predicate over one column."""
-    literals = NUMBERS if name in {"i", "i8", "u", "f", "f32", "dec"} else VALUES[name]
+    literals = NUMBERS if name in {"i", "i8", "u", "f", "f16", "f32", "dec"} else VALUES[name]
     column = pl.col(name)
     match draw(st.sampled_from(["test", "test", "between", "in", "null", "special"])):
         case "between":
@@ -486,10 +488,10 @@ def test_what_statistics_prove(text, prunes):
     stats = {
         "i": ColumnStats(0, 0, 10, 20),
         "s": ColumnStats(1, 0, "ba", "bz"),
-        "ms": ColumnStats(0, 0, 1_704_067_200_000, 1_704_153_600_000),
+        "ms": ColumnStats(0, 0, 1_704_067_200 * 10**9, 1_704_153_600 * 10**9),
         "b": ColumnStats(0, 0, low=False, high=False),
         "f": ColumnStats(0, 1, 1.0, 2.0),
-        "dec": ColumnStats(0, 0, "100", "250"),
+        "dec": ColumnStats(0, 0, "1.00", "2.50"),
     }
     assert parse_where(text, SCHEMA).may_match(stats, 5, TYPES) is not prunes
 
