@@ -1,7 +1,7 @@
 """JSON: one object a line, or one array of objects.
 
-Blocks are parsed by `pyarrow.json` with explicit types, which refuses whatever has another type, an unknown or a
-double key. A refused block is halved until the records that do not fit are among a few, and those are looked at
+Blocks whose lines are all laid out alike are read in whole columns (`_json_layout`), others are parsed by
+`pyarrow.json` with explicit types, which refuses whatever has another type, an unknown or a double key. A refused block is halved until the records that do not fit are among a few, and those are looked at
 one by one. Strings that are all ISO dates or timestamps become such, at the top level of a record: as in CSV.
 """
 
@@ -11,19 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import IO
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.json
 
 from dataplat.connectors.files._blocks import BLOCK_BYTES, Block, blocks, cut_lines
 from dataplat.connectors.files._entry import Entry
 from dataplat.connectors.files._json_array import array_blocks, cut_anywhere, is_array
 from dataplat.connectors.files._json_guard import begins_with_object, has_empty_row, is_utf8, may_lose
+from dataplat.connectors.files._json_layout import read_alike
 from dataplat.connectors.files._json_rows import parse_rows
 from dataplat.connectors.files._json_shape import decode_record, schema_of
 from dataplat.connectors.files._options import FileOptions, Typing
@@ -38,6 +38,8 @@ from dataplat.errors import SourceError
 SNIFF_BYTES = 1 << 19
 ONE_BY_ONE = 256
 """So many records are looked at one by one rather than halved again."""
+GIVE_UP_AFTER = 4
+"""After so many blocks in a row with lines that differ in layout, the shortcut for those that do not is left."""
 
 
 def sniff(entry: Entry, options: FileOptions) -> pa.Schema:
@@ -135,6 +137,7 @@ def _lines(data: Bytes8) -> _Lines:
 class _Parser:
     label: str
     typing: Typing
+    different: list[int] = field(default_factory=list)  # blocks in a row whose lines were not all laid out alike
 
     def __call__(self, block: Block) -> Parsed:
         try:
@@ -147,25 +150,46 @@ class _Parser:
 
     def _fast(self, data: Bytes8, count: int | None = None) -> pa.RecordBatch | None:
         """Return the rows of whole lines, or None where they need a closer look."""
+        if not (begins_with_object(data) and is_utf8(data)):
+            return None
+        batch = self._alike(data)
+        if batch is None:
+            batch = self._parsed(data, count)
+        if batch is None or any(
+            may_lose(column)
+            for name, column in zip(batch.schema.names, batch.columns, strict=True)
+            if self._is_free(name)
+        ):
+            return None
+        return batch
+
+    def _is_free(self, name: str) -> bool:
+        return name not in self.typing.fixed
+
+    def _alike(self, data: Bytes8) -> pa.RecordBatch | None:
+        if len(self.different) >= GIVE_UP_AFTER:
+            return None
+        batch = read_alike(data, self.typing.schema)
+        if batch is None:
+            self.different.append(len(data))
+        else:
+            self.different.clear()
+        return batch
+
+    def _parsed(self, data: Bytes8, count: int | None) -> pa.RecordBatch | None:
         reading = _reading_schema(self.typing.schema)
-        if reading is None or not (begins_with_object(data) and is_utf8(data)):
+        if reading is None:
             return None
         try:
             batch = _read_json(data, reading)
+            if has_empty_row(batch):
+                return None
+            wanted = _count_lines(data) if count is None else count
+            if batch.num_rows != wanted and (count is not None or batch.num_rows != len(_lines(data))):
+                return None  # two records on a line, or one on two
+            return batch.cast(self.typing.schema)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             return None
-        if has_empty_row(batch):
-            return None
-        wanted = _count_lines(data) if count is None else count
-        if batch.num_rows != wanted and (count is not None or batch.num_rows != len(_lines(data))):
-            return None  # two records on a line, or one on two
-        arrays = []
-        for field, array in zip(self.typing.schema, batch.columns, strict=True):
-            cells = _temporal(array, field.type) if not array.type.equals(field.type) else array
-            if cells is None or (field.name not in self.typing.fixed and may_lose(cells)):
-                return None
-            arrays.append(cells)
-        return pa.RecordBatch.from_arrays(arrays, schema=self.typing.schema)
 
     def _carefully(self, block: Block) -> Parsed:
         lines = _lines(block.data)
@@ -226,11 +250,11 @@ def _reading_schema(schema: pa.Schema) -> pa.Schema | None:
     first, and decimals one by one; so are lists of nothing but nulls, of which it makes invalid arrays.
     """
     fields = []
-    for field in schema:
-        if pa.types.is_temporal(field.type) and not pa.types.is_duration(field.type):
-            fields.append(pa.field(field.name, pa.string()))
-        elif pa.types.is_null(field.type) or _exact_in_json(field.type):
-            fields.append(field)
+    for column in schema:
+        if pa.types.is_temporal(column.type) and not pa.types.is_duration(column.type):
+            fields.append(pa.field(column.name, pa.string()))
+        elif pa.types.is_null(column.type) or _exact_in_json(column.type):
+            fields.append(column)
         else:
             return None
     return pa.schema(fields)
@@ -250,10 +274,3 @@ _JSON_SCALARS = (
     pa.types.is_boolean,
     pa.types.is_string,
 )
-
-
-def _temporal(array: pa.Array, kind: pa.DataType) -> pa.Array | None:
-    try:
-        return pc.cast(array, kind)
-    except pa.ArrowInvalid:
-        return None
