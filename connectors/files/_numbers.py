@@ -8,7 +8,7 @@ import numpy as np
 
 from dataplat.connectors.files._records import NEWLINE, QUOTE, Bytes8
 
-_WINDOW = 1 << 18
+_WINDOW = 1 << 17
 """Bytes looked at in one go: what is computed on the way stays in the second-level cache."""
 _ZERO, _PLUS, _MINUS, _POINT, _SPACE, _TAB = b"0+-. \t"
 
@@ -36,17 +36,16 @@ def _odd(window: Bytes8, delimiter: int) -> bool:
     edge = before == delimiter
     edge |= before == NEWLINE
     edge |= before == QUOTE
-    suspect = first == _ZERO
-    for byte in (_PLUS, _MINUS, _SPACE, _TAB):
-        if byte != delimiter:
-            suspect |= first == byte
-    suspect &= edge
-    at = np.flatnonzero(suspect) + 1
+    edge &= first <= _ZERO  # all that is looked for, and little else
+    at = np.flatnonzero(edge) + 1
     if not len(at):
         return False
-    lead, second, third = window[at], window[at + 1], window[at + 2]
-    digit = (second >= _ZERO) & (second <= _ZERO + 9) | (second | 32 == ord("x"))
-    odd = (lead == _ZERO) & digit
-    odd |= (lead == _MINUS) & (second == _ZERO) & (third != _POINT)
-    odd |= (lead != _ZERO) & (lead != _MINUS)
-    return bool(odd.any())
+    lead = window[at]
+    if any((lead == byte).any() for byte in (_PLUS, _SPACE, _TAB) if byte != delimiter):
+        return True
+    behind = window[at[lead == _ZERO] + 1]
+    if ((behind - np.uint8(_ZERO) < 10) | (behind | 32 == ord("x"))).any():
+        return True
+    negative = at[lead == _MINUS] + 1
+    zero = negative[window[negative] == _ZERO] + 1
+    return bool((window[zero] != _POINT).any())

@@ -40,7 +40,7 @@ def open_source(
     batch or reader, a pandas or Polars frame. The other arguments are those of `FileOptions`. Raises
     `SourceNotFound` where there is nothing, `SourceError` where it cannot be told how to read it.
     """
-    from dataplat.connectors.files._arrow_alone import keep_pandas_out
+    from dataplat.lake.arrow_alone import keep_pandas_out
 
     keep_pandas_out()
     options = FileOptions(

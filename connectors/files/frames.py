@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from dataplat.connectors.files._arrange import arranged
-from dataplat.connectors.files._arrow_alone import let_pandas_in
+from dataplat.lake.arrow_alone import let_pandas_in
 from dataplat.connectors.files._options import FileOptions
 from dataplat.connectors.files._widen import plain
 from dataplat.connectors.source import Item, Position, Progress, Split
