@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from functools import reduce
 from operator import add
 from pathlib import Path
@@ -40,7 +41,7 @@ class Assembly:
         """Add one row group."""
         self._offsets.append(self.size)
         self._write(group.pages)
-        self._groups.append(RowGroup(memoryview(b""), group.footer, group.rows, 0, group.stats, group.digest))
+        self._groups.append(replace(group, pages=memoryview(b"")))
         self.rows += group.rows
 
     def finish(self) -> Part:

@@ -37,13 +37,12 @@ class RowGroup:
     pages: memoryview
     footer: RowGroupFooter
     rows: int
-    raw: int
     stats: Mapping[str, ColumnStats]
     digest: Digest
 
 
-def encode(table: pa.Table, stats_of: Sequence[str], raw: int, *, with_digest: bool) -> RowGroup:
-    """Encode all rows of `table` as one row group; `raw` is the memory it is counted with."""
+def encode(table: pa.Table, stats_of: Sequence[str], *, with_digest: bool) -> RowGroup:
+    """Encode all rows of `table` as one row group, with statistics of the columns `stats_of`."""
     counts = count_beside(table, stats_of)
     sink = pa.BufferOutputStream()
     with pq.ParquetWriter(sink, table.schema, **_options(table, stats_of)) as writer:
@@ -52,7 +51,7 @@ def encode(table: pa.Table, stats_of: Sequence[str], raw: int, *, with_digest: b
     group = pq.read_metadata(pa.BufferReader(file)).row_group(0)
     pages, footer = split_file(memoryview(file))
     digest = _digest(table) if with_digest else Digest(len(table))
-    return RowGroup(pages, footer, len(table), raw, with_bounds(counts, table.schema, group), digest)
+    return RowGroup(pages, footer, len(table), with_bounds(counts, table.schema, group), digest)
 
 
 def _digest(table: pa.Table) -> Digest:

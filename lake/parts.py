@@ -24,7 +24,7 @@ STATS_COLUMNS: Final = 32
 """Of so many first columns statistics are kept, besides those of the key and of the sort order."""
 
 _ROW_GROUP_BYTES: Final = 32 << 20  # of memory: wide rows make shorter row groups
-_SORT_BYTES: Final = 64 << 20  # of memory: what is sorted together, besides `target_rows`
+_SORT_BYTES: Final = 48 << 20  # of memory: what is sorted together, besides `target_rows`
 
 
 class PartWriter:
@@ -124,29 +124,25 @@ class PartWriter:
     def _release(self) -> None:
         """Hand what is held to the workers: one row group, or the row groups of one sorted part."""
         table = pa.Table.from_batches(self._held, self.schema)
+        raw = self._held_bytes
         self._held, self._held_rows, self._held_bytes = [], 0, 0
-        if not self._sort:
-            self._submit(table, ends_part=False)
-            return
-        table = table.sort_by([(name, "ascending") for name in self._sort])
-        for start in range(0, len(table), self._row_group_rows):
-            self._submit(table.slice(start, self._row_group_rows), ends_part=start + self._row_group_rows >= len(table))
+        self._pipeline.submit(lambda: self._encode(table), raw)
 
-    def _submit(self, table: pa.Table, *, ends_part: bool) -> None:
-        raw = table.nbytes
+    def _encode(self, table: pa.Table) -> list[RowGroup]:
+        if self._sort:
+            table = table.sort_by([(name, "ascending") for name in self._sort])
+        pieces = (table.slice(start, self._row_group_rows) for start in range(0, len(table), self._row_group_rows))
+        return [encode(piece, self._stats_of, with_digest=self._with_digests) for piece in pieces]
 
-        def work() -> tuple[RowGroup, bool]:
-            return encode(table, self._stats_of, raw, with_digest=self._with_digests), ends_part
-
-        self._pipeline.submit(work, raw)
-
-    def _assemble(self, encoded: tuple[RowGroup, bool]) -> None:
-        group, ends_part = encoded
-        if self._assembly is None:
-            self._assembly = Assembly(self._stage, self.schema)
-        self._assembly.append(group)
-        if ends_part or self._assembly.rows >= self._target_rows or self._assembly.size >= self._target_bytes:
-            self._finish_part()
+    def _assemble(self, groups: list[RowGroup]) -> None:
+        for group in groups:
+            if self._assembly is None:
+                self._assembly = Assembly(self._stage, self.schema)
+            self._assembly.append(group)
+            if self._assembly.rows >= self._target_rows or self._assembly.size >= self._target_bytes:
+                self._finish_part()
+        if self._sort and self._assembly is not None:
+            self._finish_part()  # the next rows are sorted among themselves
 
     def _finish_part(self) -> None:
         assert self._assembly is not None

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import polars as pl
 import pyarrow as pa
@@ -14,7 +15,8 @@ from polars.exceptions import PolarsError
 from dataplat.errors import PredicateError
 from dataplat.lake._intervals import Predicate
 from dataplat.lake._where_tree import Fitter, check, columns, expression, tree_of, understood
-from dataplat.lake.schema import did_you_mean
+from dataplat.lake.canonical import family
+from dataplat.lake.schema import did_you_mean, type_text, type_to_json
 
 if TYPE_CHECKING:
     from dataplat.lake.part import ColumnStats
@@ -132,8 +134,8 @@ def _from_json(text: str) -> object:
 
 
 def _frame(rows: pa.RecordBatch | pa.Table) -> pl.DataFrame:
-    """Return the rows as a Polars frame; zones that are bare offsets, which Polars cannot take, become UTC."""
-    fields = [pa.field(field.name, _zoned(field.type)) for field in rows.schema]
+    """Return the rows as a Polars frame; a zone that Polars cannot take (it would panic) becomes UTC."""
+    fields = [pa.field(field.name, _taken(field.type, field.name)) for field in rows.schema]
     if any(new.type != old.type for new, old in zip(fields, rows.schema, strict=True)):
         arrays = [column.cast(field.type) for column, field in zip(rows.columns, fields, strict=True)]
         rows = type(rows).from_arrays(arrays, schema=pa.schema(fields))
@@ -142,10 +144,31 @@ def _frame(rows: pa.RecordBatch | pa.Table) -> pl.DataFrame:
     return frame
 
 
-def _zoned(kind: pa.DataType) -> pa.DataType:
-    if pa.types.is_timestamp(kind) and kind.tz is not None and kind.tz[:1] in "+-":
-        return pa.timestamp(kind.unit, "UTC")
+def _taken(kind: pa.DataType, column: str) -> pa.DataType:
+    """Return the type as which Polars takes values of `kind`."""
+    match family(kind):
+        case "timestamp_tz" if not _known(kind.tz):
+            return pa.timestamp(kind.unit, "UTC")
+        case "decimal" if kind.bit_width > 128 or kind.scale < 0:
+            raise PredicateError(
+                f"column {column!r} of type {type_text(type_to_json(kind))} cannot be in a where: Polars has no such type"
+            )
+        case "list":
+            item = kind.value_field.with_type(_taken(kind.value_type, column))
+            return pa.list_(item, kind.list_size) if pa.types.is_fixed_size_list(kind) else pa.list_(item)
+        case "struct":
+            return pa.struct([field.with_type(_taken(field.type, column)) for field in kind.fields])
+        case "map":
+            return pa.map_(_taken(kind.key_type, column), _taken(kind.item_type, column))
     return kind
+
+
+def _known(zone: str) -> bool:
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        return False
+    return True
 
 
 def _no_column(name: str, text: str, schema: pa.Schema) -> str:

@@ -63,7 +63,9 @@ def nested(inner):
         st.builds(pa.list_, inner, st.integers(1, 3)),
         st.builds(pa.map_, st.sampled_from([pa.string(), pa.int64()]), inner),
         st.lists(inner, min_size=1, max_size=3).map(
-            lambda kinds: pa.struct([pa.field(f"f{i}", kind, nullable=i > 0 or kind == pa.null()) for i, kind in enumerate(kinds)])
+            lambda kinds: pa.struct(
+                [pa.field(f"f{i}", kind, nullable=i > 0 or kind == pa.null()) for i, kind in enumerate(kinds)]
+            )
         ),
     )
 

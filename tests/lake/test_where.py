@@ -147,6 +147,27 @@ def test_polars_expressions(expr):
     assert again.mask(rows).to_pylist() == [True, False, False]
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pa.null(), pa.binary(3), pa.time32("ms"), pa.timestamp("us", "-03:00"), pa.timestamp("us", "Mars/Phobos"), pa.decimal128(38, 10),
+        pa.list_(pa.timestamp("us", "+05:30")), pa.list_(pa.int8(), 2), pa.struct([("x", pa.timestamp("us", "+05:30"))]),
+        pa.map_(pa.string(), pa.list_(pa.timestamp("ms", "+01:00"))),
+    ],
+)  # fmt: skip
+def test_columns_of_any_type(kind):
+    """Columns of types that Polars does not have in that form can be asked about."""
+    rows = pa.table({"a": pa.nulls(2, kind)})
+    assert selected("a is null", rows) == [True, True]
+
+
+@pytest.mark.parametrize("kind", [pa.decimal256(60, 2), pa.decimal128(5, -2), pa.list_(pa.decimal256(60, 2))])
+def test_types_that_polars_does_not_have(kind):
+    """A column that Polars cannot take is refused by name, not by a panic."""
+    with pytest.raises(PredicateError, match=r"column 'a' of type decimal\(.* cannot be in a where"):
+        parse_where("a is null", pa.schema([("a", kind)]))
+
+
 def test_text_is_kept_as_given():
     """What a commit keeps of SQL is the SQL."""
     assert parse_where("  i > 1 ", SCHEMA).text == "i > 1"
