@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
 from dataplat.errors import SchemaError
 from dataplat.lake.scan import scan
+from dataplat.lake.verified import verified_paths
 from dataplat.versioning.export._copy import bring
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ def _bring_part(objects: Objects, part: Part, schema: pa.Schema, path: Path, lin
     source = objects.local_path(part.id, ".parquet")
     if part.deleted or source is None or not pq.read_schema(source).equals(schema):
         return False
+    verified_paths(objects, [part])  # a copy would hand damage on
     bring(source, path, link)
     return True
 
@@ -49,9 +52,12 @@ def write_csv(objects: Objects, manifest: Manifest, folder: Path, _link: str) ->
     if nested:
         message = f"CSV cannot hold the nested columns {', '.join(nested)}: export as ndjson, arrow or parquet"
         raise SchemaError(message)
-    with pyarrow.csv.CSVWriter(folder / "data.csv", manifest.schema) as writer:
-        for batch in _rows(objects, manifest):
-            writer.write_batch(batch)
+    try:
+        with pyarrow.csv.CSVWriter(folder / "data.csv", manifest.schema) as writer:
+            for batch in _rows(objects, manifest):
+                writer.write_batch(batch)
+    except pa.ArrowInvalid as error:  # bytes that are no text
+        raise SchemaError(f"CSV cannot hold these values: {error}. Export as arrow or parquet.") from error
     return 1
 
 
@@ -64,25 +70,43 @@ def write_arrow(objects: Objects, manifest: Manifest, folder: Path, _link: str) 
 
 
 def write_ndjson(objects: Objects, manifest: Manifest, folder: Path, _link: str) -> int:
-    """Write one JSON object a line; NaN and infinities are refused, since JSON has none."""
+    """Write one JSON object a line; bytes, NaN and infinities are refused, since JSON has none."""
     import polars as pl
 
+    for field in manifest.schema:
+        if any(map(_not_in_json, _types(field.type))):
+            raise SchemaError(f"JSON cannot hold column {field.name!r} ({field.type}): export as arrow or parquet")
     with (folder / "data.ndjson").open("wb") as sink:
         for batch in _rows(objects, manifest):
-            _refuse_not_finite(batch)
-            frame = pl.DataFrame(batch)
-            frame.write_ndjson(sink)
+            for name, column in zip(batch.schema.names, batch.columns, strict=True):
+                _refuse_not_finite(column, name)
+            pl.DataFrame(batch).write_ndjson(sink)
     return 1
 
 
-def _refuse_not_finite(batch: pa.RecordBatch) -> None:
-    import pyarrow.compute as pc
+def _types(kind: pa.DataType) -> Iterator[pa.DataType]:
+    """Yield a type and those inside it."""
+    yield kind
+    for i in range(kind.num_fields):
+        yield from _types(kind.field(i).type)
 
-    for name in batch.schema.names:
-        column = batch.column(name)
-        if pa.types.is_floating(column.type) and pc.any(pc.invert(pc.is_finite(column))).as_py():
-            message = f"column {name} holds NaN or an infinity, which JSON cannot: export as parquet, arrow or csv"
+
+def _not_in_json(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_binary(kind) or pa.types.is_decimal256(kind)
+    )  # of the latter it is Polars that cannot write it
+
+
+def _refuse_not_finite(column: pa.Array, name: str) -> None:
+    if pa.types.is_floating(column.type):
+        if pc.any(pc.invert(pc.is_finite(column))).as_py():
+            message = f"column {name!r} holds NaN or an infinity, which JSON cannot: export as parquet, arrow or csv"
             raise SchemaError(message)
+    elif pa.types.is_struct(column.type) or pa.types.is_map(column.type):
+        for child in (column.keys, column.items) if pa.types.is_map(column.type) else column.flatten():
+            _refuse_not_finite(child, name)
+    elif pa.types.is_nested(column.type):
+        _refuse_not_finite(column.flatten(), name)
 
 
 def _rows(objects: Objects, manifest: Manifest) -> Iterator[pa.RecordBatch]:

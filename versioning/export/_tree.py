@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from dataplat.errors import SchemaError
+from dataplat.errors import IntegrityError, SchemaError
 from dataplat.versioning.export._copy import bring
 
 if TYPE_CHECKING:
@@ -43,14 +44,26 @@ def _write_file(objects: Objects, row: dict[str, Any], modified: int | None, fol
         message = f"the path {row['path']!r} leads out of the folder: it is not written"
         raise SchemaError(message)
     target = folder / inside
+    if target.exists():
+        message = f"two rows have the path {row['path']!r}: delete one of them, then export again"
+        raise SchemaError(message)
     target.parent.mkdir(parents=True, exist_ok=True)
     if row["object"] is None:
         target.write_bytes(row["content"] or b"")
     else:
-        source = objects.local_path(row["object"], ".bin")
-        if source is None:
-            target.write_bytes(objects.read(row["object"], ".bin"))
-        else:
-            bring(source, target, link)
+        _write_object(objects, row["object"], target, link)
     if modified is not None and link != "hardlink":  # a hard link is the object itself, whose time is its own
         os.utime(target, ns=(modified, modified))
+
+
+def _write_object(objects: Objects, object_id: str, target: Path, link: str) -> None:
+    source = objects.local_path(object_id, ".bin")
+    if source is None:
+        target.write_bytes(objects.read(object_id, ".bin"))
+        return
+    with source.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != object_id:  # a copy would hand damage on
+        message = f"{source} is damaged: its SHA-256 is not its name. `dataplat version verify` lists what is."
+        raise IntegrityError(message)
+    bring(source, target, link)
