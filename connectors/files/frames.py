@@ -8,11 +8,11 @@ from typing import Any
 import pyarrow as pa
 
 from dataplat.connectors.files._arrange import arranged
-from dataplat.lake.arrow_alone import let_pandas_in
 from dataplat.connectors.files._options import FileOptions
 from dataplat.connectors.files._widen import plain
 from dataplat.connectors.source import Item, Position, Progress, Split
 from dataplat.errors import SchemaMismatch, SourceError
+from dataplat.lake.arrow_alone import let_pandas_in
 
 BATCH_ROWS = 131_072
 

@@ -74,9 +74,9 @@ def open_lake(lake: str | None) -> Lake:
 
 def open_data(lake: str | None) -> Lake:
     """Open the lake in force for a command that reads or writes rows."""
-    from dataplat.cli._arrow import load_arrow
+    from dataplat.lake.arrow_alone import keep_pandas_out
 
-    load_arrow()
+    keep_pandas_out()
     return open_lake(lake)
 
 
