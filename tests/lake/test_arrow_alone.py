@@ -50,5 +50,7 @@ def test_pandas_that_was_there_is_left_alone():
 
 def test_an_ingestion_leaves_pyarrow_as_it_was():
     """After landing rows a user's own Series keeps its nulls."""
-    ingest = "import dataplat as dp; dp.open('memory://x').ingest(__import__('polars').DataFrame({'a': [1]}), into='t')\n"
+    ingest = (
+        "import dataplat as dp; dp.open('memory://x').ingest(__import__('polars').DataFrame({'a': [1]}), into='t')\n"
+    )
     run(ingest + LOOK + "assert not loaded\n" + SERIES)
