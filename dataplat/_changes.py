@@ -50,6 +50,7 @@ def _delete_once(lake: Lake, dataset: str, where: str | pl.Expr, branch: str, me
         if not outcome.rows_deleted:
             version = lake.version(dataset, branch)
             return IngestResult(dataset, branch, None, version, notes=("no row matches: nothing was deleted",))
+
         def where_matches(parts: Sequence[Part]) -> bool:
             from dataplat.lake.scan import scan
 
