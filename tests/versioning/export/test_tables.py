@@ -58,7 +58,7 @@ def test_what_is_read_back_is_equal(memory_lake: Lake, tmp_path: Path, file_form
     memory_lake.ingest(pa.table({"k": [1, 2], "v": COLUMNS[name]}), "d")
     version = memory_lake["d"]
     if name in REFUSED[file_format]:
-        with pytest.raises(dp.SchemaError, match="[Ee]xport as"):
+        with pytest.raises(dp.SchemaError, match=r"[Ee]xport as"):
             version.export(tmp_path / "out", format=file_format)
         assert list(tmp_path.iterdir()) == []
         return
