@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dataplat.errors import MissingExtra
+from dataplat.errors import MissingExtra, SchemaError
 
 if TYPE_CHECKING:
     import pandas as pd
+    import polars as pl
     import pyarrow as pa
+
+
+def to_polars(table: pa.Table) -> pl.DataFrame:
+    """Return a Polars frame; raise `SchemaError` for a type that Polars does not have."""
+    import polars as pl
+
+    try:
+        return pl.DataFrame(table)
+    except pl.exceptions.PanicException as error:  # not an Exception: it would end the program past every handler
+        types = ", ".join(f"{field.name}: {field.type}" for field in table.schema)
+        message = f"Polars cannot hold one of these types ({types}): take other columns, or use to_arrow()"
+        raise SchemaError(message) from error
 
 
 def to_pandas(table: pa.Table) -> pd.DataFrame:

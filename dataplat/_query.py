@@ -52,9 +52,9 @@ class Query:
 
     def to_polars(self) -> pl.DataFrame:
         """Return the whole result as a Polars frame."""
-        import polars as pl
+        from dataplat._frames import to_polars
 
-        return pl.DataFrame(self.to_arrow())
+        return to_polars(self.to_arrow())
 
     def to_pandas(self) -> pd.DataFrame:
         """Return the whole result as a pandas frame with Arrow-backed columns."""

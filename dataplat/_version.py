@@ -125,9 +125,9 @@ class Version:
 
     def to_polars(self, *, columns: Sequence[str] | None = None, where: str | pl.Expr | None = None) -> pl.DataFrame:
         """Return the rows as a Polars frame."""
-        import polars as pl
+        from dataplat._frames import to_polars
 
-        return pl.DataFrame(self.to_arrow(columns=columns, where=where))
+        return to_polars(self.to_arrow(columns=columns, where=where))
 
     def to_pandas(self, *, columns: Sequence[str] | None = None, where: str | pl.Expr | None = None) -> pd.DataFrame:
         """Return the rows as a pandas frame with Arrow-backed columns."""
