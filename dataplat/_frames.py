@@ -18,7 +18,7 @@ def to_polars(table: pa.Table) -> pl.DataFrame:
 
     try:
         return pl.DataFrame(table)
-    except pl.exceptions.PanicException as error:  # not an Exception: it would end the program past every handler
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:  # a panic is no `Exception`
         types = ", ".join(f"{field.name}: {field.type}" for field in table.schema)
         message = f"Polars cannot hold one of these types ({types}): take other columns, or use to_arrow()"
         raise SchemaError(message) from error
