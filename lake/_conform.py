@@ -28,17 +28,19 @@ class _Unfit(Exception):
     """Some value of an array does not fit; `reason` may say why."""
 
 
-def conform_rows(rows: Rows, schema: pa.Schema) -> Rows:
+def conform_rows(rows: Rows, schema: pa.Schema, first_row: int = 0) -> Rows:
     """Cast each column of `rows` to its type in `schema` (same columns, any order)."""
-    columns = [conform_column(rows.column(field.name), field) for field in schema]
+    columns = [conform_column(rows.column(field.name), field, first_row) for field in schema]
     return type(rows).from_arrays(columns, schema=schema)
 
 
-def conform_column(column: pa.Array | pa.ChunkedArray, field: pa.Field) -> pa.Array | pa.ChunkedArray:
-    """Cast one column, chunk by chunk; raise `SchemaMismatch` with name, row and value."""
+def conform_column(
+    column: pa.Array | pa.ChunkedArray, field: pa.Field, first_row: int = 0
+) -> pa.Array | pa.ChunkedArray:
+    """Cast one column, chunk by chunk; raise `SchemaMismatch` with name, row (from 1) and value."""
     if not isinstance(column, pa.ChunkedArray):
-        return _conform_array(column, field, 0)
-    chunks, row = [], 0
+        return _conform_array(column, field, first_row)
+    chunks, row = [], first_row
     for chunk in column.chunks:
         chunks.append(_conform_array(chunk, field, row))
         row += len(chunk)
@@ -48,7 +50,7 @@ def conform_column(column: pa.Array | pa.ChunkedArray, field: pa.Field) -> pa.Ar
 def _conform_array(array: pa.Array, field: pa.Field, first_row: int) -> pa.Array:
     if not field.nullable and array.null_count:
         row = first_row + pc.index(pc.is_null(array), pa.scalar(True)).as_py()
-        raise SchemaMismatch(f"column {field.name!r}, row {row}: null, but the column is declared as never null")
+        raise SchemaMismatch(f"column {field.name!r}, row {row + 1:,}: null, but the column is declared as never null")
     if array.type == field.type:
         return array
     try:
@@ -62,7 +64,7 @@ def _conform_array(array: pa.Array, field: pa.Field, first_row: int) -> pa.Array
         value = repr(array[row].as_py() if array[row].is_valid else None)
         shown = value if len(value) <= 80 else value[:77] + "…"
         raise SchemaMismatch(
-            f"column {field.name!r}, row {first_row + row}: {shown} ({_words(array.type)}) does not fit {_words(field.type)} without loss"
+            f"column {field.name!r}, row {first_row + row + 1:,}: {shown} ({_words(array.type)}) does not fit {_words(field.type)} without loss"
         ) from error
 
 

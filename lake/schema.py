@@ -60,14 +60,15 @@ def canonical_schema(schema: pa.Schema) -> pa.Schema:
     )
 
 
-def conform(rows: Rows, schema: pa.Schema) -> Rows:
+def conform(rows: Rows, schema: pa.Schema, *, first_row: int = 0) -> Rows:
     """Return `rows` with exactly the columns, order and types of `schema`, every value unchanged.
 
     Columns are matched by name. A value may change its type (3 to 3.0, a date to midnight, a decimal's scale)
-    only where the new type holds it exactly.
+    only where the new type holds it exactly. `first_row` is how many rows came before these, for messages.
 
     Raises:
-        SchemaMismatch: A column is missing or not in `schema`, or a value does not fit; names column, row and value.
+        SchemaMismatch: A column is missing or not in `schema`, or a value does not fit; names column, row (counted
+            from 1) and value.
     """
     if rows.schema.equals(schema, check_metadata=True):
         return rows
@@ -75,7 +76,7 @@ def conform(rows: Rows, schema: pa.Schema) -> Rows:
 
     _check_names(rows.schema.names, "the input")
     _check_columns(rows.schema.names, schema.names)
-    return conform_rows(rows, schema)
+    return conform_rows(rows, schema, first_row)
 
 
 def schema_to_json(schema: pa.Schema) -> list[dict[str, Any]]:

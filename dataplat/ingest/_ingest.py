@@ -12,8 +12,9 @@ from dataplat.ingest._plan import IngestPlan
 from dataplat.ingest._progress import Listener, Meter
 from dataplat.ingest._result import IngestResult
 from dataplat.ingest._schema import landed_schema, reading_schema
-from dataplat.ingest._target import Target
+from dataplat.ingest._target import Target, check_named_columns
 from dataplat.lake.objects import Stage
+from dataplat.lake.schema import schema_to_json
 from dataplat.versioning.names import check_branch_name, check_dataset_name
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def plan_ingest(lake: Lake, request: IngestRequest) -> IngestPlan:
     if any(split.skipped is None for split in splits):
         whole = request.mode == "replace" and request.where is None
         schema = landed_schema(target.schema, source.schema(), whole=whole)
+        check_named_columns(request, target.base(request, schema_to_json(schema)), schema)
     return IngestPlan(request, tuple(splits), target.manifest, schema)
 
 

@@ -86,7 +86,7 @@ class Pass:
         elif isinstance(item, Blob):
             self._take_blob(item)
         else:
-            self._take_rows(conform(item, self.schema))
+            self._take_rows(conform(item, self.schema, first_row=self.meter.rows))
 
     def _take_blob(self, blob: Blob) -> None:
         path = self.stage.new_file(".bin")

@@ -265,7 +265,7 @@ def test_input_is_conformed():
     with PartWriter(stage, pa.schema([("a", pa.dictionary(pa.int8(), pa.large_string())), ("b", pa.int8())])) as writer:
         assert writer.schema == pa.schema([("a", pa.string()), ("b", pa.int8())])
         writer.write(pa.record_batch({"b": pa.array([1], pa.int64()), "a": pa.array(["x"]).dictionary_encode()}))
-        with pytest.raises(SchemaMismatch, match="column 'b', row 0: 300"):
+        with pytest.raises(SchemaMismatch, match="column 'b', row 1: 300"):
             writer.write(pa.record_batch({"b": pa.array([300], pa.int64()), "a": pa.array(["x"])}))
         assert [part.rows for part in writer.close()] == [1]
     with pytest.raises(SchemaError, match="no column 'c' to sort or key by"):

@@ -187,20 +187,20 @@ def test_what_fits_is_cast(values, old, new, wanted):
 
 
 LOSES = [
-    ([1, 300], pa.int64(), pa.int8(), "row 1: 300"),
-    ([1, 2**53 + 1], pa.int64(), pa.float64(), "row 1: 9007199254740993"),
-    ([2**63 - 1], pa.int64(), pa.float64(), "row 0"),
-    ([1.0, 1.5], pa.float64(), pa.int64(), "row 1: 1.5"),
-    ([1.0, float("nan")], pa.float64(), pa.int64(), "row 1: nan"),
-    ([1.5, 0.1], pa.float64(), pa.float32(), "row 1: 0.1"),
-    ([0.5, 0.1], pa.float64(), pa.decimal128(5, 1), "row 1: 0.1"),
-    ([Decimal("0.5"), Decimal("0.1")], pa.decimal128(5, 1), pa.float64(), "row 1: Decimal"),
-    ([Decimal("1.55")], pa.decimal128(5, 2), pa.decimal128(9, 1), "row 0"),
-    ([datetime(2024, 1, 2), datetime(2024, 1, 2, 3)], pa.timestamp("us"), pa.date32(), "row 1"),
-    ([1, 1001], pa.timestamp("us"), pa.timestamp("ms"), "row 0"),
-    ([[1, 2], [1]], pa.list_(pa.int64()), pa.list_(pa.int64(), 2), r"row 1: \[1\]"),
-    ([[1.0], [1.0, 0.1]], pa.list_(pa.float64()), pa.list_(pa.float32()), "row 1"),
-    ([{"x": 1}, {"x": 300}], pa.struct([("x", pa.int64())]), pa.struct([("x", pa.int8())]), "row 1"),
+    ([1, 300], pa.int64(), pa.int8(), "row 2: 300"),
+    ([1, 2**53 + 1], pa.int64(), pa.float64(), "row 2: 9007199254740993"),
+    ([2**63 - 1], pa.int64(), pa.float64(), "row 1"),
+    ([1.0, 1.5], pa.float64(), pa.int64(), "row 2: 1.5"),
+    ([1.0, float("nan")], pa.float64(), pa.int64(), "row 2: nan"),
+    ([1.5, 0.1], pa.float64(), pa.float32(), "row 2: 0.1"),
+    ([0.5, 0.1], pa.float64(), pa.decimal128(5, 1), "row 2: 0.1"),
+    ([Decimal("0.5"), Decimal("0.1")], pa.decimal128(5, 1), pa.float64(), "row 2: Decimal"),
+    ([Decimal("1.55")], pa.decimal128(5, 2), pa.decimal128(9, 1), "row 1"),
+    ([datetime(2024, 1, 2), datetime(2024, 1, 2, 3)], pa.timestamp("us"), pa.date32(), "row 2"),
+    ([1, 1001], pa.timestamp("us"), pa.timestamp("ms"), "row 1"),
+    ([[1, 2], [1]], pa.list_(pa.int64()), pa.list_(pa.int64(), 2), r"row 2: \[1\]"),
+    ([[1.0], [1.0, 0.1]], pa.list_(pa.float64()), pa.list_(pa.float32()), "row 2"),
+    ([{"x": 1}, {"x": 300}], pa.struct([("x", pa.int64())]), pa.struct([("x", pa.int8())]), "row 2"),
 ]
 
 
@@ -232,7 +232,7 @@ def test_families_do_not_mix(old, new):
 def test_rows_are_counted_through_chunks():
     """The row in a message counts from the first row of the table, not of a chunk."""
     table = pa.table({"a": pa.chunked_array([[1, 2], [3, 400]])})
-    with pytest.raises(SchemaMismatch, match="row 3: 400"):
+    with pytest.raises(SchemaMismatch, match="row 4: 400"):
         conform(table, pa.schema([("a", pa.int8())]))
 
 
@@ -248,7 +248,7 @@ def test_columns_are_matched_by_name():
 
 def test_null_in_a_column_that_has_none():
     """A null in a column that is declared as never null is named by row."""
-    with pytest.raises(SchemaMismatch, match="'a', row 1: null"):
+    with pytest.raises(SchemaMismatch, match="'a', row 2: null"):
         conform(one([1, None], pa.int64()), pa.schema([pa.field("a", pa.int64(), nullable=False)]))
 
 
