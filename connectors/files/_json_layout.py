@@ -264,9 +264,12 @@ def _is_digit(values: Bytes8) -> Mask:
 
 
 def _reads(data: Bytes8, at: Positions, text: bytes) -> bool:
-    """Return whether `text` stands at each position, eight bytes at a time where it has so many."""
-    if len(text) < 8:
+    """Return whether `text` stands at each position (ascending), eight bytes at a time."""
+    if len(at) and int(at[-1]) + 8 > len(data):
         return all(bool((data[at + i] == byte).all()) for i, byte in enumerate(text))
     words = np.ndarray((len(data) - 7,), dtype="<u8", buffer=data.data, strides=(1,))
+    if len(text) < 8:
+        mask = np.uint64((1 << 8 * len(text)) - 1)
+        return bool((words[at] & mask == int.from_bytes(text, "little")).all())
     offsets = [*range(0, len(text) - 7, 8), *([len(text) - 8] if len(text) % 8 else [])]
     return all(bool((words[at + i] == int.from_bytes(text[i : i + 8], "little")).all()) for i in offsets)
