@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import reduce
 from operator import add
@@ -14,6 +16,7 @@ from dataplat.lake._part_footer import MAGIC, join_footers
 from dataplat.lake._stats import combined
 from dataplat.lake.objects import Stage
 from dataplat.lake.part import Part
+from dataplat.lake.stores._durable import explained
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -61,7 +64,8 @@ class Assembly:
     def abandon(self) -> None:
         """Remove what was written so far."""
         if self._file is not None and self._path is not None:
-            self._file.close()
+            with suppress(OSError):  # what was still to be written may not fit any more
+                self._file.close()
             self._path.unlink(missing_ok=True)
             self._file = None
 
@@ -71,18 +75,30 @@ class Assembly:
         if self._file is None and self.size <= _IN_MEMORY:
             self._held.append(data)
             return
-        if self._file is None:
+        if self._path is None:
             self._path = self._stage.new_file(SUFFIX)
-            self._file = self._path.open("wb")
-            self._file.writelines(self._held)
-            self._held = []
-        self._file.write(data)
+        with _explained(self._path):
+            if self._file is None:
+                self._file = self._path.open("wb")
+                self._file.writelines(self._held)
+                self._held = []
+            self._file.write(data)
 
     def _hand_over(self) -> str:
         object_id = self._hash.hexdigest()
         if self._file is None or self._path is None:
             return self._stage.put(b"".join(self._held), SUFFIX)
-        self._file.close()
+        with _explained(self._path):
+            self._file.close()
         self._file = None
         self._stage.put_file(self._path, object_id, SUFFIX)
         return object_id
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Say what an error in writing means: a full disk is no defect."""
+    try:
+        yield
+    except OSError as error:
+        raise explained(error, f"write {path}") from error

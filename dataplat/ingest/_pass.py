@@ -10,10 +10,12 @@ from dataplat.connectors.source import Blob, Rejects
 from dataplat.errors import SourceError
 from dataplat.ingest._aside import Aside, refuse_first
 from dataplat.lake.schema import conform
+from dataplat.lake.stores._durable import explained
 from dataplat.validation.report import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     import pyarrow as pa
 
@@ -91,13 +93,8 @@ class Pass:
     def _take_blob(self, blob: Blob) -> None:
         path = self.stage.new_file(".bin")
         digest = hashlib.sha256()
-        try:
-            with blob.path.open("rb") as source, path.open("wb") as target:
-                while block := source.read(_BLOCK):
-                    digest.update(block)
-                    target.write(block)
-        except OSError as error:
-            raise SourceError(f"cannot copy {blob.path} into the lake: {error.strerror}. Nothing landed.") from error
+        for block in _blocks(blob.path, path):
+            digest.update(block)
         if digest.hexdigest() != blob.id:
             raise SourceError(f"{blob.path} changed while it was read. Nothing landed; ingest it again.")
         self.stage.put_file(path, blob.id, ".bin")
@@ -112,3 +109,16 @@ class Pass:
                 self.quarantine.write(bad)
         if batch.num_rows:
             self.sink.write(batch)
+
+
+def _blocks(source: Path, target: Path) -> Iterator[bytes]:
+    """Copy a file, and yield what is copied."""
+    try:
+        with source.open("rb") as reader:
+            blocks = iter(lambda: reader.read(_BLOCK), b"")
+            with target.open("wb") as writer:
+                for block in blocks:
+                    writer.write(block)
+                    yield block
+    except OSError as error:
+        raise explained(error, f"copy {source} to {target}") from error

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataplat.errors import AlreadyExists, ConfigError, StoreError
+from dataplat.lake.stores._durable import explained
 
 if TYPE_CHECKING:
     from dataplat.lake.objects import Objects
@@ -66,9 +67,10 @@ def _appear_whole(target: Path, write: Callable[[Path], int], rows: int) -> Expo
         if target.exists():
             target.rmdir()
         partial.rename(target)
+    except StoreError:
+        raise
     except OSError as error:
-        message = f"cannot export to {target}: {error.strerror or error}"
-        raise StoreError(error.errno, message) from error
+        raise explained(error, f"export to {target}") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return ExportResult(target, files, rows, nbytes)

@@ -58,7 +58,7 @@ def test_a_failure_leaves_nothing(lake: Lake, tmp_path: Path, monkeypatch: pytes
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(_tables.pq, "ParquetWriter", full)
-    with pytest.raises(dp.StoreError, match=f"cannot export to {tmp_path / 'out'}: No space left"):
+    with pytest.raises(dp.StoreError, match=f"cannot export to {tmp_path / 'out'}: the file system is full"):
         lake["d"].export(tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
