@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+SNIFFED_FILES = 32
+"""Of so many text files the beginning is looked at up front; what others say differently is met when they are read."""
+
+
 @dataclass(frozen=True, slots=True)
 class _File:
     path: Path
@@ -57,6 +61,7 @@ class FileSource:
         self._shown = shown
         self._keeps_position = keeps_position
         self._active = self._paths
+        self._by_label = {shown or str(path): path for path in self._paths}
         self._known: dict[Path, _File] = {}
         self._schema: pa.Schema | None = None
         self._positions: dict[Path, Position] = {}
@@ -99,7 +104,7 @@ class FileSource:
         return Split(source, label, held, stat.st_size)
 
     def schema(self) -> pa.Schema:
-        """Return the schema of the files to be read, sniffed on the beginning of each.
+        """Return the schema of the files to be read, sniffed on the beginning of each (of the first 32 text files).
 
         Raises `SchemaMismatch` where files have different columns, or the columns that were asked for are missing.
         """
@@ -110,7 +115,8 @@ class FileSource:
     def _sniffed(self) -> pa.Schema:
         schema: pa.Schema | None = None
         first = ""
-        for path in self._active:
+        text = bool(self._active) and self._file(self._active[0]).entries[0].format in TEXT_FORMATS
+        for path in self._active[:SNIFFED_FILES] if text else self._active:
             for entry in self._file(path).entries:
                 found = sniffer(entry.format).sniff(entry, self._options)
                 if schema is None:
@@ -156,7 +162,7 @@ class FileSource:
 
     def read(self, split: Split, on_progress: Progress | None = None) -> Iterator[Item]:
         """Yield one file's rows; raise `SourceError` where it is damaged or changes meanwhile."""
-        path = next(path for path in self._paths if (self._shown or str(path)) == split.label)
+        path = self._by_label[split.label]
         schema = self.schema()
         fixed = frozenset(self._options.schema.names if self._options.schema is not None else ())
         typing = Typing(schema, fixed)

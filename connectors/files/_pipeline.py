@@ -15,13 +15,17 @@ _OWN = "dataplat-parse"
 
 
 def ordered_map(
-    work: Callable[[In], Out], items: Iterable[In], *, workers: int = 2, ahead: int = 3
+    work: Callable[[In], Out], items: Iterable[In], *, workers: int = 2, ahead: int = 3, inline: bool = False
 ) -> Generator[Out, None, None]:
     """Yield `work(item)` in the order of `items`, which a thread of its own draws.
 
     At most `ahead` + `workers` + 1 items exist at a time. An error of `items` or `work` is raised where its
-    result would have come. Closing the generator waits for what runs and starts nothing more.
+    result would have come. Closing the generator waits for what runs and starts nothing more. With `inline` (a few
+    items are not worth a thread) everything is done by the consumer.
     """
+    if inline:
+        yield from map(work, items)
+        return
     results: queue.Queue[Future[Out] | None] = queue.Queue(maxsize=ahead)
     stop = threading.Event()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 
@@ -91,22 +91,24 @@ _FAMILIES: list[tuple[Callable[[pa.DataType], bool], Join]] = [
 ]
 
 
+def require_names(found: Sequence[str], wanted: Sequence[str], where: str, other: str = "the others") -> None:
+    """Raise `SchemaMismatch` where a file's columns are not those of the input, in whatever order."""
+    sides = {"lacks": set(wanted) - set(found), "has besides": set(found) - set(wanted)}
+    parts = [f"{what} {sorted(names)}" for what, names in sides.items() if names]
+    if parts:
+        raise SchemaMismatch(
+            f"{where} {' and '.join(parts)}, compared with {other}: files of one input need the same columns; "
+            "ingest them apart, or into one dataset one after the other"
+        )
+
+
 def combine(schema: pa.Schema, more: pa.Schema, join: Join, *, where: str, other: str, may_add: bool) -> pa.Schema:
     """Return a schema that holds both; raise `SchemaMismatch` naming both files and the columns.
 
     `may_add` lets a file have columns that others lack (NDJSON: a missing field is null).
     """
-    names, others = set(schema.names), set(more.names)
-    if names != others and not may_add:
-        parts = [
-            f"{what} {sorted(found)}"
-            for what, found in (("lacks", names - others), ("has besides", others - names))
-            if found
-        ]
-        raise SchemaMismatch(
-            f"{where} {' and '.join(parts)}, compared with {other}: files of one input need the same columns; "
-            "ingest them apart, or into one dataset one after the other"
-        )
+    if not may_add:
+        require_names(more.names, schema.names, where, other)
     for field in more:
         at = schema.get_field_index(field.name)
         if at < 0:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain
 from typing import IO
 
 import numpy as np
@@ -24,10 +25,11 @@ from dataplat.connectors.files._entry import Entry
 from dataplat.connectors.files._numbers import oddly_written
 from dataplat.connectors.files._options import FileOptions, Typing
 from dataplat.connectors.files._pipeline import ordered_map
-from dataplat.connectors.files._records import find_quotes
+from dataplat.connectors.files._records import NO_QUOTES, Bytes8, Quotes, find_quotes
 from dataplat.connectors.files._rejects import shift_rows
 from dataplat.connectors.files._sniff import Layout, require_header, sniff_layout
 from dataplat.connectors.files._tolerant import Columns, Parsed, column_texts, parse_tolerantly
+from dataplat.connectors.files._widen import require_names
 from dataplat.connectors.source import Rejects, SchemaWidened
 from dataplat.errors import SourceError
 
@@ -63,12 +65,16 @@ def _body(block: Block, layout: Layout) -> Block:
 
 def read(stream: IO[bytes], entry: Entry, typing: Typing, options: FileOptions) -> Iterator[pa.RecordBatch | Rejects]:
     """Yield the rows of `stream` as `typing.schema`; raise `SchemaWidened` with this file's new types."""
-    with entry.stream() as beginning:
-        layout = sniff_layout(_first_block(beginning, entry.label, SNIFF_BYTES).data, entry.label, options)
-    columns = Columns.of(layout.names, typing, options.null_words)
-    parser = _Parser(entry.label, layout, columns, typing)
+    cut = _Cut(entry.label, options)
+    found = blocks(stream, entry.label, cut)
+    first = next(found, None)
+    if first is None or cut.layout is None:
+        raise SourceError(f"{entry.label} is empty: it has neither a header nor a row")
+    require_names(cut.layout.names, typing.schema.names, entry.label)
+    columns = Columns.of(cut.layout.names, typing, options.null_words)
+    parser = _Parser(entry.label, cut.layout, columns, typing)
     rows = 0
-    with closing(ordered_map(parser, _bodies(stream, entry.label, layout))) as results:
+    with closing(ordered_map(parser, chain([_body(first, cut.layout)], found), inline=first.final)) as results:
         for parsed in results:
             if parsed.widened is not None:
                 raise parsed.widened
@@ -78,12 +84,20 @@ def read(stream: IO[bytes], entry: Entry, typing: Typing, options: FileOptions) 
             rows += parsed.records
 
 
-def _bodies(stream: IO[bytes], label: str, layout: Layout) -> Iterator[Block]:
-    found = blocks(stream, label, cut_delimited(layout.delimiter))
-    first = next(found, None)
-    if first is not None:
-        yield _body(first, layout)
-    yield from found
+@dataclass(slots=True)
+class _Cut:
+    """Cut records, once the beginning has told the layout."""
+
+    label: str
+    options: FileOptions
+    layout: Layout | None = None
+
+    def __call__(self, data: Bytes8, final: bool) -> tuple[int, Quotes]:  # noqa: FBT001 (a Cut)
+        if self.layout is None:
+            if not final and not cut_delimited(ord(","))(data, final)[0]:
+                return 0, NO_QUOTES  # the header is longer than this
+            self.layout = sniff_layout(data[:SNIFF_BYTES], self.label, self.options)
+        return cut_delimited(self.layout.delimiter)(data, final)
 
 
 @dataclass(frozen=True, slots=True)

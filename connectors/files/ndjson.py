@@ -68,8 +68,12 @@ def sniff(entry: Entry, options: FileOptions) -> pa.Schema:
 def read(stream: IO[bytes], entry: Entry, typing: Typing, options: FileOptions) -> Iterator[pa.RecordBatch | Rejects]:
     """Yield the records of `stream` as `typing.schema`; raise `SchemaWidened` with more fields or wider types."""
     parser = _Parser(entry.label, typing)
+    found = _blocks(stream, entry.label)
+    first = next(found, None)
     rows = 0
-    with closing(ordered_map(parser, _blocks(stream, entry.label))) as results:
+    if first is None:
+        return
+    with closing(ordered_map(parser, chain([first], found), inline=first.final)) as results:
         for parsed in results:
             if parsed.widened is not None:
                 raise parsed.widened

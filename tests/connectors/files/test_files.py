@@ -184,3 +184,17 @@ def test_nothing_left_to_read(folder: Path, read_source: Read) -> None:
     source.plan(held)
     with pytest.raises(SourceError, match="ingested already"):
         source.schema()
+
+
+def test_many_files(tmp_path: Path, read_source: Read) -> None:
+    """Of many text files not all are looked at up front: others still widen, or name what they lack."""
+    for i in range(_files.SNIFFED_FILES + 2):
+        (tmp_path / f"{i:03}.csv").write_text(f"a,b\n{i},x\n")
+    last = tmp_path / f"{_files.SNIFFED_FILES + 1:03}.csv"
+    last.write_text("b,a\ny,1.5\n")
+    landed = read_source(open_source(tmp_path))
+    assert landed.types == {"a": "double", "b": "string"}
+    assert landed.rows[-1] == {"a": 1.5, "b": "y"}
+    last.write_text("a\n1\n")
+    with pytest.raises(SchemaMismatch, match=r"lacks \['b'\]"):
+        read_source(open_source(tmp_path))
