@@ -244,4 +244,7 @@ class Lake:
 
 
 def _of(dataset: str, reference: str) -> str:
-    return reference if reference.startswith(f"{dataset}@") else f"{dataset}@{reference.removeprefix('@')}"
+    """Return the reference of a version of `dataset` for one that may leave its name out."""
+    if reference.startswith((f"{dataset}@", "~")):
+        return reference if reference[0] != "~" else dataset + reference
+    return f"{dataset}@{reference.removeprefix('@')}"

@@ -44,14 +44,13 @@ def run(*words: str) -> str:
     return ended.stdout
 
 
-@pytest.mark.parametrize("mode", ["append", "upsert", "replace"])
-@pytest.mark.parametrize("rows", [SMALL, LARGE])
+@pytest.mark.parametrize(("rows", "mode"), [(SMALL, "append"), (LARGE, "upsert"), (SMALL, "replace")])
 def test_a_file_that_may_not_grow(tmp_path: Path, rows: int, mode: str) -> None:
     """Where a part grows beyond what a file may hold, the error says so, and the lake is as it was."""
     url = tmp_path / "lake"
     said = run(sys.executable, "-c", _PROGRAM, str(url), "300000", str(rows), mode)
     assert "the file is larger than the file system or a limit of this process allows" in said
-    assert f"cannot write {url}" in said or "cannot write" in said
+    assert str(url) in said
     lake = dp.open(url)
     assert list((url / "tmp").rglob("*.parquet")) == []
     assert lake["d"].rows == 1
