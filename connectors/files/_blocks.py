@@ -59,10 +59,11 @@ def cut_delimited(delimiter: int) -> Cut:
     return cut
 
 
-def blocks(stream: IO[bytes], label: str, cut: Cut, size: int = BLOCK_BYTES) -> Iterator[Block]:
-    """Yield the text of `stream` in blocks of about `size` bytes; raise `SourceError` naming line and byte."""
+def blocks(stream: IO[bytes], label: str, cut: Cut, size: int | None = None) -> Iterator[Block]:
+    """Yield the text of `stream` in blocks of about `size` bytes (8 MB); raise `SourceError` naming line and byte."""
     carry = np.empty(0, dtype=np.uint8)
     offset, line = 0, 1
+    size = size or BLOCK_BYTES
     want = size
     while True:
         data, final = _fill(stream, carry, want, _Place(label, offset, line))

@@ -32,6 +32,10 @@ SNIFFED_FILES = 32
 """Of so many text files the beginning is looked at up front; what others say differently is met when they are read."""
 
 
+QUICK_WIDENINGS = 2
+"""So often types widen at the first surprise; after that a file is looked at to its end before all begins again."""
+
+
 @dataclass(frozen=True, slots=True)
 class _File:
     path: Path
@@ -61,6 +65,7 @@ class FileSource:
         self._shown = shown
         self._keeps_position = keeps_position
         self._active = self._paths
+        self._widenings = 0
         self._by_label = {shown or str(path): path for path in self._paths}
         self._known: dict[Path, _File] = {}
         self._schema: pa.Schema | None = None
@@ -165,7 +170,7 @@ class FileSource:
         path = self._by_label[split.label]
         schema = self.schema()
         fixed = frozenset(self._options.schema.names if self._options.schema is not None else ())
-        typing = Typing(schema, fixed)
+        typing = Typing(schema, fixed, settle=self._widenings >= QUICK_WIDENINGS)
         self._positions.pop(path, None)
         try:
             for item in self._items(self._file(path), typing, on_progress):
@@ -173,6 +178,7 @@ class FileSource:
                     raise _first_reject(item)
                 yield item
         except SchemaWidened as widened:
+            self._widenings += 1
             self._schema = self._widened(schema, widened.schema, split.label, fixed)
             raise SchemaWidened(self._schema, widened.reason) from None
 

@@ -32,7 +32,11 @@ class FileOptions:
 
 @dataclass(frozen=True, slots=True)
 class Typing:
-    """The types to read with: `fixed` columns were asked for (a misfit is a reject), the others may widen."""
+    """The types to read with: `fixed` columns were asked for (a misfit is a reject), the others may widen.
+
+    With `settle` a wider type is not asked for before the rest of the text was looked at as well.
+    """
 
     schema: pa.Schema
     fixed: frozenset[str] = frozenset()
+    settle: bool = False

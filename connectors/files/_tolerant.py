@@ -43,6 +43,11 @@ class Columns:
         schema = pa.schema([(name, t.STRING) for name in names])
         return cls.of(names, Typing(schema), null_words)
 
+    def retyped(self, schema: pa.Schema) -> Columns:
+        """Return the same columns with other types."""
+        kinds = tuple(schema.field(name).type for name in self.names)
+        return Columns(self.names, kinds, self.fixed, self.null_words, schema)
+
     @cached_property
     def free_numbers(self) -> tuple[int, ...]:
         """Indices of the numeric columns whose type was inferred."""

@@ -22,11 +22,11 @@ from dataplat.connectors.files import _cells
 from dataplat.connectors.files import _types as t
 from dataplat.connectors.files._blocks import Block, blocks, cut_delimited
 from dataplat.connectors.files._entry import Entry
+from dataplat.connectors.files._landing import landed
 from dataplat.connectors.files._numbers import oddly_written
 from dataplat.connectors.files._options import FileOptions, Typing
 from dataplat.connectors.files._pipeline import ordered_map
-from dataplat.connectors.files._records import NO_QUOTES, Bytes8, Quotes, find_quotes
-from dataplat.connectors.files._rejects import shift_rows
+from dataplat.connectors.files._records import NO_QUOTES, Bytes8, Quotes, find_quotes, last_boundary
 from dataplat.connectors.files._sniff import Layout, require_header, sniff_layout
 from dataplat.connectors.files._tolerant import Columns, Parsed, column_texts, parse_tolerantly
 from dataplat.connectors.files._widen import require_names
@@ -72,16 +72,9 @@ def read(stream: IO[bytes], entry: Entry, typing: Typing, options: FileOptions) 
         raise SourceError(f"{entry.label} is empty: it has neither a header nor a row")
     require_names(cut.layout.names, typing.schema.names, entry.label)
     columns = Columns.of(cut.layout.names, typing, options.null_words)
-    parser = _Parser(entry.label, cut.layout, columns, typing)
-    rows = 0
+    parser = _Parser(entry.label, cut.layout, columns)
     with closing(ordered_map(parser, chain([_body(first, cut.layout)], found), inline=first.final)) as results:
-        for parsed in results:
-            if parsed.widened is not None:
-                raise parsed.widened
-            if parsed.rejects is not None:
-                yield shift_rows(parsed.rejects, rows)
-            yield from parsed.batches
-            rows += parsed.records
+        yield from landed(results, parser, typing)
 
 
 @dataclass(slots=True)
@@ -96,48 +89,52 @@ class _Cut:
         if self.layout is None:
             if not final and not cut_delimited(ord(","))(data, final)[0]:
                 return 0, NO_QUOTES  # the header is longer than this
-            self.layout = sniff_layout(data[:SNIFF_BYTES], self.label, self.options)
+            whole_header = last_boundary(data[:SNIFF_BYTES], NO_QUOTES) > 0
+            self.layout = sniff_layout(data[:SNIFF_BYTES] if whole_header else data, self.label, self.options)
         return cut_delimited(self.layout.delimiter)(data, final)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Parser:
     label: str
     layout: Layout
     columns: Columns
-    typing: Typing
+
+    def retype(self, schema: pa.Schema) -> None:
+        self.columns = self.columns.retyped(schema)
 
     def __call__(self, block: Block) -> Parsed:
         if not len(block.data):
             return Parsed()
-        batch = None if block.quotes.broken else self._fast(block)
+        columns = self.columns
+        batch = None if block.quotes.broken else self._fast(block, columns)
         if batch is None:
             try:
-                return parse_tolerantly(block, self.label, self.layout.delimiter, self.columns)
+                return parse_tolerantly(block, self.label, self.layout.delimiter, columns)
             except SchemaWidened as widened:
                 return Parsed(widened=widened)
-        return Parsed(batches=self.columns.arranged(batch), records=batch.num_rows)
+        return Parsed(batches=columns.arranged(batch), records=batch.num_rows)
 
-    def _fast(self, block: Block) -> pa.RecordBatch | None:
+    def _fast(self, block: Block, columns: Columns) -> pa.RecordBatch | None:
         """Return the block's rows, or None where it needs a closer look."""
         if _has_lone_return(block):
             return None
         try:
-            table = read_block(block.data, self.layout.delimiter, self.columns)
+            table = read_block(block.data, self.layout.delimiter, columns)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             return None
-        doubtful = [i for i in self.columns.free_numbers if _doubtful(table.column(i))]
-        if self.columns.free_numbers and oddly_written(block.data, self.layout.delimiter):
-            doubtful = list(self.columns.free_numbers)
-        if doubtful and not self._plausible(block, doubtful):
+        doubtful = [i for i in columns.free_numbers if _doubtful(table.column(i))]
+        if columns.free_numbers and oddly_written(block.data, self.layout.delimiter):
+            doubtful = list(columns.free_numbers)
+        if doubtful and not self._plausible(block, columns, doubtful):
             return None
         batch: pa.RecordBatch = table.combine_chunks().to_batches()[0] if table.num_rows else None
         return batch
 
-    def _plausible(self, block: Block, doubtful: list[int]) -> bool:
-        texts = read_block(block.data, self.layout.delimiter, self.columns.as_text(doubtful), doubtful)
+    def _plausible(self, block: Block, columns: Columns, doubtful: list[int]) -> bool:
+        texts = read_block(block.data, self.layout.delimiter, columns.as_text(doubtful), doubtful)
         pairs = zip(doubtful, texts.columns, strict=True)
-        return all(_cells.plausible(text.combine_chunks(), self.columns.kinds[i]) for i, text in pairs)
+        return all(_cells.plausible(text.combine_chunks(), columns.kinds[i]) for i, text in pairs)
 
 
 def _has_lone_return(block: Block) -> bool:

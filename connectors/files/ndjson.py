@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import IO
 
@@ -19,17 +19,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.json
 
-from dataplat.connectors.files._blocks import BLOCK_BYTES, Block, blocks, cut_lines
+from dataplat.connectors.files._blocks import Block, blocks, cut_lines
 from dataplat.connectors.files._entry import Entry
 from dataplat.connectors.files._json_array import array_blocks, cut_anywhere, is_array
 from dataplat.connectors.files._json_guard import begins_with_object, has_empty_row, is_utf8, may_lose
 from dataplat.connectors.files._json_layout import read_alike
 from dataplat.connectors.files._json_rows import parse_rows
 from dataplat.connectors.files._json_shape import decode_record, schema_of
+from dataplat.connectors.files._landing import landed
 from dataplat.connectors.files._options import FileOptions, Typing
 from dataplat.connectors.files._pipeline import ordered_map
 from dataplat.connectors.files._records import NO_QUOTES, Bytes8, Positions, Quotes, split_records
-from dataplat.connectors.files._rejects import RejectsBuilder, shift_rows
+from dataplat.connectors.files._rejects import RejectsBuilder
 from dataplat.connectors.files._sniff import require_utf8
 from dataplat.connectors.files._tolerant import BATCH_ROWS, Parsed
 from dataplat.connectors.source import Rejects, SchemaWidened
@@ -70,20 +71,13 @@ def read(stream: IO[bytes], entry: Entry, typing: Typing, options: FileOptions) 
     parser = _Parser(entry.label, typing)
     found = _blocks(stream, entry.label)
     first = next(found, None)
-    rows = 0
     if first is None:
-        return
+        raise SourceError(f"{entry.label} is empty: it has no record")
     with closing(ordered_map(parser, chain([first], found), inline=first.final)) as results:
-        for parsed in results:
-            if parsed.widened is not None:
-                raise parsed.widened
-            if parsed.rejects is not None:
-                yield shift_rows(parsed.rejects, rows)
-            yield from parsed.batches
-            rows += parsed.records
+        yield from landed(results, parser, typing)
 
 
-def _blocks(stream: IO[bytes], label: str, size: int = BLOCK_BYTES) -> Iterator[Block]:
+def _blocks(stream: IO[bytes], label: str, size: int | None = None) -> Iterator[Block]:
     cut = _Cut()
     found = blocks(stream, label, cut, size)
     first = next(found, None)
@@ -137,11 +131,27 @@ def _lines(data: Bytes8) -> _Lines:
     return _Lines(records.starts[keep], records.ends[keep], records.lines[keep])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Parser:
     label: str
     typing: Typing
     different: list[int] = field(default_factory=list)  # blocks in a row whose lines were not all laid out alike
+
+    def retype(self, schema: pa.Schema) -> None:
+        self.typing = replace(self.typing, schema=schema)
+        self.different.clear()
+
+    def __call__(self, block: Block) -> Parsed:
+        return _OneTyping(self.label, self.typing, self.different)(block)
+
+
+@dataclass(frozen=True, slots=True)
+class _OneTyping:
+    """Parses blocks with types that do not change meanwhile."""
+
+    label: str
+    typing: Typing
+    different: list[int]
 
     def __call__(self, block: Block) -> Parsed:
         try:

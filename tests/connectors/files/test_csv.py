@@ -157,7 +157,7 @@ def test_small_blocks_give_the_same(land: Land, monkeypatch: pytest.MonkeyPatch)
     """Where blocks are cut changes neither rows nor the places of rejects."""
     text = "a,b\n" + 'x,"y\n""z"""\n' * 50 + "bad\n" + '5" q,7\n' * 50 + '"open,1\n' + "u,v\n" * 20
     whole = land(text)
-    monkeypatch.setattr(_blocks.blocks, "__defaults__", (40,))
+    monkeypatch.setattr(_blocks, "BLOCK_BYTES", 40)
     pieces = land(text)
     assert pieces.rows == whole.rows
     assert pieces.rejects == whole.rejects
@@ -269,7 +269,7 @@ def test_on_error_fail(land: Land) -> None:
 def test_a_line_over_the_limit(land: Land, monkeypatch: pytest.MonkeyPatch) -> None:
     """A line longer than a record may be is an error, whatever the memory there is."""
     monkeypatch.setattr(_blocks, "RECORD_LIMIT", 1000)
-    monkeypatch.setattr(_blocks.blocks, "__defaults__", (100,))
+    monkeypatch.setattr(_blocks, "BLOCK_BYTES", 100)
     with pytest.raises(SourceError, match=r"line 3 .*is longer than"):
         land("a,b\n1,2\n" + "x" * 5000 + ",2\n")
 
@@ -277,7 +277,7 @@ def test_a_line_over_the_limit(land: Land, monkeypatch: pytest.MonkeyPatch) -> N
 def test_an_open_quote_over_the_limit_costs_one_line(land: Land, monkeypatch: pytest.MonkeyPatch) -> None:
     """A quote that is not closed within the limit of a record is taken for one that is never closed."""
     monkeypatch.setattr(_blocks, "RECORD_LIMIT", 1000)
-    monkeypatch.setattr(_blocks.blocks, "__defaults__", (100,))
+    monkeypatch.setattr(_blocks, "BLOCK_BYTES", 100)
     landed = land('a,b\n1,2\n"x,2\n' + "3,4\n" * 1000)
     assert [reject["line"] for reject in landed.rejects] == [3]
     assert landed.table.num_rows == 1001
@@ -319,7 +319,7 @@ def test_round_trip(
     writer.writerow(names)
     writer.writerows(rows)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_blocks.blocks, "__defaults__", (size,))
+        patch.setattr(_blocks, "BLOCK_BYTES", size)
         landed = land(out.getvalue(), delimiter=delimiter)
     assert not landed.rejects
     assert landed.table.num_rows == len(rows)

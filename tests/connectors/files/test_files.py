@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dataplat.connectors.files import _files, open_source
+from dataplat.connectors.files import _blocks, _files, ndjson, open_source
 from dataplat.connectors.files import csv as csv_format
 from dataplat.connectors.files._stream import HashingFile
 from dataplat.connectors.source import Source
@@ -198,3 +198,26 @@ def test_many_files(tmp_path: Path, read_source: Read) -> None:
     last.write_text("a\n1\n")
     with pytest.raises(SchemaMismatch, match=r"lacks \['b'\]"):
         read_source(open_source(tmp_path))
+
+
+@pytest.mark.parametrize("kind", ["csv", "ndjson"])
+def test_many_surprises(tmp_path: Path, read_source: Read, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """Columns that widen one after the other cost a bounded number of passes, and end with the right types."""
+    monkeypatch.setattr(csv_format, "SNIFF_BYTES", 64)
+    monkeypatch.setattr(ndjson, "SNIFF_BYTES", 128)
+    monkeypatch.setattr(_blocks, "BLOCK_BYTES", 400)
+    names = [f"c{i}" for i in range(20)]
+    rows: list[list[str]] = []
+    for odd in range(20):
+        rows += [["1"] * 20 for _ in range(10)]
+        rows[-1][odd] = "1.5" if odd % 2 else '"x"'
+    if kind == "csv":
+        text = ",".join(names) + "\n" + "".join(",".join(row) + "\n" for row in rows)
+    else:
+        pairs = [", ".join(f'"{name}": {cell}' for name, cell in zip(names, row, strict=True)) for row in rows]
+        text = "".join(f"{{{pair}}}\n" for pair in pairs)
+    (tmp_path / f"in.{kind}").write_text(text)
+    landed = read_source(open_source(tmp_path / f"in.{kind}"))
+    assert list(landed.types.values()) == ["string", "double"] * 10
+    assert landed.table.num_rows == 200
+    assert len(landed.widened) == _files.QUICK_WIDENINGS + 1

@@ -167,14 +167,14 @@ def test_small_blocks_give_the_same(lines: Land, monkeypatch: pytest.MonkeyPatch
     """Where blocks are cut changes neither rows nor the places of rejects."""
     records = ['{"a": 1, "b": "x"}', '{"a": 2}', "bad", '{"b": null, "a": 3}'] * 30
     whole = lines(*records)
-    monkeypatch.setattr(_blocks.blocks, "__defaults__", (50,))
+    monkeypatch.setattr(_blocks, "BLOCK_BYTES", 50)
     pieces = lines(*records)
     assert (pieces.rows, pieces.rejects) == (whole.rows, whole.rejects)
 
 
 def test_an_array_of_objects(land: Land, monkeypatch: pytest.MonkeyPatch) -> None:
     """An array's elements are records; their rejects say where they began."""
-    monkeypatch.setattr(ndjson, "BLOCK_BYTES", 16)
+    monkeypatch.setattr(_blocks, "BLOCK_BYTES", 16)
     text = ' [{"a": 1, "b": "]"},\n {"a": 2,\n "b": "é"}, 5,\n{"a": 3.5}\n]\n'
     landed = land(text, "in.json")
     assert landed.rows == [{"a": 1.0, "b": "]"}, {"a": 2.0, "b": "é"}, {"a": 3.5, "b": None}]
@@ -269,7 +269,7 @@ def test_round_trip(land: Land, records: list[dict[str, Any]], size: int, array:
         return
     text = json.dumps(records) if array else "".join(json.dumps(record) + "\n" for record in records)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_blocks.blocks, "__defaults__", (size,))
+        patch.setattr(_blocks, "BLOCK_BYTES", size)
         landed = land(text, "in.json")
     assert landed.table.num_rows + len(landed.rejects) == len(records)
     rejected = {reject["row"] for reject in landed.rejects}
