@@ -63,9 +63,9 @@ def register(connection: duckdb.DuckDBPyConnection, name: str, version: Version)
     try:
         paths = version.local_parts() if _reads_parts(version) else None
         if paths is None:
-            connection.register(name, version.to_arrow())
+            connection.register(name, version.to_arrow().cast(_known(version.schema)))
         elif not paths:
-            connection.register(name, version.schema.empty_table())
+            connection.register(name, _known(version.schema).empty_table())
         else:
             _register_parts(connection, name, version, paths)
     except duckdb.Error as error:
@@ -98,7 +98,7 @@ def _columns(connection: duckdb.DuckDBPyConnection, rows: str, schema: pa.Schema
     """Return the columns to select: old parts may lack some, or have narrower types."""
     there = connection.sql(f"select * from {rows}")
     found = dict(zip(there.columns, there.types, strict=True))
-    wanted = dict(zip(schema.names, connection.from_arrow(schema.empty_table()).types, strict=True))
+    wanted = dict(zip(schema.names, connection.from_arrow(_known(schema).empty_table()).types, strict=True))
     return ", ".join(
         f"t.{quoted(column)}"
         if found.get(column) == kind
@@ -131,7 +131,12 @@ def _reads_parts(version: Version) -> bool:
 
 
 def _drifts(field: pa.Field) -> bool:
-    """Whether DuckDB's Parquet reader gives the column another type (durations become int64, half floats float)."""
+    """Whether DuckDB's Parquet reader gives the column another type (durations become int64)."""
     kind = field.type
     zoned = pa.types.is_timestamp(kind) and kind.tz not in (None, "UTC")
-    return zoned or pa.types.is_duration(kind) or pa.types.is_float16(kind) or pa.types.is_nested(kind)
+    return zoned or pa.types.is_duration(kind) or pa.types.is_nested(kind)
+
+
+def _known(schema: pa.Schema) -> pa.Schema:
+    """Return the schema with half floats as floats, which hold the same values: DuckDB has none."""
+    return pa.schema([field.with_type(pa.float32()) if pa.types.is_float16(field.type) else field for field in schema])
