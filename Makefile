@@ -2,6 +2,8 @@
 # Works with make 3.81, so on macOS as it is.
 
 SHELL := /bin/sh
+# Where it is set, every process compiles every module anew: most of what a short command takes.
+unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .PHONY: help demo check test bench simulate docs proof format clean reference constraints
 
