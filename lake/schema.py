@@ -70,7 +70,9 @@ def conform(rows: Rows, schema: pa.Schema, *, first_row: int = 0) -> Rows:
         SchemaMismatch: A column is missing or not in `schema`, or a value does not fit; names column, row (counted
             from 1) and value.
     """
-    if rows.schema.equals(schema, check_metadata=True):
+    if rows.schema.equals(schema, check_metadata=True) and not any(
+        rows.column(field.name).null_count for field in schema if not field.nullable
+    ):
         return rows
     from dataplat.lake._conform import conform_rows
 

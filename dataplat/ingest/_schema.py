@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dataplat.errors import SchemaMismatch
 from dataplat.lake.canonical import family
@@ -31,9 +32,11 @@ def landed_schema(existing: pa.Schema | None, incoming: pa.Schema, *, whole: boo
     decimals, or dates and times without zone, the dataset's type stays, and each value must fit it exactly.
 
     Raises:
-        SchemaMismatch: A column of the dataset is missing in the input, or has another kind of type.
+        SchemaMismatch: The input has no column, lacks one of the dataset, or has one of another kind of type.
     """
     incoming = canonical_schema(incoming)
+    if not incoming.names:
+        raise SchemaMismatch("the input has no column: there is nothing to land")
     if existing is None:
         return incoming
     if whole:
@@ -42,8 +45,9 @@ def landed_schema(existing: pa.Schema | None, incoming: pa.Schema, *, whole: boo
     missing = [name for name in existing.names if name not in incoming.names]
     if missing:
         new = [name for name in incoming.names if name not in existing.names]
+        guess = did_you_mean(missing[0], new) if new else ""
         message = (
-            f"the input has no column {missing[0]!r}, which the dataset has{did_you_mean(missing[0], new)}. "
+            f"the input has no column {missing[0]!r}, which the dataset has{guess}. "
             "Add the column to the input (it may be empty), or land the rows in another dataset."
         )
         raise SchemaMismatch(message)
@@ -99,8 +103,19 @@ def reading_schema(request: IngestRequest, existing: pa.Schema | None) -> pa.Sch
 
 
 def check_columns(schema: pa.Schema, names: Sequence[str], what: str) -> None:
-    """Raise `SchemaMismatch` if a column named as `what` (key, sort, order) is not there."""
+    """Raise `SchemaMismatch` if a column named as `what` (key, sort, order) is not there, or has no order."""
     for name in names:
         if name not in schema.names:
             message = f"the {what} column {name!r} is not in the input{did_you_mean(name, schema.names)}"
             raise SchemaMismatch(message)
+        kind = schema.field(name).type
+        if what != "key" and not _has_order(kind):
+            raise SchemaMismatch(f"the {what} column {name!r} is {kind}, whose values have no order: choose another")
+
+
+def _has_order(kind: pa.DataType) -> bool:
+    try:
+        pc.array_sort_indices(pa.array([], kind))
+    except (pa.ArrowNotImplementedError, pa.ArrowTypeError):
+        return False
+    return True

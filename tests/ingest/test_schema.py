@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from decimal import Decimal
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -139,3 +140,38 @@ def test_named_columns_must_be_there(memory_lake: Lake, name: str) -> None:
     options = {"key": "id", "mode": "upsert"} | {name: "amount"}
     with pytest.raises(dp.SchemaMismatch, match=f"the {name} column 'amount' is not in the input.*amout"):
         memory_lake.ingest(pa.table({"id": [1], "amout": [1]}), "d", **options)
+
+
+@pytest.mark.parametrize(("name", "mode"), [("sort", "append"), ("order", "upsert")])
+def test_columns_without_an_order(memory_lake: Lake, name: str, mode: str) -> None:
+    """Lists have no order, so rows can be neither sorted by them nor told newer."""
+    rows = pa.table({"id": [1, 1], "l": [[1], [2]]})
+    with pytest.raises(dp.SchemaMismatch, match=f"the {name} column 'l' is list<.*no order"):
+        memory_lake.ingest(rows, "d", mode=mode, key="id", **{name: "l"})
+    with pytest.raises(dp.SchemaMismatch, match="no order"):
+        memory_lake.plan_ingest(rows, "d", mode=mode, key="id", **{name: "l"})
+
+
+def test_no_column_is_nothing_to_land(memory_lake: Lake) -> None:
+    """A table without columns, whatever rows it says it has, is refused."""
+    for empty in (pa.table({}), pd.DataFrame(index=[1, 2, 3])):
+        with pytest.raises(dp.SchemaMismatch, match="the input has no column"):
+            memory_lake.ingest(empty, "d")
+
+
+def test_never_null_is_held(memory_lake: Lake, write: object) -> None:
+    """A null in a column that is declared as never null is an error with its row, from text and from a frame."""
+    fields = [{"name": "a", "type": "int64", "nullable": False}, {"name": "b", "type": "int64"}]
+    path = write("a.csv", "a,b\n1,1\n,2\n")  # type: ignore[operator]
+    for source in (path, pa.table({"a": [1, None], "b": [1, 2]})):
+        with pytest.raises(dp.SchemaMismatch, match="'a', row 2: null"):
+            memory_lake.ingest(source, "d", schema=fields)
+    assert memory_lake.datasets() == []
+
+
+@pytest.mark.parametrize("kind", ["float32", "decimal(5, 0)", "int64", "string"])
+def test_types_that_are_asked_for_hold_every_value(memory_lake: Lake, tmp_path: object, kind: str) -> None:
+    """A file whose values a given type would round or spell otherwise is refused."""
+    pq.write_table(pa.table({"a": [1.0, 0.1]}), f"{tmp_path}/a.parquet")
+    with pytest.raises(dp.SchemaMismatch, match=r"a\.parquet: column 'a'"):
+        memory_lake.ingest(f"{tmp_path}/a.parquet", "d", schema={"a": kind})
