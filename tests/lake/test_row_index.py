@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from unittest import mock
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataplat.errors import SchemaError
+from dataplat.lake import row_index
 from dataplat.lake.content_id import key_digests, row_digests
 from dataplat.lake.row_index import KeySet, RowIndex
 
@@ -51,6 +53,72 @@ def test_matches_are_the_common_rows_of_both_multisets(head, rows, head_cuts, ro
     assert len(matched) == (Counter(head) & Counter(rows)).total()
 
 
+def check(head, rows, row_cuts):
+    """Match the rows by pieces, samples and steps so small that a few rows pass through all of them."""
+    with mock.patch.multiple(row_index, _CHUNK=5, _STRIDE=2, _STEPS=1):
+        index = RowIndex([head], len(head))
+        found = np.concatenate([index.match(batch) for batch in cut(rows, row_cuts)])
+    hits = found >= 0
+    assert np.array_equal(head[found[hits]], rows[hits])
+    assert sorted(found[hits].tolist() + index.unmatched().tolist()) == list(range(len(head)))
+    assert hits.sum() == (Counter(map(tuple, head.tolist())) & Counter(map(tuple, rows.tolist()))).total()
+
+
+TABLE = row_digests(pa.record_batch({"a": np.arange(60)}))
+TABLE[50:, 0] = TABLE[40:50, 0]  # some rows share lane 0 with another
+MOVES = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 20), st.integers(0, 60) | st.none()), max_size=5)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.integers(0, 59), max_size=60), MOVES, CUTS)
+def test_runs_that_were_moved_removed_or_repeated_match_as_any_rows(values, moves, row_cuts):
+    """Where rows follow a run that lies elsewhere, the matches are still the common rows of both multisets."""
+    rows = list(values)
+    for start, length, target in moves:
+        run = rows[start : start + length]
+        if length % 3:  # or else it stays there too
+            del rows[start : start + length]
+        if target is not None:
+            rows[target:target] = run
+    check(TABLE[values], TABLE[rows], row_cuts)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.permutations(range(60)), MOVES, CUTS)
+def test_runs_of_distinct_rows_match_as_any_rows(values, moves, row_cuts):
+    """The same of a table without equal rows, where nearly all rows are matched in runs."""
+    rows = list(values)
+    for start, length, target in moves:
+        run = rows[start : start + length]
+        del rows[start : start + length]
+        rows[target or 0 : target or 0] = run
+    check(TABLE[values], TABLE[rows + rows[:7]], row_cuts)
+
+
+def test_rows_behind_scattered_moves_are_matched_in_runs():
+    """A dump in its old order against a head whose changed rows went to its end: only one row in ten is looked up."""
+    digests = row_digests(pa.record_batch({"a": np.arange(50_000)}))
+    moved = np.zeros(50_000, bool)
+    moved[np.random.default_rng(5).choice(50_000, 200, replace=False)] = True
+    order = np.concatenate([np.flatnonzero(~moved), np.flatnonzero(moved)])
+    index = RowIndex([digests[order]], 50_000)
+    with mock.patch.object(RowIndex, "_look_up", autospec=True, side_effect=RowIndex._look_up) as look_up:
+        found = np.concatenate([index.match(digests[start : start + 8_192]) for start in range(0, 50_000, 8_192)])
+    assert np.array_equal(order[found], np.arange(50_000))
+    assert sum(len(call.args[3]) for call in look_up.call_args_list) < 5_000
+
+
+@pytest.mark.parametrize("copies", [1, 3, 40])
+def test_shuffled_equal_rows_are_all_found(copies):
+    """Rows that a table holds several times match as often, in any order, also where they fill a bucket."""
+    digests = np.tile(row_digests(pa.record_batch({"a": np.arange(12_000 // copies)})), (copies, 1))
+    order = np.random.default_rng(5).permutation(len(digests))
+    index = RowIndex([digests], len(digests))
+    found = np.concatenate([index.match(digests[order[start : start + 999]]) for start in range(0, len(order), 999)])
+    assert np.array_equal(digests[found], digests[order])
+    assert len(index.unmatched()) == 0
+
+
 def test_shuffled_rows_are_all_found():
     """The order of thousands of distinct rows does not matter, nor does the size of the batches."""
     digests = row_digests(pa.record_batch({"a": np.arange(20_000)}))
@@ -81,13 +149,15 @@ def test_equal_rows_are_given_out_one_by_one():
     assert len(index.unmatched()) == 0
 
 
-def test_memory_is_seventeen_bytes_a_row():
-    """Both lanes and one byte, also after the rows were sorted."""
-    digests = row_digests(pa.record_batch({"a": np.arange(1_000)}))
-    index = RowIndex([digests], 1_000)
+@pytest.mark.parametrize("rows", [1_000, 1_023, 1_024])
+def test_memory_is_seventeen_bytes_a_row_and_two_once_sorted(rows):
+    """Both lanes and one byte; and where the buckets start, once the rows were sorted, which is done in place."""
+    digests = row_digests(pa.record_batch({"a": np.arange(rows)}))
+    index = RowIndex([digests], rows)
+    assert sum(getattr(index, name).nbytes for name in ("_lane0", "_lane1", "_state", "_starts")) == 17 * rows
     index.match(digests[::-1])
-    assert sum(getattr(index, name).nbytes for name in ("_lane0", "_lane1", "_state")) == 17_000
     assert np.shares_memory(index._keys, index._lane0)
+    assert index._starts.nbytes <= 2 * rows + 4
 
 
 def test_missing_blocks_are_an_error():
