@@ -129,7 +129,10 @@ class RowIndex:
         self._mixed: dict[tuple[int, int], list[int]] = {}
 
     def match(self, digests: Digests) -> Positions:
-        """Return for each row the position of an equal head row, or −1; no head row is given out twice."""
+        """Return for each row the position of an equal head row, or −1; no head row is given out twice.
+
+        Where more rows are equal than the head holds, which of them are matched is the same on every machine.
+        """
         found = self._aligned(digests[:, 0], digests[:, 1])
         rest = np.flatnonzero(found < 0)
         if len(rest) and len(self._lane1):
