@@ -41,8 +41,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     (root / "tree" / "large.bin").write_bytes(bytes(range(256)) * 8000)
     (root / "tree" / "small.txt").write_text("x")
     lake.ingest(root / "tree", "tree")
-    for n in range(30):
+    for n in range(60):
         lake.ingest(pa.table({"a": [n]}), f"dataset-of-a-rather-long-name-{n}")
+    assert lake.refs.head("main").commit.state.runs, "the map of datasets lies in objects of its own"
     lake.branch("gone")
     lake.delete_branch("gone")
     return {info.key: store.read(info.key) for info in store.list("")}

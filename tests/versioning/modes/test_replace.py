@@ -78,6 +78,8 @@ def test_a_slice_alone_is_replaced(memory_lake: Lake, reads: Any) -> None:
     assert reads.parts == {second.id}
     rows = sorted(tuple(row.values()) for row in memory_lake["d"].to_arrow().to_pylist())
     assert rows == [(1, 1), (1, 2), (2, 9), (3, 1), (3, 2)]
+    now = memory_lake["d"].to_arrow()
+    assert memory_lake["d"].content_id_if_known == content_id(digest(now.to_batches()), now.schema)
 
 
 def test_rows_outside_the_slice_are_refused(memory_lake: Lake) -> None:
