@@ -13,7 +13,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Iterable, Iterator, Sequence
+from importlib import import_module
+from threading import Thread
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -29,6 +32,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _CHUNK: Final = 65_536  # rows whose words are laid bare at once
+
+
+def load_hashing() -> None:
+    """Begin to load what strings are hashed with, in a thread: it takes as long as to parse the first blocks."""
+    if "polars_hash" not in sys.modules:
+        Thread(target=import_module, args=("polars_hash",), name="dataplat-load-hashing").start()
 
 
 def row_digests(batch: pa.RecordBatch, schema: pa.Schema | None = None) -> npt.NDArray[np.uint64]:

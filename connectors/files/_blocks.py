@@ -12,7 +12,9 @@ from dataplat.connectors.files._records import NO_QUOTES, Bytes8, Quotes, find_q
 from dataplat.connectors.files._stream import damage
 from dataplat.errors import SourceError
 
-BLOCK_BYTES = 8 << 20
+BLOCK_BYTES = 4 << 20
+FIRST_BYTES = 1 << 20
+"""The first block is small, and each up to `BLOCK_BYTES` twice as large as the one before: work begins at once."""
 RECORD_LIMIT = 64 << 20
 """A record may not be longer than this (bytes): memory stays bounded whatever the input."""
 
@@ -60,11 +62,11 @@ def cut_delimited(delimiter: int) -> Cut:
 
 
 def blocks(stream: IO[bytes], label: str, cut: Cut, size: int | None = None) -> Iterator[Block]:
-    """Yield the text of `stream` in blocks of about `size` bytes (8 MB); raise `SourceError` naming line and byte."""
+    """Yield the text of `stream` in blocks of about `size` bytes (4 MB); raise `SourceError` naming line and byte."""
     carry = np.empty(0, dtype=np.uint8)
     offset, line = 0, 1
     size = size or BLOCK_BYTES
-    want = size
+    want = min(size, FIRST_BYTES)
     while True:
         data, final = _fill(stream, carry, want, _Place(label, offset, line))
         stop, quotes = cut(data, final)
@@ -82,7 +84,7 @@ def blocks(stream: IO[bytes], label: str, cut: Cut, size: int | None = None) -> 
             return
         line += count_newlines(data[:stop])
         offset += stop
-        carry, want = data[stop:], size
+        carry, want = data[stop:], min(2 * want, size)
 
 
 def count_newlines(data: Bytes8) -> int:

@@ -26,7 +26,7 @@ def sniff(entry: Entry, options: FileOptions) -> pa.Schema:
 
 def _open(path: object, label: str) -> pq.ParquetFile:
     try:
-        return pq.ParquetFile(path, page_checksum_verification=True)
+        return pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False)
     except (pa.ArrowException, OSError) as error:
         raise SourceError(f"{label} is no Parquet file that can be read: {error}") from error
 

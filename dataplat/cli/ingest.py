@@ -15,7 +15,6 @@ from dataplat.cli._options import (
     complete_datasets,
     message_option,
     open_data,
-    open_lake,
     split_columns,
 )
 from dataplat.cli._output import coloured, counted, near, note, number, print_json, seconds, short, size
@@ -68,11 +67,7 @@ def ingest(
     SOURCE is a file (CSV, TSV, NDJSON, JSON, Parquet, Arrow, Avro, Excel; each also packed by gzip, zstd, bz2,
     xz or zip), a glob in quotes, a folder, or - for standard input. Files that were landed before are left out.
     """
-    from dataplat.cli._pandas_later import put_off_pandas
-
-    put_off_pandas()
-    # a contract brings pandas in anyway, by pandera
-    opened = open_lake(lake) if options["contract"] else open_data(lake)
+    opened = open_data(lake)
     arguments = _arguments(options, branch_in_force(branch))
     if only_plan:
         plan = opened.plan_ingest(source, into, **arguments)

@@ -13,6 +13,7 @@ from dataplat.ingest._progress import Listener, Meter
 from dataplat.ingest._result import IngestResult
 from dataplat.ingest._schema import landed_schema, reading_schema
 from dataplat.ingest._target import Target, check_named_columns
+from dataplat.lake.content_id import load_hashing
 from dataplat.lake.objects import Stage
 from dataplat.lake.schema import schema_to_json
 from dataplat.versioning.names import check_branch_name, check_dataset_name
@@ -46,6 +47,7 @@ def ingest(lake: Lake, request: IngestRequest, progress: Listener | None = None)
 
     Where somebody else changed the same rows meanwhile, the input is read and planned anew.
     """
+    load_hashing()
     meter = Meter(progress)
     for attempt in range(_REPLANS):
         try:

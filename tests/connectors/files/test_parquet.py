@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from dataplat.connectors.files import open_source
 from dataplat.errors import SchemaMismatch, SourceError
 
 Land = Callable[..., Any]
@@ -66,3 +69,15 @@ def test_a_given_schema(land: Land) -> None:
         land(data, "in.parquet", schema=pa.schema([("a", pa.int8())]))
     with pytest.raises(SchemaMismatch, match="int64 in the input, but string"):
         land(data, "in.parquet", schema=pa.schema([("a", pa.string())]))
+
+
+def test_memory_follows_the_row_group_not_the_file(tmp_path: Path) -> None:
+    """A file of many row groups is read in far less memory than it has bytes."""
+    path = tmp_path / "rows.parquet"
+    noise = np.random.default_rng(1).integers(0, 1 << 62, 2_000_000)
+    pq.write_table(pa.table({"a": noise}), path, row_group_size=50_000)
+    source = open_source(path)
+    before = pa.total_allocated_bytes()
+    (split,) = source.plan({})
+    most = max(pa.total_allocated_bytes() - before for _ in source.read(split))
+    assert most < path.stat().st_size / 4
