@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,7 @@ from dataplat.errors import KeyViolation
 from dataplat.lake.content_id import key_digests
 from dataplat.lake.row_index import KeySet
 from dataplat.lake.scan import ROW_COLUMN, scan
+from dataplat.lake.stores import concurrency_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
     from dataplat.lake.objects import Objects
     from dataplat.lake.part import Part
+
+_THREADS: Final = 2  # parts whose keys are read at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,23 +155,30 @@ def find_keys(objects: Objects, parts: Sequence[Part], schema: pa.Schema, keys: 
     values = keys.values
     wanted = KeySet(keys.digests, keys.key)
     bounds = _bounds(values, keys.key)
-    for part in parts:
-        if part.live and _may_hold(part, bounds):
-            yield from _find_in_part(objects, part, schema, keys.key, wanted, values)
+    todo = [part for part in parts if part.live and _may_hold(part, bounds)]
+
+    def find(part: Part) -> KeyMatch | None:
+        return _find_in_part(objects, part, schema, keys.key, wanted, values)
+
+    threads = min(_THREADS, concurrency_of(objects.store), len(todo))
+    if threads <= 1:
+        yield from filter(None, map(find, todo))
+        return
+    with ThreadPoolExecutor(threads, thread_name_prefix="dataplat-keys") as pool:
+        yield from filter(None, pool.map(find, todo))
 
 
 def _find_in_part(
     objects: Objects, part: Part, schema: pa.Schema, key: list[str], wanted: KeySet, values: pa.Table
-) -> Iterator[KeyMatch]:
+) -> KeyMatch | None:
     positions, incoming = [], []
-    for batch in scan(objects, [part], schema, columns=key, with_positions=True):
+    for batch in scan(objects, [part], schema, columns=key, with_positions=True, batch_rows=None, threads=1):
         rows, found = wanted.find(batch)
         if len(rows):
             equal = _equal_keys(batch.select(key).take(pa.array(rows)), values.select(key).take(pa.array(found)))
             positions.append(batch.column(ROW_COLUMN).to_numpy()[rows[equal]].astype(np.int64))
             incoming.append(found[equal])
-    if positions:
-        yield KeyMatch(part, np.concatenate(positions), np.concatenate(incoming))
+    return KeyMatch(part, np.concatenate(positions), np.concatenate(incoming)) if positions else None
 
 
 def _equal_keys(ours: pa.RecordBatch, theirs: pa.Table) -> NDArray[np.bool_]:
