@@ -106,14 +106,15 @@ class Unit:
     def _batches(self, columns: dict[str, pa.ChunkedArray], mask: npt.NDArray[np.bool_] | None) -> list[pa.RecordBatch]:
         request = self.request
         arrays: list[pa.ChunkedArray | pa.Array] = [columns[field.name] for field in request.output]
+        if mask is not None and arrays:
+            arrays = pa.Table.from_arrays(arrays, schema=request.output).filter(pa.array(mask)).columns
         if request.positions:
-            arrays.append(pa.array(np.full(self.rows, self.part_index, np.uint32)))
-            arrays.append(pa.array(np.arange(self.start, self.start + self.rows, dtype=np.uint32)))
+            rows = np.arange(self.rows) if mask is None else np.flatnonzero(mask)
+            arrays.append(pa.array(np.full(len(rows), self.part_index, np.uint32)))
+            arrays.append(pa.array((rows + self.start).astype(np.uint32)))
         if not arrays:
             return _bare(self.rows if mask is None else int(mask.sum()), request.batch_rows)
         table = pa.Table.from_arrays(arrays, schema=request.result)
-        if mask is not None:
-            table = table.filter(pa.array(mask))
         return table.to_batches(max_chunksize=request.batch_rows)  # type: ignore[no-any-return]
 
 
