@@ -49,16 +49,22 @@ def ingest(lake: Lake, request: IngestRequest, progress: Listener | None = None)
     """
     load_hashing()
     meter = Meter(progress)
+    there = _exists(lake, request)
     for attempt in range(_REPLANS):
         try:
             return _ingest_once(lake, request, meter)
         except PositionConflict:
             raise
         except CommitConflict:
-            if attempt == _REPLANS - 1 or request.reads_once:
+            dropped = there and not _exists(lake, request)  # made anew it would lack its key and its history
+            if attempt == _REPLANS - 1 or request.reads_once or dropped:
                 raise
             meter.restart()
     raise AssertionError("unreachable")
+
+
+def _exists(lake: Lake, request: IngestRequest) -> bool:
+    return Target.at(lake.objects, lake.refs.head(request.branch).commit, request.into).manifest is not None
 
 
 def _ingest_once(lake: Lake, request: IngestRequest, meter: Meter) -> IngestResult:

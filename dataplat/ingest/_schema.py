@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from dataplat.errors import SchemaMismatch
 from dataplat.lake.canonical import family
@@ -115,7 +114,7 @@ def check_columns(schema: pa.Schema, names: Sequence[str], what: str) -> None:
 
 def _has_order(kind: pa.DataType) -> bool:
     try:
-        pc.array_sort_indices(pa.array([], kind))
+        pa.array([], kind).sort()
     except (pa.ArrowNotImplementedError, pa.ArrowTypeError):
         return False
     return True
