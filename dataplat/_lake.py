@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from dataplat.errors import AlreadyExists, LakeNotFound
 from dataplat.lake.objects import Objects
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dataplat._version import Version
     from dataplat.ingest import IngestPlan, IngestResult
     from dataplat.ingest._progress import Listener
+    from dataplat.ingest._request import IngestOptions
     from dataplat.lake.stores import Store
     from dataplat.versioning import Diff
     from dataplat.versioning.commit import Commit
@@ -128,7 +129,9 @@ class Lake:
 
     # ------------------------------------------------------------------------------------------------- writing
 
-    def ingest(self, source: Any, into: str, *, progress: Listener | None = None, **options: Any) -> IngestResult:
+    def ingest(
+        self, source: Any, into: str, *, progress: Listener | None = None, **options: Unpack[IngestOptions]
+    ) -> IngestResult:
         """Land rows as a new version of the dataset `into`.
 
         Args:
@@ -149,7 +152,7 @@ class Lake:
 
         return ingest(self, request_of(source, into, **options), progress)
 
-    def plan_ingest(self, source: Any, into: str, **options: Any) -> IngestPlan:
+    def plan_ingest(self, source: Any, into: str, **options: Unpack[IngestOptions]) -> IngestPlan:
         """Return what `ingest` with the same arguments would do, and touch nothing."""
         from dataplat.ingest import plan_ingest
         from dataplat.ingest._request import request_of

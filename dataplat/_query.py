@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from dataplat._table_names import table_names
 from dataplat.errors import CommitConflict, DataplatError, DatasetNotFound, PredicateError, RefError
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dataplat._lake import Lake
     from dataplat._version import Version
     from dataplat.ingest import IngestResult
+    from dataplat.ingest._request import IngestOptions
 
 Result = TypeVar("Result")
 
@@ -62,13 +63,18 @@ class Query:
 
         return to_pandas(self.to_arrow())
 
-    def commit(self, into: str, *, mode: str = "replace", **options: Any) -> IngestResult:
-        """Land the result as a version of the dataset `into`; takes the options of `Lake.ingest`."""
+    def commit(self, into: str, **options: Unpack[IngestOptions]) -> IngestResult:
+        """Land the result as a version of the dataset `into`; takes the options of `Lake.ingest`.
+
+        The mode is replace unless another is given, the branch that of the query.
+        """
+        options.setdefault("mode", "replace")
         options.setdefault("branch", self._branch)
-        lineage = [(version.dataset, version.id) for version in self.inputs.values()]
+        options["lineage"] = [(version.dataset, version.id) for version in self.inputs.values()]
+        options["sql"] = self.text
         for attempt in range(_REPLANS):  # an Arrow reader is read once, so that whoever makes it has to try again
             try:
-                return self._lake.ingest(self._reader(), into, mode=mode, lineage=lineage, sql=self.text, **options)
+                return self._lake.ingest(self._reader(), into, **options)
             except CommitConflict:
                 if attempt == _REPLANS - 1:
                     raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, Unpack
 
 from dataplat.errors import ConfigError
 
@@ -17,7 +17,35 @@ if TYPE_CHECKING:
 MODES = ("append", "upsert", "replace")
 ON_ERROR = ("reject", "fail")
 
+Mode: TypeAlias = Literal["append", "upsert", "replace"]
+OnError: TypeAlias = Literal["reject", "fail"]
+Columns: TypeAlias = "str | Sequence[str] | None"
 SchemaLike: TypeAlias = "pa.Schema | Mapping[str, str] | Sequence[Mapping[str, Any]]"
+
+
+class IngestOptions(TypedDict, total=False):
+    """How rows are landed: the flags of `dataplat ingest`, with underscores.
+
+    `where` is the slice that a replace replaces; `key` and `sort` are columns (a list, or text with commas);
+    `order` says which of several rows of one key is newest; `contract` is a pandera polars model or schema, a
+    `Contract`, or "FILE:NAME"; `schema` an Arrow schema, `{column: type}` or its JSON form; `null` the words that
+    mean null; `lineage` (dataset, version id) pairs, and `sql` the query, that the rows were made from.
+    """
+
+    mode: Mode
+    where: str | pl.Expr | None
+    key: Columns
+    sort: Columns
+    order: str | None
+    contract: Any
+    branch: str
+    message: str | None
+    schema: SchemaLike | None
+    null: str | Sequence[str]
+    on_error: OnError
+    source_format: str | None
+    lineage: Sequence[tuple[str, str]]
+    sql: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +54,7 @@ class IngestRequest:
 
     source: Any
     into: str
-    mode: Literal["append", "upsert", "replace"] = "append"
+    mode: Mode = "append"
     where: str | pl.Expr | None = None
     key: tuple[str, ...] | None = None
     sort: tuple[str, ...] | None = None
@@ -36,7 +64,7 @@ class IngestRequest:
     message: str | None = None
     schema: pa.Schema | None = None
     null: tuple[str, ...] = ()
-    on_error: Literal["reject", "fail"] = "reject"
+    on_error: OnError = "reject"
     source_format: str | None = None
     lineage: tuple[tuple[str, str], ...] = ()
     sql: str | None = None
@@ -68,7 +96,7 @@ class IngestRequest:
             raise ConfigError("order goes with mode='upsert': it says which of several rows of one key is newest")
 
 
-def columns(given: str | Sequence[str] | None) -> tuple[str, ...] | None:
+def columns(given: Columns) -> tuple[str, ...] | None:
     """Return column names given as a list, or as text with commas, as a tuple."""
     if given is None:
         return None
@@ -91,39 +119,24 @@ def as_schema(given: SchemaLike | None) -> pa.Schema | None:
     return schema_from_json([dict(field) for field in given])
 
 
-def request_of(
-    source: Any,
-    into: str,
-    *,
-    key: str | Sequence[str] | None = None,
-    sort: str | Sequence[str] | None = None,
-    contract: Any = None,
-    schema: SchemaLike | None = None,
-    null: str | Sequence[str] = (),
-    lineage: Sequence[tuple[str, str]] = (),
-    **options: Any,
-) -> IngestRequest:
+def request_of(source: Any, into: str, **options: Unpack[IngestOptions]) -> IngestRequest:
     """Return the request for what a user gave; raise `ConfigError` for an option that is not there."""
-    unknown = sorted(options.keys() - _PLAIN_OPTIONS)
+    unknown = sorted(options.keys() - IngestOptions.__annotations__.keys())
     if unknown:
-        message = f"ingest has no option {unknown[0]!r}: there are {', '.join(sorted(_PLAIN_OPTIONS | _OTHER_OPTIONS))}"
-        raise ConfigError(message)
-    if contract is not None:
+        known = ", ".join(sorted(IngestOptions.__annotations__))
+        raise ConfigError(f"ingest has no option {unknown[0]!r}: there are {known}")
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    if "contract" in given:
         from dataplat.validation import Contract, load_contract
 
-        contract = contract if isinstance(contract, Contract) else load_contract(contract)
-    return IngestRequest(
-        source,
-        into,
-        key=columns(key),
-        sort=columns(sort),
-        contract=contract,
-        schema=as_schema(schema),
-        null=(null,) if isinstance(null, str) else tuple(null),
-        lineage=tuple(lineage),
-        **{name: value for name, value in options.items() if value is not None},
-    )
-
-
-_PLAIN_OPTIONS = {"branch", "message", "mode", "on_error", "order", "source_format", "sql", "where"}
-_OTHER_OPTIONS = {"contract", "key", "null", "schema", "sort"}
+        contract = given["contract"]
+        given["contract"] = contract if isinstance(contract, Contract) else load_contract(contract)
+    if "schema" in given:
+        given["schema"] = as_schema(given["schema"])
+    for name in ("key", "sort"):
+        given[name] = columns(given.get(name))
+    if isinstance(given.get("null"), str):
+        given["null"] = [given["null"]]
+    for name in ("null", "lineage"):
+        given[name] = tuple(given.get(name, ()))
+    return IngestRequest(source, into, **given)
