@@ -46,8 +46,8 @@ class _File:
 class FileSource:
     """Files of one format as one source; each file keeps a position of its own under `file:<absolute path>`.
 
-    `shown` replaces the path in messages, and `keeps_position=False` leaves files without an id (a spooled
-    standard input). Raises `SourceNotFound` and `SourceError` where a file is missing or of no known format.
+    `left_out` names what lies beside them and is not read, with the reason, for the plan to say. `shown` replaces the
+    path in messages, and `keeps_position=False` leaves files without an id (a spooled standard input). Raises `SourceNotFound` and `SourceError` where a file is missing or of no known format.
     """
 
     def __init__(
@@ -56,12 +56,14 @@ class FileSource:
         paths: Sequence[Path],
         options: FileOptions,
         *,
+        left_out: Sequence[tuple[Path, str]] = (),
         shown: str | None = None,
         keeps_position: bool = True,
     ) -> None:
         self._name = name
         self._options = options
         self._paths = list(paths)
+        self._left_out = left_out
         self._shown = shown
         self._keeps_position = keeps_position
         self._active = self._paths
@@ -89,7 +91,7 @@ class FileSource:
         splits = [self._split(path, positions) for path in self._paths]
         self._active = [path for path, split in zip(self._paths, splits, strict=True) if split.skipped is None]
         self._schema = None
-        return splits
+        return [*splits, *(Split("", str(path), skipped=reason) for path, reason in self._left_out)]
 
     def _split(self, path: Path, positions: Mapping[str, Position | None]) -> Split:
         source = f"file:{path.as_posix()}" if self._keeps_position else ""

@@ -74,6 +74,9 @@ def _named(name: str, options: FileOptions, stdin: IO[bytes] | None) -> Source:
         raise SourceNotFound(f"{name} does not exist (looked in {Path.cwd()})")
     found = sorted(Path(match).absolute() for match in glob.glob(str(path), recursive=True))  # noqa: PTH207 (absolute patterns)
     files = [match for match in found if match.is_file()]
+    lost = next((match for match in found if not match.exists()), None)
+    if lost is not None:
+        raise SourceNotFound(f"{lost} matches {name}, but is a link that leads to nothing")
     if not files:
         raise SourceNotFound(f"no file matches {name} (looked in {Path.cwd()})")
     return FileSource(name, files, options)
@@ -81,24 +84,32 @@ def _named(name: str, options: FileOptions, stdin: IO[bytes] | None) -> Source:
 
 def _directory(name: str, path: Path, options: FileOptions) -> Source:
     from dataplat.connectors.files._files import FileSource
+    from dataplat.connectors.files._folder import files_below
     from dataplat.connectors.files._formats import format_of_name
-    from dataplat.connectors.files.tree import TreeSource, files_below
 
-    files = files_below(path.absolute())
-    if not files:
+    path = path.absolute()
+    folder = files_below(path, hidden=False)
+    if options.format == "tree" or not folder.files:
+        return _tree(name, path)
+    other = next((file for file in folder.files if format_of_name(file.name) is None), None)
+    if other is None or options.format is not None:
+        return FileSource(name, folder.files, options, left_out=folder.left_out)
+    data = [file for file in folder.files if format_of_name(file.name) is not None]
+    if not data:
+        return _tree(name, path)
+    raise SourceError(
+        f"{name} holds {len(data)} data files and others like {other.name}: name the data files by a glob "
+        f"({name}/**/*{data[0].suffix}), or take all of them as they are with format 'tree'"
+    )
+
+
+def _tree(name: str, path: Path) -> Source:
+    from dataplat.connectors.files._folder import files_below
+    from dataplat.connectors.files.tree import TreeSource
+
+    if not files_below(path, hidden=True).files:
         raise SourceNotFound(f"{name} holds no file")
-    if options.format == "tree":
-        return TreeSource(name, path.absolute())
-    data = [file for file in files if format_of_name(file.name) is not None]
-    if not data and options.format is None:
-        return TreeSource(name, path.absolute())
-    if len(data) < len(files) and options.format is None:
-        other = next(file for file in files if format_of_name(file.name) is None)
-        raise SourceError(
-            f"{name} holds {len(data)} data files and others like {other.name}: name the data files by a glob "
-            f"({name}/**/*{data[0].suffix}), or take all of them as they are with format 'tree'"
-        )
-    return FileSource(name, files, options)
+    return TreeSource(name, path)
 
 
 def _spooled(stream: IO[bytes], options: FileOptions) -> Source:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from dataplat.connectors.files._folder import files_below
 from dataplat.connectors.files._stream import CHUNK, require_unchanged
 from dataplat.connectors.source import Blob, Item, Position, Progress, Split
 from dataplat.errors import SourceError
@@ -34,17 +35,12 @@ SCHEMA = pa.schema(
 """`path` is relative with `/`; either `content` holds the bytes, or `object` the id of the object that does."""
 
 
-def files_below(path: Path) -> list[Path]:
-    """Return the files below `path` in order of their names, but for hidden ones and those that begin with `_`."""
-    found = []
-    for folder, folders, names in os.walk(path):
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "_")))
-        found += [Path(folder, name) for name in sorted(names) if not name.startswith((".", "_"))]
-    return sorted(file for file in found if file.is_file())
-
-
 class TreeSource:
-    """The files below a directory; its position under `tree:<absolute path>` is a digest of their listing."""
+    """The files below a directory; its position under `tree:<absolute path>` is a digest of their listing.
+
+    Every regular file is taken, hidden ones too; of a link to a file the bytes it leads to. A link to a folder or to
+    nothing is an error. Only a lake's own folder is left out, and the plan says so.
+    """
 
     def __init__(self, name: str, path: Path) -> None:
         self._name = name
@@ -57,14 +53,15 @@ class TreeSource:
         return self._name
 
     def plan(self, positions: Mapping[str, Position | None]) -> list[Split]:
-        """Return one split: the listing; skipped where no name, size or time has changed."""
-        self._files = [(file, file.stat()) for file in files_below(self._path)]
+        """Return the listing as one split, skipped where no name, size or time has changed; and what is left out."""
+        folder = files_below(self._path, hidden=True)
+        self._files = [(file, file.stat()) for file in folder.files]
         source = f"tree:{self._path.as_posix()}"
         nbytes = sum(stat.st_size for _, stat in self._files)
         held, now = positions.get(source), self._listing()
-        if held == now:
-            return [Split(source, self._name, held, nbytes, "already ingested (same names, sizes and times)", now)]
-        return [Split(source, self._name, held, nbytes)]
+        reason = "already ingested (same names, sizes and times)" if held == now else None
+        listing = Split(source, self._name, held, nbytes, reason, now if reason else None)
+        return [listing, *(Split("", str(path), skipped=why) for path, why in folder.left_out)]
 
     def _listing(self) -> Position:
         lines = [[self._relative(file), stat.st_size, stat.st_mtime_ns] for file, stat in self._files]
