@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, Unpack
 
 from dataplat._table_names import table_names
 from dataplat.errors import CommitConflict, DataplatError, DatasetNotFound, PredicateError, RefError
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dataplat._lake import Lake
     from dataplat._version import Version
     from dataplat.ingest import IngestResult
+    from dataplat.ingest._progress import Listener
     from dataplat.ingest._request import IngestOptions
 
 Result = TypeVar("Result")
@@ -63,7 +64,7 @@ class Query:
 
         return to_pandas(self.to_arrow())
 
-    def commit(self, into: str, **options: Unpack[IngestOptions]) -> IngestResult:
+    def commit(self, into: str, *, progress: Listener | None = None, **options: Unpack[IngestOptions]) -> IngestResult:
         """Land the result as a version of the dataset `into`; takes the options of `Lake.ingest`.
 
         The mode is replace unless another is given, the branch that of the query.
@@ -74,7 +75,7 @@ class Query:
         options["sql"] = self.text
         for attempt in range(_REPLANS):  # an Arrow reader is read once, so that whoever makes it has to try again
             try:
-                return self._lake.ingest(self._reader(), into, **options)
+                return self._lake.ingest(self._reader(), into, progress=progress, **options)
             except CommitConflict:
                 if attempt == _REPLANS - 1:
                     raise

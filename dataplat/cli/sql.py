@@ -14,6 +14,7 @@ from dataplat.cli._progress import ProgressLine
 
 if TYPE_CHECKING:
     from dataplat._query import Query
+    from dataplat.ingest._request import Mode
 
 _EXAMPLE = """
 dataplat sql 'select carrier, avg(dep_delay) from "flights@v1" group by 1 order by 2 desc'
@@ -31,7 +32,7 @@ dataplat sql 'select * from flights join weather using (time_hour, origin)' --in
 def sql(
     query: str,
     into: str | None,
-    mode: str,
+    mode: Mode,
     limit: int,
     lake: str | None,
     as_json: bool,
