@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataplat._verify_refs import DAMAGE, reachable
 from dataplat.ingest._progress import Meter
+from dataplat.versioning.lakefile import LAKE_KEY, open_lake
 from dataplat.versioning.manifest import load_manifest
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def _objects_of(commit: Commit, read: Read) -> Iterator[tuple[str, str]]:
 
 
 def verify(lake: Lake, reference: str | None, listener: Listener | None) -> VerifyReport:
-    """Verify one version, or every version that a branch or a tag reaches and every record of branches and tags."""
+    """Verify one version, or every version that a branch or a tag reaches, every record of them and `lake.json`."""
     verifier = _Verifier(lake, Meter(listener, stage="verifying"))
     problems = verifier.report.problems
     if reference is not None:
@@ -163,6 +164,8 @@ def verify(lake: Lake, reference: str | None, listener: Listener | None) -> Veri
             version = lake[reference]
             verifier.version(version.dataset, version.manifest)
         return verifier.report
+    with _noted(LAKE_KEY, problems):
+        open_lake(lake.store)
     for commit in reachable(lake, problems):
         verifier.commit(commit)
         for dataset, change in commit.changes.items():

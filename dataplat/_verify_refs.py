@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dataplat.errors import IntegrityError, LakeFormatError, StoreError
+from dataplat.errors import IntegrityError, LakeFormatError, LakeNotFound, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from dataplat._lake import Lake
     from dataplat.versioning.commit import Commit
 
-DAMAGE = (IntegrityError, LakeFormatError, StoreError)
+DAMAGE = (IntegrityError, LakeFormatError, LakeNotFound, StoreError)
 """What reading damaged or missing bytes raises."""
 
 

@@ -7,8 +7,8 @@ from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
-from dataplat.errors import IntegrityError, LakeFormatError
-from dataplat.versioning._json import canonical
+from dataplat.errors import IntegrityError
+from dataplat.versioning._seal import seal, unseal
 from dataplat.versioning.commit import Commit, decode_commit
 from dataplat.versioning.names import segment
 
@@ -60,7 +60,7 @@ class Record(
     @property
     def data(self) -> bytes:
         """The record as it is stored."""
-        return canonical(self)
+        return seal(self)
 
 
 class Tag(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="format", tag=TAG_FORMAT):
@@ -77,6 +77,11 @@ class Tag(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_fie
     def key(self) -> str:
         """Where the tag lies in the store."""
         return tag_key(self.name)
+
+    @property
+    def data(self) -> bytes:
+        """The tag as it is stored."""
+        return seal(self)
 
 
 def branch_prefix(branch: str) -> str:
@@ -101,12 +106,7 @@ def tag_key(name: str) -> str:
 
 def decode_record(data: bytes, key: str) -> Record:
     """Read a record; raise `IntegrityError` if it is damaged or lies under another record's key."""
-    try:
-        record = msgspec.json.decode(data, type=Record)
-    except msgspec.ValidationError as error:
-        raise LakeFormatError(f"{key} is not a record that this dataplat can read: {error}") from error
-    except msgspec.DecodeError as error:
-        raise IntegrityError(f"{key} is not readable: {error}. Restore it from a copy of the lake.") from error
+    record = unseal(data, Record, key, "record")
     if record.key != key:
         raise IntegrityError(f"{key} holds record {record.number} of branch {record.branch!r}: it was moved there")
     return record
@@ -114,12 +114,7 @@ def decode_record(data: bytes, key: str) -> Record:
 
 def decode_tag(data: bytes, key: str) -> Tag:
     """Read a tag; raise `IntegrityError` if it is damaged or lies under another tag's key."""
-    try:
-        tag = msgspec.json.decode(data, type=Tag)
-    except msgspec.ValidationError as error:
-        raise LakeFormatError(f"{key} is not a tag that this dataplat can read: {error}") from error
-    except msgspec.DecodeError as error:
-        raise IntegrityError(f"{key} is not readable: {error}. Restore it from a copy of the lake.") from error
+    tag = unseal(data, Tag, key, "tag")
     if tag.key != key:
         raise IntegrityError(f"{key} holds the tag {tag.name!r}: it was moved there")
     return tag

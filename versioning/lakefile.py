@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from dataplat.errors import AlreadyExists, CommitInDoubt, IntegrityError, LakeFormatError, LakeNotFound, ObjectNotFound
+from dataplat.errors import AlreadyExists, CommitInDoubt, LakeNotFound, ObjectNotFound
 from dataplat.lake.objects import Stage
-from dataplat.versioning._json import canonical
+from dataplat.versioning._seal import seal, unseal
 from dataplat.versioning._settle import Undecided, settle
 from dataplat.versioning.commit import Commit
 from dataplat.versioning.refs import Refs
@@ -50,7 +50,7 @@ def create_lake(store: Store, refs: Refs | None = None) -> LakeFile:
         refs.create_branch(MAIN, first)
     lake = LakeFile(id=refs.nonce(), created=created)
     try:
-        won = settle(store, LAKE_KEY, canonical(lake), refs.patience)
+        won = settle(store, LAKE_KEY, seal(lake), refs.patience)
     except Undecided as error:
         raise CommitInDoubt(f"nobody knows whether the lake was created: {error}", first.id) from error
     if not won:
@@ -64,20 +64,13 @@ def open_lake(store: Store) -> LakeFile:
     Raises:
         LakeNotFound: There is no lake.
         LakeFormatError: It has a format that this dataplat does not know.
+        IntegrityError: `lake.json` was damaged.
     """
     try:
         data = store.read(LAKE_KEY)
     except ObjectNotFound:
         raise LakeNotFound(f"there is no lake in {store!r}; `dataplat init` makes one") from None
-    try:
-        return msgspec.json.decode(data, type=LakeFile)
-    except msgspec.ValidationError as error:
-        raise LakeFormatError(
-            f"the lake in {store!r} was made by a newer or another program ({error}); "
-            f"this dataplat reads {LAKE_FORMAT!r}: upgrade it"
-        ) from error
-    except msgspec.DecodeError as error:
-        raise IntegrityError(f"{LAKE_KEY} in {store!r} is damaged: {error}") from error
+    return unseal(data, LakeFile, f"{LAKE_KEY} in {store!r}", "lake")
 
 
 def _exists(store: Store) -> bool:

@@ -24,7 +24,6 @@ from dataplat.errors import (
     TagNotFound,
 )
 from dataplat.lake.stores import Store, SupportsFiles
-from dataplat.versioning._json import canonical
 from dataplat.versioning._record import (
     Record,
     RecordKind,
@@ -233,7 +232,7 @@ class Refs:
             name=name, commit_id=commit_id, actor=self.actor, time=self._clock(), nonce=self.nonce(), message=message
         )
         try:
-            won = settle(self._store, tag.key, canonical(tag), self.patience)
+            won = settle(self._store, tag.key, tag.data, self.patience)
         except Undecided as error:
             raise CommitInDoubt(f"nobody knows whether tag {name!r} landed: {error}", commit_id) from error
         if not won:

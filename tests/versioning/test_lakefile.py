@@ -46,13 +46,17 @@ def test_half_made_lake_is_finished(when):
 
 def test_newer_foreign_and_damaged_lakes(store):
     """A lake of another format, and one whose file is damaged, are refused with the reason."""
-    store.create(LAKE_KEY, b'{"format":"dataplat.lake/2","id":"x","created":1}')
-    with pytest.raises(LakeFormatError, match="upgrade"):
-        open_lake(store)
-    store.delete(LAKE_KEY)
-    store.create(LAKE_KEY, b"")
-    with pytest.raises(IntegrityError):
-        open_lake(store)
+    create_lake(store)
+    whole = store.read(LAKE_KEY)
+    for held, error, message in (
+        (b'{"format":"dataplat.lake/2","id":"x","created":1}', LakeFormatError, "upgrade"),
+        (b"", IntegrityError, "not readable"),
+        (whole.replace(b'"created":1', b'"created":3'), IntegrityError, "its own checksum"),
+    ):
+        store.delete(LAKE_KEY)
+        store.create(LAKE_KEY, held)
+        with pytest.raises(error, match=message):
+            open_lake(store)
 
 
 def test_racing_creators(store):

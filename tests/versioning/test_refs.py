@@ -22,7 +22,9 @@ from dataplat.errors import (
     TagNotFound,
 )
 from dataplat.lake.stores import FileStore, StoreWrapper
+from dataplat.versioning._json import canonical
 from dataplat.versioning._record import record_key
+from dataplat.versioning._seal import seal
 from dataplat.versioning.commit import Commit
 from dataplat.versioning.refs import Patience, Refs, default_actor
 
@@ -318,22 +320,24 @@ def test_damaged_records_are_named(refs, main, store):
     """A record that is no JSON, of another format, under another's key or with another commit is told apart."""
     key = record_key("main", 0)
     data = json.loads(store.read(key))
-    store.delete(key)
-    store.create(key, b"{")
-    with pytest.raises(IntegrityError, match="not readable"):
-        Refs(store).head("main")
-    for change, error, message in (
-        ({"format": "dataplat.record/9"}, LakeFormatError, "not a record"),
-        ({"number": 7}, IntegrityError, "moved there"),
+    del data["check"]
+    for held, error, message in (
+        (b"{", IntegrityError, "not readable"),
+        (seal(data | {"format": "dataplat.record/9"}), LakeFormatError, "not a record"),
+        (seal(data | {"number": 7}), IntegrityError, "moved there"),
+        (canonical(data), IntegrityError, "lost its checksum"),
     ):
         store.delete(key)
-        store.create(key, json.dumps(data | change).encode())
+        store.create(key, held)
         with pytest.raises(error, match=message):
             Refs(store).head("main")
     store.delete(key)
-    store.create(key, json.dumps(data | {"commit_id": "0" * 64}).encode())
+    store.create(key, seal(data | {"commit_id": "0" * 64}))
     with pytest.raises(IntegrityError, match="holds another commit"):
         _ = Refs(store).head("main").commit
+
+
+TAG = {"actor": "a", "commit_id": "c", "format": "dataplat.tag/1", "name": "v2", "nonce": "n", "time": 1}
 
 
 @pytest.mark.parametrize(
@@ -341,11 +345,8 @@ def test_damaged_records_are_named(refs, main, store):
     [
         (b"{", IntegrityError, "not readable"),
         (b'{"format":"dataplat.tag/2"}', LakeFormatError, "not a tag"),
-        (
-            b'{"actor":"a","commit_id":"c","format":"dataplat.tag/1","name":"v2","nonce":"n","time":1}',
-            IntegrityError,
-            "moved there",
-        ),
+        (canonical(TAG), IntegrityError, "lost its checksum"),
+        (seal(TAG), IntegrityError, "moved there"),
     ],
 )
 def test_damaged_tags_are_named(refs, store, data, error, message):
