@@ -14,7 +14,7 @@ from dataplat.lake.stores._protocol import Bytes
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV, errno.EMLINK}
 _ADVICE = {
-    errno.ENOSPC: "the file system is full: free space (`dataplat version gc` removes what nothing names) and try again",
+    errno.ENOSPC: "the file system is full: free space on it and try again (nothing that was committed is lost)",
     errno.EDQUOT: "the disk quota is used up: free space and try again",
     errno.EFBIG: "the file is larger than the file system or a limit of this process allows",
     errno.EACCES: "permission denied: this user needs to read, write and enter the lake's folders",
