@@ -7,8 +7,9 @@ A source is planned, asked for its schema, then read split by split:
     while True:
         try:
             for split in (s for s in splits if s.skipped is None):
-                for item in source.read(split):  # RecordBatch | Rejects | Blob
-                    ...
+                with closing(source.read(split)) as items:
+                    for item in items:  # RecordBatch | Rejects | Blob
+                        ...
             break
         except SchemaWidened as widened:         # a later value disagreed with the types so far
             schema = widened.schema              # drop everything staged from this source, then read all again
@@ -22,7 +23,7 @@ finite lattice, so it ends.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -109,8 +110,11 @@ class Source(Protocol):
         """Return the schema of what the last plan did not skip (of everything, before the first plan)."""
         ...
 
-    def read(self, split: Split, on_progress: Progress | None = None) -> Iterator[Item]:
-        """Yield the rows of `split` in order; raise `SchemaWidened`, `SourceError` or `SchemaMismatch`."""
+    def read(self, split: Split, on_progress: Progress | None = None) -> Generator[Item, None, None]:
+        """Yield the rows of `split` in order; raise `SchemaWidened`, `SourceError` or `SchemaMismatch`.
+
+        Who stops before the end closes the generator: files and threads are let go by then.
+        """
         ...
 
     def position(self, split: Split) -> Position | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -167,7 +167,7 @@ class FileSource:
             self._known[path] = _File(path, self._shown or str(path), entries)
         return self._known[path]
 
-    def read(self, split: Split, on_progress: Progress | None = None) -> Iterator[Item]:
+    def read(self, split: Split, on_progress: Progress | None = None) -> Generator[Item, None, None]:
         """Yield one file's rows; raise `SourceError` where it is damaged or changes meanwhile."""
         path = self._by_label[split.label]
         schema = self.schema()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -52,7 +52,7 @@ class FrameSource:
             raise SchemaMismatch(f"{self._name}: columns {missing} are missing, columns {names} are not in the schema")
         return pa.schema([*wanted, *extra])
 
-    def read(self, split: Split, on_progress: Progress | None = None) -> Iterator[Item]:
+    def read(self, split: Split, on_progress: Progress | None = None) -> Generator[Item, None, None]:
         """Yield the rows in batches."""
         schema = self.schema()
         row = 0

@@ -6,7 +6,7 @@ import hashlib
 import json
 import mimetypes
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -80,7 +80,7 @@ class TreeSource:
         """Return the columns of a tree."""
         return SCHEMA
 
-    def read(self, split: Split, on_progress: Progress | None = None) -> Iterator[Item]:
+    def read(self, split: Split, on_progress: Progress | None = None) -> Generator[Item, None, None]:
         """Yield batches of at most 16 MB of content, each large file's `Blob` before the batch with its row."""
         rows: list[tuple[object, ...]] = []
         held = done = 0

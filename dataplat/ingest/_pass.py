@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -71,8 +72,9 @@ class Pass:
             def at(done: int, _all: int | None, start: int = start) -> None:
                 self.meter.at_byte(start + done, total)
 
-            for item in source.read(split, at):
-                self._take(item)
+            with closing(source.read(split, at)) as items:  # files and threads go now, whoever fails
+                for item in items:
+                    self._take(item)
             before += split.nbytes or 0
 
     def abandon(self) -> None:
