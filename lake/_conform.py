@@ -59,7 +59,7 @@ def _conform_array(array: pa.Array, field: pa.Field, first_row: int) -> pa.Array
         row = _first_unfit(array, field.type)
         if row is None:  # the types never go together, whatever the values
             raise SchemaMismatch(
-                f"column {field.name!r} is {_words(array.type)} in the input, but {_words(field.type)} in the dataset"
+                f"column {field.name!r} is {_words(array.type)} in the input, but {_words(field.type)} is wanted"
             ) from error
         value = repr(array[row].as_py() if array[row].is_valid else None)
         shown = value if len(value) <= 80 else value[:77] + "…"
