@@ -13,7 +13,6 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_every_table_is_made():
     """A small run of all groups prints each table with its ratios, and no side breaks."""
     small = ["--small", "2000", "--large", "3000", "--repeat", "1", "--no-slow", "--dry"]
-    pytest.importorskip("lance", reason="a peer")
     ran = subprocess.run(
         [sys.executable, "-m", "benchmarks", "startup", "ingest", "again", "upsert", *small],
         cwd=ROOT,
