@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Protocol, cast
 from dataplat.connectors.files import _types, _widen
 from dataplat.connectors.files._entry import Entry
 from dataplat.connectors.files._options import FileOptions, Typing
+from dataplat.connectors.files._sniff import is_delimited
 from dataplat.connectors.files._stream import SUFFIXES, HashingFile, compression_of, decompressed
 from dataplat.connectors.source import Item
 from dataplat.errors import SourceError
@@ -42,6 +43,7 @@ EXTENSIONS = {
     ".xls": "excel",
     ".ods": "excel",
 }
+_HEAD_BYTES = 1 << 14
 FORMATS = sorted(set(EXTENSIONS.values()))
 _MODULES = {"csv": "csv", "ndjson": "ndjson", "parquet": "parquet", "arrow": "arrow", "avro": "avro", "excel": "excel"}
 _MAGIC = {b"PAR1": "parquet", b"ARROW1": "arrow", b"FEA1": "arrow", b"\xff\xff\xff\xff": "arrow", b"Obj\x01": "avro"}
@@ -52,6 +54,14 @@ class Sniffer(Protocol):
 
     def sniff(self, entry: Entry, options: FileOptions) -> pa.Schema:
         """Return the schema of the file's beginning."""
+        ...
+
+
+class SupportsRead(Protocol):
+    """Bytes to be read."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most `size` bytes."""
         ...
 
 
@@ -106,10 +116,12 @@ def format_of_name(name: str) -> str | None:
 def entries_of(path: Path, wanted: str | None, shown: str | None = None) -> list[Entry]:
     """Return what can be read of the file at `path`: itself, or the members of a zip file.
 
-    Raises `SourceError` where the format cannot be told, or a zip file holds several kinds.
+    Where the name tells no format, the first bytes may: the marks of binary formats, a `{` or `[`, and a delimiter that
+    cuts at least two lines into equally many fields. Raises `SourceError` where the format cannot be told, or a zip file
+    holds several kinds.
     """
     with HashingFile(path) as file:
-        head = file.read(1 << 12)
+        head = _head(file)
     named = wanted or format_of_name(path.name)
     compression = compression_of(head)
     if compression == "zip" and named != "excel":
@@ -118,14 +130,26 @@ def entries_of(path: Path, wanted: str | None, shown: str | None = None) -> list
         compression = None
     told = named or _format_of_content(_inner_head(path, compression) if compression else head)
     if told is None:
-        raise SourceError(f"{shown or path}: the format cannot be told from name or content; name it: {FORMATS}")
+        if not head:
+            raise SourceError(f"{shown or path} is empty: it has neither a header nor a row")
+        raise SourceError(
+            f"{shown or path}: its format cannot be told from its name or its first bytes. Name it, "
+            f"e.g. --format csv; there are {', '.join(FORMATS)}"
+        )
     return [Entry(path, told, compression, shown=shown)]
+
+
+def _head(stream: SupportsRead) -> bytes:
+    head = b""
+    while len(head) < _HEAD_BYTES and (more := stream.read(_HEAD_BYTES - len(head))):
+        head += more
+    return head
 
 
 def _inner_head(path: Path, compression: str) -> bytes:
     with HashingFile(path) as file:
         try:
-            return decompressed(file, compression).read(1 << 12)
+            return _head(decompressed(file, compression))
         except Exception as error:
             raise SourceError(f"{path} is truncated or damaged at its beginning ({compression}): {error}") from error
 
@@ -137,7 +161,7 @@ def _format_of_content(head: bytes) -> str | None:
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text[:1] in (b"{", b"["):
         return "ndjson"
-    return None if b"\0" in head else "csv"
+    return "csv" if b"\0" not in head and is_delimited(head, whole=len(head) < _HEAD_BYTES) else None
 
 
 def _members(path: Path, wanted: str | None, shown: str | None) -> list[Entry]:
@@ -154,7 +178,9 @@ def _members(path: Path, wanted: str | None, shown: str | None) -> list[Entry]:
     found = set(kinds.values())
     if len(found) > 1 or None in found:
         told = ", ".join(f"{name} ({kind or 'unknown'})" for name, kind in sorted(kinds.items())[:6])
-        raise SourceError(f"{label} holds files of several or unknown kinds: {told}; unpack it and choose")
+        raise SourceError(
+            f"{label} holds files of several or unknown kinds: {told}; unpack it and choose, or name one --format for all of them"
+        )
     return [Entry(path, cast("str", kinds[name]), "zip", name, shown) for name in names]
 
 

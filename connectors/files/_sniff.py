@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from dataplat.connectors.files import _types as t
@@ -110,19 +111,33 @@ def require_header(layout: Layout, kinds: list[pa.DataType], label: str) -> None
         )
 
 
+def is_delimited(head: bytes, *, whole: bool) -> bool:
+    """Return whether text that begins with `head`, or is that, has two lines or more of equally many fields, not one."""
+    body = np.frombuffer(head.removeprefix(UTF8_BOM), dtype=np.uint8)
+    for candidate in DELIMITERS:
+        fields = _widths(body, candidate, final=whole)
+        if len(fields) > 1 and fields[0] > 1 and (fields == fields[0]).all():
+            return True
+    return False
+
+
 def _delimiter(body: Bytes8, label: str) -> int:
     if label.lower().partition(":")[0].endswith((".tsv", ".tab")):
         return ord("\t")
     sample = body[: 1 << 16]
     best, best_score = ord(","), (0.0, 1)
     for candidate in DELIMITERS:
-        quotes = find_quotes(sample, candidate, final=len(sample) == len(body))
-        records = split_records(sample, quotes)
-        full = records.ends > records.starts
-        fields = count_fields(sample, records, quotes, candidate)[full][:100]
-        if len(sample) < len(body) and len(fields) > 1:
-            fields = fields[:-1]  # the last one is cut
+        fields = _widths(sample, candidate, final=len(sample) == len(body))
         score = (float(np.mean(fields == fields[0])), int(fields[0]))
         if fields[0] > 1 and score > best_score:
             best, best_score = candidate, score
     return best
+
+
+def _widths(sample: Bytes8, delimiter: int, *, final: bool) -> npt.NDArray[np.int64]:
+    """Return the number of fields of the first 100 records that are not blank; the last, which is cut, not among them."""
+    quotes = find_quotes(sample, delimiter, final=final)
+    records = split_records(sample, quotes)
+    full = records.ends > records.starts
+    fields = count_fields(sample, records, quotes, delimiter)[full][:100]
+    return fields[:-1] if not final and len(fields) > 1 else fields

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pandas as pd  # noqa: F401 (else pyarrow has no Python value for nanoseconds, once sources keep pandas out)
 import pyarrow as pa
 import pytest
 

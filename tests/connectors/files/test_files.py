@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 from collections.abc import Callable
@@ -166,6 +167,42 @@ def test_the_format_is_told_by_content(tmp_path: Path, content: bytes, name: str
     (tmp_path / "data").write_bytes(b"\0\1\2")
     with pytest.raises(SourceError, match="format cannot be told"):
         _files.entries_of(tmp_path / "data", None)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("hello", b"hello\n"),
+        ("hello", b"Hello, world\n"),
+        ("notes.txt", b"Dear all\n\nit rains, it pours, it snows.\nYours\n"),
+        ("numbers.dat", b"a\n1\n2\n"),
+        ("ragged.txt", b"a,b\n1,2\n3\n"),
+    ],
+)
+def test_text_of_no_known_format(tmp_path: Path, name: str, content: bytes, read_source: Read) -> None:
+    """Text that is not plainly delimited is no CSV, by file or standard input: the formats are listed."""
+    (tmp_path / name).write_bytes(content)
+    for source in (open_source(tmp_path / name), open_source("-", stdin=io.BytesIO(content))):
+        with pytest.raises(SourceError, match="cannot be told from its name or its first bytes.*--format csv.*parquet"):
+            read_source(source)
+    assert read_source(open_source(tmp_path / name, format="csv")).schema.names
+
+
+@pytest.mark.parametrize("name", ["data.txt", "data", "data.txt.gz"])
+@pytest.mark.parametrize("rows", [1, 10_000])
+def test_plainly_delimited_text(tmp_path: Path, name: str, rows: int, read_source: Read) -> None:
+    """Lines of equally many fields are CSV under any name, quoted newlines and an end without one included."""
+    content = b'a;b\n"x;\ny";2' + b"\n3;4" * (rows - 1)
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    assert read_source(open_source(tmp_path / name)).table.num_rows == rows
+    assert read_source(open_source("-", stdin=io.BytesIO(content))).table.num_rows == rows
+
+
+def test_an_empty_file_of_no_format(tmp_path: Path, read_source: Read) -> None:
+    """Nothing at all is said to be empty."""
+    (tmp_path / "data").write_bytes(b"")
+    with pytest.raises(SourceError, match="is empty"):
+        read_source(open_source(tmp_path / "data"))
 
 
 def test_progress(folder: Path) -> None:
