@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -12,7 +12,8 @@ from dataplat.errors import IntegrityError
 from dataplat.versioning._cache import DecodedCache
 from dataplat.versioning._frames import pack, unpack
 from dataplat.versioning._json import canonical
-from dataplat.versioning._root import SegmentRef
+from dataplat.versioning._root import SegmentRef, summary
+from dataplat.versioning._stats import united
 
 if TYPE_CHECKING:
     from dataplat.lake.objects import Stage
@@ -63,7 +64,9 @@ def indexed(refs: Sequence[SegmentRef], decimals: set[str], stage: Stage) -> tup
 
 def _index(refs: Sequence[SegmentRef], decimals: set[str], stage: Stage) -> SegmentRef:
     (data,) = pack([canonical(refs)])
-    names = set.intersection(*(set(ref.stats) for ref in refs))
+    names = sorted(set.intersection(*(set(ref.stats) for ref in refs)))
+    rows = [ref.rows for ref in refs]
+    bounds = {name: united([ref.bounds[name] for ref in refs], rows, decimal=name in decimals) for name in names}
     return SegmentRef(
         id=stage.put(data, ".bin"),
         size=len(data),
@@ -72,14 +75,5 @@ def _index(refs: Sequence[SegmentRef], decimals: set[str], stage: Stage) -> Segm
         rows=sum(ref.rows for ref in refs),
         first=min(ref.first for ref in refs),
         last=max(ref.last for ref in refs),
-        stats={name: _union(name, refs, int if name in decimals else None) for name in sorted(names)},
+        stats=summary(bounds),
     )
-
-
-def _union(name: str, refs: Sequence[SegmentRef], order: Callable[[Any], Any] | None) -> tuple[Any, Any, int, int]:
-    rows: list[tuple[Any, Any, int, int]] = [ref.stats[name] for ref in refs]
-    nulls, nans = sum(row[2] for row in rows), sum(row[3] for row in rows)
-    holding = [row for row, ref in zip(rows, refs, strict=True) if row[2] + row[3] < ref.rows]
-    if not holding or any(low is None or high is None for low, high, _, _ in holding):
-        return None, None, nulls, nans
-    return min((row[0] for row in holding), key=order), max((row[1] for row in holding), key=order), nulls, nans

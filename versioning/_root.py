@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -14,11 +14,15 @@ from dataplat.lake.part import ColumnStats, Scalar
 MANIFEST_FORMAT: Final = "dataplat.manifest/1"
 
 
+Summary: TypeAlias = dict[str, tuple[Scalar | None, Scalar | None, int, int]]
+"""(low, high, nulls, NaNs) by key and sort column."""
+
+
 class SegmentRef(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
     """A segment, or an index of those below it, and what can be known of it without reading it.
 
-    `level` is 0 for a segment, and for an index one more than that of what it lists. `first` and `last` are the least and greatest place put; `rows` the rows written in its parts; `stats` is
-    (low, high, nulls, NaNs) over its parts by key and sort column.
+    `level` is 0 for a segment, and for an index one more than that of what it lists. `first` and `last` are the least
+    and greatest place put; `rows` the rows written in its parts; `stats` is over its parts.
     """
 
     id: str
@@ -30,7 +34,7 @@ class SegmentRef(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
     dropped: int = 0
     first: int = 0
     last: int = 0
-    stats: dict[str, tuple[Scalar | None, Scalar | None, int, int]] = {}
+    stats: Summary = {}
 
     @cached_property
     def bounds(self) -> dict[str, ColumnStats]:
@@ -46,6 +50,11 @@ class SegmentRef(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
     def weight(self) -> int:
         """What it costs to write, as `segments.Entries.weight`."""
         return 4 * self.parts + self.overlays + self.dropped
+
+
+def summary(bounds: Mapping[str, ColumnStats]) -> Summary:
+    """Return column statistics as a `SegmentRef` stores them; its `bounds` gives them back."""
+    return {name: (stats.low, stats.high, stats.nulls, stats.nans) for name, stats in bounds.items()}
 
 
 class Root(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", tag=MANIFEST_FORMAT):

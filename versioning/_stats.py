@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from math import isfinite
 from typing import Any, Final
 
@@ -120,3 +121,18 @@ def _plain(values: list[Any] | None, count: int) -> list[Scalar | None]:
     if values is None:
         return [None] * count
     return [float(value[0]) if isinstance(value, list) else value for value in values]
+
+
+def united(stats: Sequence[ColumnStats], rows: Sequence[int], *, decimal: bool) -> ColumnStats:
+    """Return one column's statistics over all of several parts (or groups of them), of which each has so many `rows`.
+
+    The bounds of a `decimal` are text, and are compared as numbers.
+    """
+    order: Callable[[Any], Any] | None = Decimal if decimal else None
+    nulls, nans = sum(one.nulls for one in stats), sum(one.nans for one in stats)
+    holding = [one for one, count in zip(stats, rows, strict=True) if one.nulls + one.nans < count]
+    if not holding or any(one.low is None or one.high is None for one in holding):
+        return ColumnStats(nulls, nans)  # no value at all, or a part whose values have no bound
+    lows: list[Any] = [one.low for one in holding]  # strings: Python's order of code points is that of UTF-8 bytes
+    highs: list[Any] = [one.high for one in holding]
+    return ColumnStats(nulls, nans, min(lows, key=order), max(highs, key=order))

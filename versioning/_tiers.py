@@ -15,7 +15,7 @@ import msgspec
 
 from dataplat.lake.part import Part
 from dataplat.versioning._index import children, indexed
-from dataplat.versioning._root import Root, SegmentRef
+from dataplat.versioning._root import Root, SegmentRef, summary
 from dataplat.versioning._table import load_segment
 from dataplat.versioning.segments import SEGMENT_LIMIT, Entries, column_bounds, encode, encode_parts, merge
 
@@ -118,7 +118,7 @@ def _put(entries: Entries, data: bytes, root: Root, stage: Stage) -> SegmentRef:
         dropped=len(entries.dropped),
         first=parts[0].place if parts else 0,
         last=parts[-1].place if parts else 0,
-        stats={name: (stats.low, stats.high, stats.nulls, stats.nans) for name, stats in bounds.items()},
+        stats=summary(bounds),
     )
 
 

@@ -7,10 +7,9 @@ A segment *puts* parts, each at a place of its own that no other part of the man
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -19,7 +18,7 @@ from dataplat.lake.digest import Digest
 from dataplat.lake.part import ColumnStats, Part
 from dataplat.versioning._frames import pack, unpack
 from dataplat.versioning._json import canonical
-from dataplat.versioning._stats import PartStats, StatsColumn, stats_documents
+from dataplat.versioning._stats import PartStats, StatsColumn, stats_documents, united
 
 SEGMENT_LIMIT: Final = 256 * 1024
 """No segment is larger than this (bytes), unless a single part's entry is."""
@@ -197,15 +196,5 @@ def column_bounds(parts: Sequence[Part], columns: Mapping[str, bool]) -> dict[st
         rows = [part.stats.get(name) for part in parts]
         known = [row for row in rows if row is not None]
         if known and len(known) == len(rows):
-            bounds[name] = _union(known, parts, Decimal if decimal else None)
+            bounds[name] = united(known, [part.rows for part in parts], decimal=decimal)
     return bounds
-
-
-def _union(stats: Sequence[ColumnStats], parts: Sequence[Part], order: Callable[[Any], Any] | None) -> ColumnStats:
-    nulls, nans = sum(row.nulls for row in stats), sum(row.nans for row in stats)
-    holding = [row for row, part in zip(stats, parts, strict=True) if row.nulls + row.nans < part.rows]
-    if not holding or any(row.low is None or row.high is None for row in holding):
-        return ColumnStats(nulls, nans)  # no value at all, or a part whose values have no bound
-    lows: list[Any] = [row.low for row in holding]  # strings: Python's order of code points is that of UTF-8 bytes
-    highs: list[Any] = [row.high for row in holding]
-    return ColumnStats(nulls, nans, min(lows, key=order), max(highs, key=order))
