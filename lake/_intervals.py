@@ -37,7 +37,6 @@ class Outcome:
 
 ANYTHING: Final = Outcome(true=True, false=True, null=True)
 _NULL: Final = Outcome(true=False, false=False, null=True)
-_NOTHING: Final = Outcome(true=False, false=False, null=False)
 
 
 class Predicate(Protocol):

@@ -71,11 +71,6 @@ def union(old: Iterable[int], new: Iterable[int]) -> BitMap:
     return BitMap(old) | BitMap(new)
 
 
-def live_positions(deletes: BitMap, rows: int) -> npt.NDArray[np.uint32]:
-    """Return the positions that still count, ascending."""
-    return np.flatnonzero(live_mask(deletes, 0, rows)).astype(np.uint32)
-
-
 def live_mask(deletes: BitMap, start: int, stop: int) -> npt.NDArray[np.bool_]:
     """Return for each position from `start` to before `stop` whether it still counts."""
     mask = np.ones(stop - start, dtype=np.bool_)
@@ -88,6 +83,9 @@ def live_mask(deletes: BitMap, start: int, stop: int) -> npt.NDArray[np.bool_]:
 def _within(deletes: BitMap, start: int, stop: int) -> npt.NDArray[np.uint32]:
     found: npt.NDArray[np.uint32] = np.asarray((deletes & BitMap(range(start, stop))).to_array())
     return found
+
+
+# Nothing calls the two below yet: they are how a compaction lets deletes win that came while it ran.
 
 
 def remap(deletes: BitMap, dropped: BitMap, first: int) -> npt.NDArray[np.int64]:

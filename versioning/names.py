@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 from unicodedata import category, normalize
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from dataplat.errors import BadName
 
@@ -34,11 +34,6 @@ def check_dataset_name(name: str) -> str:
 def segment(name: str) -> str:
     """Return the one key segment that a name is stored under; names that differ only in case share it."""
     return quote(_folded(name), safe="").replace("~", "%7E")
-
-
-def name_of(segment: str) -> str:
-    """Return the case-folded name that a key segment stands for."""
-    return unquote(segment)
 
 
 def same_name(one: str, other: str) -> bool:

@@ -13,7 +13,6 @@ from dataplat.lake.deletes import (
     decode,
     encode,
     live_mask,
-    live_positions,
     load_deletes,
     remap,
     split,
@@ -70,11 +69,6 @@ def test_live_mask_is_the_complement(positions, start, stop):
     start, stop = sorted((start, stop))
     expected = [position not in positions for position in range(start, stop)]
     assert live_mask(BitMap(positions), start, stop).tolist() == expected
-
-
-def test_live_positions():
-    """Positions that count are ascending and end with the part."""
-    assert live_positions(BitMap([0, 2]), 4).tolist() == [1, 3]
 
 
 def test_deletes_are_loaded_as_they_were_staged():
