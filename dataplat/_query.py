@@ -116,7 +116,8 @@ def _pin(lake: Lake, name: str, branch: str) -> Version:
     try:
         return lake[name if "@" in name else f"{dataset}@{branch}{tilde}{back}"]
     except DatasetNotFound as error:
-        message = f'the query reads {name!r}, but {error}. A name with a dot or an @ must be quoted: "events.rejects".'
+        hint = 'a name with a dot or an @ must be quoted: "events.rejects"; files are read by ingest alone'
+        message = f"the query reads {name!r}: {error} ({hint})"
         raise DatasetNotFound(message) from error
     except RefError as error:
         message = f"the query reads {name!r}: {error}"

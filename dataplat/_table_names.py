@@ -8,6 +8,8 @@ from typing import Any
 
 from dataplat.errors import PredicateError
 
+_ONE_SELECT = "the query must be one SELECT statement: versions never change, nothing else runs on them"
+
 
 def table_names(text: str) -> set[str]:
     """Return the names of the tables that the one SELECT in `text` reads; names that a WITH gives are none.
@@ -23,11 +25,14 @@ def table_names(text: str) -> set[str]:
         [(answer,)] = connection.execute("select json_serialize_sql(?::varchar)", [text]).fetchall()
     tree = json.loads(answer)
     if tree["error"]:
+        reason = tree["error_message"].rstrip(".!")
+        if tree.get("error_type") == "not implemented":  # what is no SELECT
+            raise PredicateError(_ONE_SELECT)
         hint = 'References with @ must be quoted: "flights@v1".' if "@" in text else ""
-        message = f"the query cannot be read: {tree['error_message']}. {hint}".rstrip()
+        message = f"the query cannot be read: {reason}. {hint}".rstrip()
         raise PredicateError(message)
     if len(tree["statements"]) != 1:
-        raise PredicateError("the query must be one SELECT statement: versions never change, nothing else runs on them")
+        raise PredicateError(_ONE_SELECT)
     return set(_read(tree, frozenset()))
 
 

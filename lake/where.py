@@ -178,10 +178,14 @@ def _no_column(name: str, text: str, schema: pa.Schema) -> str:
     return f"where {text!r} names a column {name!r} that is not there{quoted}{did_you_mean(name, schema.names)}"
 
 
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
+
+
 def _check_type(expr: pl.Expr, empty: pl.DataFrame, text: str) -> None:
     try:
         dtype = empty.select(expr).dtypes[0]
     except PolarsError as error:
-        raise PredicateError(f"where {text!r} does not fit the columns: {error}") from error
+        raise PredicateError(f"where {text!r} does not fit the columns: {_first_line(error)}") from error
     if dtype not in {pl.Boolean, pl.Null}:
         raise PredicateError(f"where {text!r} gives {dtype}, not true or false")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import hashlib
 import sys
@@ -73,7 +74,8 @@ def _run(path: Path) -> types.ModuleType:
     folder = str(path.resolve().parent)
     sys.path.append(folder)  # last: a neighbour of the file can be imported, but hides nothing that is installed
     try:
-        exec(code, module.__dict__)  # noqa: S102 - a contract is code that the user asks to run
+        with contextlib.redirect_stdout(sys.stderr):  # what it prints is no part of our output
+            exec(code, module.__dict__)  # noqa: S102 - a contract is code that the user asks to run
     except (Exception, SystemExit) as error:
         del sys.modules[module.__name__]
         raise ContractError(

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 from dataplat.connectors.files._options import FileOptions
 from dataplat.connectors.source import Source
-from dataplat.errors import SourceError, SourceNotFound
+from dataplat.errors import ConfigError, SourceError, SourceNotFound
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,17 +38,19 @@ def open_source(
 
     A path, a glob, a directory, `-` (standard input, or `stdin`, kept in a temporary file), or an Arrow table, record
     batch or reader, a pandas or Polars frame. The other arguments are those of `FileOptions`. Raises
-    `SourceNotFound` where there is nothing, `SourceError` where it cannot be told how to read it.
+    `SourceNotFound` where there is nothing, `SourceError` where it cannot be told how to read it, `ConfigError` where
+    no `format` has that name.
     """
     from dataplat.lake.arrow_alone import keep_pandas_out
 
     keep_pandas_out()
+    told, delimiter = _format_named(format, delimiter)
     options = FileOptions(
         schema=schema,
         extra=extra,
         null_words=tuple(null_words),
         on_error=on_error,
-        format=format,
+        format=told,
         delimiter=delimiter,
         columns=None if columns is None else tuple(columns),
         sheet=sheet,
@@ -58,6 +60,18 @@ def open_source(
     from dataplat.connectors.files.frames import FrameSource
 
     return FrameSource(source, options)
+
+
+def _format_named(name: str | None, delimiter: str | None) -> tuple[str | None, str | None]:
+    """Return the format that people call `name` (or by the suffix of its files), and what is between its fields."""
+    if name is None or name == "tree":
+        return name, delimiter
+    from dataplat.connectors.files._formats import EXTENSIONS, FORMATS
+
+    told = EXTENSIONS.get(f".{name}", name)
+    if told not in FORMATS:
+        raise ConfigError(f"there is no format {name!r}; there are {', '.join(FORMATS)}, tsv, json and tree")
+    return told, delimiter or ("\t" if name == "tsv" else None)
 
 
 def _named(name: str, options: FileOptions, stdin: IO[bytes] | None) -> Source:
@@ -70,6 +84,8 @@ def _named(name: str, options: FileOptions, stdin: IO[bytes] | None) -> Source:
         return _directory(name, path, options)
     if path.exists():
         return FileSource(name, [path.absolute()], options)
+    if "://" in name:
+        raise SourceNotFound(f"{name}: URLs are not read yet; bring the file here, or pipe it: … | dataplat ingest -")
     if not _GLOB & set(name):
         raise SourceNotFound(f"{name} does not exist (looked in {Path.cwd()})")
     found = sorted(Path(match).absolute() for match in glob.glob(str(path), recursive=True))  # noqa: PTH207 (absolute patterns)

@@ -13,6 +13,9 @@ from dataplat.cli._exits import MEANINGS
 _EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, meaning in MEANINGS.items())
 
 
+_EVERYWHERE = ("--lake", "--json", "--debug", "--branch", "-b")
+
+
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are called.
 
@@ -49,6 +52,15 @@ class LazyGroup(click.Group):
             hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(self.list_commands(ctx))}"
             raise click.UsageError(f"no command {name!r}{hint}", ctx)
         return super().resolve_command(ctx, args)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse what stands before the command; say where an option that stands there belongs."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if error.option_name not in _EVERYWHERE:
+                raise
+            raise click.UsageError(f"{error.option_name} goes after the command that it is for", ctx) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the names and one-line helps without importing a command."""

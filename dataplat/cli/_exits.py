@@ -18,7 +18,7 @@ BROKEN_PIPE = 141
 MEANINGS: dict[int, str] = {
     DONE: "done (also: there was nothing to do)",
     DATA_FAILED: "the data failed: its contract, schema or keys, an input that cannot be read, or nothing landed",
-    USAGE: "the command, a setting, a reference, a name or a predicate is wrong",
+    USAGE: "the command, a setting, a reference, a name, a predicate or a contract file is wrong",
     NOT_FOUND: "no such lake, dataset, branch, tag, version or input",
     CONFLICT: "somebody else was first: the branch moved, or the name is taken",
     STORE: "the store failed, is unsuitable, or holds damaged bytes",
@@ -38,6 +38,8 @@ _CODES: tuple[tuple[type[errors.DataplatError], int], ...] = (
     (errors.BadName, USAGE),
     (errors.PredicateError, USAGE),
     (errors.ConfigError, USAGE),
+    (errors.ContractFailed, DATA_FAILED),
+    (errors.ContractError, USAGE),
     (errors.RefError, NOT_FOUND),
     (errors.LakeNotFound, NOT_FOUND),
     (errors.LakeFormatError, STORE),

@@ -13,6 +13,7 @@ import click
 
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2"}
 ID_DIGITS = 12
+_BYTES_SHOWN = 40
 
 
 def coloured(text: str, colour: str, stream: TextIO | None = None) -> str:
@@ -102,7 +103,7 @@ def cell(value: object, limit: int | None = 60) -> str:
     if value is None:
         return "null"
     if isinstance(value, bytes):
-        text = f"<{size(len(value))}>"
+        text = _preview(value)
     elif isinstance(value, float):
         text = repr(value)
     elif isinstance(value, datetime):
@@ -111,6 +112,14 @@ def cell(value: object, limit: int | None = 60) -> str:
         text = str(value)
     text = text.replace("\n", "⏎").replace("\r", "").replace("\t", " ")
     return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _preview(value: bytes) -> str:
+    """Return the beginning of bytes as Python writes them, and of what is cut the size."""
+    text = repr(value[:_BYTES_SHOWN])
+    if len(value) <= _BYTES_SHOWN and len(text) <= _BYTES_SHOWN + len("b''"):
+        return text
+    return f"{text[:_BYTES_SHOWN]}… ({size(len(value))})"
 
 
 def rows_of(data: Any, limit: int | None = None) -> str:

@@ -19,6 +19,7 @@ from dataplat.cli._progress import ProgressLine
     "--format",
     "file_format",
     metavar="NAME",
+    type=click.Choice(["parquet", "csv", "ndjson", "arrow"]),
     default="parquet",
     show_default=True,
     help="parquet, csv, ndjson or arrow.",

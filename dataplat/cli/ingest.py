@@ -48,7 +48,13 @@ cat events.ndjson | dataplat ingest - --into events --format ndjson
 @click.option("--contract", metavar="FILE:NAME", help="A pandera model or schema that the dataset must meet.")
 @click.option("--schema", metavar="FILE", help="Types instead of guessing: what `version schema REF --json` prints.")
 @click.option("--null", "null_words", metavar="WORDS", help="Words that mean null, with commas between: NA,-.")
-@click.option("--format", "source_format", metavar="NAME", help="csv, tsv, ndjson, json, parquet, arrow, avro, excel.")
+@click.option(
+    "--format",
+    "source_format",
+    metavar="NAME",
+    type=click.Choice(["csv", "tsv", "ndjson", "json", "parquet", "arrow", "avro", "excel", "tree"]),
+    help="csv, tsv, ndjson, json, parquet, arrow, avro, excel; tree: the files of a folder themselves.",
+)
 @click.option(
     "--on-error",
     type=click.Choice(["reject", "fail"]),

@@ -195,3 +195,10 @@ def test_commands_load_what_they_need(words, loads, tmp_path, monkeypatch, capsy
     heavy = {"pyarrow", "numpy", "polars", "duckdb"} & loaded
     assert loads <= heavy if loads else not heavy
     assert "pandas" not in loaded
+
+
+@pytest.mark.parametrize("words", [["--lake", "x", "version", "list"], ["version", "--json", "list"]])
+def test_options_before_the_command(words, capsys):
+    """An option of commands that stands before the command is told its place."""
+    assert main(words) == 2
+    assert "goes after the command" in capsys.readouterr().err

@@ -299,7 +299,7 @@ def test_sql_prints_and_lands(stock, monkeypatch):
         (("ingest", "nope.csv", "--into", "t"), 3),
         (("ingest", "stock.csv", "--into", "t", "--key", "nope"), 1),
         (("ingest", "stock.csv", "--into", "t", "--where", "a = 1"), 2),
-        (("ingest", "stock.csv", "--into", "t", "--contract", "nope.py:X"), 1),
+        (("ingest", "stock.csv", "--into", "t", "--contract", "nope.py:X"), 2),
     ],
 )
 def test_errors_are_one_message_and_a_code(stock, words, code):
@@ -359,3 +359,39 @@ def test_names_are_completed_from_the_lake(stock):
     }
     context.params["lake"] = "memory://nothing-here"
     assert _options.complete_datasets(context, None, "") == []
+
+
+def test_rejects_can_be_read(shell, tmp_path):
+    """The raw bytes of a rejected record are shown as they were written."""
+    (tmp_path / "ragged.csv").write_text("a,b\n1,2\nbad line\n")
+    shell("ingest", "ragged.csv", "--into", "t")
+    assert "b'bad line'" in shell("version", "head", "t.rejects")
+
+
+def test_formats_are_named_as_people_name_them(shell, tmp_path):
+    """Every name that `--format` offers is one that reads; another is refused as a mistake of the command."""
+    (tmp_path / "t").write_text("a\tb\n1\t2\n")
+    (tmp_path / "j").write_text('[{"a": 1, "b": 2}]')
+    for name, form in (("t", "tsv"), ("j", "json")):
+        shell("ingest", name, "--into", name, "--format", form)
+        assert lake(shell)[name].to_arrow().to_pylist() == [{"a": 1, "b": 2}]
+    assert "'xls' is not one of" in shell.json("version", "export", "t", "out", "--format", "xls", code=2)["message"]
+    assert "'foo' is not one of" in shell.json("ingest", "t", "--into", "u", "--format", "foo", code=2)["message"]
+    with pytest.raises(dp.DataplatError, match="there is no format 'foo'; there are arrow, avro, csv"):
+        lake(shell).ingest("t", into="u", source_format="foo")
+
+
+def test_what_a_contract_prints_is_no_output(shell, tmp_path):
+    """A contract file that prints does not spoil the JSON; one that is not there is a mistake of the command."""
+    (tmp_path / "t.csv").write_text("a\n1\n")
+    (tmp_path / "c.py").write_text(
+        "import pandera.polars as pa\nprint('hi')\nT = pa.DataFrameSchema({'a': pa.Column(int)})\n"
+    )
+    assert shell.json("ingest", "t.csv", "--into", "t", "--contract", "c.py:T")["rows"] == 1
+    assert "hi" in shell.err
+    assert shell.json("ingest", "t.csv", "--into", "u", "--contract", "d.py:T", code=2)["error"] == "ContractError"
+
+
+def test_urls_are_not_taken_for_files(shell):
+    """A URL as a source says that it cannot be read yet, not that a file is missing."""
+    assert "URLs are not read yet" in shell.json("ingest", "s3://bucket/x.csv", "--into", "t", code=3)["message"]

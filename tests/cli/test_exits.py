@@ -26,6 +26,7 @@ def test_codes_say_whose_turn_it_is():
     """Data, usage, not found, conflict, store and doubt are kept apart."""
     expected = {
         errors.ContractFailed: 1,
+        errors.ContractError: 2,
         errors.SchemaMismatch: 1,
         errors.KeyViolation: 1,
         errors.SourceError: 1,

@@ -64,11 +64,14 @@ def test_colour_only_on_a_terminal(monkeypatch):
 
 
 def test_cells_stay_on_one_line():
-    """Line ends and tabs are made visible, long texts are cut, bytes are told by size, null is a word."""
+    """Line ends and tabs are made visible, long texts are cut, bytes are shown by their beginning, null is a word."""
     assert out.cell("a\nb\tc") == "a⏎b c"
     assert out.cell("x" * 100) == "x" * 59 + "…"
     assert out.cell("x" * 100, limit=None) == "x" * 100
-    assert out.cell(b"1234") == "<4 B>"
+    assert out.cell(b"bad line,x\n") == r"b'bad line,x\n'"
+    assert out.cell(b"x" * 40) == f"b'{'x' * 40}'"
+    assert out.cell(b"x" * 2_000_000) == f"b'{'x' * 38}… (2.0 MB)"
+    assert out.cell(b"\xff" * 40) == "b'" + r"\xff" * 9 + r"\x… (40 B)"
     assert out.cell(None) == "null"
     assert out.cell(0.1) == "0.1"
 
