@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import html
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from dataplat.versioning.history import log
+from dataplat.versioning.history import log, moment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from dataplat.lake.objects import Objects
     from dataplat.versioning.commit import Commit
@@ -77,11 +77,6 @@ class LogEntry:
             "inputs": list(self.inputs),
             "checks": list(self.checks),
         }
-
-
-def moment(microseconds: int) -> datetime:
-    """Return µs UTC as a datetime."""
-    return datetime.fromtimestamp(microseconds // 1_000_000, UTC).replace(microsecond=microseconds % 1_000_000)
 
 
 def list_datasets(objects: Objects, commit: Commit) -> list[DatasetInfo]:

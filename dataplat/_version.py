@@ -6,7 +6,7 @@ import html
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from dataplat._listing import moment
+from dataplat.versioning.history import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -108,6 +108,11 @@ def commit_at(refs: Refs, branch: str, time: int) -> Commit:
     return record.commit
 
 
+def moment(time: int) -> datetime:
+    """Return µs UTC as a datetime, exactly."""
+    return datetime.fromtimestamp(time // 1_000_000, UTC).replace(microsecond=time % 1_000_000)
+
+
 def show_time(time: int) -> str:
     """Return µs UTC as ISO 8601."""
-    return datetime.fromtimestamp(time // 1_000_000, UTC).replace(microsecond=time % 1_000_000).isoformat()
+    return moment(time).isoformat()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Final
 from unicodedata import category, normalize
 from urllib.parse import quote
@@ -39,6 +41,15 @@ def segment(name: str) -> str:
 def same_name(one: str, other: str) -> bool:
     """Return whether two names are the same name, case aside."""
     return _folded(one) == _folded(other)
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Return the end of a message about a missing `name`: which of `names` may have been meant, or what there is."""
+    known = list(names)
+    close = get_close_matches(name, known, n=3, cutoff=0.5)
+    if close:
+        return f"; did you mean {' or '.join(map(repr, close))}?"
+    return f"; there are {', '.join(map(repr, known[:10]))}" if known else ""
 
 
 def _folded(name: str) -> str:

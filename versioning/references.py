@@ -10,10 +10,9 @@ orders@2026-11-01T00:00Z    where `main` stood then; a date alone means its firs
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 from dataplat.errors import (
@@ -29,7 +28,7 @@ from dataplat.versioning.commit import Commit, load_commit
 from dataplat.versioning.history import commit_at, commit_back, commit_of_version, log, version_back
 from dataplat.versioning.lakefile import MAIN
 from dataplat.versioning.manifest import Manifest, load_manifest
-from dataplat.versioning.names import check_branch_name, check_dataset_name
+from dataplat.versioning.names import check_branch_name, check_dataset_name, nearest
 
 if TYPE_CHECKING:
     from dataplat.lake.objects import Objects
@@ -176,9 +175,7 @@ def _commit(refs: Refs, objects: Objects, reference: Reference) -> Commit:
         return load_commit(objects, refs.tag(name).commit_id)
     except TagNotFound:
         known = [head.branch for head in refs.branches()] + [tag.name for tag in refs.tags()]
-        raise VersionNotFound(
-            f"{reference.text!r}: there is no branch or tag {name!r}{_nearest(name, known)}"
-        ) from None
+        raise VersionNotFound(f"{reference.text!r}: there is no branch or tag {name!r}{nearest(name, known)}") from None
 
 
 def _current(objects: Objects, head: Commit, name: str, text: str) -> str:
@@ -190,7 +187,7 @@ def _current(objects: Objects, head: Commit, name: str, text: str) -> str:
         renamed = last.change.renamed_to
         what = f"renamed to {renamed!r}" if renamed else f"dropped; {name}~1 is what it was before"
         raise DatasetNotFound(f"{text!r}: in commit {last.commit.id[:12]} dataset {name!r} was {what}")
-    raise DatasetNotFound(f"{text!r}: there is no dataset {name!r}{_nearest(name, head.datasets(objects.read))}")
+    raise DatasetNotFound(f"{text!r}: there is no dataset {name!r}{nearest(name, head.datasets(objects.read))}")
 
 
 def _back(objects: Objects, head: Commit, name: str, back: int) -> tuple[str, Manifest, Commit]:
@@ -219,11 +216,3 @@ def _found_by_id(refs: Refs, objects: Objects, reference: Reference, name: str, 
         if made is not None:
             return made, version
     raise VersionNotFound(f"{reference.text!r}: {name!r} has no version {version[:12]} on any branch")
-
-
-def _nearest(name: str, names: Iterable[str]) -> str:
-    known = list(names)
-    close = get_close_matches(name, known, n=3, cutoff=0.5)
-    if close:
-        return f"; did you mean {' or '.join(map(repr, close))}?"
-    return f"; there are {', '.join(map(repr, known[:10]))}" if known else ""

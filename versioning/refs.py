@@ -10,7 +10,6 @@ import getpass
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from difflib import get_close_matches
 from typing import Any
 
 import msgspec
@@ -37,7 +36,7 @@ from dataplat.versioning._record import (
 )
 from dataplat.versioning._settle import Patience, Undecided, settle
 from dataplat.versioning.commit import Commit, new_nonce
-from dataplat.versioning.names import check_branch_name, check_tag_name, segment
+from dataplat.versioning.names import check_branch_name, check_tag_name, nearest, segment
 
 __all__ = ["Patience", "Record", "Refs", "Tag", "now"]
 
@@ -243,7 +242,7 @@ class Refs:
         """Return the tag of that name; raise `TagNotFound`."""
         found = self._find_tag(name)
         if found is None:
-            raise TagNotFound(f"there is no tag {name!r}{_nearest(name, [tag.name for tag in self.tags()])}")
+            raise TagNotFound(f"there is no tag {name!r}{nearest(name, [tag.name for tag in self.tags()])}")
         return found
 
     def tags(self) -> list[Tag]:
@@ -314,11 +313,4 @@ class Refs:
             return None
 
     def _no_branch(self, name: str) -> str:
-        return f"there is no branch {name!r}{_nearest(name, [head.branch for head in self.branches()])}"
-
-
-def _nearest(name: str, names: list[str]) -> str:
-    close = get_close_matches(name, names, n=3, cutoff=0.5)
-    if close:
-        return f"; did you mean {' or '.join(map(repr, close))}?"
-    return f"; there are {', '.join(map(repr, names[:10]))}" if names else ""
+        return f"there is no branch {name!r}{nearest(name, [head.branch for head in self.branches()])}"
