@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from msgspec import structs
+
 from dataplat.errors import AlreadyExists, CommitConflict, DatasetNotFound, ObjectExists, PositionConflict
 from dataplat.versioning._queue import turn
 from dataplat.versioning._record import Record
@@ -297,11 +299,4 @@ class _Attempt:
             renamed_from=old,
         )
         states[old] = DatasetState(version=None, time=self._time)
-        states[new] = DatasetState(
-            version=state.version,
-            rows=state.rows,
-            bytes=state.bytes,
-            time=self._time,
-            description=state.description,
-            positions=state.positions,
-        )
+        states[new] = structs.replace(state, commit="", time=self._time)  # this commit, which has no id yet
