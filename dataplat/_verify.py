@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dataplat._verify_refs import DAMAGE, reachable
 from dataplat.ingest._progress import Meter
 from dataplat.versioning.lakefile import LAKE_KEY, open_lake
 from dataplat.versioning.manifest import load_manifest
+from dataplat.versioning.reachable import DAMAGE, reachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -124,16 +124,13 @@ class _Verifier:
 
     def _part(self, part: Part) -> str | None:
         """Read a part as it was written, and compare rows and digest with what the manifest says."""
-        from dataplat.lake._part_open import open_part
         from dataplat.lake.content_id import digest
         from dataplat.lake.deletes import load_deletes
-        from dataplat.lake.scan import scan
+        from dataplat.lake.take import written_rows
 
-        objects = self._lake.objects
         try:
-            load_deletes(objects, part)
-            whole = part.with_deletes(None, 0)
-            found = digest(scan(objects, [whole], open_part(objects, whole).schema))
+            load_deletes(self._lake.objects, part)
+            found = digest(written_rows(self._lake.objects, part))
         except DAMAGE as error:
             return str(error)
         self.report.rows += found.rows
@@ -166,7 +163,7 @@ def verify(lake: Lake, reference: str | None, listener: Listener | None) -> Veri
         return verifier.report
     with _noted(LAKE_KEY, problems):
         open_lake(lake.store)
-    for commit in reachable(lake, problems):
+    for commit in reachable(lake.objects, problems):
         verifier.commit(commit)
         for dataset, change in commit.changes.items():
             if change.version is not None and change.version != change.base:

@@ -1,4 +1,4 @@
-"""Rows of a part by position: those that count, those that were deleted, those deleted between two versions."""
+"""Rows of a part: all that were written, those that count, those that were deleted, or between two versions."""
 
 from __future__ import annotations
 
@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 def live_rows(objects: Objects, part: Part, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """Yield the rows of `part` that count, projected to `schema`."""
     return scan(objects, [part], schema)
+
+
+def written_rows(objects: Objects, part: Part) -> Iterator[pa.RecordBatch]:
+    """Yield all rows of `part` as it was written, deleted or not, with the columns that it was written with."""
+    whole = part.with_deletes(None, 0)
+    return scan(objects, [whole], open_part(objects, whole).schema)
 
 
 def deleted_rows(objects: Objects, part: Part) -> Iterator[pa.RecordBatch]:

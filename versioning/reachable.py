@@ -5,23 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dataplat.errors import IntegrityError, LakeFormatError, LakeNotFound, StoreError
+from dataplat.versioning._record import decode_record, decode_tag
+from dataplat.versioning.commit import Commit, load_commit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dataplat._lake import Lake
-    from dataplat.versioning.commit import Commit
+    from dataplat.lake.objects import Objects
+    from dataplat.lake.stores import Store
 
 DAMAGE = (IntegrityError, LakeFormatError, LakeNotFound, StoreError)
 """What reading damaged or missing bytes raises."""
 
 
-def reachable(lake: Lake, problems: list[str]) -> Iterator[Commit]:
+def reachable(objects: Objects, problems: list[str]) -> Iterator[Commit]:
     """Yield every commit that a branch or a tag reaches, once; what cannot be read is noted in `problems`."""
-    from dataplat.versioning.commit import load_commit
-
-    known = _heads(lake, problems)
-    todo = [*known, *_tagged(lake, problems)]
+    known = _heads(objects.store, problems)
+    todo = [*known, *_tagged(objects.store, problems)]
     seen: set[str] = set()
     while todo:
         commit_id = todo.pop()
@@ -29,7 +29,7 @@ def reachable(lake: Lake, problems: list[str]) -> Iterator[Commit]:
             continue
         seen.add(commit_id)
         try:
-            commit = known.get(commit_id) or load_commit(lake.objects, commit_id)
+            commit = known.get(commit_id) or load_commit(objects, commit_id)
         except DAMAGE as error:
             problems.append(f"commit {commit_id[:12]}: {error}")
             continue
@@ -37,15 +37,13 @@ def reachable(lake: Lake, problems: list[str]) -> Iterator[Commit]:
         yield commit
 
 
-def _heads(lake: Lake, problems: list[str]) -> dict[str, Commit]:
+def _heads(store: Store, problems: list[str]) -> dict[str, Commit]:
     """Read all records; return the commits at the heads of the branches that are there, by id."""
-    from dataplat.versioning._record import decode_record
-
     heads: dict[str, Commit] = {}
     folder = ""  # whose head has been seen: records are listed newest first
-    for info in lake.store.list("refs/branches/"):
+    for info in store.list("refs/branches/"):
         try:
-            record = decode_record(lake.store.read(info.key), info.key)
+            record = decode_record(store.read(info.key), info.key)
             commit = record.commit
         except DAMAGE as error:
             problems.append(f"{info.key}: {error}")
@@ -57,13 +55,11 @@ def _heads(lake: Lake, problems: list[str]) -> dict[str, Commit]:
     return heads
 
 
-def _tagged(lake: Lake, problems: list[str]) -> list[str]:
-    from dataplat.versioning._record import decode_tag
-
+def _tagged(store: Store, problems: list[str]) -> list[str]:
     found = []
-    for info in lake.store.list("refs/tags/"):
+    for info in store.list("refs/tags/"):
         try:
-            found.append(decode_tag(lake.store.read(info.key), info.key).commit_id)
+            found.append(decode_tag(store.read(info.key), info.key).commit_id)
         except DAMAGE as error:
             problems.append(f"{info.key}: {error}")
     return found
