@@ -11,7 +11,7 @@ from dataplat.connectors.source import Blob, Rejects
 from dataplat.errors import SourceError
 from dataplat.ingest._aside import Aside, refuse_first
 from dataplat.lake.schema import conform
-from dataplat.lake.stores._durable import explained
+from dataplat.lake.stores import explained
 from dataplat.validation.report import Tally
 
 if TYPE_CHECKING:

@@ -10,8 +10,7 @@ from contextlib import suppress
 from typing import Literal, TypeVar
 
 from dataplat.errors import StoreError, StoreTimeout
-from dataplat.lake.stores import Store, StoreWrapper
-from dataplat.lake.stores._wrapper import Operation
+from dataplat.lake.stores import Operation, Store, StoreWrapper
 
 T = TypeVar("T")
 

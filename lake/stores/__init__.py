@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataplat.lake.stores._durable import explained
 from dataplat.lake.stores._file import FileStore
 from dataplat.lake.stores._memory import MemoryStore
 from dataplat.lake.stores._open import open_store
@@ -16,13 +17,14 @@ from dataplat.lake.stores._protocol import (
     concurrency_of,
 )
 from dataplat.lake.stores._retrying import RetryingStore
-from dataplat.lake.stores._wrapper import StoreWrapper
+from dataplat.lake.stores._wrapper import Operation, StoreWrapper
 
 __all__ = [
     "Bytes",
     "FileStore",
     "MemoryStore",
     "ObjectInfo",
+    "Operation",
     "ProbeReport",
     "RetryingStore",
     "Store",
@@ -31,6 +33,7 @@ __all__ = [
     "SupportsFiles",
     "SupportsUrl",
     "concurrency_of",
+    "explained",
     "open_store",
     "probe",
 ]

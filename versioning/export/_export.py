@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataplat.errors import AlreadyExists, ConfigError, StoreError
-from dataplat.lake.stores._durable import explained
+from dataplat.lake.stores import explained
 
 if TYPE_CHECKING:
     from dataplat.lake.objects import Objects
