@@ -36,8 +36,7 @@ def plan_ingest(lake: Lake, request: IngestRequest) -> IngestPlan:
     target, source, splits = _prepare(lake, request)
     schema = None
     if any(split.skipped is None for split in splits):
-        whole = request.mode == "replace" and request.where is None
-        schema = landed_schema(target.schema, source.schema(), whole=whole)
+        schema = landed_schema(target.schema, source.schema(), whole=request.replaces_all)
         check_named_columns(request, target.base(request, schema_to_json(schema)), schema)
     return IngestPlan(request, tuple(splits), target.manifest, schema)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataplat.connectors.source import SchemaWidened
 from dataplat.errors import ContractFailed
+from dataplat.ingest._commit import full_edit
 from dataplat.ingest._pass import Pass
 from dataplat.ingest._schema import landed_schema
 from dataplat.ingest._target import Target, check_named_columns
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from dataplat.lake.part import Part
     from dataplat.validation import Report
     from dataplat.validation.report import CheckOutcome
-    from dataplat.versioning.manifest import Manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,7 @@ def land(
 def _land_once(
     request: IngestRequest, target: Target, source: Source, splits: Sequence[Split], stage: Stage, meter: Meter
 ) -> Landed:
-    whole = request.mode == "replace" and request.where is None
-    schema = landed_schema(target.schema, source.schema(), whole=whole)
+    schema = landed_schema(target.schema, source.schema(), whole=request.replaces_all)
     base = _base(request, target, schema, stage)
     run = Pass.begin(
         stage, schema, _sink(request, base), request.contract, meter, base.key, rejecting=request.on_error == "reject"
@@ -125,13 +124,6 @@ def _sink(request: IngestRequest, base: Base) -> RowSink:
     return Replace(base, parse_where(request.where, base.schema))
 
 
-def manifest_after(base: Base, outcome: Outcome) -> Manifest:
-    """Return the dataset as it would be, staged."""
-    from dataplat.ingest._commit import full_edit
-
-    return base.manifest.apply(full_edit(base, outcome), base.stage)
-
-
 def _check(
     request: IngestRequest, target: Target, base: Base, outcome: Outcome, run: Pass
 ) -> tuple[Report | None, bool]:
@@ -144,7 +136,7 @@ def _check(
     if contract is None:
         return None, True
     run.meter.enter("checking the contract")
-    after = manifest_after(base, outcome)
+    after = base.manifest.apply(full_edit(base, outcome), base.stage)
 
     def scan_columns(columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         return scan(base.objects, after.parts(), after.schema, columns=list(columns))
@@ -183,7 +175,7 @@ def _positions(
     """Return the positions assumed and reached by source id; a replace of all rows forgets older ones."""
     held = target.positions()  # what was planned from; a replace assumes it of the sources that it forgets, too
     reached: dict[str, Any] = {split.source: source.position(split) for split in splits if split.source}
-    if request.mode == "replace" and request.where is None:
+    if request.replaces_all:
         reached = dict.fromkeys(held) | reached
     moved = {name: position for name, position in reached.items() if position != held.get(name)}
     return {"starts": {name: held.get(name) for name in moved}, "positions": moved}

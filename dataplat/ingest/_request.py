@@ -70,6 +70,11 @@ class IngestRequest:
     sql: str | None = None
 
     @property
+    def replaces_all(self) -> bool:
+        """Whether the new rows become the dataset, and not only a slice of it."""
+        return self.mode == "replace" and self.where is None
+
+    @property
     def is_stdin(self) -> bool:
         """Whether rows come from standard input."""
         return isinstance(self.source, str) and self.source == "-"  # a frame would compare each of its values

@@ -92,7 +92,7 @@ def _wider(ours: pa.DataType, theirs: pa.DataType) -> pa.DataType | None:
 
 def reading_schema(request: IngestRequest, existing: pa.Schema | None) -> pa.Schema | None:
     """Return the types by which text is read: the dataset's, else those that the contract asks for."""
-    if existing is not None and not (request.mode == "replace" and request.where is None):
+    if existing is not None and not request.replaces_all:
         return existing
     if request.contract is None:
         return None

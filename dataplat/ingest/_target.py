@@ -32,8 +32,7 @@ class Target:
     def at(cls, objects: Objects, commit: Commit, name: str) -> Target:
         """Return the dataset `name` as `commit` has it."""
         state = commit.dataset(name, objects.read)
-        gone = state is None or state.version is None
-        manifest = None if gone else load_manifest(objects, state.version)  # type: ignore[union-attr, arg-type]
+        manifest = None if state is None or state.version is None else load_manifest(objects, state.version)
         return cls(name, commit, state, manifest, objects)
 
     @property
@@ -61,8 +60,7 @@ class Target:
         """
         if self.manifest is None:
             return Manifest.empty(schema_json, request.key or (), request.sort or ())
-        whole = request.mode == "replace" and request.where is None
-        if request.key is not None and request.key != self.manifest.key and not whole:
+        if request.key is not None and request.key != self.manifest.key and not request.replaces_all:
             has = f"the key {', '.join(self.manifest.key)}" if self.manifest.key else "no key"
             message = (
                 f"dataset {self.name!r} has {has}, not {', '.join(request.key)}. A key is set when a dataset is first "
