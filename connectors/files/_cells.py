@@ -30,7 +30,11 @@ def parse(values: pa.Array, kind: pa.DataType, *, strict: bool) -> tuple[pa.Arra
         return pa.nulls(len(values)), _as_mask(values.is_valid())
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind):
         return pc.cast(values, kind), np.zeros(len(values), dtype=np.bool_)
-    if pa.types.is_nested(kind) or pa.types.is_dictionary(kind) or pa.types.is_duration(kind):
+    if pa.types.is_time(kind):
+        return _parse_time(values, kind)
+    if pa.types.is_duration(kind):
+        return _parse_duration(values, kind)
+    if pa.types.is_nested(kind) or pa.types.is_dictionary(kind):
         raise SchemaError(f"a text cannot be read as {kind}: choose a plain type and convert later")
     if not pa.types.is_temporal(kind):
         values = pc.ascii_trim(values, " \t")
@@ -71,6 +75,26 @@ def _parse_bool(values: pa.Array) -> tuple[pa.Array, Mask]:
     known = pc.or_(true, false)
     misfit = _as_mask(pc.and_(values.is_valid(), pc.invert(known)))
     return pc.if_else(known, true, None), misfit
+
+
+def _parse_time(values: pa.Array, kind: pa.DataType) -> tuple[pa.Array, Mask]:
+    """Parse `hh:mm[:ss[.f…]]`, as a moment of a day: Arrow casts no text to a time."""
+    misfit = ~_as_mask(pc.fill_null(t.matches(values, t.TIME_TEXT), True))
+    moments = pc.binary_join_element_wise("1970-01-01", pc.if_else(pa.array(misfit), None, values), " ")
+    parsed, failed = _convert(moments, pa.timestamp(kind.unit))
+    return parsed.cast(kind), failed | misfit
+
+
+def _parse_duration(values: pa.Array, kind: pa.DataType) -> tuple[pa.Array, Mask]:
+    """Parse ISO 8601 durations of days and less, or whole numbers of the type's unit, as CSV is written."""
+    per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[kind.unit]
+    counts: list[int | None] = []
+    failed = np.zeros(len(values), dtype=np.bool_)
+    for i, text in enumerate(values.to_pylist()):
+        count = None if text is None else t.duration_count(text, per_second)
+        failed[i] = text is not None and count is None
+        counts.append(count)
+    return pa.array(counts, pa.int64()).cast(kind), failed
 
 
 def _convert(values: pa.Array, kind: pa.DataType) -> tuple[pa.Array, Mask]:

@@ -33,6 +33,12 @@ def has_empty_row(batch: pa.RecordBatch) -> bool:
     return not pc.all(reduce(pc.or_, filled), min_count=0).as_py()
 
 
+def has_forbidden_null(batch: pa.RecordBatch) -> bool:
+    """Return whether a column that is declared as never null has one."""
+    pairs = zip(batch.schema, batch.columns, strict=True)
+    return any(column.null_count for field, column in pairs if not field.nullable)
+
+
 def may_lose(array: pa.Array) -> bool:
     """Return whether float64, at any depth, may have lost digits of an integer, or overflowed."""
     if pa.types.is_floating(array.type):

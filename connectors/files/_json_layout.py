@@ -58,8 +58,8 @@ def _is_plain(kind: pa.DataType) -> bool:
 
 
 def _is_quoted(kind: pa.DataType) -> bool:
-    time = pa.types.is_temporal(kind) and not pa.types.is_duration(kind)
-    return time or pa.types.is_string(kind)
+    quoted: bool = pa.types.is_timestamp(kind) or pa.types.is_date(kind) or pa.types.is_string(kind)
+    return quoted
 
 
 def _require(*conditions: object) -> None:

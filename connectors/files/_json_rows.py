@@ -9,16 +9,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from dataplat.connectors.files import _cells
 from dataplat.connectors.files import _types as t
-from dataplat.connectors.files._json_shape import DuplicateKey, Number, Shape, decode_record, number_type
+from dataplat.connectors.files._json_cells import column
+from dataplat.connectors.files._json_shape import DuplicateKey, Shape, decode_record
 from dataplat.connectors.files._options import Typing
-from dataplat.connectors.files._rejects import shown
+from dataplat.connectors.files._rejects import NEVER_NULL
 from dataplat.connectors.source import SchemaWidened
-
-
-class Misfit(ValueError):
-    """A value does not fit its column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +39,9 @@ def parse_rows(raws: list[bytes], typing: Typing, where: str) -> Rows:
     for field in typing.schema:
         values = [record.get(field.name) for _, record in records]
         free = field.name not in typing.fixed
-        cells, misfits = _column(values, field.type, strict=free)
+        cells, misfits = column(values, field.type, strict=free)
+        if not field.nullable:
+            misfits = dict.fromkeys((i for i, value in enumerate(values) if value is None), NEVER_NULL) | misfits
         if misfits and free:
             kind = _wider(field.type, values)
             if kind is not None and not kind.equals(field.type):
@@ -97,82 +95,3 @@ def widening(schema: pa.Schema, wider: dict[str, pa.DataType], where: str) -> Sc
             changes.append(f"{name!r} {schema.field(at).type} → {kind}")
             schema = schema.set(at, pa.field(name, kind))
     return SchemaWidened(schema, f"{where}: {', '.join(changes)}")
-
-
-def _column(values: list[Any], kind: pa.DataType, *, strict: bool) -> tuple[pa.Array, dict[int, str]]:
-    if pa.types.is_nested(kind):
-        return _nested(values, kind)
-    misfits: dict[int, str] = {}
-    texts: list[str | None] = []
-    for i, value in enumerate(values):
-        try:
-            texts.append(_text(value, kind))
-        except Misfit as error:
-            misfits[i] = str(error)
-            texts.append(None)
-    strings = pa.array(texts, pa.string())
-    cells, failed = _cells.parse(strings, kind, strict=strict)
-    misfits |= {i: f"{shown(texts[i])} is not {kind}" for i in np.flatnonzero(failed).tolist()}
-    if strict and kind.equals(t.FLOAT64) and not t.floats_hold(strings):
-        misfits |= {i: f"{text} is no float64 exactly" for i, text in enumerate(texts) if text and _inexact(text)}
-    return cells, misfits
-
-
-def _inexact(text: str) -> bool:
-    return not t.floats_hold(pa.array([text]))
-
-
-def _text(value: Any, kind: pa.DataType) -> str | None:
-    """Return a scalar as the text that `kind` is parsed from; raise `Misfit` for a value of another sort."""
-    if value is None:
-        return None
-    if isinstance(value, dict | list):
-        if pa.types.is_string(kind) and value == {}:
-            return "{}"
-        raise Misfit(f"{'an object' if isinstance(value, dict) else 'an array'} is not {kind}")
-    numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
-    if isinstance(value, bool):
-        if pa.types.is_boolean(kind) or pa.types.is_string(kind):
-            return "true" if value else "false"
-    elif isinstance(value, Number):
-        if numeric or pa.types.is_string(kind):
-            return value
-    elif not numeric and not pa.types.is_boolean(kind):
-        return str(value)
-    raise Misfit(f"{shown(str(value))} is not {kind}")
-
-
-def _nested(values: list[Any], kind: pa.DataType) -> tuple[pa.Array, dict[int, str]]:
-    misfits: dict[int, str] = {}
-    natives = []
-    for i, value in enumerate(values):
-        try:
-            natives.append(_native(value, kind))
-        except (Misfit, ValueError, OverflowError, pa.ArrowException) as error:
-            misfits[i] = str(error)
-            natives.append(None)
-    return pa.array(natives, kind), misfits
-
-
-def _native(value: Any, kind: pa.DataType) -> Any:
-    """Return a value as `pa.array` takes it for `kind`, exactly; raise `Misfit` where it does not fit."""
-    if value is None:
-        return None
-    if pa.types.is_struct(kind):
-        if not isinstance(value, dict):
-            raise Misfit(f"{shown(str(value))} is not an object")
-        unknown = value.keys() - {field.name for field in kind}
-        if unknown:
-            raise Misfit(f"field {min(unknown)!r} is not in {kind}")
-        return {field.name: _native(value.get(field.name), field.type) for field in kind}
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        if not isinstance(value, list):
-            raise Misfit(f"{shown(str(value))} is not an array")
-        return [_native(item, kind.value_type) for item in value]
-    text = _text(value, kind)
-    if isinstance(value, Number) and kind.equals(t.INT64) and not number_type(value).equals(t.INT64):
-        raise Misfit(f"{value} is not {kind}")
-    cells, failed = _cells.parse(pa.array([text], pa.string()), kind, strict=False)
-    if failed[0] or (kind.equals(t.FLOAT64) and _inexact(text or "")):
-        raise Misfit(f"{shown(text)} is not {kind}")
-    return cells[0].as_py()

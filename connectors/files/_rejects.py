@@ -8,6 +8,8 @@ import pyarrow as pa
 
 from dataplat.connectors.source import Rejects, rejects_schema
 
+NEVER_NULL = "null, but the column is declared as never null"
+
 
 @dataclass(slots=True)
 class RejectsBuilder:

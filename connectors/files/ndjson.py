@@ -17,12 +17,21 @@ from typing import IO
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.json
 
+from dataplat.connectors.files import _cells
 from dataplat.connectors.files._blocks import Block, blocks, cut_lines
 from dataplat.connectors.files._entry import Entry
 from dataplat.connectors.files._json_array import array_blocks, cut_anywhere, is_array
-from dataplat.connectors.files._json_guard import begins_with_object, has_empty_row, is_utf8, may_lose
+from dataplat.connectors.files._json_cells import refused
+from dataplat.connectors.files._json_guard import (
+    begins_with_object,
+    has_empty_row,
+    has_forbidden_null,
+    is_utf8,
+    may_lose,
+)
 from dataplat.connectors.files._json_layout import read_alike
 from dataplat.connectors.files._json_rows import parse_rows
 from dataplat.connectors.files._json_shape import decode_record, schema_of
@@ -34,7 +43,7 @@ from dataplat.connectors.files._rejects import RejectsBuilder
 from dataplat.connectors.files._sniff import require_utf8
 from dataplat.connectors.files._tolerant import BATCH_ROWS, Parsed
 from dataplat.connectors.source import Rejects, SchemaWidened
-from dataplat.errors import SourceError
+from dataplat.errors import SchemaError, SourceError
 
 SNIFF_BYTES = 1 << 19
 ONE_BY_ONE = 256
@@ -63,7 +72,19 @@ def sniff(entry: Entry, options: FileOptions) -> pa.Schema:
     schema = schema_of(records)
     if not schema.names:
         raise SourceError(f"{entry.label}: none of its first records has a field, so there is nothing to land")
+    if options.schema is not None:
+        _require_json_types(schema, options.schema, entry.label)
     return schema
+
+
+def _require_json_types(found: pa.Schema, wanted: pa.Schema, label: str) -> None:
+    for column in wanted:
+        kind = refused(column.type)
+        if kind is not None and column.name in found.names:
+            raise SchemaError(
+                f"{label}: column {column.name!r} is to be {column.type}, but JSON has no values of type {kind}: "
+                "land it from Parquet or Arrow, or in another column"
+            )
 
 
 def read(stream: IO[bytes], entry: Entry, typing: Typing, options: FileOptions) -> Iterator[pa.RecordBatch | Rejects]:
@@ -169,7 +190,9 @@ class _OneTyping:
         batch = self._alike(data)
         if batch is None:
             batch = self._parsed(data, count)
-        if batch is None or any(
+        if batch is None or has_forbidden_null(batch):
+            return None
+        if any(
             may_lose(column)
             for name, column in zip(batch.schema.names, batch.columns, strict=True)
             if self._is_free(name)
@@ -191,7 +214,7 @@ class _OneTyping:
         return batch
 
     def _parsed(self, data: Bytes8, count: int | None) -> pa.RecordBatch | None:
-        reading = _reading_schema(self.typing.schema)
+        reading = _reading_schema(self.typing)
         if reading is None:
             return None
         try:
@@ -201,7 +224,7 @@ class _OneTyping:
             wanted = _count_lines(data) if count is None else count
             if batch.num_rows != wanted and (count is not None or batch.num_rows != len(_lines(data))):
                 return None  # two records on a line, or one on two
-            return batch.cast(self.typing.schema)
+            return _typed(batch, self.typing.schema)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             return None
 
@@ -216,7 +239,7 @@ class _OneTyping:
     def _halve(self, block: Block, lines: _Lines, row: int, rejects: RejectsBuilder) -> Iterator[pa.RecordBatch]:
         if not len(lines):
             return
-        if len(lines) <= ONE_BY_ONE or _reading_schema(self.typing.schema) is None:
+        if len(lines) <= ONE_BY_ONE or _reading_schema(self.typing) is None:
             yield self._one_by_one(block, lines, row, rejects)
             return
         middle = len(lines) // 2
@@ -257,18 +280,34 @@ def _read_json(data: Bytes8, schema: pa.Schema) -> pa.RecordBatch:
     return table.combine_chunks().to_batches()[0]
 
 
-def _reading_schema(schema: pa.Schema) -> pa.Schema | None:
+def _typed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Return what was read as text in its own types; raise ArrowInvalid where one does not fit."""
+    columns = []
+    for array, column in zip(batch.columns, schema, strict=True):
+        if pa.types.is_time(column.type) or pa.types.is_duration(column.type):
+            parsed, failed = _cells.parse(array, column.type, strict=False)
+            if failed.any():
+                raise pa.ArrowInvalid(f"{column.name} holds what is not {column.type}")
+            columns.append(parsed)
+        else:
+            columns.append(array if array.type.equals(column.type) else pc.cast(array, column.type))
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _reading_schema(typing: Typing) -> pa.Schema | None:
     """Return the types that `pyarrow.json` is asked for, or None where it would not be exact.
 
-    It takes a time without a zone for one in UTC and quoted digits for a decimal, so times are read as strings
-    first, and decimals one by one; so are lists of nothing but nulls, of which it makes invalid arrays.
+    It takes a time without a zone for one in UTC and quoted digits for a decimal, so times, and decimals that were
+    asked for, are read as strings first, and inferred decimals one by one; so are lists of nothing but nulls, of which it
+    makes invalid arrays.
     """
     fields = []
-    for column in schema:
-        if pa.types.is_temporal(column.type) and not pa.types.is_duration(column.type):
+    for column in typing.schema:
+        asked = pa.types.is_decimal(column.type) and column.name in typing.fixed
+        if pa.types.is_temporal(column.type) or asked:
             fields.append(pa.field(column.name, pa.string()))
         elif pa.types.is_null(column.type) or _exact_in_json(column.type):
-            fields.append(column)
+            fields.append(pa.field(column.name, column.type))
         else:
             return None
     return pa.schema(fields)
