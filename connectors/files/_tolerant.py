@@ -15,7 +15,7 @@ from dataplat.connectors.files import _types as t
 from dataplat.connectors.files._blocks import Block
 from dataplat.connectors.files._options import Typing
 from dataplat.connectors.files._records import Records, count_fields, split_records
-from dataplat.connectors.files._rejects import RejectsBuilder, shown
+from dataplat.connectors.files._rejects import NEVER_NULL, RejectsBuilder, shown
 from dataplat.connectors.source import Rejects, SchemaWidened
 
 BATCH_ROWS = 131_072
@@ -57,6 +57,11 @@ class Columns:
             for i, (name, kind) in enumerate(zip(self.names, self.kinds, strict=True))
             if name not in self.fixed and kind in numeric
         )
+
+    @cached_property
+    def never_null(self) -> tuple[int, ...]:
+        """Indices of the columns that are declared as never null."""
+        return tuple(i for i, name in enumerate(self.names) if not self.schema.field(name).nullable)
 
     def as_text(self, which: list[int], kind: pa.DataType = t.STRING) -> Columns:
         """Return the same columns, some of them as text."""
@@ -159,6 +164,9 @@ def parse_tolerantly(block: Block, label: str, delimiter: int, columns: Columns)
             continue
         for row in np.flatnonzero(misfits):
             wrong.setdefault(int(shape.rows[row]), (name, f"{shown(texts[int(row)].as_py())} is not {kind}"))
+        if not columns.schema.field(name).nullable:
+            for row in np.flatnonzero(texts.is_null().to_numpy(zero_copy_only=False)):
+                wrong.setdefault(int(shape.rows[row]), (name, NEVER_NULL))
         arrays.append(cells)
     if wider:
         raise _widening(columns, wider, f"{label}, from line {block.line:,} on")

@@ -120,5 +120,5 @@ def combine(schema: pa.Schema, more: pa.Schema, join: Join, *, where: str, other
                 f"column {field.name!r} is {field.type} in {where}, but {schema.field(at).type} in {other}, "
                 "and no type holds both: convert one, or ingest them apart"
             )
-        schema = schema.set(at, pa.field(field.name, kind))
+        schema = schema.set(at, pa.field(field.name, kind, schema.field(at).nullable or field.nullable))
     return schema

@@ -123,6 +123,8 @@ class _Parser:
             table = read_block(block.data, self.layout.delimiter, columns)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             return None
+        if any(table.column(i).null_count for i in columns.never_null):
+            return None
         doubtful = [i for i in columns.free_numbers if _doubtful(table.column(i))]
         if columns.free_numbers and oddly_written(block.data, self.layout.delimiter):
             doubtful = list(columns.free_numbers)

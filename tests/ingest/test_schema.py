@@ -160,13 +160,17 @@ def test_no_column_is_nothing_to_land(memory_lake: Lake) -> None:
 
 
 def test_never_null_is_held(memory_lake: Lake, write: object) -> None:
-    """A null in a column that is declared as never null is an error with its row, from text and from a frame."""
+    """A null in a column that is declared as never null is one reject in text, and an error with its row in a frame."""
     fields = [{"name": "a", "type": "int64", "nullable": False}, {"name": "b", "type": "int64"}]
-    path = write("a.csv", "a,b\n1,1\n,2\n")  # type: ignore[operator]
-    for source in (path, pa.table({"a": [1, None], "b": [1, 2]})):
-        with pytest.raises(dp.SchemaMismatch, match="'a', row 2: null"):
-            memory_lake.ingest(source, "d", schema=fields)
+    with pytest.raises(dp.SchemaMismatch, match="'a', row 2: null"):
+        memory_lake.ingest(pa.table({"a": [1, None], "b": [1, 2]}), "d", schema=fields)
     assert memory_lake.datasets() == []
+    path = write("a.csv", "a,b\n1,1\n,2\n")  # type: ignore[operator]
+    with pytest.raises(dp.SourceError, match="line 3, column 'a': null"):
+        memory_lake.ingest(path, "d", schema=fields, on_error="fail")
+    assert memory_lake.datasets() == []
+    result = memory_lake.ingest(path, "d", schema=fields)
+    assert (result.rows_added, result.rows_rejected) == (1, 1)
 
 
 @pytest.mark.parametrize("kind", ["float32", "decimal(5, 0)", "int64", "string"])
