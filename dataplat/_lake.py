@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from dataplat.errors import AlreadyExists, LakeNotFound
+from dataplat.errors import AlreadyExists, LakeNotFound, StoreError
 from dataplat.lake.objects import Objects
 from dataplat.versioning.refs import Refs
 
@@ -37,6 +37,7 @@ def open(url: str | Path = DEFAULT_FOLDER, *, create: bool = True) -> Lake:  # n
 
     Raises:
         LakeNotFound: There is no lake, and `create` is False.
+        StoreError: The place is a file.
         StoreUnsuitable: The store cannot create a name atomically, so no lake may be made there.
     """
     from dataplat.lake.stores import open_store, probe
@@ -44,6 +45,8 @@ def open(url: str | Path = DEFAULT_FOLDER, *, create: bool = True) -> Lake:  # n
 
     if not create and "://" not in str(url) and not Path(url).is_dir():
         raise LakeNotFound(_no_lake(url))
+    if "://" not in str(url) and Path(url).is_file():
+        raise StoreError(f"{url} is a file, and a lake is a folder: name another place")
     store = open_store(url)
     try:
         return Lake(store, open_lake(store).id, str(url))

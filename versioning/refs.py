@@ -235,7 +235,7 @@ class Refs:
         except Undecided as error:
             raise CommitInDoubt(f"nobody knows whether tag {name!r} landed: {error}", commit_id) from error
         if not won:
-            raise AlreadyExists(f"there is a tag {name!r} already, and tags never move")
+            raise AlreadyExists(f"there is a tag {name!r} already, and tags never move: choose another name")
         return tag
 
     def tag(self, name: str) -> Tag:

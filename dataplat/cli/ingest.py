@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,7 @@ from dataplat.cli._output import coloured, counted, near, note, number, print_js
 from dataplat.cli._progress import ProgressLine
 
 if TYPE_CHECKING:
+    from dataplat._lake import Lake
     from dataplat.ingest import IngestResult
     from dataplat.validation import Report
 
@@ -75,6 +78,11 @@ def ingest(
     """
     opened = open_data(lake)
     arguments = _arguments(options, branch_in_force(branch))
+    with _telling_how_to_branch(arguments["branch"]):
+        return _ingest(opened, source, into, arguments, as_json=as_json, only_plan=only_plan)
+
+
+def _ingest(opened: Lake, source: str, into: str, arguments: dict[str, Any], *, as_json: bool, only_plan: bool) -> int:
     if only_plan:
         plan = opened.plan_ingest(source, into, **arguments)
         if as_json:
@@ -85,6 +93,17 @@ def ingest(
     with ProgressLine() as line:
         result = opened.ingest(source, into, progress=line, **arguments)
     return report(result, as_json=as_json)
+
+
+@contextmanager
+def _telling_how_to_branch(branch: str) -> Iterator[None]:
+    """Add to the error of a missing branch how to make it: who lands there may well want it."""
+    from dataplat.errors import BranchNotFound
+
+    try:
+        yield
+    except BranchNotFound as error:
+        raise BranchNotFound(f"{error}. To make it: dataplat version branch create {branch}") from error
 
 
 def _arguments(options: dict[str, Any], branch: str) -> dict[str, Any]:

@@ -395,3 +395,17 @@ def test_what_a_contract_prints_is_no_output(shell, tmp_path):
 def test_urls_are_not_taken_for_files(shell):
     """A URL as a source says that it cannot be read yet, not that a file is missing."""
     assert "URLs are not read yet" in shell.json("ingest", "s3://bucket/x.csv", "--into", "t", code=3)["message"]
+
+
+def test_a_missing_branch_says_how_to_make_it(shell, tmp_path):
+    """Landing on a branch that is not there tells the command that makes it."""
+    (tmp_path / "t.csv").write_text("a\n1\n")
+    told = shell.json("ingest", "t.csv", "--into", "t", "--branch", "exp", code=3)["message"]
+    assert told.endswith("To make it: dataplat version branch create exp")
+
+
+def test_a_lake_is_no_file(shell, tmp_path, capsys):
+    """`init` on a file says that it is one."""
+    (tmp_path / "t.csv").write_text("a\n1\n")
+    assert main(["init", "t.csv"]) == 5
+    assert "t.csv is a file, and a lake is a folder" in capsys.readouterr().err
