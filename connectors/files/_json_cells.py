@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,6 @@ from dataplat.connectors.files._rejects import shown
 Misfits = dict[int, str]
 """What is wrong with a value, by its index."""
 Made = tuple[pa.Array, Misfits]
-
-
-class Misfit(ValueError):
-    """A value does not fit its column."""
 
 
 def column(values: list[Any], kind: pa.DataType, *, strict: bool) -> Made:
@@ -47,12 +44,12 @@ def refused(kind: pa.DataType) -> str | None:
 def _scalars(values: list[Any], kind: pa.DataType, *, strict: bool) -> Made:
     misfits: Misfits = {}
     texts: list[str | None] = []
+    takes = _Takes.of(kind, strict=strict)
     for i, value in enumerate(values):
-        try:
-            texts.append(_text(value, kind, strict=strict))
-        except Misfit as error:
-            misfits[i] = str(error)
-            texts.append(None)
+        text = None if value is None else takes.text(value)
+        if text is None and value is not None:
+            misfits[i] = takes.complaint(value, kind)
+        texts.append(text)
     strings = pa.array(texts, pa.string())
     cells, failed = _cells.parse(strings, kind, strict=strict)
     misfits |= {i: f"{shown(texts[i])} is not {kind}" for i in np.flatnonzero(failed).tolist()}
@@ -65,27 +62,42 @@ def _inexact(text: str) -> bool:
     return not t.floats_hold(pa.array([text]))
 
 
-def _text(value: Any, kind: pa.DataType, *, strict: bool) -> str | None:
-    """Return a scalar as the text that `kind` is parsed from; raise `Misfit` for a value of another sort."""
-    if value is None:
-        return None
-    if refused(kind) is not None:
-        raise Misfit(f"{kind} cannot be read from JSON")
-    if isinstance(value, dict | list):
-        if pa.types.is_string(kind) and value == {}:
-            return "{}"
-        raise Misfit(f"{'an object' if isinstance(value, dict) else 'an array'} is not {kind}")
-    decimal = pa.types.is_decimal(kind)
-    numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind) or decimal
-    if isinstance(value, bool):
-        if pa.types.is_boolean(kind) or pa.types.is_string(kind):
-            return "true" if value else "false"
-    elif isinstance(value, Number):
-        if numeric or pa.types.is_string(kind):
-            return value
-    elif (decimal and not strict) or not (numeric or pa.types.is_boolean(kind)):
-        return str(value)
-    raise Misfit(f"{shown(str(value))} is not {kind}")
+@dataclass(frozen=True, slots=True)
+class _Takes:
+    """Which JSON values a column of scalars takes."""
+
+    number: bool
+    text_in_quotes: bool
+    boolean: bool
+    empty_object: bool
+    nothing: bool
+
+    @classmethod
+    def of(cls, kind: pa.DataType, *, strict: bool) -> _Takes:
+        string, decimal, boolean = pa.types.is_string(kind), pa.types.is_decimal(kind), pa.types.is_boolean(kind)
+        number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or decimal
+        quoted = (decimal and not strict) or not (number or boolean)
+        return cls(number or string, quoted, boolean or string, string, refused(kind) is not None)
+
+    def text(self, value: Any) -> str | None:
+        """Return a value as the text that the column is parsed from, or None for one of another sort."""
+        if self.nothing:
+            return None
+        if isinstance(value, Number):
+            return value if self.number else None
+        if isinstance(value, str):
+            return value if self.text_in_quotes else None
+        if isinstance(value, bool):
+            return ("true" if value else "false") if self.boolean else None
+        return "{}" if value == {} and self.empty_object else None
+
+    def complaint(self, value: Any, kind: pa.DataType) -> str:
+        """Return what is wrong with a value that is not taken."""
+        if self.nothing:
+            return f"{kind} cannot be read from JSON"
+        if isinstance(value, dict | list):
+            return f"{'an object' if isinstance(value, dict) else 'an array'} is not {kind}"
+        return f"{shown(str(value))} is not {kind}"
 
 
 def _struct(values: list[Any], kind: pa.DataType, strict: bool) -> Made:  # noqa: FBT001 (one of several makers)

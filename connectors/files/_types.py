@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from fractions import Fraction
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -43,10 +42,10 @@ NAIVE_TEXT = rf"^{_TIME}$"
 AWARE_TEXT = rf"^{_TIME}(Z|[-+][0-9]{{2}}(:?[0-9]{{2}})?)$"
 TIME_TEXT = r"^[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?$"
 _DURATION = re.compile(
-    r"(?P<sign>-?)P(?=.)(?:(?P<D>[0-9]+)D)?(?:T(?=.)(?:(?P<H>[0-9]+)H)?(?:(?P<M>[0-9]+)M)?(?:(?P<S>[0-9]+(?:\.[0-9]+)?)S)?)?"
+    r"(-?)P(?=.)(?:([0-9]{1,18})D)?"
+    r"(?:T(?=.)(?:([0-9]{1,18})H)?(?:([0-9]{1,18})M)?(?:([0-9]{1,19})(?:\.([0-9]{1,18}))?S)?)?"
 )
-_SECONDS = {"D": 86_400, "H": 3_600, "M": 60, "S": 1}
-_COUNT = re.compile(r"0|-?[1-9][0-9]*")
+_COUNT = re.compile(r"0|-?[1-9][0-9]{0,18}")
 _NANOS = r"\.[0-9]{7,9}"
 EXACT_IN_FLOAT = 2**53
 
@@ -140,15 +139,19 @@ def _finite(text: str) -> bool:
 def duration_count(text: str, per_second: int) -> int | None:
     """Return an ISO 8601 duration (`P1DT2H`, `-PT0.5S`), or a whole number, as a count; None where that is not exact."""
     if _COUNT.fullmatch(text):
-        count = Fraction(text)
+        count = int(text)
     else:
         found = _DURATION.fullmatch(text)
         if found is None:
             return None
-        count = sum((Fraction(found[unit] or 0) * each * per_second for unit, each in _SECONDS.items()), Fraction(0))
-        count = -count if found["sign"] else count
-    fits = count.denominator == 1 and -(2**63) <= count < 2**63
-    return int(count) if fits else None
+        sign, days, hours, minutes, seconds, fraction = found.groups(default="0")
+        whole = int(days) * 86_400 + int(hours) * 3_600 + int(minutes) * 60 + int(seconds)
+        part, rest = divmod(int(fraction) * per_second, 10 ** len(fraction))
+        if rest:
+            return None
+        count = whole * per_second + part
+        count = -count if sign == "-" else count
+    return count if -(2**63) <= count < 2**63 else None
 
 
 def _int_kind(values: pa.Array) -> pa.DataType | None:

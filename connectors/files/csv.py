@@ -31,7 +31,7 @@ from dataplat.connectors.files._sniff import Layout, require_header, sniff_layou
 from dataplat.connectors.files._tolerant import Columns, Parsed, column_texts, parse_tolerantly
 from dataplat.connectors.files._widen import require_names
 from dataplat.connectors.source import Rejects, SchemaWidened
-from dataplat.errors import SourceError
+from dataplat.errors import SchemaError, SourceError
 
 SNIFF_BYTES = 1 << 20
 
@@ -41,6 +41,12 @@ def sniff(entry: Entry, options: FileOptions) -> pa.Schema:
     with entry.stream() as stream:
         block = _first_block(stream, entry.label, SNIFF_BYTES)
     layout = sniff_layout(block.data, entry.label, options)
+    for column in options.schema or ():
+        if column.name in layout.names and pa.types.is_nested(column.type):
+            raise SchemaError(
+                f"{entry.label}: column {column.name!r} is to be {column.type}, which delimited text cannot hold: "
+                "land it from NDJSON, Parquet or Arrow, or as string"
+            )
     columns = Columns.untyped(layout.names, options.null_words)
     texts = column_texts(_body(block, layout), layout.delimiter, columns)
     kinds = [t.infer(texts.column(i)) for i in range(texts.num_columns)]

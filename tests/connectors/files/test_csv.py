@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 
 from dataplat.connectors.files import _blocks
 from dataplat.connectors.files import csv as csv_format
-from dataplat.errors import SchemaMismatch, SourceError
+from dataplat.errors import SchemaError, SchemaMismatch, SourceError
 
 Land = Callable[..., Any]
 
@@ -340,3 +340,20 @@ def _same(got: object, text: str) -> None:
         assert Decimal(got) == Decimal(text)
     else:
         assert str(got) == text or str(got).startswith(text)
+
+
+def test_times_and_durations_by_a_schema(land: Land) -> None:
+    """Times and durations that were asked for are read; one that does not fit is a reject, not the end."""
+    schema = pa.schema([("t", pa.time32("s")), ("d", pa.duration("ms"))])
+    landed = land("t,d\n01:02:03,5\n,PT1.5S\n25:00:00,1\n01:02:03,x\n", schema=schema)
+    assert landed.rows == [
+        {"t": dt.time(1, 2, 3), "d": dt.timedelta(milliseconds=5)},
+        {"t": None, "d": dt.timedelta(seconds=1.5)},
+    ]
+    assert [(reject["line"], reject["column"]) for reject in landed.rejects] == [(4, "t"), (5, "d")]
+
+
+def test_nested_columns_are_refused_up_front(land: Land) -> None:
+    """A list asked of delimited text is refused by the name of its column."""
+    with pytest.raises(SchemaError, match="column 'b' is to be list"):
+        land("a,b\n1,2\n", schema=pa.schema([("b", pa.list_(pa.int64()))]))
