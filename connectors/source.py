@@ -102,6 +102,11 @@ class Source(Protocol):
         """What people call it: a path, a glob, `-`, or the kind of table."""
         ...
 
+    @property
+    def is_text(self) -> bool:
+        """Whether types are guessed from text, so that a wanted schema says how to read it; else rows carry theirs."""
+        ...
+
     def plan(self, positions: Mapping[str, Position | None]) -> list[Split]:
         """Return what would be read, given the positions held by source id; reads no data that is held."""
         ...

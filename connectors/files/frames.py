@@ -34,6 +34,11 @@ class FrameSource:
         """What kind of table it is."""
         return self._name
 
+    @property
+    def is_text(self) -> bool:
+        """Rows carry types of their own."""
+        return False
+
     def plan(self, positions: Mapping[str, Position | None]) -> list[Split]:
         """Return the one split there is."""
         nbytes = self._frame.nbytes if isinstance(self._frame, pa.Table) else None

@@ -52,6 +52,11 @@ class TreeSource:
         """The directory as it was named."""
         return self._name
 
+    @property
+    def is_text(self) -> bool:
+        """Rows carry types of their own."""
+        return False
+
     def plan(self, positions: Mapping[str, Position | None]) -> list[Split]:
         """Return the listing as one split, skipped where no name, size or time has changed; and what is left out."""
         folder = files_below(self._path, hidden=True)

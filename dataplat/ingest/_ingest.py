@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 _REPLANS = 10
 """How often an ingest that the branch outran is read and planned anew."""
 
+_SHOWN = 20
+"""Files left out that are named; a folder may hold many thousands."""
+
 
 def plan_ingest(lake: Lake, request: IngestRequest) -> IngestPlan:
     """Return what `ingest` would do; reads the beginning of the input and the head of the branch, writes nothing."""
@@ -68,13 +71,18 @@ def _exists(lake: Lake, request: IngestRequest) -> bool:
 
 def _ingest_once(lake: Lake, request: IngestRequest, meter: Meter) -> IngestResult:
     target, source, splits = _prepare(lake, request)
-    skipped = [f"{split.label} was left out: {split.skipped}" for split in splits if split.skipped is not None]
+    skipped = _left_out([split for split in splits if split.skipped is not None])
     if all(split.skipped is not None for split in splits) and target.manifest is not None:
         version = lake.version(request.into, request.branch)
         return IngestResult(request.into, request.branch, None, version, notes=tuple(skipped), seconds=meter.seconds)
     with Stage(lake.store) as stage:
         landed = land(request, target, source, splits, stage, meter)
         return _finish(lake, request, target, landed, stage, meter, skipped)
+
+
+def _left_out(splits: Sequence[Split]) -> list[str]:
+    notes = [f"{split.label} was left out: {split.skipped}" for split in splits[:_SHOWN]]
+    return [*notes, f"{len(splits) - _SHOWN:,} more were left out"] if len(splits) > _SHOWN else notes
 
 
 def _prepare(lake: Lake, request: IngestRequest) -> tuple[Target, Source, list[Split]]:
@@ -88,7 +96,6 @@ def _prepare(lake: Lake, request: IngestRequest) -> tuple[Target, Source, list[S
 
 def _opened(request: IngestRequest, target: Target) -> Source:
     """Open the source; text is read by the dataset's types, what carries types of its own is left as it is."""
-    from dataplat.connectors.files._files import FileSource
 
     def opened(schema: pa.Schema | None) -> Source:
         return open_source(
@@ -105,7 +112,7 @@ def _opened(request: IngestRequest, target: Target) -> Source:
     if wanted is None or request.is_stdin:
         return opened(wanted)
     source = opened(None)
-    return opened(wanted) if isinstance(source, FileSource) and source.is_text else source
+    return opened(wanted) if source.is_text else source
 
 
 def _finish(
