@@ -49,7 +49,6 @@ def ingest(lake: Lake, request: IngestRequest, progress: Listener | None = None)
 
     Where somebody else changed the same rows meanwhile, the input is read and planned anew.
     """
-    load_hashing()
     meter = Meter(progress)
     there = _exists(lake, request)
     for attempt in range(_REPLANS):
@@ -75,6 +74,7 @@ def _ingest_once(lake: Lake, request: IngestRequest, meter: Meter) -> IngestResu
     if all(split.skipped is not None for split in splits) and target.manifest is not None:
         version = lake.version(request.into, request.branch)
         return IngestResult(request.into, request.branch, None, version, notes=tuple(skipped), seconds=meter.seconds)
+    load_hashing()
     with Stage(lake.store) as stage:
         landed = land(request, target, source, splits, stage, meter)
         return _finish(lake, request, target, landed, stage, meter, skipped)
