@@ -1,6 +1,6 @@
 """Land the five tables. The flights must meet their contract before the branch moves."""
 
-from narration import FOLDER, LAKE, by_hand, megabytes, say, shown, step
+from narration import FOLDER, LAKE, by_hand, say, shown, size, step
 from tables import KEYS, table
 
 import dataplat as dp
@@ -17,7 +17,7 @@ with step(2, "Ingest: five tables, the flights under contract"):
         version = result.version
         assert version is not None, result
         say(
-            f"{name:<9}{version.rows:>8,} rows  {megabytes(result.new_bytes):>8}  {result.seconds:5.2f} s"
+            f"{name:<9}{version.rows:>8,} rows  {size(result.new_bytes):>8}  {result.seconds:5.2f} s"
             f"  version {version.id[:12]}" + ("  contract met" if contract else "")
         )
         option = f" --contract {shown(FOLDER / 'contract.py')}:Flights" if contract else ""

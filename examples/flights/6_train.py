@@ -1,6 +1,6 @@
 """Make a training table by SQL over pinned version ids; its lineage names them."""
 
-from narration import LAKE, OUTPUT, by_hand, megabytes, say, shown, step
+from narration import LAKE, OUTPUT, by_hand, say, shown, size, step
 
 import dataplat as dp
 
@@ -19,7 +19,7 @@ order by f.time_hour, f.carrier, f.flight
     (OUTPUT / "training.sql").write_text(query, "utf-8")
     result = lake.sql(query).commit(into="training", message="late arrivals, for the model")
     assert result.version is not None, result
-    say(f"training  {result.version.rows:,} rows, {megabytes(result.version.nbytes)}, version {result.version.id[:12]}")
+    say(f"training  {result.version.rows:,} rows, {size(result.version.nbytes)}, version {result.version.id[:12]}")
     say("made from " + ", ".join(pinned.values()))
     late = result.version.to_polars(columns=["late"])["late"].mean()
     say(f"{late:.1%} of its flights are late")

@@ -1,6 +1,6 @@
 """Take the training table out as plain Parquet, for whoever has no dataplat."""
 
-from narration import LAKE, OUTPUT, by_hand, megabytes, say, shown, step
+from narration import LAKE, OUTPUT, by_hand, say, shown, size, step
 
 import dataplat as dp
 
@@ -9,8 +9,8 @@ with step(7, "Export: plain Parquet, and a check of every byte"):
     folder = OUTPUT / "training"
     lake["training"].export(folder)
     for path in sorted(folder.rglob("*.parquet")):
-        say(f"{shown(path)}  {megabytes(path.stat().st_size)}")
+        say(f"{shown(path)}  {size(path.stat().st_size)}")
     checked = lake.verify()
     assert checked.ok, checked.problems
-    say(f"verified: {checked.objects} objects, {megabytes(checked.nbytes)}, all as they were written")
+    say(f"verified: {checked.objects} objects, {size(checked.nbytes)}, all as they were written")
     by_hand(f"dataplat version export training {shown(OUTPUT / 'training-by-hand')}", "dataplat version verify")

@@ -45,9 +45,9 @@ def by_hand(*commands: str) -> None:
             script.write(f"{command}\n")
 
 
-def megabytes(count: int) -> str:
-    """Return bytes as MB with two digits."""
-    return f"{count / 1e6:.2f} MB"
+def size(count: int) -> str:
+    """Return bytes as kB, or as MB where it is a tenth of one."""
+    return f"{count / 1e6:.2f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"
 
 
 def _colours() -> bool:
