@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import pyarrow as pa
 
+from dataplat._table_names import first_alike
 from dataplat.errors import SchemaError
 from dataplat.lake.deletes import load_deletes
 
@@ -59,7 +60,9 @@ def register(connection: duckdb.DuckDBPyConnection, name: str, version: Version)
     Raises:
         SchemaError: DuckDB has no such type, or cannot tell two columns apart.
     """
-    _refuse_alike(version.dataset, version.schema.names)
+    if alike := first_alike(version.schema.names):
+        columns = f"columns {alike[0]!r} and {alike[1]!r} of {version.dataset!r}"
+        raise SchemaError(f"{columns} differ only in case: SQL cannot tell them apart")
     try:
         paths = version.local_parts() if _reads_parts(version) else None
         if paths is None:
@@ -72,15 +75,6 @@ def register(connection: duckdb.DuckDBPyConnection, name: str, version: Version)
         message = f"DuckDB cannot read {version.dataset!r}: {error}. Take to_arrow() or to_polars() instead."
         raise SchemaError(message) from error
     return paths or []
-
-
-def _refuse_alike(dataset: str, names: Iterable[str]) -> None:
-    seen: dict[str, str] = {}
-    for name in names:
-        other = seen.setdefault(name.casefold(), name)
-        if other != name:
-            message = f"columns {other!r} and {name!r} of {dataset!r} differ only in case: SQL cannot tell them apart"
-            raise SchemaError(message)
 
 
 def _register_parts(connection: duckdb.DuckDBPyConnection, name: str, version: Version, paths: Sequence[str]) -> None:

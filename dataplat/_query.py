@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar, Unpack
 
-from dataplat._table_names import table_names
+from dataplat._table_names import first_alike, table_names
 from dataplat.errors import CommitConflict, DataplatError, DatasetNotFound, PredicateError, RefError
 
 if TYPE_CHECKING:
@@ -102,13 +102,13 @@ class Query:
 
 def _names(text: str) -> list[str]:
     """Return the names that a query reads; raise `PredicateError` for two that SQL cannot tell apart."""
-    seen: dict[str, str] = {}
-    for name in sorted(table_names(text)):
-        other = seen.setdefault(name.casefold(), name)
-        if other != name:
-            message = f"the query reads {other!r} and {name!r}, which differ only in case: SQL cannot tell them apart"
-            raise PredicateError(message)
-    return list(seen.values())
+    names = sorted(table_names(text))
+    if alike := first_alike(names):
+        message = (
+            f"the query reads {alike[0]!r} and {alike[1]!r}, which differ only in case: SQL cannot tell them apart"
+        )
+        raise PredicateError(message)
+    return names
 
 
 def _pin(lake: Lake, name: str, branch: str) -> Version:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from dataplat.errors import PredicateError
@@ -34,6 +34,16 @@ def table_names(text: str) -> set[str]:
     if len(tree["statements"]) != 1:
         raise PredicateError(_ONE_SELECT)
     return set(_read(tree, frozenset()))
+
+
+def first_alike(names: Iterable[str]) -> tuple[str, str] | None:
+    """Return the first two names that differ only in case, which SQL cannot tell apart; None if there are none."""
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.setdefault(name.casefold(), name)
+        if other != name:
+            return other, name
+    return None
 
 
 def _read(node: Any, hidden: frozenset[str]) -> Iterator[str]:

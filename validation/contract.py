@@ -68,10 +68,6 @@ class Contract:
                 types[name] = pa.string() if arrow in {pa.large_string(), pa.string_view()} else arrow
         return types
 
-    def needs_dataset(self, schema: pa.Schema) -> bool:
-        """Whether data of `schema` has checks that only the whole dataset can answer."""
-        return bool(self._plan(schema).dataset)
-
     def check_batch(self, batch: pa.RecordBatch, key: Sequence[str] = ()) -> BatchVerdict:
         """Evaluate schema and row checks on `batch`; its examples name the `key` columns."""
         return check_rows(self._plan(batch.schema), batch, [name for name in key if name in batch.schema.names])

@@ -50,14 +50,15 @@ def ingest(lake: Lake, request: IngestRequest, progress: Listener | None = None)
     Where somebody else changed the same rows meanwhile, the input is read and planned anew.
     """
     meter = Meter(progress)
-    there = _exists(lake, request)
     for attempt in range(_REPLANS):
+        target, source, splits = _prepare(lake, request)
         try:
-            return _ingest_once(lake, request, meter)
+            return _ingest_once(lake, request, target, source, splits, meter)
         except PositionConflict:
             raise
         except CommitConflict:
-            dropped = there and not _exists(lake, request)  # made anew it would lack its key and its history
+            # what was dropped meanwhile, and is made anew, would lack its key and its history
+            dropped = target.manifest is not None and not _exists(lake, request)
             if attempt == _REPLANS - 1 or request.reads_once or dropped:
                 raise
             meter.restart()
@@ -68,8 +69,9 @@ def _exists(lake: Lake, request: IngestRequest) -> bool:
     return Target.at(lake.objects, lake.refs.head(request.branch).commit, request.into).manifest is not None
 
 
-def _ingest_once(lake: Lake, request: IngestRequest, meter: Meter) -> IngestResult:
-    target, source, splits = _prepare(lake, request)
+def _ingest_once(
+    lake: Lake, request: IngestRequest, target: Target, source: Source, splits: list[Split], meter: Meter
+) -> IngestResult:
     skipped = _left_out([split for split in splits if split.skipped is not None])
     if all(split.skipped is not None for split in splits) and target.manifest is not None:
         version = lake.version(request.into, request.branch)
