@@ -34,6 +34,7 @@ knows nothing of dataplat can catch `FileNotFoundError` or `ValueError`.
         ├── CommitConflict                    the branch moved and the change does not hold on its new head
         │   ├── PositionConflict              somebody else read the same source meanwhile
         │   └── KeyConflict                   rows added meanwhile have the same keys
+        ├── BranchProtected (PermissionError) the branch is held to a contract that this would take away
         └── CommitInDoubt                     the store never said whether the record landed; `.commit_id`
 """
 
@@ -176,6 +177,10 @@ class PositionConflict(CommitConflict):
 
 class KeyConflict(CommitConflict):
     """Rows that were added meanwhile have the same keys."""
+
+
+class BranchProtected(CommitError, PermissionError):
+    """The branch is held to contracts, and this would take them, or what they speak of, away."""
 
 
 class CommitInDoubt(CommitError):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import structs
 
 from dataplat.errors import AlreadyExists, CommitConflict, DatasetNotFound, ObjectExists, PositionConflict
+from dataplat.lake.objects import Objects
+from dataplat.versioning._protection import Gate, contracts_of, pass_gate, refuse_protected
 from dataplat.versioning._queue import turn
 from dataplat.versioning._record import Record
 from dataplat.versioning._unite import unites_deletes
@@ -27,9 +29,9 @@ from dataplat.versioning.rebase import PlannedChange, check_positions, rebase
 from dataplat.versioning.refs import Refs
 
 if TYPE_CHECKING:
-    from dataplat.lake.objects import Objects, Stage
+    from dataplat.lake.objects import Stage
 
-__all__ = ["LakeIO", "PlannedChange", "commit"]
+__all__ = ["Gate", "LakeIO", "PlannedChange", "commit"]
 
 _RACES: Final = 200
 """How often a commit that lost the race for the next record tries again."""
@@ -46,10 +48,14 @@ _LOOK_BACK: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class LakeIO:
-    """What committing needs of a lake: its objects and its refs (both of one store)."""
+    """What committing needs of a lake: its objects and its refs (both of one store), and who asks contracts.
+
+    Without a `gate` nothing is committed to datasets that a branch holds to a contract.
+    """
 
     objects: Objects
     refs: Refs
+    gate: Gate | None = None
 
 
 def commit(
@@ -62,16 +68,18 @@ def commit(
     author: str | None = None,
     merged: Sequence[str] = (),
     admit: Callable[[Record], None] | None = None,
+    settings: Callable[[Record], dict[str, Any]] | None = None,
 ) -> Commit:
     """Commit `changes`, whose parts are in `stage`, to `branch`; return the commit once it is on it.
 
     Where the branch has moved since they were planned, they are rebased, or planned anew by their `replan`. All
     objects are durable before the branch moves. `merged` are further parents; `admit` sees every head that the
-    commit is tried on, and may raise.
+    commit is tried on, and may raise; `settings` gives, of such a head, those that the branch has afterwards.
 
     Raises:
         BranchNotFound: There is no such branch (any more).
         PositionConflict, KeyConflict, CommitConflict: A change does not hold on the head. Nothing moved.
+        ContractFailed, BranchProtected: It breaks what the branch is held to. Nothing moved.
         CommitInDoubt: The store never said whether the record landed.
     """
     names = [name for change in changes for name in (change.dataset, change.rename_to) if name]
@@ -88,7 +96,7 @@ def commit(
             made = _Attempt(lake, head, stage).make(pending, message, author or lake.refs.actor, merged)
             stage.flush()
             try:
-                lake.refs.publish(branch, head, made)
+                lake.refs.publish(branch, head, made, settings=None if settings is None else settings(head))
             except ObjectExists:
                 lake.refs.patience.pause(min(attempt, 3))
                 continue
@@ -104,6 +112,8 @@ class _Attempt:
     def __init__(self, lake: LakeIO, head: Record, stage: Stage) -> None:
         self._objects = lake.objects
         self._refs = lake.refs
+        self._gate = lake.gate
+        self._head = head
         self._stage = stage
         self._parent = head.commit
         self._time = lake.refs.next_time(head)
@@ -176,8 +186,24 @@ class _Attempt:
             after, checks = self._manifest(change.restore), change.checks
         else:
             after, checks = self._edited(change, state)
+        checks = self._passed(change.dataset, change, state, after, checks)
         done[change.dataset] = self._described(change, state, after, checks)
         states[change.dataset] = self._state(change, state, after)
+
+    def _passed(
+        self,
+        dataset: str,
+        change: PlannedChange,
+        state: DatasetState | None,
+        after: Manifest | None,
+        checks: Sequence[Check],
+    ) -> Sequence[Check]:
+        """Return `checks` with those that the branch itself asks for."""
+        if dataset not in contracts_of(self._head):
+            return checks
+        objects = Objects(self._objects.store, self._stage)
+        asked = replace(change, checks=checks)
+        return (*checks, *pass_gate(self._gate, self._head, dataset, self._manifest(state), after, asked, objects))
 
     def _edited(self, change: PlannedChange, state: DatasetState | None) -> tuple[Manifest, Sequence[Check]]:
         """Return the manifest after the change, rebased if need be, and the outcome of its checks."""
@@ -286,6 +312,8 @@ class _Attempt:
         taken = self._parent.dataset(new, self._read)
         if taken is not None and taken.version is not None:
             raise AlreadyExists(f"there is a dataset {new!r} already")
+        refuse_protected(self._head, old, "renamed")
+        checks = self._passed(new, change, None, self._manifest(state), ())
         done[old] = DatasetChange(
             mode="rename", base=state.version, before=state.commit, renamed_to=new, rows_deleted=state.rows
         )
@@ -296,6 +324,7 @@ class _Attempt:
             before=state.commit,
             rows=state.rows,
             bytes=state.bytes,
+            checks=tuple(checks),
             renamed_from=old,
         )
         states[old] = DatasetState(version=None, time=self._time)

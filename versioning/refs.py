@@ -17,6 +17,7 @@ import msgspec
 from dataplat.errors import (
     AlreadyExists,
     BranchNotFound,
+    BranchProtected,
     CommitInDoubt,
     ObjectExists,
     ObjectNotFound,
@@ -162,10 +163,16 @@ class Refs:
 
         Raises:
             BranchNotFound: There is no such branch.
+            BranchProtected: It is held to a contract.
             CommitInDoubt: The store never said whether the record landed.
         """
         while True:
             head = self.head(name)
+            if head.settings.get("contracts"):
+                raise BranchProtected(
+                    f"branch {head.branch!r} is protected, so it cannot be deleted. Lift that first: "
+                    f"dataplat version branch unprotect {head.branch}"
+                )
             with suppress(ObjectExists):  # it moved: delete it where it is now
                 return self.publish(name, head, head.commit, kind="delete", message=message, settings={})
 
