@@ -31,9 +31,10 @@ class Memos:
     def get(self, computation: str, part: str, deletes: str | None = None) -> Any | None:
         """Return the remembered value, or None."""
         try:
-            raw = self.store.read(_key(computation, part, deletes))
+            key = _key(computation, part, deletes)
+            raw = self.store.read(key)
             head, body = raw.split(b"\n", 1)
-            if hashlib.sha256(body).hexdigest().encode() != head:
+            if _seal(key, body) != head:
                 return None
             return json.loads(body)
         except (StoreError, ValueError):
@@ -43,7 +44,7 @@ class Memos:
         """Remember `value`, unless somebody did already."""
         body = json.dumps(value, separators=(",", ":")).encode()
         key = _key(computation, part, deletes)
-        entry = hashlib.sha256(body).hexdigest().encode() + b"\n" + body
+        entry = _seal(key, body) + b"\n" + body
         try:
             self.store.create(key, entry)
         except ObjectExists:
@@ -69,6 +70,11 @@ class Memos:
                 self.store.create(key, entry)
         except StoreError:
             return
+
+
+def _seal(key: str, body: bytes) -> bytes:
+    """Return the hash of an entry and of where it lies, so that one moved to another's place is no answer there."""
+    return hashlib.sha256(key.encode() + b"\n" + body).hexdigest().encode()
 
 
 def _key(computation: str, part: str, deletes: str | None) -> str:

@@ -31,7 +31,7 @@ class CrashStore(StoreWrapper):
         inner: Store,
         at: int = 0,
         when: Literal["before", "after"] = "before",
-        operations: tuple[Operation, ...] = ("read", "create", "list", "delete", "adopt"),
+        operations: tuple[Operation, ...] = ("read", "create", "list", "delete", "adopt", "replace"),
     ) -> None:
         super().__init__(inner, concurrency=1)
         self.at, self.when, self.operations = at, when, operations

@@ -13,6 +13,7 @@ from dataplat.lake.stores._protocol import (
     Store,
     SupportsConcurrency,
     SupportsFiles,
+    SupportsReplace,
     SupportsUrl,
     concurrency_of,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "StoreWrapper",
     "SupportsConcurrency",
     "SupportsFiles",
+    "SupportsReplace",
     "SupportsUrl",
     "concurrency_of",
     "explained",

@@ -1,6 +1,6 @@
 """A store in a folder of a local (or network) file system."""
 
-# ruff: noqa: PTH101, PTH108, PTH112, PTH118, PTH120, PTH123
+# ruff: noqa: PTH101, PTH105, PTH108, PTH112, PTH118, PTH120, PTH123
 # Paths are strings here: these are bare system calls, and Path objects would double their cost.
 
 from __future__ import annotations
@@ -100,6 +100,18 @@ class FileStore:
             return
         except OSError as error:
             raise explained(error, f"delete {path}") from error
+
+    def replace(self, key: str, data: Bytes) -> None:
+        """Make `data` the bytes of `key` by rename(2), durable on return; only a repair may."""
+        path = self._path(key)
+        temporary = self._write(data, f"write {len(data):,} bytes for {path}")
+        try:
+            make_folder(os.path.dirname(path), self._root, self._durable)
+            os.replace(temporary, path)
+            sync_path(os.path.dirname(path))
+        except OSError as error:
+            _unlink(temporary)
+            raise explained(error, f"replace {path}") from error
 
     def url(self, key: str) -> str:
         """Return the absolute path of `key`; engines read it as a local file."""

@@ -79,6 +79,15 @@ class MemoryStore:
             found = [(key, self._objects[key]) for key in self._keys[start:stop]]
         return iter([ObjectInfo(key, len(data), created) for key, (data, created) in found])
 
+    def replace(self, key: str, data: Bytes) -> None:
+        """Make a copy of `data` the bytes of `key`; only a repair may."""
+        check_key(key)
+        held = bytes(data)
+        with self._lock:
+            if key not in self._objects:
+                insort(self._keys, key)
+            self._objects[key] = (held, self._clock())
+
     def delete(self, key: str) -> None:
         """Delete `key`; deleting a key that is not there is no error."""
         check_key(key)

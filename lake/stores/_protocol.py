@@ -67,6 +67,15 @@ class SupportsFiles(Protocol):
 
 
 @runtime_checkable
+class SupportsReplace(Protocol):
+    """The store can exchange the bytes of a key in one step. Only a repair of damaged bytes may ask for it."""
+
+    def replace(self, key: str, data: Bytes) -> None:
+        """Make `data` the bytes of `key`, durable on return; whoever reads sees the old ones or the new, all of them."""
+        ...
+
+
+@runtime_checkable
 class SupportsConcurrency(Protocol):
     """The store says how many calls may usefully be under way at once; 1 means one after the other, no threads."""
 

@@ -110,6 +110,6 @@ def _fresh_rng() -> Random:
 
 
 def _given_up(operation: Operation, key: str, attempts: int, budget: float) -> str:
-    unclear = operation in {"create", "adopt", "delete"}
+    unclear = operation in {"create", "adopt", "delete", "replace"}
     outcome = "it may have taken effect, or may yet" if unclear else "check the connection and try again"
     return f"no answer to {operation} {key!r} in {attempts} attempts within {budget:g} s; {outcome}"

@@ -6,10 +6,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar, cast
 
-from dataplat.lake.stores._protocol import Bytes, ObjectInfo, Store, SupportsFiles, SupportsUrl, concurrency_of
+from dataplat.lake.stores._protocol import (
+    Bytes,
+    ObjectInfo,
+    Store,
+    SupportsFiles,
+    SupportsReplace,
+    SupportsUrl,
+    concurrency_of,
+)
 
 T = TypeVar("T")
-Operation: TypeAlias = Literal["read", "create", "list", "delete", "adopt"]
+Operation: TypeAlias = Literal["read", "create", "list", "delete", "adopt", "replace"]
 
 
 class StoreWrapper:
@@ -76,7 +84,18 @@ class _WithFiles(StoreWrapper):
         self._call("adopt", key, lambda: inner.adopt(key, path), path.read_bytes)
 
 
-_ABILITIES: tuple[tuple[type, type[StoreWrapper]], ...] = ((SupportsUrl, _WithUrl), (SupportsFiles, _WithFiles))
+class _WithReplace(StoreWrapper):
+    def replace(self, key: str, data: Bytes) -> None:
+        """Make `data` the bytes of `key` in one step; only a repair may."""
+        inner = cast("SupportsReplace", self.inner)
+        self._call("replace", key, lambda: inner.replace(key, data), lambda: bytes(data))
+
+
+_ABILITIES: tuple[tuple[type, type[StoreWrapper]], ...] = (
+    (SupportsUrl, _WithUrl),
+    (SupportsFiles, _WithFiles),
+    (SupportsReplace, _WithReplace),
+)
 
 
 _SUBCLASSES: dict[tuple[type[StoreWrapper], ...], type[StoreWrapper]] = {}

@@ -112,3 +112,13 @@ class Refusing(CountingStore):
 def test_a_store_that_refuses_costs_time_only(store: MemoryStore) -> None:
     """Where memos can be neither read nor written the work is done all the same."""
     assert Memos(Refusing(store)).remembered(COMPUTATION, PART, None, lambda: "value") == "value"
+
+
+def test_an_entry_at_the_place_of_another_is_none(store: MemoryStore) -> None:
+    """What was remembered of one part is no answer about another, wherever it was moved to."""
+    memos = Memos(store)
+    memos.put("of a", "count", "a" * 64)
+    [info] = store.list("memo/")
+    store.create(info.key.replace("a" * 62, "b" * 62).replace("/aa/", "/bb/"), store.read(info.key))
+    assert memos.get("count", "b" * 64) is None
+    assert memos.get("count", "a" * 64) == "of a"

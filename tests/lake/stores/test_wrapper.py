@@ -62,10 +62,21 @@ def test_every_call_goes_through_one_method(tmp_path):
 def test_wrapping_twice_makes_no_new_class(tmp_path):
     """The class of a wrapper with abilities is made once."""
     assert type(Noting(FileStore(tmp_path))) is type(Noting(FileStore(tmp_path)))
-    assert type(Noting(MemoryStore())) is Noting
+    assert type(Noting(MemoryStore())) is type(Noting(MemoryStore()))
 
 
 def test_concurrency_is_the_inner_one(tmp_path):
     """A wrapper lets as many calls be under way as the store inside."""
     assert concurrency_of(StoreWrapper(MemoryStore())) == 1
     assert concurrency_of(StoreWrapper(FileStore(tmp_path))) == 8
+
+
+def test_bytes_are_exchanged_in_one_step(tmp_path):
+    """Replacing gives a key other bytes, also through a wrapper, whether it was there or not; nothing is left beside it."""
+    for inner in (FileStore(tmp_path), MemoryStore()):
+        store = Noting(inner)
+        store.create("objects/ab/x", b"damaged")
+        for key in ("objects/ab/x", "objects/ab/y"):
+            store.replace(key, b"whole")
+            assert inner.read(key) == b"whole"
+        assert [info.key for info in inner.list("")] == ["objects/ab/x", "objects/ab/y"]
