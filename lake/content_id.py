@@ -70,11 +70,18 @@ def key_digests(batch: pa.RecordBatch, columns: Sequence[str]) -> npt.NDArray[np
     return _digests(batch, columns)
 
 
-def key_lane0(batch: pa.RecordBatch, columns: Sequence[str]) -> Iterator[npt.NDArray[np.uint64]]:
-    """Yield lane 0 of the key digests, some ten thousand rows at a time: a filter at half the price."""
-    _check_key(batch, columns)
-    for sums in _chunks(batch, columns, lanes=1):
-        yield sums.lane0
+def column_words(batch: pa.RecordBatch, column: str) -> Iterator[npt.NDArray[np.uint64]]:
+    """Yield the words of one column, piece by piece: of equal values they are equal; at a null they mean nothing.
+
+    They are what digests are mixed from, and often the Arrow buffer itself: a filter at a tenth of the price.
+    """
+    import pyarrow as pa
+
+    _check_key(batch, [column])
+    array = batch.column(column)
+    bare = Bare()
+    for piece in array.chunks if isinstance(array, pa.ChunkedArray) else [array]:
+        yield bare.words(piece).lane0
 
 
 def digest(batches: Iterable[pa.RecordBatch], schema: pa.Schema | None = None) -> Digest:
@@ -166,4 +173,4 @@ def _chunks(batch: pa.RecordBatch, names: Sequence[str], lanes: int = 2) -> Iter
         yield sums
 
 
-__all__ = ["content_id", "digest", "digest_of", "key_digests", "key_lane0", "row_digests"]
+__all__ = ["column_words", "content_id", "digest", "digest_of", "key_digests", "row_digests"]

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from dataplat.lake._hashing import Lane, Positions
-from dataplat.lake.content_id import key_digests, key_lane0
+from dataplat.lake._hashing import GOLDEN, Lane, Positions
+from dataplat.lake.content_id import column_words, key_digests
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,6 +25,8 @@ _USED: Final = np.uint8(1)  # this head row is matched
 _CROWDED: Final = np.uint8(2)  # another head row has the same prefix: nearly always the same digest
 _MIXED: Final = np.uint8(4)  # rows of one prefix that are not all of one digest: some dozens in ten million
 _CHUNK: Final = 1 << 15  # rows worked on at once: their arrays stay in the cache
+_FILTERED: Final = 1 << 17  # rows filtered at once: a row group, as each call of numpy takes the interpreter's lock
+_SPREAD: Final = np.uint64(GOLDEN)  # spreads words over the upper bits
 _STRIDE: Final = 64  # of so many rows that lie elsewhere one is looked up, to compare the others beside it
 _STEPS: Final = 8  # slots to pass in a bucket one by one, where three are usual; then bisection
 _LOW: Final = np.int64(0xFFFF_FFFF)
@@ -33,25 +35,30 @@ _LOW: Final = np.int64(0xFFFF_FFFF)
 class KeySet:
     """A small set of keys, to be found among many rows.
 
-    Lane 0 of a row's key is looked up in a bitmap of a size that lets about one row in a hundred pass; only those
-    are digested in full and looked for in the sorted set.
+    Of one key column the words (what digests are mixed from) are looked up in a bitmap of a size that lets about one
+    row in a hundred pass, or, where rows lie in the order of that column, found by bisection; only those are digested
+    in full and looked for in the sorted set. That column is the one with most different values among the keys.
 
     Args:
-        digests: What `key_digests` gave for the keys, shape (keys, 2).
-        columns: The key columns, as they were given to `key_digests`.
+        keys: The keys, as a batch or table.
+        columns: The key columns.
+        digests: What `key_digests` gives for the keys, shape (keys, 2), where it is known already.
     """
 
-    __slots__ = ("_columns", "_lane0", "_lane1", "_order", "_shift", "_table")
+    __slots__ = ("_column", "_columns", "_lane0", "_lane1", "_order", "_shift", "_table", "_words")
 
-    def __init__(self, digests: Digests, columns: Sequence[str]) -> None:
+    def __init__(self, keys: pa.RecordBatch, columns: Sequence[str], digests: Digests | None = None) -> None:
         self._columns = list(columns)
+        if digests is None:
+            digests = key_digests(keys, columns)
         order = np.lexsort((digests[:, 1], digests[:, 0]))  # stable: of equal keys the first is found
         self._order: Positions = order
         self._lane0, self._lane1 = digests[order, 0], digests[order, 1]
         bits = min(max(len(order).bit_length() + 6, 12), 26)
         self._shift = np.uint64(64 - bits)
         self._table = np.zeros(1 << bits, np.bool_)
-        self._table[(self._lane0 >> self._shift).view(np.int64)] = True
+        self._column, self._words = _most_telling(keys, self._columns)  # these sorted, each once
+        self._table[((self._words * _SPREAD) >> self._shift).view(np.int64)] = True
 
     def __len__(self) -> int:
         return len(self._order)
@@ -66,15 +73,32 @@ class KeySet:
         Raises:
             SchemaError: A key column is missing in the batch.
         """
-        passed, done = [np.empty(0, np.int64)], 0
-        for lane0 in key_lane0(batch, self._columns):
-            places = np.right_shift(lane0, self._shift, out=lane0).view(np.int64)
-            passed.append(np.flatnonzero(self._table.take(places, mode="clip")) + done)
-            done += len(lane0)
-        rows = np.concatenate(passed)
+        rows = np.arange(batch.num_rows) if self._column is None else self._passing(batch, self._column)
         found = self.index(key_digests(batch.select(self._columns).take(rows), self._columns))
         hits = found >= 0
         return rows[hits], found[hits]
+
+    def _passing(self, batch: pa.RecordBatch, column: str) -> Positions:
+        passed, done = [np.empty(0, np.int64)], 0
+        for words in column_words(batch, column):
+            for start in range(0, len(words), _FILTERED):
+                block = words[start : start + _FILTERED]
+                passed.append((self._bisected(block) if _is_sorted(block) else self._looked_up(block)) + done)
+                done += len(block)
+        return np.concatenate(passed)
+
+    def _looked_up(self, words: Lane) -> Positions:
+        places = words * _SPREAD
+        np.right_shift(places, self._shift, out=places)
+        return np.flatnonzero(self._table.take(places.view(np.int64), mode="clip"))
+
+    def _bisected(self, words: Lane) -> Positions:
+        low, high = np.searchsorted(self._words, words[[0, -1]])
+        wanted = self._words[low : high + 1]
+        first = np.searchsorted(words, wanted, side="left")
+        counts = np.searchsorted(words, wanted, side="right") - first
+        begins = np.repeat(first - np.cumsum(counts) + counts, counts)
+        return begins + np.arange(len(begins))
 
     def index(self, digests: Digests) -> Positions:
         """Return for each digest the index of its key in the set, or −1."""
@@ -92,6 +116,23 @@ class KeySet:
             open_rows = open_rows[same0 & ~same]
             at[open_rows] += 1
         return found
+
+
+def _most_telling(keys: pa.RecordBatch, columns: Sequence[str]) -> tuple[str | None, Lane]:
+    """Return the column without nulls that has most different words, with them; None where each has a null."""
+    best: tuple[str | None, Lane] = (None, np.empty(0, np.uint64))
+    for name in columns:
+        if not keys.column(name).null_count:
+            words = np.unique(np.concatenate([np.empty(0, np.uint64), *column_words(keys, name)]))
+            if best[0] is None or len(words) > len(best[1]):
+                best = name, words
+    return best
+
+
+def _is_sorted(words: Lane) -> bool:
+    """Whether the words ascend; of those in any other order nearly always only the first few are looked at."""
+    few = words[:_STRIDE]
+    return len(words) > 0 and bool((few[1:] >= few[:-1]).all()) and bool((words[1:] >= words[:-1]).all())
 
 
 class RowIndex:

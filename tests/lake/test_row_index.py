@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from dataplat.errors import SchemaError
 from dataplat.lake import row_index
-from dataplat.lake.content_id import key_digests, row_digests
+from dataplat.lake.content_id import row_digests
 from dataplat.lake.row_index import KeySet, RowIndex
 
 # Few words, so that equal rows and shared prefixes of lane 0 (the first four) all occur.
@@ -179,7 +179,7 @@ def test_keys_are_found_where_they_are(keys, rows):
     def batch(pairs):
         return pa.record_batch([[i for i, _ in pairs], [s for _, s in pairs], [0.5] * len(pairs)], schema=schema)
 
-    places, which = KeySet(key_digests(batch(keys), names), names).find(batch(rows))
+    places, which = KeySet(batch(keys), names).find(batch(rows))
     expected = [(row, keys.index(key)) for row, key in enumerate(rows) if key in keys]
     assert list(zip(places.tolist(), which.tolist(), strict=True)) == expected
 
@@ -188,7 +188,7 @@ def test_keys_match_across_types():
     """Keys from a table of narrower integers and dictionary strings are the same keys."""
     narrow = pa.record_batch({"k": pa.array([3, 5], pa.int8()), "s": pa.array(["x", "y"]).dictionary_encode()})
     wide = pa.table({"s": pa.array(["y", "x", "y"], pa.large_string()), "k": [5, 3, 3]})
-    places, which = KeySet(key_digests(narrow, ["k", "s"]), ["k", "s"]).find(wide)
+    places, which = KeySet(narrow, ["k", "s"]).find(wide)
     assert places.tolist() == [0, 1]
     assert which.tolist() == [1, 0]
 
@@ -196,7 +196,7 @@ def test_keys_match_across_types():
 @given(st.lists(st.tuples(WORDS, WORDS), max_size=9), st.lists(st.tuples(WORDS, WORDS), max_size=20))
 def test_both_lanes_decide(keys, rows):
     """Digests that share a lane with a key are not that key."""
-    found = KeySet(array(keys), ["k"]).index(array(rows)).tolist()
+    found = KeySet(pa.record_batch({"k": range(len(keys))}), ["k"], array(keys)).index(array(rows)).tolist()
     assert found == [keys.index(row) if row in keys else -1 for row in rows]
 
 
@@ -205,12 +205,21 @@ def test_a_large_batch_is_searched_in_pieces():
     rows = 200_000
     batch = pa.record_batch({"k": np.arange(rows), "v": np.zeros(rows)})
     wanted = np.arange(7, rows, 9_999)
-    places, which = KeySet(key_digests(pa.record_batch({"k": wanted}), ["k"]), ["k"]).find(batch)
+    places, which = KeySet(pa.record_batch({"k": wanted}), ["k"]).find(batch)
     assert np.array_equal(places, wanted)
     assert np.array_equal(which, np.arange(len(wanted)))
+
+
+def test_keys_with_nulls_are_found():
+    """Where each key column has a null among the keys no filter is safe: every row is digested."""
+    kind = pa.schema([("k", pa.int64()), ("s", pa.string())])
+    keys = pa.record_batch({"k": [1, None], "s": [None, "x"]}, schema=kind)
+    rows = pa.record_batch({"k": [None, 1, 1, None], "s": ["x", None, "x", None]}, schema=kind)
+    places, which = KeySet(keys, ["k", "s"]).find(rows)
+    assert (places.tolist(), which.tolist()) == ([0, 1], [1, 0])
 
 
 def test_a_missing_key_column_is_named():
     """A batch without the key cannot be searched."""
     with pytest.raises(SchemaError, match="'k' is missing"):
-        KeySet(array([]), ["k"]).find(pa.record_batch({"a": [1]}))
+        KeySet(pa.record_batch({"k": pa.array([], pa.int64())}), ["k"]).find(pa.record_batch({"a": [1]}))

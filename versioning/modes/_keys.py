@@ -153,7 +153,7 @@ def find_keys(objects: Objects, parts: Sequence[Part], schema: pa.Schema, keys: 
     if not keys.rows:
         return
     values = keys.values
-    wanted = KeySet(keys.digests, keys.key)
+    wanted = KeySet(values, keys.key, keys.digests)
     bounds = _bounds(values, keys.key)
     todo = [part for part in parts if part.live and _may_hold(part, bounds)]
 

@@ -12,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 
 from dataplat.errors import KeyViolation
-from dataplat.lake.content_id import key_digests
 from dataplat.lake.row_index import KeySet
 from dataplat.lake.scan import ROW_COLUMN, scan
 from dataplat.versioning.manifest import ManifestEdit
@@ -78,7 +77,7 @@ class Upsert:
         """Yield where `rows` lie in each part, by key and order value: sorting has moved them."""
         values = self.keys.values.take(pa.array(rows)).combine_chunks()
         names = values.column_names
-        losers = KeySet(key_digests(values, names), names)
+        losers = KeySet(values, names)
         for part in parts:
             batches = scan(self._base.objects, [part], self._base.schema, columns=names, with_positions=True)
             places = [batch.column(ROW_COLUMN).to_numpy()[losers.find(batch)[0]] for batch in batches]
