@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from dataplat._listing import DatasetInfo, LogEntry
+    from dataplat._protect import Protection
     from dataplat._query import Query
     from dataplat._verify import VerifyReport
     from dataplat._version import Version
@@ -79,10 +80,11 @@ class Lake:
 
     @property
     def io(self) -> LakeIO:
-        """Objects and refs, as the rooms take them."""
+        """Objects, refs and the gate of protected branches, as the rooms take them."""
+        from dataplat._gate import ContractGate
         from dataplat.versioning.publish import LakeIO
 
-        return LakeIO(self.objects, self.refs)
+        return LakeIO(self.objects, self.refs, ContractGate())
 
     # ------------------------------------------------------------------------------------------------- looking
 
@@ -211,10 +213,27 @@ class Lake:
         return self.refs.branches()
 
     def delete_branch(self, name: str) -> None:
-        """Delete a branch; raise `ConfigError` for `main`."""
+        """Delete a branch; raise `ConfigError` for `main`, `BranchProtected` for one that is held to a contract."""
         from dataplat._changes import delete_branch
 
         delete_branch(self, name)
+
+    def protect(self, branch: str, contract: str | Path, dataset: str | None = None) -> Protection:
+        """Hold a dataset of a branch (its only one, unless named) to the contract `"FILE:NAME"`, whoever writes.
+
+        Raises:
+            ContractFailed: The dataset does not meet it as it is.
+            ContractError: It cannot be loaded from the text of its file alone.
+        """
+        from dataplat._protect import protect
+
+        return protect(self, branch, contract, dataset)
+
+    def unprotect(self, branch: str, dataset: str | None = None) -> list[Protection]:
+        """Lift what a branch is held to, of one dataset or of all; raise `ConfigError` where there is nothing."""
+        from dataplat._protect import unprotect
+
+        return unprotect(self, branch, dataset)
 
     def tag(self, name: str, ref: str = MAIN, *, message: str = "") -> Tag:
         """Give the commit that a reference names a name that never moves."""

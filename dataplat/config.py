@@ -6,6 +6,7 @@ this folder or the nearest one above it, then the default.
     lake = "data/lake"            # a path (relative to this file) or URL
     branch = "main"
     author = "Ada <ada@example.org>"
+    trust_contracts = true        # run contracts that lie in a lake that is not a folder of yours
 
     [secrets]
     warehouse = "env:WAREHOUSE_PASSWORD"
@@ -30,6 +31,7 @@ LAKE_FOLDER = ".dataplat"
 LAKE_MARK = "lake.json"
 
 _TEXTS = ("lake", "branch", "author")
+_SWITCHES = ("trust_contracts",)
 _VARIABLES = {f"DATAPLAT_{name.upper()}": name for name in _TEXTS}
 
 
@@ -76,6 +78,7 @@ class Config:
     lake: str | None = None
     branch: str = "main"
     author: str | None = None
+    trust_contracts: bool = False
     secrets: Mapping[str, Secret] = field(default_factory=lambda: MappingProxyType({}))
     source: Path | None = None
 
@@ -102,9 +105,11 @@ def load(
     path = find_upward(start, FILE_NAME)
     config = _from_file(path) if path else Config()
     environ = os.environ if environ is None else environ
-    given = {name: environ[variable] for variable, name in _VARIABLES.items() if environ.get(variable)}
+    given: dict[str, Any] = {name: environ[variable] for variable, name in _VARIABLES.items() if environ.get(variable)}
+    if environ.get("DATAPLAT_TRUST_CONTRACTS"):
+        given["trust_contracts"] = _switch("DATAPLAT_TRUST_CONTRACTS", environ["DATAPLAT_TRUST_CONTRACTS"])
     given.update({name: value for name, value in (flags or {}).items() if value is not None})
-    return replace(config, **given)  # type: ignore[arg-type]  # only the text settings are given this way
+    return replace(config, **given)
 
 
 def find_upward(start: str | Path, name: str) -> Path | None:
@@ -135,6 +140,11 @@ def _from_file(path: Path) -> Config:
     for name in _TEXTS:
         if name in table:
             values[name] = _text(path, name, table[name])
+    for name in _SWITCHES:
+        if name in table:
+            if not isinstance(table[name], bool):
+                raise ConfigError(f"{path}: {name} must be true or false, and is {table[name]!r}")
+            values[name] = table[name]
     if "lake" in values and "://" not in values["lake"]:
         values["lake"] = str(path.parent / Path(values["lake"]).expanduser())
     secrets = table.get("secrets", {})
@@ -145,7 +155,7 @@ def _from_file(path: Path) -> Config:
 
 
 def _refuse_unknown(path: Path, table: Mapping[str, Any]) -> None:
-    known = (*_TEXTS, "secrets")
+    known = (*_TEXTS, *_SWITCHES, "secrets")
     for name in table:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
@@ -157,3 +167,9 @@ def _text(path: Path, name: str, value: object) -> str:
     if not isinstance(value, str) or not value:
         raise ConfigError(f"{path}: {name} must be a text, and is {value!r}")
     return value
+
+
+def _switch(variable: str, value: str) -> bool:
+    if value.lower() not in {"0", "1", "false", "true"}:
+        raise ConfigError(f"{variable} must be 1 or 0, and is {value!r}")
+    return value.lower() in {"1", "true"}

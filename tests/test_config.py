@@ -75,7 +75,8 @@ def test_no_lake_is_none(tmp_path):
     ("text", "message"),
     [
         ('brnach = "x"', "did you mean 'branch'"),
-        ("zzz = 1", "known are lake, branch, author, secrets"),
+        ("zzz = 1", "known are lake, branch, author, trust_contracts, secrets"),
+        ("trust_contracts = 1", "must be true or false"),
         ("branch = 1", "branch must be a text"),
         ('branch = ""', "branch must be a text"),
         ("branch = ", "cannot be read as TOML"),
@@ -120,3 +121,13 @@ def test_config_holds_no_secret_from_the_environment(tmp_path):
     """Only the settings with a name are read from DATAPLAT_…, so that a repr shows nothing else."""
     config = load(tmp_path, environ={"DATAPLAT_PASSWORD": "hunter2", **os.environ})
     assert "hunter2" not in repr(config)
+
+
+def test_trust_in_contracts_is_given_by_file_or_variable(tmp_path):
+    """Code in lakes elsewhere is run only if the file or the environment says so; the environment wins."""
+    assert not load(tmp_path, environ={}).trust_contracts
+    write(tmp_path, "trust_contracts = true")
+    assert load(tmp_path, environ={}).trust_contracts
+    assert not load(tmp_path, environ={"DATAPLAT_TRUST_CONTRACTS": "0"}).trust_contracts
+    with pytest.raises(ConfigError, match="must be 1 or 0"):
+        load(tmp_path, environ={"DATAPLAT_TRUST_CONTRACTS": "maybe"})

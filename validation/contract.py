@@ -79,6 +79,7 @@ class Contract:
         *,
         key: Sequence[str] = (),
         tally: Tally | None = None,
+        fresh: Scan | None = None,
         memory_limit: int = DEFAULT_MEMORY_LIMIT,
     ) -> Report:
         """Evaluate what needs all rows, on the dataset as it would be, and sum up.
@@ -87,7 +88,8 @@ class Contract:
             scan: reads the named columns, in the same row order each time; may be called several times, or never.
             schema: of the dataset.
             key: columns by which examples name a row.
-            tally: what row checks found on the new batches. Without it they are evaluated here, on all rows.
+            tally: what row checks found on the new batches. Without it they are evaluated here, on all rows,
+            fresh: or on those that this reads, where the others are known to pass them.
             memory_limit: decoded bytes that one custom check may read; beyond, it could not be checked.
         """
         plan = self._plan(schema)
@@ -95,7 +97,7 @@ class Contract:
         if tally is None:
             tally = Tally()
             read = [name for name in schema.names if name in {*plan.columns, *named}]
-            for batch in scan(read or schema.names[:1]):
+            for batch in (fresh or scan)(read or schema.names[:1]):
                 tally.add(check_rows(plan, batch, named))
         checker = DatasetChecker(plan, scan, named, memory_limit)
         whole = checker.run()

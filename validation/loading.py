@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import hashlib
+import linecache
 import sys
 import types
 from pathlib import Path
@@ -27,10 +28,7 @@ def load_contract(source: Any) -> Contract:
         ContractError: no such file or name, the file raises when it is run, or what it names is no contract.
         MissingExtra: pandera is not installed.
     """
-    try:
-        import pandera.polars  # noqa: F401 - asked first, so that a file that lacks it is told from one that is wrong
-    except ImportError as error:
-        raise MissingExtra("contracts need pandera: pip install 'dataplat[contracts]'") from error
+    _need_pandera()
     from dataplat.validation.contract import Contract
 
     if isinstance(source, Contract):
@@ -39,18 +37,55 @@ def load_contract(source: Any) -> Contract:
         source = str(source)
     if not isinstance(source, str):
         return Contract(_name_of(source), source)
-    path, name = _split(source)
-    found = _named(_run(path), name, source)
-    if isinstance(found, Contract):
-        return found
-    return Contract(name, found)
+    path, name = split_source(source)
+    return _contract(_run(path), name, source)
+
+
+def contract_from_text(text: bytes, name: str, file: str) -> Contract:
+    """Return the contract `name` that the text of a Python file declares; the file itself need not be here.
+
+    Args:
+        text: the file, UTF-8. It is run, so whoever calls this trusts where it comes from.
+        name: of a pandera polars model or schema in it.
+        file: what messages call it.
+
+    Raises:
+        ContractError: it raises when it is run (a module that is missing here, too), or `name` is no contract.
+        MissingExtra: pandera is not installed.
+    """
+    _need_pandera()
+    digest = hashlib.sha256(text).hexdigest()
+    shown = f"<{file} {digest[:12]}>"
+    try:
+        lines = text.decode("utf-8").splitlines(keepends=True)
+        code = compile(text, shown, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError) as error:
+        raise ContractError(f"contract file {file} cannot be read: {error}") from error
+    linecache.cache[shown] = (len(text), None, lines, shown)  # the id of a contract asks for the source of its checks
+    return _contract(_executed(code, f"_dataplat_contract_{digest[:16]}", shown), name, f"{file}:{name}")
+
+
+def _need_pandera() -> None:
+    """Ask first, so that a file that lacks pandera is told from one that is wrong."""
+    try:
+        import pandera.polars  # noqa: F401
+    except ImportError as error:
+        raise MissingExtra("contracts need pandera: pip install 'dataplat[contracts]'") from error
+
+
+def _contract(module: types.ModuleType, name: str, source: str) -> Contract:
+    from dataplat.validation.contract import Contract
+
+    found = _named(module, name, source)
+    return found if isinstance(found, Contract) else Contract(name, found)
 
 
 def _name_of(value: Any) -> str:
     return str(getattr(value, "__name__", None) or getattr(value, "name", None) or "schema")
 
 
-def _split(source: str) -> tuple[Path, str]:
+def split_source(source: str) -> tuple[Path, str]:
+    """Return file and name of `FILE:NAME`; raise `ContractError` where it has another form, or there is no file."""
     file, colon, name = source.rpartition(":")
     if not colon or not file or not name.isidentifier():
         raise ContractError(f"contract {source!r} does not have the form FILE:NAME, such as schema.py:Flights")
@@ -68,30 +103,35 @@ def _run(path: Path) -> types.ModuleType:
     except (OSError, SyntaxError, ValueError) as error:
         raise ContractError(f"contract file {path} cannot be read: {error}") from error
     digest = hashlib.sha256(str(path.resolve()).encode() + b"\0" + text).hexdigest()
-    module = types.ModuleType(f"_dataplat_contract_{digest[:16]}")
-    module.__file__ = str(path)
-    sys.modules[module.__name__] = module  # annotations of models are looked up through it
     folder = str(path.resolve().parent)
     sys.path.append(folder)  # last: a neighbour of the file can be imported, but hides nothing that is installed
+    try:
+        return _executed(code, f"_dataplat_contract_{digest[:16]}", str(path))
+    finally:
+        if folder in sys.path:
+            sys.path.remove(folder)
+
+
+def _executed(code: types.CodeType, name: str, file: str) -> types.ModuleType:
+    module = types.ModuleType(name)
+    module.__file__ = file
+    sys.modules[name] = module  # annotations of models are looked up through it
     try:
         with contextlib.redirect_stdout(sys.stderr):  # what it prints is no part of our output
             exec(code, module.__dict__)  # noqa: S102 - a contract is code that the user asks to run
     except (Exception, SystemExit) as error:
-        del sys.modules[module.__name__]
+        del sys.modules[name]
         raise ContractError(
-            f"contract file {path} raises when it is run: {type(error).__name__}: {error}{_line_of(error, path)}"
+            f"contract file {file} raises when it is run: {type(error).__name__}: {error}{_line_of(error, file)}"
         ) from error
-    finally:
-        if folder in sys.path:
-            sys.path.remove(folder)
     return module
 
 
-def _line_of(error: BaseException, path: Path) -> str:
+def _line_of(error: BaseException, file: str) -> str:
     line = None
     trace = error.__traceback__
     while trace is not None:
-        if trace.tb_frame.f_code.co_filename == str(path):
+        if trace.tb_frame.f_code.co_filename == file:
             line = trace.tb_lineno
         trace = trace.tb_next
     return "" if line is None else f" (line {line})"

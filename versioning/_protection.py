@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from dataplat.errors import BranchProtected
@@ -88,3 +88,9 @@ def pass_gate(
             "Nothing was committed. Write through `dataplat.open(…)`."
         )
     return gate.check(head, dataset, before, after, change, objects)
+
+
+def contract_objects(head: Record) -> Iterator[tuple[str, str]]:
+    """Yield (id, suffix) of the objects that the branch's settings name: they live as long as the branch does."""
+    for held in contracts_of(head).values():
+        yield held["source"], ".bin"

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dataplat.cli._app import LazyGroup
-from dataplat.cli._options import command, complete_branches, complete_points, message_option, open_lake
+from dataplat.cli._options import (
+    command,
+    complete_branches,
+    complete_datasets,
+    complete_points,
+    message_option,
+    open_data,
+    open_lake,
+)
 from dataplat.cli._output import moment, note, print_json, short, table, utc
 
 if TYPE_CHECKING:
@@ -48,7 +56,18 @@ def _tag(item: Tag) -> dict[str, Any]:
 
 
 def _branch(item: Record) -> dict[str, Any]:
-    return {"name": item.branch, "commit": item.commit_id, "time": utc(item.time), "by": item.actor}
+    from dataplat._protect import protections
+
+    held = {
+        found.dataset: {"contract": found.contract, "file": found.file, "id": found.id} for found in protections(item)
+    }
+    return {
+        "name": item.branch,
+        "commit": item.commit_id,
+        "time": utc(item.time),
+        "by": item.actor,
+        "contracts": held,
+    }
 
 
 @click.command(
@@ -58,10 +77,12 @@ def _branch(item: Record) -> dict[str, Any]:
         "list": (f"{__name__}:branch_list", "List the branches."),
         "create": (f"{__name__}:branch_create", "Create a branch; no data is copied."),
         "delete": (f"{__name__}:branch_delete", "Delete a branch; its versions stay reachable by id until collected."),
+        "protect": (f"{__name__}:branch_protect", "Hold a branch to a contract, whoever writes."),
+        "unprotect": (f"{__name__}:branch_unprotect", "Lift what a branch is held to."),
     },
 )
 def branch(**_: Any) -> None:
-    """List, create and delete branches."""
+    """List, create, protect and delete branches."""
 
 
 @command("list", example="dataplat version branch list")
@@ -71,8 +92,12 @@ def branch_list(lake: str | None, as_json: bool) -> None:
     if as_json:
         print_json([_branch(item) for item in found])
         return
-    rows = [(item.branch, short(item.commit_id), moment(item.time), item.actor) for item in found]
-    click.echo(table(("branch", "commit", "moved", "by"), rows))
+    from dataplat._protect import protections
+
+    held = {item.branch: ", ".join(f"{one.dataset}: {one.contract}" for one in protections(item)) for item in found}
+    headers = ("branch", "commit", "moved", "by", *["protected"] * any(held.values()))
+    rows = [(item.branch, short(item.commit_id), moment(item.time), item.actor, held[item.branch]) for item in found]
+    click.echo(table(headers, [row[: len(headers)] for row in rows]))
 
 
 @command("create", example="dataplat version branch create exp\ndataplat version branch create fix --from v1")
@@ -96,3 +121,35 @@ def branch_delete(name: str, lake: str | None, as_json: bool) -> None:
         print_json({"name": name, "deleted": True})
     else:
         click.echo(f"deleted branch {name}")
+
+
+_PROTECT_EXAMPLE = "dataplat version branch protect main --contract contract.py:Flights --dataset flights"
+
+
+@command("protect", example=_PROTECT_EXAMPLE)
+@click.argument("name", metavar="NAME", shell_complete=complete_branches)
+@click.option("--contract", metavar="FILE:NAME", required=True, help="A pandera polars model or schema in a file.")
+@click.option("--dataset", metavar="NAME", shell_complete=complete_datasets, help="Which (default: the only one).")
+def branch_protect(name: str, contract: str, dataset: str | None, lake: str | None, as_json: bool) -> None:
+    """Hold a dataset of branch NAME to a contract: whoever writes, it moves only to what meets it.
+
+    The text of the file is kept in the lake, and run by every writer.
+    """
+    made = open_data(lake).protect(name, contract, dataset)
+    if as_json:
+        print_json(made.to_dict())
+    else:
+        click.echo(f"{made.branch} holds {made.dataset} to contract {made.contract} of {made.file}")
+
+
+@command("unprotect", example="dataplat version branch unprotect main --dataset flights")
+@click.argument("name", metavar="NAME", shell_complete=complete_branches)
+@click.option("--dataset", metavar="NAME", shell_complete=complete_datasets, help="Only this one (default: all).")
+def branch_unprotect(name: str, dataset: str | None, lake: str | None, as_json: bool) -> None:
+    """Lift the contracts that branch NAME is held to."""
+    gone = open_lake(lake).unprotect(name, dataset)
+    if as_json:
+        print_json([item.to_dict() for item in gone])
+        return
+    for item in gone:
+        click.echo(f"{item.branch} no longer holds {item.dataset} to contract {item.contract}")
