@@ -15,6 +15,7 @@ from dataplat.lake._conform import conform_column
 from dataplat.lake._part_open import OpenPart, open_part
 from dataplat.lake._stats import first_leaves, group_stats
 from dataplat.lake.deletes import live_mask, load_deletes
+from dataplat.lake.schema import stored_name
 
 if TYPE_CHECKING:
     from pyroaring import BitMap
@@ -29,13 +30,17 @@ ROW_COLUMN: Final = "__row"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a scan returns: `schema` of the dataset, the `output` columns, the rows of `where`."""
+    """What a scan returns: `schema` of the dataset (with stored names), the `output` columns, the rows of `where`."""
 
     schema: pa.Schema
     output: pa.Schema
     where: Where | None
     batch_rows: int | None
     positions: bool
+
+    def stored(self, column: str) -> str:
+        """Return the name under which parts hold a column."""
+        return stored_name(self.schema.field(column))
 
     @property
     def result(self) -> pa.Schema:
@@ -87,13 +92,14 @@ class Unit:
         if not fields:
             return {}
         there = set(self.opened.schema.names)
-        table = self.opened.read(self.row_group, [field.name for field in fields if field.name in there])
-        return {field.name: self._column(table, field) for field in fields}
+        stored = {field.name: self.request.stored(field.name) for field in fields}
+        table = self.opened.read(self.row_group, [name for name in stored.values() if name in there])
+        return {field.name: self._column(table, field, stored[field.name]) for field in fields}
 
-    def _column(self, table: pa.Table, field: pa.Field) -> pa.ChunkedArray:
-        if field.name not in table.schema.names:
+    def _column(self, table: pa.Table, field: pa.Field, stored: str) -> pa.ChunkedArray:
+        if stored not in table.schema.names:
             return pa.chunked_array([pa.nulls(self.rows, field.type)])
-        column = table.column(field.name)
+        column = table.column(stored)
         if column.type == field.type:
             return column
         try:
@@ -109,9 +115,10 @@ class Unit:
         if mask is not None and arrays:
             arrays = pa.Table.from_arrays(arrays, schema=request.output).filter(pa.array(mask)).columns
         if request.positions:
-            rows = np.arange(self.rows) if mask is None else np.flatnonzero(mask)
+            rows = np.arange(self.start, self.start + self.rows, dtype=np.uint32)
+            rows = rows if mask is None else rows[mask]
             arrays.append(pa.array(np.full(len(rows), self.part_index, np.uint32)))
-            arrays.append(pa.array((rows + self.start).astype(np.uint32)))
+            arrays.append(pa.array(rows))
         if not arrays:
             return _bare(self.rows if mask is None else int(mask.sum()), request.batch_rows)
         table = pa.Table.from_arrays(arrays, schema=request.result)
@@ -150,6 +157,7 @@ def _units_of(opened: OpenPart, deletes: BitMap, index: int, request: Request) -
 def _may_match(opened: OpenPart, group: object, at: dict[str, int], request: Request) -> bool:
     where = request.where
     assert where is not None
-    stats = group_stats(opened.part, opened.schema, group, at, where.columns)
-    types = {name: opened.schema.field(name).type for name in stats}
+    stored = {name: request.stored(name) for name in where.columns}
+    stats = group_stats(opened.part, opened.schema, group, at, stored)
+    types = {name: opened.schema.field(stored[name]).type for name in stats}
     return where.may_match(stats, group.num_rows, types)  # type: ignore[attr-defined]

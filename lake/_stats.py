@@ -126,20 +126,21 @@ def _combine_column(groups: Sequence[tuple[int, ColumnStats]], kind: pa.DataType
 
 
 def group_stats(
-    part: Part, schema: pa.Schema, group: object, at: Mapping[str, int], columns: Iterable[str]
+    part: Part, schema: pa.Schema, group: object, at: Mapping[str, int], columns: Mapping[str, str]
 ) -> dict[str, ColumnStats]:
     """Return what the footer of one row group of our own part states of `columns`; leave out what it does not.
 
+    `columns` maps each name, by which `part.stats` goes, to the name in the part, by which `schema` and `at` go.
     A footer does not count NaN: where the part holds one, each of its row groups is taken to hold one.
     """
     found = {}
-    for name in columns:
-        if name not in at or name not in part.stats:
+    for name, stored in columns.items():
+        if stored not in at or name not in part.stats:
             continue
-        kind = schema.field(name).type
+        kind = schema.field(stored).type
         if family(kind) in _NESTED:
             continue
-        chunk = group.column(at[name])  # type: ignore[attr-defined]
+        chunk = group.column(at[stored])  # type: ignore[attr-defined]
         stated = chunk.statistics
         if stated is None or not stated.has_null_count:
             continue

@@ -15,7 +15,7 @@ from dataplat.lake._part_open import open_part
 from dataplat.lake._part_pipeline import Pipeline
 from dataplat.lake.objects import Objects, Stage
 from dataplat.lake.part import Part
-from dataplat.lake.schema import canonical_schema, conform, did_you_mean
+from dataplat.lake.schema import canonical_schema, conform, did_you_mean, stored_name
 
 if TYPE_CHECKING:
     from typing import Self
@@ -36,7 +36,8 @@ class PartWriter:
     each part are sorted by these columns among themselves.
 
     The same rows and settings give the same parts, byte for byte. Leaving the context by an exception removes all
-    that was not handed to the stage yet. `schema` is brought to its canonical form; batches are conformed to it.
+    that was not handed to the stage yet. `schema` is brought to its canonical form; batches are conformed to it. Parts
+    hold columns under the stored names that `schema` gives them (`schema.stored_name`), and so do their statistics.
     """
 
     def __init__(
@@ -58,9 +59,12 @@ class PartWriter:
             if name not in self.schema.names:
                 raise SchemaError(f"no column {name!r} to sort or key by{did_you_mean(name, self.schema.names)}")
         self.rows = 0
+        stored = {field.name: stored_name(field) for field in schema}
         self._stage = stage
-        self._sort = tuple(sort)
-        self._stats_of = tuple(dict.fromkeys((*self.schema.names[:STATS_COLUMNS], *key, *sort)))
+        self._written = pa.schema([field.with_name(stored[field.name]) for field in self.schema])
+        self._sort = tuple(stored[name] for name in sort)
+        stats_of = dict.fromkeys((*self.schema.names[:STATS_COLUMNS], *key, *sort))
+        self._stats_of = tuple(stored[name] for name in stats_of)
         self._target_rows, self._target_bytes = target_rows, target_bytes
         self._row_group_rows = min(row_group_rows, target_rows)
         self._with_digests = with_digests
@@ -123,7 +127,7 @@ class PartWriter:
 
     def _release(self) -> None:
         """Hand what is held to the workers: one row group, or the row groups of one sorted part."""
-        table = pa.Table.from_batches(self._held, self.schema)
+        table = pa.Table.from_batches(self._held, self.schema).rename_columns(self._written.names)
         raw = self._held_bytes
         self._held, self._held_rows, self._held_bytes = [], 0, 0
         self._pipeline.submit(lambda: self._encode(table), raw)
@@ -137,7 +141,7 @@ class PartWriter:
     def _assemble(self, groups: list[RowGroup]) -> None:
         for group in groups:
             if self._assembly is None:
-                self._assembly = Assembly(self._stage, self.schema)
+                self._assembly = Assembly(self._stage, self._written)
             self._assembly.append(group)
             if self._assembly.rows >= self._target_rows or self._assembly.size >= self._target_bytes:
                 self._finish_part()

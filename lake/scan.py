@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from dataplat.errors import SchemaError
 from dataplat.lake._scan_unit import PART_COLUMN, ROW_COLUMN, Request, Unit, units
-from dataplat.lake.schema import did_you_mean
+from dataplat.lake.schema import did_you_mean, plain_schema
 
 if TYPE_CHECKING:
     from dataplat.lake.objects import Objects
@@ -44,7 +44,7 @@ def scan(
     Args:
         objects: Where the parts lie.
         parts: The parts, in the order of their rows.
-        schema: The schema of the dataset.
+        schema: The schema of the dataset; columns are found in parts by their stored names (`schema.stored_name`).
         columns: The columns to return, in this order; None is all of them.
         where: Rows to return; a null result is no match.
         batch_rows: The most rows of a batch; None leaves them as they are read (a row group at most).
@@ -76,11 +76,11 @@ def to_table(
 
 def _project(schema: pa.Schema, columns: Sequence[str] | None) -> pa.Schema:
     if columns is None:
-        return schema
+        return plain_schema(schema)
     for name in columns:
         if name not in schema.names:
             raise SchemaError(f"no column {name!r}{did_you_mean(name, schema.names)}")
-    return pa.schema([schema.field(name) for name in dict.fromkeys(columns)])
+    return plain_schema(pa.schema([schema.field(name) for name in dict.fromkeys(columns)]))
 
 
 def _run(todo: Iterator[Unit], threads: int) -> Iterator[pa.RecordBatch]:

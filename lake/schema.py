@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from dataplat.errors import SchemaError, SchemaMismatch
 from dataplat.lake.canonical import family, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -20,6 +21,7 @@ JsonType: TypeAlias = "str | dict[str, Any]"
 """A type as the manifest spells it: `"int64"`, `"timestamp[us, UTC]"`, `{"list": "string"}`, …"""
 
 _UTC: Final = frozenset({"+00:00", "-00:00", "+0000", "Z", "utc", "Etc/UTC", "Etc/UCT", "UCT", "Zulu"})
+_STORED: Final = b"stored"
 _NAMES: Final = {"float": "float32", "double": "float64", "halffloat": "float16", "date32[day]": "date"}
 _PARAMETER: Final = re.compile(r"^(time|timestamp|duration|decimal|binary)[\[(]\s*(\w+)\s*(?:,\s*([^\])]+?)\s*)?[\])]$")
 _PLAIN: Final = [
@@ -81,9 +83,69 @@ def conform(rows: Rows, schema: pa.Schema, *, first_row: int = 0) -> Rows:
     return conform_rows(rows, schema, first_row)
 
 
+def stored_name(field: pa.Field) -> str:
+    """Return the name under which parts hold a column: it stays what it was when the column is renamed."""
+    stored = None if field.metadata is None else field.metadata.get(_STORED)
+    return field.name if stored is None else str(stored.decode())
+
+
+def stored_as(field: pa.Field, stored: str) -> pa.Field:
+    """Return the field with `stored` as its stored name, which only metadata of an inner schema says."""
+    return field.with_metadata(None if stored == field.name else {_STORED: stored.encode()})
+
+
+def stored_in(column: Mapping[str, Any]) -> str:
+    """Return the stored name of a column in its JSON form."""
+    return str(column.get("stored", column["name"]))
+
+
+def stored_like(schema: pa.Schema, like: pa.Schema | None, gone: Collection[str] = ()) -> pa.Schema:
+    """Return `schema` with the stored names that columns of the same name have in `like`, and fresh ones for others.
+
+    `gone` are stored names of dropped columns, which parts may still hold and nobody may take.
+    """
+    import pyarrow as pa
+
+    old = {} if like is None else {field.name: stored_name(field) for field in like}
+    taken = {*old.values(), *gone}
+    return pa.schema(
+        [stored_as(field, old.get(field.name) or fresh_stored_name(field.name, taken)) for field in schema]
+    )
+
+
+def fresh_stored_name(name: str, taken: Collection[str]) -> str:
+    """Return the stored name of a new column: its name, or where that is `taken`, the name with six hex digits more.
+
+    It follows from what is taken, so two branches that add the same column to the same version add one column.
+    """
+    if name not in taken:
+        return name
+    alike = sorted(other for other in taken if other == name or other.startswith(f"{name}~"))
+    while True:
+        stored = f"{name}~{sha256(' '.join(alike).encode()).hexdigest()[:6]}"
+        if stored not in taken:
+            return stored
+        alike.append(stored)
+
+
+def plain_schema(schema: pa.Schema) -> pa.Schema:
+    """Return the schema as users see it: without stored names."""
+    import pyarrow as pa
+
+    if not any(field.metadata and _STORED in field.metadata for field in schema):
+        return schema
+    return pa.schema([stored_as(field, field.name) for field in schema])
+
+
 def schema_to_json(schema: pa.Schema) -> list[dict[str, Any]]:
-    """Return a canonical schema as JSON: a list of `{"name", "type", "nullable"}`, readable by people."""
-    return [_field_to_json(field) for field in schema]
+    """Return a canonical schema as JSON: a list of `{"name", "type", "nullable"}`, readable by people.
+
+    A column whose stored name is another has it as `"stored"`.
+    """
+    return [
+        _field_to_json(field) | ({} if stored_name(field) == field.name else {"stored": stored_name(field)})
+        for field in schema
+    ]
 
 
 def schema_from_json(fields: Iterable[dict[str, Any]]) -> pa.Schema:
@@ -94,8 +156,11 @@ def schema_from_json(fields: Iterable[dict[str, Any]]) -> pa.Schema:
     """
     import pyarrow as pa
 
-    schema = pa.schema([_field_from_json(field) for field in fields])
+    columns = list(fields)
+    schema = pa.schema([_field_from_json(column) for column in columns])
     _check_names(schema.names, "the schema")
+    if any("stored" in column for column in columns):
+        schema = pa.schema([stored_as(field, stored_in(column)) for field, column in zip(schema, columns, strict=True)])
     return schema
 
 

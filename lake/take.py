@@ -10,6 +10,7 @@ from dataplat.lake._part_open import OpenPart, open_part
 from dataplat.lake._scan_unit import Request, Unit
 from dataplat.lake.deletes import load_deletes
 from dataplat.lake.scan import scan
+from dataplat.lake.schema import plain_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,10 +32,10 @@ def written_rows(objects: Objects, part: Part) -> Iterator[pa.RecordBatch]:
     return scan(objects, [whole], open_part(objects, whole).schema)
 
 
-def deleted_rows(objects: Objects, part: Part) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of `part` that no longer count, with the columns that it was written with."""
+def deleted_rows(objects: Objects, part: Part, schema: pa.Schema | None = None) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of `part` that no longer count, projected to `schema`, else with the columns as written."""
     opened = open_part(objects, part)
-    return _rows_at(opened, load_deletes(objects, part), opened.schema)
+    return _rows_at(opened, load_deletes(objects, part), opened.schema if schema is None else schema)
 
 
 def positions_deleted_between(objects: Objects, part: Part, later: Part) -> BitMap:
@@ -49,7 +50,7 @@ def rows_deleted_between(objects: Objects, part: Part, later: Part, schema: pa.S
 
 def _rows_at(opened: OpenPart, wanted: BitMap, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """Yield the rows at the positions `wanted`; row groups without any are not read."""
-    request = Request(schema, schema, None, None, positions=False)
+    request = Request(schema, plain_schema(schema), None, None, positions=False)
     start = 0
     for number in range(opened.row_groups):
         rows = opened.metadata.row_group(number).num_rows

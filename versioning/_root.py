@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from dataplat.lake.part import ColumnStats, Scalar
+from dataplat.lake.schema import stored_in
 
 MANIFEST_FORMAT: Final = "dataplat.manifest/1"
 
@@ -57,12 +58,14 @@ def summary(bounds: Mapping[str, ColumnStats]) -> Summary:
     return {name: (stats.low, stats.high, stats.nulls, stats.nans) for name, stats in bounds.items()}
 
 
-class Root(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", tag=MANIFEST_FORMAT):
+class Root(msgspec.Struct, frozen=True, kw_only=True, dict=True, tag_field="format", tag=MANIFEST_FORMAT):
     """Counts, schema and segments of a manifest.
 
     `rows` are live ones, `deleted` those that no longer count; `bytes` and `parts` count parts; `next` is the
     place of the next part appended. `base` holds large segments that only put parts, `tail` small ones, oldest
-    first. `retyped` says below which place a column's statistics speak of a type that it no longer has.
+    first. `retyped` says below which place a column's statistics speak of a type that it no longer has. `gone` are
+    columns that were dropped and may lie in parts. Segments, `retyped` and `gone` go by stored names, `key` and `sort`
+    by those of the schema.
     """
 
     schema: list[dict[str, Any]]
@@ -77,6 +80,17 @@ class Root(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", tag=MA
     base: tuple[SegmentRef, ...] = ()
     tail: tuple[SegmentRef, ...] = ()
     retyped: dict[str, int] = {}
+    gone: tuple[str, ...] = ()
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """The stored name of each column."""
+        return {column["name"]: stored_in(column) for column in self.schema}
+
+    @property
+    def renames(self) -> bool:
+        """Whether parts may hold columns under other names than the schema has, or some that it has not."""
+        return bool(self.gone) or any("stored" in column for column in self.schema)
 
     @property
     def refs(self) -> tuple[SegmentRef, ...]:
@@ -85,5 +99,5 @@ class Root(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", tag=MA
 
     @property
     def decimals(self) -> set[str]:
-        """Columns whose bounds are decimal digits, to be compared as numbers."""
-        return {column["name"] for column in self.schema if str(column["type"]).startswith("decimal")}
+        """Stored names of columns whose bounds are decimal digits, to be compared as numbers."""
+        return {stored_in(column) for column in self.schema if str(column["type"]).startswith("decimal")}

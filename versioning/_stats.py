@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 from math import isfinite
 from typing import Any, Final
@@ -88,6 +88,48 @@ class PartStats(Mapping[str, ColumnStats]):
 
     def __repr__(self) -> str:
         return repr(dict(self))
+
+
+class NamedStats(Mapping[str, ColumnStats]):
+    """A part's statistics under the names that a version has for its columns, but for those that are `stale`.
+
+    Args:
+        stats: Statistics by stored name.
+        names: The stored name of each column of the version.
+        stale: Stored names of which the statistics are in the units of another type.
+    """
+
+    __slots__ = ("_names", "_stale", "_stats")
+
+    def __init__(self, stats: Mapping[str, ColumnStats], names: Mapping[str, str], stale: Collection[str] = ()) -> None:
+        self._stats = stats
+        self._names = names
+        self._stale = stale
+
+    def __getitem__(self, name: str) -> ColumnStats:
+        stored = self._names[name]
+        if stored in self._stale:
+            raise KeyError(name)
+        return self._stats[stored]
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, stored in self._names.items() if stored not in self._stale and stored in self._stats)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+    @property
+    def stored(self) -> dict[str, ColumnStats]:
+        """The statistics by stored name, as a segment holds them."""
+        return {name: stats for name, stats in self._stats.items() if name not in self._stale}
+
+
+def stored_stats(stats: Mapping[str, ColumnStats]) -> Mapping[str, ColumnStats]:
+    """Return statistics by stored name; only those of parts that a manifest gave out go by other names."""
+    return stats.stored if isinstance(stats, NamedStats) else stats
 
 
 def stats_documents(stats: Sequence[Mapping[str, ColumnStats]]) -> tuple[list[bytes], dict[str, int]]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Final
 
-from dataplat.lake.part import ColumnStats, Part
+from dataplat.lake.part import Part
 from dataplat.versioning._cache import DecodedCache
 from dataplat.versioning._index import leaves
 from dataplat.versioning._root import Root, SegmentRef
+from dataplat.versioning._stats import NamedStats, stored_stats
 from dataplat.versioning.segments import Overlay, Segment
 
 _segments: Final = DecodedCache[Segment](64 * 1024 * 1024)
@@ -32,7 +33,10 @@ class Table:
     def load(
         cls, root: Root, read: Callable[[str, str], bytes], wanted: Callable[[SegmentRef], bool] = lambda _: True
     ) -> Table:
-        """Read the segments of `root`; parts put by segments that are not `wanted` are left out."""
+        """Read the segments of `root`; parts put by segments that are not `wanted` are left out.
+
+        Statistics are under the names that `root` has for the columns.
+        """
         parts: list[Part] = []
         overlays: dict[int, Overlay] = {}
         dropped: set[int] = set()
@@ -49,8 +53,8 @@ class Table:
             parts = [part for part in parts if part.place not in dropped]
         if overlays:
             parts = [part.with_deletes(*overlays[part.place]) if part.place in overlays else part for part in parts]
-        if root.retyped:
-            parts = [_without_stale_stats(part, root.retyped) for part in parts]
+        if root.retyped or root.renames:
+            parts = [named(part, root) for part in parts]
         parts.sort(key=lambda part: part.place)
         return cls(parts)
 
@@ -81,29 +85,9 @@ class Table:
         return found
 
 
-def _without_stale_stats(part: Part, retyped: Mapping[str, int]) -> Part:
-    stale = {name for name, place in retyped.items() if part.place < place}
-    if not stale:
+def named(part: Part, root: Root) -> Part:
+    """Return the part with its statistics by the names that `root` has for columns; stale ones are left out."""
+    stale = {stored for stored, place in root.retyped.items() if part.place < place}
+    if not (stale or root.renames or isinstance(part.stats, NamedStats)):
         return part
-    return replace(part, stats=_Without(part.stats, stale))
-
-
-class _Without(Mapping[str, ColumnStats]):
-    """Statistics but for some columns."""
-
-    __slots__ = ("_hidden", "_stats")
-
-    def __init__(self, stats: Mapping[str, ColumnStats], hidden: set[str]) -> None:
-        self._stats = stats
-        self._hidden = hidden
-
-    def __getitem__(self, name: str) -> ColumnStats:
-        if name in self._hidden:
-            raise KeyError(name)
-        return self._stats[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return (name for name in self._stats if name not in self._hidden)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
+    return replace(part, stats=NamedStats(stored_stats(part.stats), root.names, stale))

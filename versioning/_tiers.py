@@ -123,7 +123,7 @@ def _put(entries: Entries, data: bytes, root: Root, stage: Stage) -> SegmentRef:
 
 
 def _summarised(root: Root) -> dict[str, bool]:
-    """Return key and sort columns, and whether each is a decimal; not those whose old bounds have other units."""
+    """Return key and sort columns as stored, and whether each is a decimal; not those whose old bounds have other units."""
     decimals = root.decimals
-    names = dict.fromkeys((*root.key, *root.sort))
+    names = dict.fromkeys(root.names[name] for name in (*root.key, *root.sort))
     return {name: name in decimals for name in names if name not in root.retyped}

@@ -17,10 +17,12 @@ import msgspec
 from dataplat.errors import IntegrityError, LakeFormatError
 from dataplat.lake.digest import Digest
 from dataplat.lake.part import ColumnStats, Part
+from dataplat.lake.schema import stored_in
 from dataplat.versioning import _tiers
 from dataplat.versioning._index import children
 from dataplat.versioning._json import canonical, object_id
 from dataplat.versioning._root import Root, SegmentRef
+from dataplat.versioning._stats import NamedStats, stored_stats
 from dataplat.versioning._table import Table
 from dataplat.versioning.segments import Entries
 
@@ -53,8 +55,10 @@ class ManifestEdit:
 
     `add`: parts, behind all others (a part whose `place` is set already, by a compaction, goes there).
     `deletes`: (deletes object, cardinality) by part, in place of what the part had. `drop`: parts that go.
-    `schema_json`, `key`, `sort`: what they become, None to leave them. `digest`: that of all live rows
-    after the edit, None where it is pending.
+    `schema_json`, `key`, `sort`: what they become, None to leave them. `gone`: stored names that no column has, but
+    parts added may hold (parts of another version; none that were written for this one). `digest`: that of all live
+    rows after the edit, None where it is pending. Statistics of the parts added are by stored name, or as a manifest
+    gave them out.
     """
 
     add: Sequence[Part] = ()
@@ -63,6 +67,7 @@ class ManifestEdit:
     schema_json: Sequence[Mapping[str, Any]] | None = None
     key: Sequence[str] | None = None
     sort: Sequence[str] | None = None
+    gone: Sequence[str] = ()
     digest: Digest | None = None
 
     @property
@@ -97,12 +102,12 @@ class Manifest:
 
     @property
     def schema_json(self) -> list[dict[str, Any]]:
-        """The schema as plain JSON, readable without pyarrow."""
+        """The schema as plain JSON, readable without pyarrow; a column whose stored name is another has it, too."""
         return self._root.schema
 
     @cached_property
     def schema(self) -> pa.Schema:
-        """The schema as Arrow has it."""
+        """The schema as Arrow has it, with stored names as metadata (`lake.schema.plain_schema` is without)."""
         from dataplat.lake.schema import schema_from_json
 
         return schema_from_json(self.schema_json)
@@ -145,12 +150,13 @@ class Manifest:
     def parts(self, where: Prunes | None = None) -> list[Part]:
         """Return the parts in order; with `where` without those that statistics prove to hold no such row.
 
+        Their statistics are under the names that columns have in this version.
         Whole segments are skipped by their summaries, so few of a large manifest are read.
         """
         if where is None:
             return self._table.parts
         types = {column.name: column.type for column in self.schema}
-        table = self.table(lambda ref: where.may_match(ref.bounds, ref.rows, types))
+        table = self.table(lambda ref: where.may_match(NamedStats(ref.bounds, self._root.names), ref.rows, types))
         return [part for part in table.parts if where.may_match(part.stats, part.rows, types)]
 
     def find(self, key: PartKey) -> Sequence[Part]:
@@ -215,10 +221,11 @@ class Manifest:
             next=next_place,
             digest=None if edit.digest is None else edit.digest.encode(),
             retyped=_retyped(root, schema),
+            gone=_gone(root.gone, root.schema, schema, edit.gone),
             **counts,
         )
         if counts["parts"] == len(added):  # nothing of the old is left
-            after = msgspec.structs.replace(after, base=(), tail=(), retyped={})
+            after = msgspec.structs.replace(after, base=(), tail=(), retyped={}, gone=_gone((), (), schema, edit.gone))
             overlays, dropped = {}, frozenset()
         after = _tiers.push(after, Entries(added, overlays, dropped), stage, self._reader(stage))
         return Manifest(after, stage.read).stage(stage)
@@ -281,7 +288,7 @@ def _placed(parts: Sequence[Part], next_place: int) -> tuple[list[Part], int]:
         place = part.place
         if place < 0:
             place, next_place = next_place, next_place + _STEP
-        placed.append(replace(part, place=place))
+        placed.append(replace(part, place=place, stats=stored_stats(part.stats)))
     return sorted(placed, key=lambda part: part.place), next_place
 
 
@@ -309,15 +316,23 @@ def _retyped(root: Root, schema: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     """Return, by column whose type changed, the place below which statistics are in the units of another type."""
     if schema is root.schema:
         return root.retyped
-    before = {column["name"]: column["type"] for column in root.schema}
+    before = {stored_in(column): column["type"] for column in root.schema}
     retyped = dict(root.retyped)
     for column in schema:
-        name, kind = column["name"], column["type"]
-        if name in before and _scale(before[name]) != _scale(kind):
-            retyped[name] = root.next
-    gone = before.keys() - {column["name"] for column in schema}
-    retyped.update((name, root.next) for name in gone)  # a column that comes back under an old name is another one
+        stored, kind = stored_in(column), column["type"]
+        if stored in before and _scale(before[stored]) != _scale(kind):
+            retyped[stored] = root.next
     return retyped
+
+
+def _gone(
+    gone: Sequence[str],
+    before: Sequence[Mapping[str, Any]],
+    after: Sequence[Mapping[str, Any]],
+    more: Sequence[str],
+) -> tuple[str, ...]:
+    """Return the stored names that parts may hold and no column of the schema `after` has."""
+    return tuple(sorted({*gone, *map(stored_in, before), *more} - set(map(stored_in, after))))
 
 
 def _scale(kind: object) -> object:
