@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dataplat import errors as errors
-    from dataplat._lake import Lake, open  # noqa: A004  (dp.open is the way in, like io.open)
+    from dataplat._lake import Lake, clone, open  # noqa: A004  (dp.open is the way in, like io.open)
     from dataplat._query import Query
     from dataplat._version import Version
     from dataplat.errors import (
@@ -70,6 +70,7 @@ _HOMES = {
     "Progress": "dataplat.ingest",
     "Query": "dataplat._query",
     "Version": "dataplat._version",
+    "clone": "dataplat._lake",
     "open": "dataplat._lake",
 }
 
@@ -115,6 +116,7 @@ __all__ = [
     "TagNotFound",
     "Version",
     "VersionNotFound",
+    "clone",
     "open",
 ]
 

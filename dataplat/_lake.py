@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from dataplat.errors import AlreadyExists, LakeNotFound, StoreError
 from dataplat.lake.objects import Objects
 from dataplat.versioning.refs import Refs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import polars as pl
 
+    from dataplat._compact import CompactPlan, CompactResult
     from dataplat._listing import DatasetInfo, LogEntry
     from dataplat._protect import Protection
     from dataplat._query import Query
+    from dataplat._transaction import Transaction
+    from dataplat._transfer import Transfer
     from dataplat._verify import VerifyReport
     from dataplat._version import Version
     from dataplat.ingest import IngestPlan, IngestResult
@@ -58,6 +61,20 @@ def open(url: str | Path = DEFAULT_FOLDER, *, create: bool = True) -> Lake:  # n
     with suppress(AlreadyExists):  # somebody else was as quick; theirs is as good
         create_lake(store)
     return Lake(store, open_lake(store).id, str(url))
+
+
+def clone(url: str | Path, folder: str | Path = DEFAULT_FOLDER, *, progress: Listener | None = None) -> Lake:
+    """Make a new lake in `folder` with all that the lake at `url` has: every branch and its log, every tag and version.
+
+    A clone that was stopped is no lake yet, and goes on when it is called again.
+
+    Raises:
+        AlreadyExists: There is a lake in `folder`.
+        LakeNotFound: There is none at `url`.
+    """
+    from dataplat._transfer import clone
+
+    return clone(url, folder, listener=progress)
 
 
 def _no_lake(url: str | Path) -> str:
@@ -176,29 +193,86 @@ class Lake:
 
         return delete(self, dataset, where, branch, message)
 
-    def rollback(self, reference: str, *, branch: str = MAIN, message: str = "") -> Version:
-        """Make an earlier version of a dataset (`"orders@main~1"`) the newest again, positions included."""
-        from dataplat._changes import rollback
+    def compact(
+        self,
+        dataset: str,
+        *,
+        branch: str = MAIN,
+        target_bytes: int | None = None,
+        message: str = "",
+        progress: Listener | None = None,
+    ) -> CompactResult:
+        """Join small parts and fold deletes in; rows, their order and the content id stay. Others' changes win.
 
-        return rollback(self, reference, branch, message)
+        `target_bytes` is the size that parts should have (default: 64 MB).
+
+        Raises:
+            DatasetNotFound: There is no such dataset on the branch.
+            IntegrityError: What was written are not the rows that were there. The branch did not move.
+        """
+        from dataplat._compact import compact
+
+        return compact(self, dataset, branch, target_bytes, message, progress)
+
+    def plan_compact(self, dataset: str, *, branch: str = MAIN, target_bytes: int | None = None) -> CompactPlan:
+        """Return what `compact` with the same arguments would do, and touch nothing."""
+        from dataplat._compact import plan_compact
+
+        return plan_compact(self, dataset, branch, target_bytes)
+
+    @overload
+    def rollback(
+        self, reference: str, *, all: Literal[False] = False, branch: str = ..., message: str = ...
+    ) -> Version: ...
+    @overload
+    def rollback(
+        self, reference: str, *, all: Literal[True], branch: str = ..., message: str = ...
+    ) -> Commit | None: ...
+    def rollback(
+        self,
+        reference: str,
+        *,
+        all: bool = False,  # noqa: A002  (the flag of the command)
+        branch: str = MAIN,
+        message: str = "",
+    ) -> Version | Commit | None:
+        """Make an earlier version of a dataset (`"orders@main~1"`) the newest again, positions included.
+
+        With `all` every dataset becomes what it was at the commit that `reference` (`"@v1"`) names, in one commit,
+        and those that came since are dropped; returned is the commit, None where everything is so.
+        """
+        from dataplat._changes import rollback, rollback_all
+
+        return (rollback_all if all else rollback)(self, reference, branch, message)
 
     def drop(self, dataset: str, *, branch: str = MAIN, message: str = "") -> Commit:
         """Take a dataset off a branch; its earlier versions stay."""
-        from dataplat._changes import drop
+        from dataplat._changes import change, drop_step
 
-        return drop(self, dataset, branch, message)
+        return change(self, branch, message, drop_step(dataset))
 
     def rename(self, dataset: str, to: str, *, branch: str = MAIN, message: str = "") -> Commit:
         """Give a dataset another name; its history follows it."""
-        from dataplat._changes import rename
+        from dataplat._changes import change, rename_step
 
-        return rename(self, dataset, to, branch, message)
+        return change(self, branch, message, rename_step(dataset, to))
 
     def describe(self, dataset: str, text: str, *, branch: str = MAIN) -> Commit:
         """Say in words what a dataset is."""
-        from dataplat._changes import describe
+        from dataplat._changes import change, describe_step
 
-        return describe(self, dataset, text, branch)
+        return change(self, branch, "", describe_step(dataset, text))
+
+    def transaction(self, branch: str = MAIN, message: str = "") -> Transaction:
+        """Return a block whose changes, of any number of datasets, become one commit at its end, or nothing does.
+
+        with lake.transaction(message="Friday") as tx:
+            tx.ingest("orders.csv", into="orders")
+            tx.delete("carts", where="ordered")
+        """
+        from dataplat._transaction import Transaction
+
+        return Transaction(self, branch, message)
 
     # ------------------------------------------------------------------------------------------- branches, tags
 
@@ -244,6 +318,48 @@ class Lake:
     def tags(self) -> list[Tag]:
         """Return all tags, in order of name."""
         return self.refs.tags()
+
+    # ------------------------------------------------------------------------------------------------ other lakes
+
+    def push(
+        self,
+        url: str | Path,
+        branches: Sequence[str] | None = (MAIN,),
+        *,
+        tags: bool = False,
+        plan: bool = False,
+        progress: Listener | None = None,
+    ) -> Transfer:
+        """Bring branches (None: all) into the lake at `url`: only what it lacks travels, and branches move forward.
+
+        Args:
+            url: The other lake.
+            branches: Names of branches; one that is not there is made.
+            tags: Whether the tags that these branches reach go too.
+            plan: Return what would travel, and copy nothing.
+            progress: Called with `Progress` a few times a second.
+
+        Raises:
+            CommitConflict: A branch has commits there that it lacks here: pull, merge, push again. Nothing was copied.
+            ContractFailed, BranchProtected: The branch there is held to a contract that was not met.
+        """
+        from dataplat._transfer import push
+
+        return push(self, url, branches, tags=tags, plan=plan, listener=progress)
+
+    def pull(
+        self,
+        url: str | Path,
+        branch: str = MAIN,
+        *,
+        tags: bool = False,
+        plan: bool = False,
+        progress: Listener | None = None,
+    ) -> Transfer:
+        """Bring a branch of the lake at `url` here; where both have moved it becomes `pulled/<branch>`, to be merged."""
+        from dataplat._transfer import pull
+
+        return pull(self, url, branch, tags=tags, plan=plan, listener=progress)
 
     # ------------------------------------------------------------------------------------------------ integrity
 

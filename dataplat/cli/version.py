@@ -11,6 +11,7 @@ from dataplat.cli._app import LazyGroup
 _LOOK, _COMPARE = "dataplat.cli._version_look", "dataplat.cli._version_compare"
 _NAME, _CHANGE = "dataplat.cli._version_name", "dataplat.cli._version_change"
 _CARRY = "dataplat.cli._version_carry"
+_TRANSFER = "dataplat.cli._version_transfer"
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "list": (f"{_LOOK}:list_", "List the datasets of a branch."),
@@ -29,6 +30,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rename": (f"{_CHANGE}:rename", "Give a dataset another name."),
     "describe": (f"{_CHANGE}:describe", "Say what a dataset is."),
     "export": (f"{_CARRY}:export", "Write a version out as files."),
+    "push": (f"{_TRANSFER}:push", "Bring branches into another lake."),
+    "pull": (f"{_TRANSFER}:pull", "Bring a branch of another lake here."),
+    "clone": (f"{_TRANSFER}:clone", "Make a new lake with all that another has."),
     "verify": (f"{_CARRY}:verify", "Check stored bytes against their names."),
 }
 

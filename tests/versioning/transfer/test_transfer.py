@@ -1,0 +1,270 @@
+"""Commits travel between lakes: only what is missing, all or nothing to be seen, whoever dies when."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+import dataplat as dp
+from dataplat._lake import Lake
+from dataplat.lake.stores import FileStore, MemoryStore, Store
+from dataplat.testing.store_faults import CountingStore, CrashStore, SimulatedCrash
+from dataplat.versioning._cache import forget_decoded
+from dataplat.versioning.lakefile import create_lake
+from dataplat.versioning.transfer import cloned, copy_objects, fetched, forwarded, is_ancestor, missing
+from dataplat.versioning.transfer._branches import live_commits, tagged
+
+
+def lake_on(store: Store) -> Lake:
+    """Open what is in a store."""
+    return Lake(store, "test", "memory")
+
+
+def copied(store: MemoryStore) -> MemoryStore:
+    """The same objects in another store."""
+    other = MemoryStore()
+    for info in store.list(""):
+        other.create(info.key, store.read(info.key))
+    return other
+
+
+@pytest.fixture(scope="module")
+def base() -> MemoryStore:
+    """A lake with two datasets, a branch and a tag."""
+    store = MemoryStore()
+    create_lake(store)
+    lake = lake_on(store)
+    lake.ingest(pa.table({"id": range(200), "v": range(200)}), "d", key="id")
+    lake.ingest(pa.table({"a": [1]}), "other")
+    lake.branch("old")
+    lake.tag("v1")
+    lake.delete("d", "id = 0")
+    return store
+
+
+@pytest.fixture(scope="module")
+def more(base: MemoryStore, tmp_path_factory: pytest.TempPathFactory) -> MemoryStore:
+    """The same lake later: rows upserted and deleted, a tree of files, a branch merged in by hand."""
+    store = copied(base)
+    lake = lake_on(store)
+    lake.ingest(pa.table({"id": [1, 300], "v": [7, 7]}), "d", mode="upsert")
+    lake.delete("d", "id between 10 and 20")
+    tree = tmp_path_factory.mktemp("tree")
+    (tree / "large.bin").write_bytes(bytes(range(256)) * 8000)
+    lake.ingest(tree, "tree")
+    lake.tag("v2")
+    return store
+
+
+def objects_of(store: Store) -> set[str]:
+    """Keys of all objects."""
+    return {info.key for info in store.list("objects/")}
+
+
+def bring(source: Store, target: Store) -> None:
+    """Push main, and the tags, from one store to another."""
+    ours, theirs = lake_on(source), lake_on(target)
+    head = ours.refs.head("main").commit
+    fetched(ours.io, theirs.io, [head])
+    forwarded(ours.io, theirs.io, "main", head)
+    tagged(theirs.io, ours.tags())
+
+
+def test_ids_stay_and_the_same_is_not_sent_twice(base: MemoryStore, more: MemoryStore) -> None:
+    """Afterwards both have the same versions; what the target had was neither read nor written, and once is enough."""
+    target = CountingStore(copied(base))
+    source = CountingStore(more)
+    lacking = objects_of(more) - objects_of(base)
+    bring(source, target)
+    ours, theirs = lake_on(more), lake_on(target)
+    assert objects_of(target.inner) == objects_of(more)
+    assert target.calls["create"] == len(lacking) + 2  # the record and a tag
+    assert [info.version for info in theirs.datasets()] == [info.version for info in ours.datasets()]
+    assert theirs["tree@v2"].id == ours["tree"].id
+    assert theirs.verify().ok
+    parts = sum(info.size for info in more.list("objects/") if info.key in lacking and info.key.endswith(".parquet"))
+    assert source.bytes["read"] < 2.2 * parts + sum(len(more.read(key)) for key in lacking) + 60_000
+    target.reset()
+    bring(more, target)
+    assert target.calls["create"] == 0
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_a_death_at_any_call(base: MemoryStore, more: MemoryStore, side: str, when: str) -> None:
+    """The branch is where it was or where it should be, all that can be seen is whole, and a second run finishes."""
+    whole = {info.name: info.version for info in lake_on(more).datasets()}
+    before = {info.name: info.version for info in lake_on(base).datasets()}
+    for at in count(1):
+        target, source = copied(base), more
+        crashing = CrashStore(target if side == "target" else source, at, when)  # type: ignore[arg-type]
+        forget_decoded()
+        try:
+            bring(*((source, crashing) if side == "target" else (crashing, target)))
+        except SimulatedCrash:
+            seen = {info.name: info.version for info in lake_on(target).datasets()}
+            assert seen in (before, whole)
+            report = lake_on(target).verify()
+            assert report.ok, report.problems
+            bring(source, target)
+        else:
+            break
+        assert {info.name: info.version for info in lake_on(target).datasets()} == whole
+        assert objects_of(target) == objects_of(more)
+    assert at > 20
+
+
+def test_a_commit_is_there_only_when_all_it_needs_is(base: MemoryStore, more: MemoryStore) -> None:
+    """Whatever call the writer dies at, every commit object in the target has its whole closure beside it."""
+    for at in range(1, 200, 3):
+        target = copied(base)
+        crashing = CrashStore(target, at, "after", ("create",))
+        with suppress(SimulatedCrash):
+            bring(more, crashing)
+        ours, theirs = lake_on(more), lake_on(target)
+        head = ours.refs.head("main").commit
+        for commit in [head, *missing(ours.objects, lake_on(base).objects, [head], []).commits]:
+            if theirs.objects.exists(commit.id, ".json"):
+                lacking = missing(ours.objects, theirs.objects, [commit], [])
+                assert (lacking.commits, lacking.objects) == ((), {})
+        if not crashing.dead:
+            break
+
+
+def test_branches_only_move_forward(base: MemoryStore, more: MemoryStore) -> None:
+    """One that is ahead is left, one that has diverged is refused, and one that is not there is made."""
+    ours, theirs = lake_on(more), lake_on(copied(base))
+    old = lake_on(base).refs.head("main").commit
+    assert forwarded(theirs.io, ours.io, "main", old).how == "ahead"
+    head = ours.refs.head("main").commit
+    fetched(ours.io, theirs.io, [head])
+    assert forwarded(ours.io, theirs.io, "new", head).how == "new"
+    theirs.delete("d", "id = 100")
+    with pytest.raises(dp.CommitConflict, match="diverged"):
+        forwarded(ours.io, theirs.io, "main", head)
+    assert is_ancestor(theirs.objects, old, theirs.refs.head("main").commit)
+    assert not is_ancestor(theirs.objects, head, theirs.refs.head("main").commit)
+
+
+def test_damage_does_not_travel(base: MemoryStore, more: MemoryStore) -> None:
+    """An object that is damaged or missing in the source stops the push: no branch moves, nothing bad is written."""
+    for key in sorted(objects_of(more) - objects_of(base)):
+        for damaged in (None, more.read(key)[:-1] + b"!"):
+            source, target = copied(more), copied(base)
+            source.delete(key)
+            if damaged is not None:
+                source.create(key, damaged)
+            forget_decoded()
+            before = lake_on(target).refs.head("main")
+            ours = lake_on(source)
+            try:
+                bring(source, target)
+            except (dp.IntegrityError, dp.ObjectNotFound):
+                assert lake_on(target).refs.head("main") == before
+            else:  # a commit is in the record, too: its object is written from there
+                assert ours.refs.head("main").commit_id[2:] in key
+            assert lake_on(target).verify().ok
+
+
+def test_a_large_object_goes_from_file_to_file(tmp_path: Path, more: MemoryStore) -> None:
+    """Two lakes on disk share no file, and a file whose bytes are not its name is not copied."""
+    one, other = FileStore(tmp_path / "one"), FileStore(tmp_path / "other")
+    for info in more.list(""):
+        one.create(info.key, more.read(info.key))
+    ours, theirs = lake_on(one), lake_on(other)
+    cloned(ours.io, theirs.io)
+    [large] = [info for info in other.list("objects/") if info.size > 1 << 20]
+    assert Path(one.url(large.key)).stat().st_ino != Path(other.url(large.key)).stat().st_ino
+    assert Path(other.url(large.key)).stat().st_nlink == 1
+    object_id = large.key.removeprefix("objects/").replace("/", "").removesuffix(".bin")
+    one.replace(large.key, one.read(large.key)[:-1] + b"!")
+    other.delete(large.key)
+    with pytest.raises(dp.IntegrityError, match="damaged"):
+        copy_objects(ours.objects, theirs.objects, {(object_id, ".bin"): large.size})
+    assert large.key not in objects_of(other)
+
+
+def test_a_clone_has_the_history_too(base: MemoryStore, more: MemoryStore) -> None:
+    """Records and tags are as they were written, deleted branches too; the id is another."""
+    source = copied(more)
+    lake = lake_on(source)
+    lake.branch("gone")
+    lake.delete("d", "id = 150", branch="gone")
+    lake.delete_branch("gone")
+    target = MemoryStore()
+    made, _ = cloned(lake.io, lake_on(target).io)
+    refs = {info.key: source.read(info.key) for info in source.list("refs/")}
+    assert {info.key: target.read(info.key) for info in target.list("refs/")} == refs
+    assert objects_of(target) == objects_of(source)
+    assert made.id not in source.read("lake.json").decode()
+    assert lake_on(target).verify().ok
+    with pytest.raises(dp.AlreadyExists, match="a lake"):
+        cloned(lake.io, lake_on(target).io)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_clone_that_was_killed_goes_on(more: MemoryStore, when: str) -> None:
+    """Until it is finished it is no lake; a second run finishes it, whatever call the first died at."""
+    refs = {info.key: more.read(info.key) for info in more.list("refs/")}
+    for at in count(1, 2):
+        target = MemoryStore()
+        crashing = CrashStore(target, at, when, ("create",))  # type: ignore[arg-type]
+        try:
+            cloned(lake_on(more).io, lake_on(crashing).io)
+        except SimulatedCrash:
+            if "lake.json" not in {info.key for info in target.list("")}:
+                cloned(lake_on(more).io, lake_on(target).io)
+        else:
+            break
+        assert {info.key: target.read(info.key) for info in target.list("refs/")} == refs
+        assert objects_of(target) == objects_of(more)
+    assert at > 10
+
+
+def test_history_that_grows_while_it_is_cloned(base: MemoryStore, more: MemoryStore) -> None:
+    """What was committed after the records were read is not there, and all that is there is whole."""
+    source = copied(base)
+    told: list[int] = []
+
+    def meanwhile(_: object) -> None:
+        lake_on(source).delete("d", "id = 30")
+
+    target = MemoryStore()
+    cloned(lake_on(source).io, lake_on(target).io, told=told.append, found=meanwhile)
+    assert sum(told) == sum(info.size for info in target.list("objects/"))
+    assert lake_on(target)["d"].rows == 199
+    assert lake_on(target).verify().ok
+
+
+def test_versions_that_were_collected_do_not_travel(base: MemoryStore) -> None:
+    """An old version that is gone in the source is left out where it was collected, and refused where it was not."""
+    source = copied(base)
+    lake = lake_on(source)
+    old = lake["d@v1"]
+    lake.store.delete(f"objects/{old.id[:2]}/{old.id[2:]}.json")
+    lake.refs = type(lake.refs)(source)
+    head = lake.refs.head("main").commit
+    fresh = lake_on(source)
+    with pytest.raises(dp.IntegrityError, match="missing"):
+        missing(fresh.objects, lake_on(MemoryStore()).objects, [head], [])
+    found = missing(
+        fresh.objects, lake_on(MemoryStore()).objects, [head], [], collected=lambda version: version == old.id
+    )
+    assert found.collected == (old.id,)
+    assert (old.id, ".json") not in found.objects
+    assert (fresh["d"].id, ".json") in found.objects
+
+
+def test_what_is_live_is_counted_from(base: MemoryStore, more: MemoryStore) -> None:
+    """A version is counted from the target's own: parts that both have are not asked for."""
+    ours, theirs = lake_on(more), lake_on(base)
+    lacking = missing(ours.objects, theirs.objects, [ours.refs.head("main").commit], live_commits(theirs.io))
+    shared = {(part.id, ".parquet") for part in theirs["d"].parts}
+    assert not shared & set(lacking.objects)
+    assert lacking.nbytes == sum(
+        info.size for info in more.list("objects/") if info.key in objects_of(more) - objects_of(base)
+    )

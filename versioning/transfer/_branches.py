@@ -1,0 +1,155 @@
+"""Branches move forward only, to commits that are whole where they are to be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from dataplat.errors import AlreadyExists, BranchNotFound, CommitConflict, ObjectExists, TagNotFound
+from dataplat.lake._object_keys import object_key
+from dataplat.versioning.commit import Commit, load_commit
+from dataplat.versioning.transfer._copy import Told, copy_objects
+from dataplat.versioning.transfer._missing import Missing, is_ancestor, missing
+
+if TYPE_CHECKING:
+    from dataplat.versioning._record import Record, Tag
+    from dataplat.versioning.publish import LakeIO
+
+How: TypeAlias = Literal["new", "forward", "same", "ahead"]
+"""What becomes of a branch or tag: it is made, moved, left where it is, or it has more than was brought."""
+
+Admit: TypeAlias = Callable[["Record", Commit], None]
+"""Sees the head that a branch is to be moved from, and the commit that it is moved to; may raise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What became of one branch or tag: the commits that it stood at before ("" for none) and stands at now."""
+
+    name: str
+    how: How
+    before: str
+    after: str
+
+
+def fetched(
+    source: LakeIO,
+    target: LakeIO,
+    heads: Sequence[Commit],
+    *,
+    also: Sequence[Commit] = (),
+    told: Told = lambda _: None,
+    found: Callable[[Missing], object] = lambda _: None,
+) -> Missing:
+    """Bring `heads`, and what they descend from, into `target`; no branch moves. Return what was lacking.
+
+    Objects come first, then commits, oldest first: where a commit is, all that it needs is. So a run that was killed
+    goes on where it stopped. `found` is told what is lacking before anything is copied.
+    """
+    lacking = missing(source.objects, target.objects, heads, live_commits(target), also=also)
+    found(lacking)
+    copy_objects(source.objects, target.objects, lacking.objects, told)
+    for commit in lacking.commits:
+        write_commit(target, commit)
+        told(len(commit.data))
+    return lacking
+
+
+def write_commit(target: LakeIO, commit: Commit) -> None:
+    """Write the object of a commit, all of whose needs are there."""
+    try:
+        target.objects.store.create(object_key(commit.id, ".json"), commit.data)
+    except ObjectExists:
+        return
+
+
+def live_commits(lake: LakeIO) -> Iterator[Commit]:
+    """Yield the commits at heads of branches and at tags: every version at them is whole."""
+    heads = {record.commit_id: record.commit for record in lake.refs.branches()}
+    yield from heads.values()
+    for tag in lake.refs.tags():
+        if tag.commit_id not in heads:
+            yield load_commit(lake.objects, tag.commit_id)
+
+
+def head_of(lake: LakeIO, branch: str) -> Record | None:
+    """Return the head of a branch, None where there is no such branch."""
+    try:
+        return lake.refs.head(branch)
+    except BranchNotFound:
+        return None
+
+
+def planned(source: LakeIO, before: Record | None, commit: Commit, name: str) -> Moved:
+    """Return what moving a branch from `before` to a commit of `source` would be.
+
+    Raises:
+        CommitConflict: Both sides have commits that the other lacks.
+    """
+    if before is None:
+        return Moved(name, "new", "", commit.id)
+    if before.commit_id == commit.id:
+        return Moved(name, "same", commit.id, commit.id)
+    if is_ancestor(source.objects, before.commit, commit):
+        return Moved(name, "forward", before.commit_id, commit.id)
+    raise CommitConflict(
+        f"branch {name!r} has diverged: there it stands at commit {before.commit_id[:12]}, which commit "
+        f"{commit.id[:12]} does not descend from. Pull it (`dataplat version pull`), merge, then push again."
+    )
+
+
+def forwarded(
+    source: LakeIO, target: LakeIO, name: str, commit: Commit, *, message: str = "", admit: Admit | None = None
+) -> Moved:
+    """Move branch `name` of `target` forward to `commit`, which is whole there; make it where there is none.
+
+    Raises:
+        CommitConflict: The branch has diverged, or another writer made it at the same time.
+        CommitInDoubt: The store never said whether the record landed.
+    """
+    while True:
+        before = head_of(target, name)
+        if before is not None and is_ancestor(target.objects, commit, before.commit):
+            how: How = "same" if commit.id == before.commit_id else "ahead"
+            return Moved(name, how, before.commit_id, before.commit_id)
+        move = planned(source, before, commit, name)
+        try:
+            if before is None:
+                target.refs.create_branch(name, commit, message=message)
+            else:
+                if admit is not None:
+                    admit(before, commit)
+                target.refs.publish(before.branch, before, commit, message=message)
+        except ObjectExists:
+            continue  # it moved: look again
+        except AlreadyExists as error:
+            if head_of(target, name) is None:  # a tag has the name
+                raise
+            raise CommitConflict(f"branch {name!r} was made by somebody else meanwhile: push again") from error
+        return move
+
+
+def tagged(target: LakeIO, tags: Iterable[Tag]) -> list[Moved]:
+    """Give tags, as they were written elsewhere, to commits that are whole; one that names another commit is left."""
+    done = []
+    for tag in tags:
+        try:
+            there = target.refs.tag(tag.name)
+        except TagNotFound:
+            if head_of(target, tag.name) is not None:
+                raise AlreadyExists(f"there is a branch {tag.name!r}: a tag could not be told from it") from None
+            try:
+                target.objects.store.create(tag.key, tag.data)
+            except ObjectExists:
+                there = target.refs.tag(tag.name)
+            else:
+                done.append(Moved(tag.name, "new", "", tag.commit_id))
+                continue
+        if there.commit_id != tag.commit_id:
+            raise CommitConflict(
+                f"tag {tag.name!r} names commit {there.commit_id[:12]} there and {tag.commit_id[:12]} here, and tags never "
+                "move: give the state another name"
+            )
+        done.append(Moved(tag.name, "same", tag.commit_id, tag.commit_id))
+    return done

@@ -1,0 +1,98 @@
+"""A whole lake brought to a new place: all commits, and every record and tag as it was written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from dataplat.errors import AlreadyExists, CommitInDoubt, LakeNotFound, ObjectExists
+from dataplat.versioning._record import decode_record, decode_tag
+from dataplat.versioning._seal import seal
+from dataplat.versioning._settle import Undecided, settle
+from dataplat.versioning.commit import load_commit
+from dataplat.versioning.lakefile import LAKE_KEY, LakeFile, open_lake
+from dataplat.versioning.transfer._branches import fetched
+
+if TYPE_CHECKING:
+    from dataplat.lake.stores import Store
+    from dataplat.versioning.publish import LakeIO
+    from dataplat.versioning.transfer._copy import Told
+    from dataplat.versioning.transfer._missing import Missing
+
+_BRANCHES: Final = "refs/branches/"
+_TAGS: Final = "refs/tags/"
+GC: Final = "gc"
+"""The setting that names collections under way: they are the source's, not the clone's."""
+
+
+def cloned(
+    source: LakeIO,
+    target: LakeIO,
+    told: Told = lambda _: None,
+    found: Callable[[Missing], object] = lambda _: None,
+) -> tuple[LakeFile, Missing]:
+    """Make the store of `target` a lake that has all that `source` has, under an id of its own.
+
+    Records are read first and written after the commits that they name, `lake.json` comes last: a clone that was
+    killed is no lake yet, and the same call goes on with it.
+
+    Raises:
+        AlreadyExists: There is a lake in the target, or something of another one.
+        IntegrityError: Something is damaged in the source.
+    """
+    refuse_lake(target.objects.store)
+    written = _written(source.objects.store)
+    records = [decode_record(data, key) for key, data in written.items() if key.startswith(_BRANCHES)]
+    tags = [decode_tag(data, key) for key, data in written.items() if key.startswith(_TAGS)]
+    newest = {record.branch: record for record in records}.values()
+    commits = {record.commit_id: record.commit for record in records}
+    commits.update({tag.commit_id: load_commit(source.objects, tag.commit_id) for tag in tags})
+    live = [*(record.commit_id for record in newest if record.kind != "delete"), *(tag.commit_id for tag in tags)]
+    heads = {commit_id: commits.pop(commit_id) for commit_id in dict.fromkeys(live)}
+    lacking = fetched(source, target, list(heads.values()), also=list(commits.values()), told=told, found=found)
+    for key, data in written.items():
+        _write(target.objects.store, key, data)
+    for head in target.refs.branches():
+        if GC in head.settings:
+            own = {name: value for name, value in head.settings.items() if name != GC}
+            target.refs.publish(head.branch, head, head.commit, kind="fence", message="cloned", settings=own)
+    return _found(target), lacking
+
+
+def refuse_lake(store: Store) -> None:
+    """Raise `AlreadyExists` where there is a lake."""
+    try:
+        there = open_lake(store)
+    except LakeNotFound:
+        return
+    raise AlreadyExists(
+        f"there is a lake ({there.id[:12]}) in {store!r} already: clone to another place, or pull into it"
+    )
+
+
+def _written(store: Store) -> dict[str, bytes]:
+    """Return records and tags by key, of each branch the oldest record first: names count down."""
+    keys = [info.key for info in store.list(_BRANCHES)][::-1] + [info.key for info in store.list(_TAGS)]
+    return {key: store.read(key) for key in keys}
+
+
+def _write(store: Store, key: str, data: bytes) -> None:
+    try:
+        store.create(key, data)
+    except ObjectExists:
+        if store.read(key) != data:
+            raise AlreadyExists(
+                f"{key} is there already and says something else: the place holds part of another lake. "
+                "Clone to an empty one."
+            ) from None
+
+
+def _found(target: LakeIO) -> LakeFile:
+    lake = LakeFile(id=target.refs.nonce(), created=target.refs.now())
+    try:
+        won = settle(target.objects.store, LAKE_KEY, seal(lake), target.refs.patience)
+    except Undecided as error:
+        raise CommitInDoubt(f"nobody knows whether the clone was finished: {error}", lake.id) from error
+    if not won:
+        raise AlreadyExists("somebody else finished the same clone; open it instead")
+    return lake

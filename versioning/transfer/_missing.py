@@ -1,0 +1,216 @@
+"""What a lake lacks of the commits of another.
+
+A commit object is written only after everything that it needs, oldest first. So where a commit is, its ancestors
+are, and the walk back stops there. Of versions only those at heads of branches and at tags are counted on to be whole
+in the other lake: older ones may have been collected, and are no base to count differences from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Final
+
+from dataplat.errors import IntegrityError, ObjectNotFound
+from dataplat.lake._object_keys import FOLDER
+from dataplat.lake.stores import concurrency_of
+from dataplat.versioning.commit import Commit, load_commit
+from dataplat.versioning.manifest import Manifest, load_manifest
+from dataplat.versioning.needs import Name, of_commit, of_state, of_version
+
+if TYPE_CHECKING:
+    from dataplat.lake.objects import Objects
+
+_LIST_FROM: Final = 2_000
+"""From so many objects on one listing of all is cheaper than a question for each."""
+
+_SKEW: Final = 7 * 24 * 3600 * 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Commits that the target lacks, oldest first, and the objects that they need and it lacks, with their sizes (bytes)."""
+
+    commits: tuple[Commit, ...] = ()
+    objects: dict[Name, int] = field(default_factory=dict)
+    collected: tuple[str, ...] = ()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all objects, commits too."""
+        return sum(self.objects.values()) + sum(len(commit.data) for commit in self.commits)
+
+
+def missing(
+    source: Objects,
+    target: Objects,
+    heads: Sequence[Commit],
+    live: Iterable[Commit],
+    *,
+    also: Sequence[Commit] = (),
+    collected: Callable[[str], bool] = lambda _: False,
+) -> Missing:
+    """Return what `target` lacks of `heads`, commits of `source`, and of all that they descend from.
+
+    Args:
+        source: Where the commits are.
+        target: Where they go.
+        heads: The commits wanted; each version of each dataset at them will be whole.
+        live: Commits at heads of the target's branches and at its tags.
+        also: Commits that are wanted too, whose versions may have been collected.
+        collected: Whether a version that is not in the source was collected there, and so is not to be copied.
+
+    Raises:
+        IntegrityError: A version is missing in the source, and was not collected.
+    """
+    commits = _missing_commits(source, target, [*heads, *also])
+    wanted = _Wanted(source, target, collected)
+    for commit in live:
+        wanted.whole(commit)
+    for commit in commits:
+        wanted.add(of_commit(commit, source.read))
+        for dataset, change in commit.changes.items():
+            if change.version is not None:
+                wanted.version(dataset, change.version, change.base, must=False)
+    for head in heads:
+        for dataset, state in head.datasets(source.read).items():
+            assert state.version is not None
+            wanted.version(dataset, state.version, None, must=True)
+            wanted.add(of_state(state, source.read))
+    return Missing(tuple(commits), _sized(source, absent(target, wanted.objects)), tuple(wanted.gone))
+
+
+def is_ancestor(objects: Objects, old: Commit, new: Commit) -> bool:
+    """Return whether `old` is `new` or one that it descends from; the newest are looked at first.
+
+    The walk ends a week before `old`: clocks of writers differ by less, and if they did not, two branches would be
+    taken to have diverged, which refuses a move and loses nothing.
+    """
+    seen = {new.id}
+    todo = [(-new.time, new.id, new)]
+    while todo:
+        _, commit_id, commit = heappop(todo)
+        if commit_id == old.id or old.id in commit.parents:
+            return True
+        for parent in commit.parents:
+            if parent not in seen:
+                seen.add(parent)
+                before = load_commit(objects, parent)
+                if before.time >= old.time - _SKEW:
+                    heappush(todo, (-before.time, parent, before))
+    return False
+
+
+def absent(target: Objects, names: dict[Name, int]) -> dict[Name, int]:
+    """Return those objects that are not in `target`; asks for each, or, where they are many, lists all once."""
+    if not names:
+        return {}
+    if len(names) >= _LIST_FROM:
+        there = {_plain(info.key) for info in target.store.list(f"{FOLDER}/")}
+        return {name: size for name, size in names.items() if f"{name[0]}{name[1]}" not in there}
+    with _pool(target) as pool:
+        found = pool.map(lambda name: target.exists(*name), names)
+        return {name: size for (name, size), there in zip(names.items(), found, strict=True) if not there}
+
+
+class _Wanted:
+    """Collects objects; a version is counted from the nearest one that the target will have."""
+
+    def __init__(self, source: Objects, target: Objects, collected: Callable[[str], bool]) -> None:
+        self.objects: dict[Name, int] = {}
+        self.gone: list[str] = []
+        self._source, self._target, self._collected = source, target, collected
+        self._whole: set[str] = set()
+        self._last: dict[str, str] = {}
+
+    def whole(self, commit: Commit) -> None:
+        """Note that the versions at a commit are whole in the target."""
+        for dataset, state in commit.datasets(self._target.read).items():
+            assert state.version is not None
+            self._whole.add(state.version)
+            self._last[dataset] = state.version
+
+    def add(self, names: dict[Name, int]) -> None:
+        """Want objects."""
+        self.objects.update(names)
+
+    def version(self, dataset: str, version: str, base: str | None, *, must: bool) -> None:
+        """Want a version; with `must` it may not have been collected."""
+        if version in self._whole:
+            self._last[dataset] = version
+            return
+        manifest = self._load(version)
+        if manifest is None:
+            if must or not self._collected(version):
+                raise IntegrityError(
+                    f"version {version[:12]} of {dataset!r} is missing in the lake that it is to be copied from. "
+                    "Run `dataplat version verify` there. Nothing was moved."
+                )
+            self.gone.append(version)
+            return
+        near = base if base in self._whole else self._last.get(dataset)
+        self.add(of_version(self._source, manifest, None if near is None else self._load(near)))
+        self._whole.add(version)
+        self._last[dataset] = version
+
+    def _load(self, version: str) -> Manifest | None:
+        try:
+            return load_manifest(self._source, version)
+        except ObjectNotFound:
+            return None
+
+
+def _missing_commits(source: Objects, target: Objects, heads: Sequence[Commit]) -> list[Commit]:
+    """Return the commits that the target lacks, each after its parents."""
+    found: dict[str, Commit] = {}
+    layer = {head.id: head for head in heads}
+    while layer:
+        lacking = absent(target, {(commit_id, ".json"): 0 for commit_id in layer})
+        found.update((commit_id, layer[commit_id]) for commit_id, _ in lacking)
+        parents = {parent for commit_id, _ in lacking for parent in layer[commit_id].parents} - found.keys()
+        layer = {parent: load_commit(source, parent) for parent in sorted(parents)}
+    return _oldest_first(found)
+
+
+def _oldest_first(commits: dict[str, Commit]) -> list[Commit]:
+    done: dict[str, Commit] = {}
+    for start in commits.values():
+        stack = [start]
+        while stack:
+            commit = stack[-1]
+            before = [commits[p] for p in commit.parents if p in commits and p not in done]
+            if before and commit.id not in done:
+                stack += before
+                continue
+            done.setdefault(commit.id, commit)
+            stack.pop()
+    return list(done.values())
+
+
+def _sized(source: Objects, names: dict[Name, int]) -> dict[Name, int]:
+    """Return the objects with their sizes, those that were not known looked up."""
+
+    def size(item: tuple[Name, int]) -> int:
+        (object_id, suffix), known = item
+        if known:
+            return known
+        if (path := source.local_path(object_id, suffix)) is not None and path.exists():
+            return path.stat().st_size
+        prefix = f"{FOLDER}/{object_id[:2]}/{object_id[2:]}"
+        return next((info.size for info in source.store.list(prefix) if info.key.endswith(suffix)), 0)
+
+    with _pool(source) as pool:
+        return dict(zip(names, pool.map(size, names.items()), strict=True))
+
+
+def _pool(objects: Objects) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max(1, concurrency_of(objects.store)), thread_name_prefix="dataplat-transfer")
+
+
+def _plain(key: str) -> str:
+    """Return id and suffix of an object's key, whichever generation it is."""
+    name = key.removeprefix(f"{FOLDER}/").replace("/", "", 1)
+    stem, dot, suffix = name.partition(".")
+    return f"{stem.partition('~')[0]}{dot}{suffix}"
