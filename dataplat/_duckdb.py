@@ -13,9 +13,11 @@ import pyarrow as pa
 from dataplat._table_names import first_alike
 from dataplat.errors import SchemaError
 from dataplat.lake.deletes import load_deletes
+from dataplat.lake.schema import plain_schema, stored_name
+from dataplat.lake.verified import verified_paths
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from dataplat._version import Version
 
@@ -64,7 +66,7 @@ def register(connection: duckdb.DuckDBPyConnection, name: str, version: Version)
         columns = f"columns {alike[0]!r} and {alike[1]!r} of {version.dataset!r}"
         raise SchemaError(f"{columns} differ only in case: SQL cannot tell them apart")
     try:
-        paths = version.local_parts() if _reads_parts(version) else None
+        paths = verified_paths(version.objects, version.parts) if _reads_parts(version) else None
         if paths is None:
             connection.register(name, version.to_arrow().cast(_known(version.schema)))
         elif not paths:
@@ -84,21 +86,24 @@ def _register_parts(connection: duckdb.DuckDBPyConnection, name: str, version: V
         deletes = f"__deletes {name}"
         connection.register(deletes, _deletes_table(version, paths))
         anti = f"anti join {quoted(deletes)} d on t.__file = d.__file and t.file_row_number = d.__row"
-    columns = _columns(connection, rows, version.schema)
+    columns = _columns(connection, rows, version.manifest.schema)
     connection.execute(f"create view {quoted(name)} as select {columns} from {rows} t {anti}")
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, rows: str, schema: pa.Schema) -> str:
-    """Return the columns to select: old parts may lack some, or have narrower types."""
+    """Return the columns to select: old parts may lack some, or have narrower types or other names."""
     there = connection.sql(f"select * from {rows}")
     found = dict(zip(there.columns, there.types, strict=True))
-    wanted = dict(zip(schema.names, connection.from_arrow(_known(schema).empty_table()).types, strict=True))
-    return ", ".join(
-        f"t.{quoted(column)}"
-        if found.get(column) == kind
-        else f"cast({f't.{quoted(column)}' if column in found else 'null'} as {kind}) as {quoted(column)}"
-        for column, kind in wanted.items()
-    )
+    types = connection.from_arrow(_known(plain_schema(schema)).empty_table()).types
+    return ", ".join(_column(field, kind, found) for field, kind in zip(schema, types, strict=True))
+
+
+def _column(field: pa.Field, kind: object, found: Mapping[str, object]) -> str:
+    stored = stored_name(field)
+    if stored not in found:
+        return f"cast(null as {kind}) as {quoted(field.name)}"
+    value = f"t.{quoted(stored)}"
+    return f"{value if found[stored] == kind else f'cast({value} as {kind})'} as {quoted(field.name)}"
 
 
 def _listed(files: Iterable[str]) -> str:
@@ -117,7 +122,8 @@ def _deletes_table(version: Version, paths: Sequence[str]) -> pa.Table:
 
 def _reads_parts(version: Version) -> bool:
     """Whether DuckDB's own reader gives the rows as they are."""
-    if any(map(_drifts, version.schema)) or not _OWN.isdisjoint(map(str.casefold, version.schema.names)):
+    stored = [*version.manifest.root.names.values(), *version.manifest.root.gone]
+    if any(map(_drifts, version.schema)) or not _OWN.isdisjoint(map(str.casefold, stored)) or first_alike(stored):
         return False
     parts = version.parts
     once = len({part.id for part in parts}) == len(parts)

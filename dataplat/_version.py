@@ -6,6 +6,7 @@ import html
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from dataplat.lake.schema import plain_columns
 from dataplat.versioning.history import moment
 
 if TYPE_CHECKING:
@@ -80,12 +81,14 @@ class Version:
     @property
     def schema(self) -> pa.Schema:
         """Columns and Arrow types."""
-        return self.manifest.schema
+        from dataplat.lake.schema import plain_schema
+
+        return plain_schema(self.manifest.schema)
 
     @property
     def schema_json(self) -> list[dict[str, Any]]:
         """Columns and types as plain values, without loading Arrow."""
-        return self.manifest.schema_json
+        return plain_columns(self.manifest.schema_json)
 
     @property
     def created(self) -> datetime:
@@ -115,13 +118,15 @@ class Version:
         """Stream the rows in batches of at most `size` rows, in row order, in bounded memory."""
         from dataplat.lake.scan import scan
 
-        return scan(self.objects, self.parts, self.schema, columns=columns, where=self._where(where), batch_rows=size)
+        return scan(
+            self.objects, self.parts, self.manifest.schema, columns=columns, where=self._where(where), batch_rows=size
+        )
 
     def to_arrow(self, *, columns: Sequence[str] | None = None, where: str | pl.Expr | None = None) -> pa.Table:
         """Return the rows as an Arrow table."""
         from dataplat.lake.scan import to_table
 
-        return to_table(self.objects, self.parts, self.schema, columns=columns, where=self._where(where))
+        return to_table(self.objects, self.parts, self.manifest.schema, columns=columns, where=self._where(where))
 
     def to_polars(self, *, columns: Sequence[str] | None = None, where: str | pl.Expr | None = None) -> pl.DataFrame:
         """Return the rows as a Polars frame."""
@@ -166,10 +171,13 @@ class Version:
         return export(self.objects, self.manifest, directory, file_format=format, link=link)
 
     def local_parts(self) -> list[str] | None:
-        """Return the paths of the parts where they lie on this machine and their hashes are right, else None."""
+        """Return the paths of the parts where they lie on this machine and their hashes are right, else None.
+
+        None, too, where columns were renamed or dropped since parts were written: files keep what was written.
+        """
         from dataplat.lake.verified import verified_paths
 
-        return verified_paths(self.objects, self.parts)
+        return None if self.manifest.root.renames else verified_paths(self.objects, self.parts)
 
     def __len__(self) -> int:
         return self.rows

@@ -137,6 +137,11 @@ def plain_schema(schema: pa.Schema) -> pa.Schema:
     return pa.schema([stored_as(field, field.name) for field in schema])
 
 
+def plain_columns(columns: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return a schema's JSON form as users see it: without stored names."""
+    return [{key: value for key, value in column.items() if key != "stored"} for column in columns]
+
+
 def schema_to_json(schema: pa.Schema) -> list[dict[str, Any]]:
     """Return a canonical schema as JSON: a list of `{"name", "type", "nullable"}`, readable by people.
 

@@ -35,12 +35,18 @@ def digest_of(objects: Objects, manifest: Manifest) -> Digest:
     if known is not None:
         return known
     parts = manifest.parts()
-    total = sum((part.digest for part in parts), Digest())
+    reads = parts if manifest.root.renames else [part for part in parts if part.deleted]
+    total = sum((part.digest for part in parts if not (manifest.root.renames or part.deleted)), Digest())
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="dataplat-digest") as pool:
-        deleted = pool.map(lambda part: _digest_of_deleted(objects, part), [part for part in parts if part.deleted])
-        total -= sum(deleted, Digest())
+        total = sum(pool.map(lambda part: digest_of_live(objects, manifest, part), reads), total)
     Memos(objects.store).put(total.encode(), _VERSION, manifest.id)
     return total
+
+
+def digest_of_live(objects: Objects, manifest: Manifest, part: Part) -> Digest:
+    """Return the digest of the rows of `part` that count in `manifest`; rows deleted from it are read once."""
+    whole = _digest_of_projected(objects, manifest, part) if manifest.root.renames else part.digest
+    return whole - _digest_of_deleted(objects, manifest, part) if part.deleted else whole
 
 
 def _named(digest: Digest, manifest: Manifest) -> str:
@@ -54,12 +60,40 @@ def _remembered(objects: Objects, manifest: Manifest) -> Digest | None:
     return None if text is None else Digest.decode(text)
 
 
-def _digest_of_deleted(objects: Objects, part: Part) -> Digest:
+def _digest_of_deleted(objects: Objects, manifest: Manifest, part: Part) -> Digest:
     def compute() -> str:
         from dataplat.lake.content_id import digest
         from dataplat.lake.take import deleted_rows
 
-        return digest(deleted_rows(objects, part)).encode()
+        return digest(deleted_rows(objects, part, manifest.schema if manifest.root.renames else None)).encode()
 
-    text: str = Memos(objects.store).remembered(_DELETED_ROWS, part.id, part.deletes, compute)
+    computation = _projected("digest of deleted rows", manifest) if manifest.root.renames else _DELETED_ROWS
+    text: str = Memos(objects.store).remembered(computation, part.id, part.deletes, compute)
     return Digest.decode(text)
+
+
+def _digest_of_projected(objects: Objects, manifest: Manifest, part: Part) -> Digest:
+    """Return the digest of all rows written in `part`, under the names and without the dropped columns of `manifest`."""
+
+    def compute() -> str:
+        from dataplat.lake._part_open import open_part
+        from dataplat.lake.content_id import digest
+        from dataplat.lake.scan import scan
+
+        held = set(open_part(objects, part).schema.names)
+        if held.isdisjoint(_renamed(manifest)) and held.isdisjoint(manifest.root.gone):
+            return part.digest.encode()
+        columns = [name for name, stored in manifest.root.names.items() if stored in held]
+        return digest(scan(objects, [part.with_deletes(None, 0)], manifest.schema, columns=columns)).encode()
+
+    text: str = Memos(objects.store).remembered(_projected("digest of part", manifest), part.id, None, compute)
+    return Digest.decode(text)
+
+
+def _projected(name: str, manifest: Manifest) -> str:
+    """Return the id of a digest as `manifest` reads parts: columns that came since, and wider types, change none."""
+    return computation_id(name, 1, renamed=_renamed(manifest), gone=manifest.root.gone)
+
+
+def _renamed(manifest: Manifest) -> dict[str, str]:
+    return {stored: name for name, stored in manifest.root.names.items() if stored != name}

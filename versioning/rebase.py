@@ -7,7 +7,7 @@ Pure: it looks at manifests, and asks the planner's callables where rows have to
 - A delete's condition must match none of the rows that came since.
 - Deletes of one part by two writers are united. That both delete a row is fine if ours is a delete; if ours is an
   upsert, the row was changed by both.
-- Columns that came since are fine, any other change of schema or key is a conflict.
+- Columns that came since, were renamed or reordered are fine, any other change of schema or key is a conflict.
 - A replace, a rollback and a drop hold only on the very version that they were planned on.
 """
 
@@ -20,8 +20,10 @@ from typing import Any, Final, Protocol
 from dataplat.errors import CommitConflict, KeyConflict, PositionConflict
 from dataplat.lake.digest import Digest
 from dataplat.lake.part import Part
+from dataplat.lake.schema import stored_in
 from dataplat.versioning._difference import PartsDifference, difference
 from dataplat.versioning._lsm import Read
+from dataplat.versioning._table import named
 from dataplat.versioning.commit import Check, DatasetState, Input, Mode, Position
 from dataplat.versioning.manifest import Manifest, ManifestEdit
 
@@ -107,7 +109,7 @@ def rebase(change: PlannedChange, base: Manifest, head: Manifest, *, restored: b
     theirs = difference(base, head)
     if restored and theirs.changed and (edit.deletes or edit.drop):
         raise _conflict(change, "deletes may have been undone")
-    came = [*theirs.added, *(after for _, after in theirs.changed if restored)]
+    came = [named(part, base.root) for part in (*theirs.added, *(new for _, new in theirs.changed if restored))]
     _check_keys(change, head, came)
     _check_where(change, came)
     carried, exact = _carried(change, edit, base, theirs)
@@ -119,7 +121,7 @@ def _fitted(change: PlannedChange, base: Manifest, head: Manifest) -> ManifestEd
     edit = change.edit
     if change.base_version is None:  # somebody else created the dataset meanwhile
         edit = replace(edit, schema_json=None, key=None, sort=None)
-    if head.key != base.key:
+    if _stored_key(head) != _stored_key(base):
         raise _conflict(change, f"its key became ({', '.join(head.key) or 'none'})")
     if edit.schema_json is not None or edit.key is not None:
         if head.schema_json != base.schema_json:
@@ -129,12 +131,27 @@ def _fitted(change: PlannedChange, base: Manifest, head: Manifest) -> ManifestEd
     return edit
 
 
+def _stored_key(manifest: Manifest) -> tuple[str, ...]:
+    return tuple(manifest.root.names.get(name, name) for name in manifest.key)
+
+
 def _extends(base: Sequence[Mapping[str, Any]], head: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether rows of the schema `base` are rows of `head` once missing columns are filled with nulls."""
-    columns = {column["name"]: column for column in head}
-    old = {column["name"] for column in base}
-    kept = all(column["name"] in columns and columns[column["name"]]["type"] == column["type"] for column in base)
-    return kept and all(column.get("nullable", True) for column in head if column["name"] not in old)
+    """Whether rows of the schema `base` are rows of `head` once missing columns are filled with nulls.
+
+    Columns are told by their stored names, under which parts hold them: other names and another order do not matter.
+    """
+    columns = {stored_in(column): column for column in head}
+    old = {stored_in(column): column for column in base}
+    kept = all(stored in columns and _takes(columns[stored], column) for stored, column in old.items())
+    return kept and all(_may_be_null(column) for stored, column in columns.items() if stored not in old)
+
+
+def _takes(column: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
+    return column["type"] == values["type"] and (_may_be_null(column) or not _may_be_null(values))
+
+
+def _may_be_null(column: Mapping[str, Any]) -> bool:
+    return bool(column.get("nullable", True))
 
 
 def _check_keys(change: PlannedChange, head: Manifest, came: Sequence[Part]) -> None:
@@ -194,6 +211,8 @@ def _union(change: PlannedChange, part: Part, ours: str | None, theirs: str | No
 def _digest(edit: ManifestEdit, base: Manifest, head: Manifest) -> Digest | None:
     if edit.digest is None or base.digest is None or head.digest is None:
         return None
+    if any(head.root.names.get(name) != stored for name, stored in base.root.names.items()):
+        return None  # a column has another name now, and its values another digest
     return head.digest + (edit.digest - base.digest)
 
 

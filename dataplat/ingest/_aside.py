@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dataplat.errors import SourceError
 from dataplat.lake.parts import PartWriter
+from dataplat.lake.schema import canonical_schema, stored_like
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,24 +21,25 @@ _SHOWN_RAW = 120
 
 @dataclass(slots=True)
 class Aside:
-    """Rows that are put aside, as parts; the writer is made when the first row comes."""
+    """Rows that are put aside, as parts; the writer is made when the first row comes.
+
+    Columns that `like` has are stored as it says, so that the parts may lie in one dataset with others of it.
+    """
 
     stage: Stage
+    like: pa.Schema | None = None
     rows: int = 0
+    schema: pa.Schema | None = None
     _writer: PartWriter | None = field(default=None, repr=False)
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Put the rows of `batch` aside."""
         if batch.num_rows:
             if self._writer is None:
-                self._writer = PartWriter(self.stage, batch.schema, threads=1)
+                self.schema = stored_like(canonical_schema(batch.schema), self.like)
+                self._writer = PartWriter(self.stage, self.schema, threads=1)
             self._writer.write(batch)
             self.rows += batch.num_rows
-
-    @property
-    def schema(self) -> pa.Schema | None:
-        """The columns of the rows put aside, None while there are none."""
-        return None if self._writer is None else self._writer.schema
 
     def abandon(self) -> None:
         """Stop writing."""

@@ -15,7 +15,7 @@ from dataplat.ingest._schema import landed_schema, reading_schema
 from dataplat.ingest._target import Target, check_named_columns
 from dataplat.lake.content_id import load_hashing
 from dataplat.lake.objects import Stage
-from dataplat.lake.schema import schema_to_json
+from dataplat.lake.schema import plain_schema, schema_to_json
 from dataplat.versioning.names import check_branch_name, check_dataset_name
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ def plan_ingest(lake: Lake, request: IngestRequest) -> IngestPlan:
     target, source, splits = _prepare(lake, request)
     schema = None
     if any(split.skipped is None for split in splits):
-        schema = landed_schema(target.schema, source.schema(), whole=request.replaces_all)
+        schema = landed_schema(target.schema, source.schema(), whole=request.replaces_all, gone=target.gone)
         check_named_columns(request, target.base(request, schema_to_json(schema)), schema)
-    return IngestPlan(request, tuple(splits), target.manifest, schema)
+    return IngestPlan(request, tuple(splits), target.manifest, None if schema is None else plain_schema(schema))
 
 
 def ingest(lake: Lake, request: IngestRequest, progress: Listener | None = None) -> IngestResult:

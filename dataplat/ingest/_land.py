@@ -63,7 +63,7 @@ def land(
 def _land_once(
     request: IngestRequest, target: Target, source: Source, splits: Sequence[Split], stage: Stage, meter: Meter
 ) -> Landed:
-    schema = landed_schema(target.schema, source.schema(), whole=request.replaces_all)
+    schema = landed_schema(target.schema, source.schema(), whole=request.replaces_all, gone=target.gone)
     base = _base(request, target, schema, stage)
     run = Pass.begin(
         stage, schema, _sink(request, base), request.contract, meter, base.key, rejecting=request.on_error == "reject"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from dataplat.connectors.source import Blob, Rejects
 from dataplat.errors import SourceError
 from dataplat.ingest._aside import Aside, refuse_first
-from dataplat.lake.schema import conform
+from dataplat.lake.schema import conform, plain_schema
 from dataplat.lake.stores import explained
 from dataplat.validation.report import Tally
 
@@ -59,8 +59,9 @@ class Pass:
         *,
         rejecting: bool,
     ) -> Pass:
-        """Return a pass that has read nothing yet."""
-        return cls(stage, schema, sink, contract, meter, key, rejecting, Aside(stage), Aside(stage), Tally())
+        """Return a pass that has read nothing yet, into rows of `schema` (with stored names)."""
+        rejects, quarantine = Aside(stage), Aside(stage, schema)
+        return cls(stage, plain_schema(schema), sink, contract, meter, key, rejecting, rejects, quarantine, Tally())
 
     def read(self, source: Source, splits: Sequence[Split]) -> None:
         """Read all `splits`; raises what the source and the sink raise, and `SourceError` where nothing may be rejected."""

@@ -8,8 +8,8 @@ import pyarrow as pa
 
 from dataplat.errors import SchemaMismatch
 from dataplat.lake.canonical import family
-from dataplat.lake.schema import canonical_schema, did_you_mean
-from dataplat.versioning.modes import holds
+from dataplat.lake.schema import canonical_schema, did_you_mean, plain_schema, stored_like
+from dataplat.versioning.modes import holds, keeps_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,8 +22,10 @@ _EXACT = (frozenset({"int", "float", "decimal"}), frozenset({"date", "timestamp"
 _SIGNED = (pa.int16(), pa.int32(), pa.int64())
 
 
-def landed_schema(existing: pa.Schema | None, incoming: pa.Schema, *, whole: bool) -> pa.Schema:
-    """Return what the dataset's schema becomes.
+def landed_schema(
+    existing: pa.Schema | None, incoming: pa.Schema, *, whole: bool, gone: Sequence[str] = ()
+) -> pa.Schema:
+    """Return what the dataset's schema becomes, with the stored names of its columns; `gone` are those nobody may take.
 
     A new dataset, or one replaced as a `whole`, takes the input's; in the dataset's order if the names are the same,
     so that the same rows make no new version. Otherwise the input must have every column of the dataset; columns that
@@ -40,7 +42,8 @@ def landed_schema(existing: pa.Schema | None, incoming: pa.Schema, *, whole: boo
         return incoming
     if whole:
         order = existing.names if set(existing.names) == set(incoming.names) else incoming.names
-        return pa.schema([_wider_if_alike(existing, incoming.field(name)) for name in order])
+        schema = pa.schema([_wider_if_alike(existing, incoming.field(name)) for name in order])
+        return stored_like(schema, existing, gone) if keeps_rows(existing, schema) else schema
     missing = [name for name in existing.names if name not in incoming.names]
     if missing:
         new = [name for name in incoming.names if name not in existing.names]
@@ -52,7 +55,7 @@ def landed_schema(existing: pa.Schema | None, incoming: pa.Schema, *, whole: boo
         raise SchemaMismatch(message)
     fields = [_merged(field, incoming.field(field.name)) for field in existing]
     added = [field.with_nullable(True) for field in incoming if field.name not in existing.names]
-    return pa.schema([*fields, *added])
+    return stored_like(pa.schema([*fields, *added]), existing, gone)
 
 
 def _merged(ours: pa.Field, theirs: pa.Field) -> pa.Field:
@@ -68,7 +71,7 @@ def _merged(ours: pa.Field, theirs: pa.Field) -> pa.Field:
             "Convert the input, or land it with a schema that says so (--schema FILE)."
         )
         raise SchemaMismatch(message)
-    return pa.field(ours.name, kind, nullable)
+    return ours.with_type(kind).with_nullable(nullable)
 
 
 def _wider_if_alike(existing: pa.Schema, field: pa.Field) -> pa.Field:
@@ -93,7 +96,7 @@ def _wider(ours: pa.DataType, theirs: pa.DataType) -> pa.DataType | None:
 def reading_schema(request: IngestRequest, existing: pa.Schema | None) -> pa.Schema | None:
     """Return the types by which text is read: the dataset's, else those that the contract asks for."""
     if existing is not None and not request.replaces_all:
-        return existing
+        return plain_schema(existing)
     if request.contract is None:
         return None
     columns = request.contract.schema.columns

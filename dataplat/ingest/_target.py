@@ -42,8 +42,13 @@ class Target:
 
     @property
     def schema(self) -> pa.Schema | None:
-        """The schema, None where there is no dataset."""
+        """The schema with stored names, None where there is no dataset."""
         return None if self.manifest is None else self.manifest.schema
+
+    @property
+    def gone(self) -> tuple[str, ...]:
+        """Stored names of dropped columns, which no column may take."""
+        return () if self.manifest is None else self.manifest.root.gone
 
     def positions(self) -> Mapping[str, Any]:
         """Return where each source had been read to; sources that a replace forgot are left out."""

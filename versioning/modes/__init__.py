@@ -8,7 +8,7 @@ from dataplat.versioning.modes._outcome import Outcome, RowSink
 from dataplat.versioning.modes._types import holds
 from dataplat.versioning.modes.append import Append
 from dataplat.versioning.modes.delete import delete_where
-from dataplat.versioning.modes.replace import Replace
+from dataplat.versioning.modes.replace import Replace, keeps_rows
 from dataplat.versioning.modes.upsert import Upsert
 
 __all__ = [
@@ -22,4 +22,5 @@ __all__ = [
     "delete_where",
     "find_keys",
     "holds",
+    "keeps_rows",
 ]

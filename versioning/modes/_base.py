@@ -6,11 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataplat.lake.parts import PartWriter
+from dataplat.lake.schema import stored_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pyarrow as pa
 
+    from dataplat.lake.digest import Digest
     from dataplat.lake.objects import Objects, Stage
+    from dataplat.lake.part import Part
     from dataplat.versioning.manifest import Manifest
 
 
@@ -19,7 +24,7 @@ class Base:
     """A manifest (of no rows, for a new dataset), how to read its objects, and a stage for new ones.
 
     `schema`, `key` and `sort` are what the dataset will have after the change: the manifest's, a wider schema, or,
-    where all rows are replaced, what was asked for. `objects` sees what is staged.
+    where all rows are replaced, what was asked for; with the stored names of columns. `objects` sees what is staged.
     """
 
     manifest: Manifest
@@ -28,6 +33,15 @@ class Base:
     sort: tuple[str, ...]
     objects: Objects
     stage: Stage
+
+    def grown(self, digest: Digest | None, parts: Iterable[Part]) -> Digest | None:
+        """Return the digest of a dataset after `parts`, written for `schema`, came on top; pending stays pending.
+
+        Under other names than those that parts are written with, their digests are others.
+        """
+        if digest is None or any(stored_name(field) != field.name for field in self.schema):
+            return None
+        return sum((part.digest for part in parts), digest)
 
     def part_writer(self) -> PartWriter:
         """Return a writer of parts for the dataset's schema and sort order."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dataplat.errors import KeyViolation
-from dataplat.lake.digest import Digest
 from dataplat.versioning.manifest import ManifestEdit
 from dataplat.versioning.modes._keys import IncomingKeys, refuse_existing
 from dataplat.versioning.modes._outcome import Outcome
@@ -13,7 +12,6 @@ from dataplat.versioning.modes._outcome import Outcome
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from dataplat.lake.part import Part
     from dataplat.versioning.modes._base import Base
 
 
@@ -43,9 +41,6 @@ class Append:
                 raise KeyViolation("input rows repeat a key")
             refuse_existing(self._base.objects, self._base.manifest.parts(), self._base.schema, self.keys)
         rows = sum(part.rows for part in parts)
-        return Outcome(ManifestEdit(add=tuple(parts), digest=grown(self._base.manifest.digest, parts)), rows, 0)
-
-
-def grown(digest: Digest | None, parts: list[Part]) -> Digest | None:
-    """Return the digest of a dataset after `parts` came on top; pending stays pending."""
-    return None if digest is None else sum((part.digest for part in parts), digest)
+        return Outcome(
+            ManifestEdit(add=tuple(parts), digest=self._base.grown(self._base.manifest.digest, parts)), rows, 0
+        )

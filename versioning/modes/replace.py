@@ -22,7 +22,6 @@ from dataplat.versioning.modes._deletes import Deletions
 from dataplat.versioning.modes._keys import REPLACE_HINT, IncomingKeys, refuse_existing
 from dataplat.versioning.modes._outcome import Outcome
 from dataplat.versioning.modes._types import holds
-from dataplat.versioning.modes.append import grown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -50,7 +49,7 @@ class Replace:
         self._rows = 0
         self.keys = IncomingKeys(base.key, order) if base.key else None
         self._keys_held = base.key == base.manifest.key  # then rows that are there already need no look at theirs
-        self._stays = _fits(base.manifest.schema, base.schema)
+        self._stays = keeps_rows(base.manifest.schema, base.schema)
         self._here = _RowsHere(base, where, base.manifest.parts() if self._stays else [])
 
     def write(self, batch: pa.RecordBatch) -> None:
@@ -106,7 +105,7 @@ class Replace:
 
     def _new_digest(self, parts: list[Part]) -> Digest | None:
         if not self._here.rows:
-            return grown(self._base.manifest.digest if self._where is not None else Digest(), parts)
+            return self._base.grown(self._base.manifest.digest if self._where is not None else Digest(), parts)
         if self._where is None:
             return self._digest
         whole = self._base.manifest.digest
@@ -166,8 +165,8 @@ class _RowsHere:
         return result
 
 
-def _fits(before: pa.Schema, after: pa.Schema) -> bool:
-    """Whether parts of `before` can be read as `after`: it has all their columns, and holds all their values."""
+def keeps_rows(before: pa.Schema, after: pa.Schema) -> bool:
+    """Return whether parts of `before` can be read as `after`: it has all their columns, and holds all their values."""
     types = {field.name: field.type for field in after}
     return all(field.name in types and holds(types[field.name], field.type) for field in before)
 

@@ -18,7 +18,6 @@ from dataplat.versioning.manifest import ManifestEdit
 from dataplat.versioning.modes._deletes import Deletions, add_deletes
 from dataplat.versioning.modes._keys import IncomingKeys, find_keys
 from dataplat.versioning.modes._outcome import Outcome
-from dataplat.versioning.modes.append import grown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +59,9 @@ class Upsert:
         added = sum(part.live for part in kept)
         digest = self._base.manifest.digest
         known = not deleted and not len(superseded)
-        edit = ManifestEdit(add=tuple(kept), deletes=deletes, drop=drop, digest=grown(digest, kept) if known else None)
+        edit = ManifestEdit(
+            add=tuple(kept), deletes=deletes, drop=drop, digest=self._base.grown(digest, kept) if known else None
+        )
         return Outcome(edit, added, deleted)
 
     def _without(self, parts: list[Part], rows: NDArray[np.int64]) -> list[Part]:
