@@ -6,6 +6,7 @@ this folder or the nearest one above it, then the default.
     lake = "data/lake"            # a path (relative to this file) or URL
     branch = "main"
     author = "Ada <ada@example.org>"
+    compact = false               # no compaction after small commits
     trust_contracts = true        # run contracts that lie in a lake that is not a folder of yours
 
     [secrets]
@@ -31,7 +32,7 @@ LAKE_FOLDER = ".dataplat"
 LAKE_MARK = "lake.json"
 
 _TEXTS = ("lake", "branch", "author")
-_SWITCHES = ("trust_contracts",)
+_SWITCHES = ("compact", "trust_contracts")
 _VARIABLES = {f"DATAPLAT_{name.upper()}": name for name in _TEXTS}
 
 
@@ -73,11 +74,15 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The settings in force. `source` is the file they came from, or None."""
+    """The settings in force. `source` is the file they came from, or None.
+
+    `compact` says whether small commits are followed by a compaction where it is due.
+    """
 
     lake: str | None = None
     branch: str = "main"
     author: str | None = None
+    compact: bool = True
     trust_contracts: bool = False
     secrets: Mapping[str, Secret] = field(default_factory=lambda: MappingProxyType({}))
     source: Path | None = None
@@ -106,8 +111,8 @@ def load(
     config = _from_file(path) if path else Config()
     environ = os.environ if environ is None else environ
     given: dict[str, Any] = {name: environ[variable] for variable, name in _VARIABLES.items() if environ.get(variable)}
-    if environ.get("DATAPLAT_TRUST_CONTRACTS"):
-        given["trust_contracts"] = _switch("DATAPLAT_TRUST_CONTRACTS", environ["DATAPLAT_TRUST_CONTRACTS"])
+    switches = {name: f"DATAPLAT_{name.upper()}" for name in _SWITCHES}
+    given.update({name: _switch(key, environ[key]) for name, key in switches.items() if environ.get(key)})
     given.update({name: value for name, value in (flags or {}).items() if value is not None})
     return replace(config, **given)
 

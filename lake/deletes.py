@@ -85,7 +85,7 @@ def _within(deletes: BitMap, start: int, stop: int) -> npt.NDArray[np.uint32]:
     return found
 
 
-# Nothing calls the two below yet: they are how a compaction lets deletes win that came while it ran.
+# The two below let deletes win that came while a compaction ran.
 
 
 def remap(deletes: BitMap, dropped: BitMap, first: int) -> npt.NDArray[np.int64]:

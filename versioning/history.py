@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -56,18 +56,29 @@ def versions(objects: Objects, head: Commit, dataset: str) -> Iterator[Entry]:
 def version_back(objects: Objects, head: Commit, dataset: str, back: int) -> Entry:
     """Return the change that made the version `back` versions before the one that `head` has (0: that one).
 
+    A version and what a compaction made of it hold the same rows and count as one.
+
     Raises:
         DatasetNotFound: There never was such a dataset.
         VersionNotFound: It has not so many versions.
     """
     count = 0
-    for count, entry in enumerate(versions(objects, head, dataset), 1):
+    for count, entry in enumerate(_with_other_rows(versions(objects, head, dataset)), 1):
         if count == back + 1:
             return entry
     raise VersionNotFound(
         f"{dataset!r} has {count} version{'' if count == 1 else 's'} there, so ~{max(0, count - 1)} is the oldest; "
         f"~{back} was asked for"
     )
+
+
+def _with_other_rows(entries: Iterable[Entry]) -> Iterator[Entry]:
+    """Leave out versions that a compaction rewrote, whose rows the newer one has."""
+    compacted = False
+    for entry in entries:
+        if not compacted:
+            yield entry
+        compacted = entry.change.mode == "compact"
 
 
 def commit_of_version(objects: Objects, head: Commit, dataset: str, version: str) -> Commit | None:

@@ -13,7 +13,7 @@ from dataplat.lake.objects import Objects
 from dataplat.versioning._protection import Gate, contracts_of, pass_gate, refuse_protected
 from dataplat.versioning._queue import turn
 from dataplat.versioning._record import Record
-from dataplat.versioning._unite import unites_deletes
+from dataplat.versioning._unite import RoaringCodec, unites_deletes
 from dataplat.versioning.commit import (
     Check,
     Commit,
@@ -39,7 +39,7 @@ _RACES: Final = 200
 _REPLANS: Final = 20
 """How often a change is planned anew because the branch moved."""
 
-_MONOTONE: Final = frozenset({"append", "create", "delete", "describe", "evolve", "rename", "upsert"})
+_MONOTONE: Final = frozenset({"append", "compact", "create", "delete", "describe", "evolve", "rename", "upsert"})
 """Modes that never bring deleted rows back."""
 
 _LOOK_BACK: Final = 32
@@ -231,6 +231,8 @@ class _Attempt:
             base = load_manifest(self._objects, change.base_version)
         if change.merge_deletes is None:
             change = replace(change, merge_deletes=unites_deletes(self._stage))
+        if change.codec is None:
+            change = replace(change, codec=RoaringCodec(self._stage))
         return rebase(change, base, head, restored=self._may_have_restored(change))
 
     def _may_have_restored(self, change: PlannedChange) -> bool:
@@ -264,7 +266,7 @@ class _Attempt:
     ) -> DatasetChange:
         rows_before = 0 if state is None or state.version is None else state.rows
         rows = 0 if after is None else after.rows
-        rows_added = sum(part.live for part in change.edit.add)
+        rows_added = 0 if change.mode == "compact" else sum(part.live for part in change.edit.add)
         if change.restore is not None or change.mode == "drop":
             rows_added = max(0, rows - rows_before)
         return DatasetChange(

@@ -8,6 +8,7 @@ Pure: it looks at manifests, and asks the planner's callables where rows have to
 - Deletes of one part by two writers are united. That both delete a row is fine if ours is a delete; if ours is an
   upsert, the row was changed by both.
 - Columns that came since, were renamed or reordered are fine, any other change of schema or key is a conflict.
+- A compaction follows deletes of others exactly; where others rewrote or replaced its parts, theirs holds.
 - A replace, a rollback and a drop hold only on the very version that they were planned on.
 """
 
@@ -25,6 +26,7 @@ from dataplat.versioning._difference import PartsDifference, difference
 from dataplat.versioning._lsm import Read
 from dataplat.versioning._table import named
 from dataplat.versioning.commit import Check, DatasetState, Input, Mode, Position
+from dataplat.versioning.compact import DeletesCodec, Rewrite, edit_of, rebased
 from dataplat.versioning.manifest import Manifest, ManifestEdit
 
 _REBASED: Final = frozenset({"append", "upsert", "delete", "evolve", "describe"})
@@ -58,7 +60,8 @@ class PlannedChange:
     `where_matches`: given such parts, whether the condition matches any of their rows.
     `merge_deletes`: see `MergesDeletes`. `recheck`: given the manifest as it would be, return the checks' outcomes,
     or raise. `replan`: given the head's manifest (None: no dataset), plan anew where the change does not hold.
-    `rename_to` is the new name of a rename, `restore` the state that a rollback goes back to.
+    `rename_to` is the new name of a rename, `restore` the state that a rollback goes back to. `rewrites` is what a
+    compaction did, `codec` how deletes are read and staged where they are no Roaring bitmaps.
     """
 
     dataset: str
@@ -78,6 +81,8 @@ class PlannedChange:
     merge_deletes: MergesDeletes | None = None
     recheck: Callable[[Manifest], Sequence[Check]] | None = None
     replan: Callable[[Manifest | None], PlannedChange] | None = None
+    rewrites: Sequence[Rewrite] = ()
+    codec: DeletesCodec | None = None
 
 
 def check_positions(change: PlannedChange, state: DatasetState | None, read: Read) -> None:
@@ -103,6 +108,8 @@ def rebase(change: PlannedChange, base: Manifest, head: Manifest, *, restored: b
         KeyConflict: Rows that came since have keys of ours, or a row of ours was changed by somebody else.
         CommitConflict: It does not hold on `head` for another reason, which the message says.
     """
+    if change.mode == "compact":
+        return _compacted(change, base, head, restored=restored)
     if change.mode not in _REBASED:
         raise _conflict(change, f"a {change.mode} holds only on the version that it was planned on")
     edit = _fitted(change, base, head)
@@ -114,6 +121,17 @@ def rebase(change: PlannedChange, base: Manifest, head: Manifest, *, restored: b
     _check_where(change, came)
     carried, exact = _carried(change, edit, base, theirs)
     return replace(carried, digest=_digest(edit, base, head) if exact else None)
+
+
+def _compacted(change: PlannedChange, base: Manifest, head: Manifest, *, restored: bool) -> ManifestEdit:
+    """Return what of a compaction is left to do; raise if nothing is, which is no fault of anybody."""
+    same = (base.schema_json, base.key, base.sort) == (head.schema_json, head.key, head.sort)
+    if restored or not same or change.codec is None:
+        raise _conflict(change, "parts cannot be compacted across that")
+    left = rebased(change.rewrites, difference(base, head), change.codec)
+    if not left:
+        raise _conflict(change, "somebody else was faster")
+    return edit_of(left, head.digest)
 
 
 def _fitted(change: PlannedChange, base: Manifest, head: Manifest) -> ManifestEdit:

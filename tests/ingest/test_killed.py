@@ -76,6 +76,11 @@ def staged(url: Path) -> list[Path]:
     return [path for path in (url / "tmp").rglob("*") if path.is_file() and path.suffix not in {".queue", ".lock"}]
 
 
+def ingests(lake: dp.Lake) -> int:
+    """How many have landed: now and then a compaction follows one."""
+    return sum(entry.mode == "append" for entry in lake.log("d"))
+
+
 def test_killed_at_any_moment(tmp_path: Path, zygote: subprocess.Popen[str]) -> None:
     """Over many deaths: before or after, nothing in between; a second try ends it; nothing is left over."""
     url = tmp_path / "lake"
@@ -90,7 +95,7 @@ def test_killed_at_any_moment(tmp_path: Path, zygote: subprocess.Popen[str]) -> 
     for path in paths[1:]:
         lived = ingest(zygote, path, random.uniform(0, takes * 1.4))
         lake = dp.open(url)
-        now = lake.refs.head("main").number
+        now = ingests(lake)
         assert now - landed in {0, 1}
         if now == landed:
             died, takes = died + 1, max(takes, lived)
@@ -100,7 +105,7 @@ def test_killed_at_any_moment(tmp_path: Path, zygote: subprocess.Popen[str]) -> 
     lake = dp.open(url)
     for path in paths:
         lake.ingest(path, "d", key="id")
-    assert lake.refs.head("main").number == RUNS
+    assert ingests(lake) == RUNS
     assert lake["d"].rows == len(set(lake["d"].to_arrow().column("id").to_pylist())) == RUNS * ROWS
     assert lake.verify().ok
     del lake

@@ -1,0 +1,27 @@
+"""Compaction: which parts are worth rewriting, where new ones go, and how the change follows a branch that moved.
+
+Everything here is a function of values; `modes.compact` reads and writes the rows.
+"""
+
+from __future__ import annotations
+
+from dataplat.versioning.compact._places import spread, used_places
+from dataplat.versioning.compact._plan import Run, Target, plan_runs
+from dataplat.versioning.compact._rebase import edit_of, rebased
+from dataplat.versioning.compact._rewrite import DeletesCodec, Rewrite
+from dataplat.versioning.compact._tail import is_due, plan_tail, tail_parts
+
+__all__ = [
+    "DeletesCodec",
+    "Rewrite",
+    "Run",
+    "Target",
+    "edit_of",
+    "is_due",
+    "plan_runs",
+    "plan_tail",
+    "rebased",
+    "spread",
+    "tail_parts",
+    "used_places",
+]
