@@ -20,7 +20,7 @@ def computation_id(name: str, code_version: int, **parameters: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Memos:
-    """Remembers JSON values beside a lake's objects, each entry with its own hash.
+    """Remembers JSON values, and bytes, beside a lake's objects, each entry with its own hash.
 
     A torn, damaged or foreign entry is as good as none: the value is computed again. A store that
     refuses (read-only, full, no answer) makes the memo useless, never the work that asked for it.
@@ -30,27 +30,23 @@ class Memos:
 
     def get(self, computation: str, part: str, deletes: str | None = None) -> Any | None:
         """Return the remembered value, or None."""
+        body = self._read(_key(computation, part, deletes))
         try:
-            key = _key(computation, part, deletes)
-            raw = self.store.read(key)
-            head, body = raw.split(b"\n", 1)
-            if _seal(key, body) != head:
-                return None
-            return json.loads(body)
-        except (StoreError, ValueError):
+            return None if body is None else json.loads(body)
+        except ValueError:
             return None
 
     def put(self, value: object, computation: str, part: str, deletes: str | None = None) -> None:
         """Remember `value`, unless somebody did already."""
-        body = json.dumps(value, separators=(",", ":")).encode()
-        key = _key(computation, part, deletes)
-        entry = _seal(key, body) + b"\n" + body
-        try:
-            self.store.create(key, entry)
-        except ObjectExists:
-            self._mend(key, entry)
-        except StoreError:
-            return
+        self._write(_key(computation, part, deletes), json.dumps(value, separators=(",", ":")).encode())
+
+    def get_bytes(self, computation: str, part: str, deletes: str | None = None) -> bytes | None:
+        """Return remembered bytes, or None."""
+        return self._read(_key(computation, part, deletes, ".bin"))
+
+    def put_bytes(self, value: bytes, computation: str, part: str, deletes: str | None = None) -> None:
+        """Remember bytes, unless somebody did already."""
+        self._write(_key(computation, part, deletes, ".bin"), value)
 
     def remembered(
         self, computation: str, part: str, deletes: str | None, compute: Callable[[], Mapping[str, Any] | str]
@@ -61,6 +57,22 @@ class Memos:
             value = compute()
             self.put(value, computation, part, deletes)
         return value
+
+    def _read(self, key: str) -> bytes | None:
+        try:
+            head, body = self.store.read(key).split(b"\n", 1)
+        except (StoreError, ValueError):
+            return None
+        return body if _seal(key, body) == head else None
+
+    def _write(self, key: str, body: bytes) -> None:
+        entry = _seal(key, body) + b"\n" + body
+        try:
+            self.store.create(key, entry)
+        except ObjectExists:
+            self._mend(key, entry)
+        except StoreError:
+            return
 
     def _mend(self, key: str, entry: bytes) -> None:
         """Replace an entry that is there but cannot be read."""
@@ -77,5 +89,5 @@ def _seal(key: str, body: bytes) -> bytes:
     return hashlib.sha256(key.encode() + b"\n" + body).hexdigest().encode()
 
 
-def _key(computation: str, part: str, deletes: str | None) -> str:
-    return f"memo/{computation}/{part[:2]}/{part[2:]}{'.' + deletes[:32] if deletes else ''}.json"
+def _key(computation: str, part: str, deletes: str | None, suffix: str = ".json") -> str:
+    return f"memo/{computation}/{part[:2]}/{part[2:]}{'.' + deletes[:32] if deletes else ''}{suffix}"

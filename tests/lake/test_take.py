@@ -54,8 +54,8 @@ def test_each_row_is_in_one_place(written: tuple[Objects, Stage, Part], gone: se
     assert numbers(live_rows(objects, before, SCHEMA)) == sorted(set(range(ROWS)) - gone)
     assert numbers(deleted_rows(objects, before)) == sorted(gone)
     assert numbers(written_rows(objects, before)) == list(range(ROWS))
-    assert numbers(rows_deleted_between(objects, before, after, SCHEMA)) == sorted(later - gone)
-    assert numbers(rows_deleted_between(objects, after, before, SCHEMA)) == []
+    assert numbers(rows_deleted_between(objects, [(before, after)], SCHEMA)) == sorted(later - gone)
+    assert numbers(rows_deleted_between(objects, [(after, before)], SCHEMA)) == []
     assert list(positions_deleted_between(objects, before, after)) == sorted(later - gone)
 
 
@@ -70,7 +70,7 @@ def test_rows_come_in_the_schema_asked_for(written: tuple[Objects, Stage, Part])
     """Rows deleted between versions are widened, and filled with nulls, as the version's schema wants."""
     objects, stage, part = written
     wide = pa.schema([("n", pa.int64()), ("new", pa.string())])
-    [batch] = rows_deleted_between(objects, part, without(stage, part, [3]), wide)
+    [batch] = rows_deleted_between(objects, [(part, without(stage, part, [3]))], wide)
     assert batch.schema == wide
     assert batch.to_pylist() == [{"n": 3, "new": None}]
 
@@ -89,4 +89,4 @@ def test_deletes_that_are_missing(written: tuple[Objects, Stage, Part]) -> None:
     with pytest.raises(IntegrityError, match="deleted rows would come back"):
         numbers(deleted_rows(objects, lost))
     with pytest.raises(IntegrityError):
-        numbers(rows_deleted_between(objects, part, lost, SCHEMA))
+        numbers(rows_deleted_between(objects, [(part, lost)], SCHEMA))
