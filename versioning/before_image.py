@@ -9,19 +9,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from dataplat.lake.canonical import family_tree
+from dataplat.lake.digest import Digest
 from dataplat.lake.memos import Memos, computation_id
+from dataplat.versioning._difference import PartsDifference, difference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import pyarrow as pa
 
     from dataplat.lake.objects import Objects
+    from dataplat.lake.part import Part
     from dataplat.lake.stores import Store
-    from dataplat.versioning._difference import PartsDifference
+    from dataplat.versioning.manifest import Manifest
 
 IMAGE: Final = computation_id("before-image", 1)
 _MOST: Final = 64 << 20  # bytes in memory: more rows are read again rather than kept
+_MOST_ROWS: Final = 500_000  # that went: of more the digest is computed from all parts, in less memory
 
 
 def rows_gone(objects: Objects, differs: PartsDifference, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
@@ -40,6 +45,43 @@ def count_gone(objects: Objects, differs: PartsDifference) -> int:
 
     deleted = (len(positions_deleted_between(objects, old, new)) for old, new in differs.changed)
     return sum(part.live for part in differs.dropped) + sum(deleted)
+
+
+def balance(
+    objects: Objects, before: Manifest, after: Manifest, digest_of_live: Callable[[Part], Digest]
+) -> Digest | None:
+    """Return what the digest of `after` is more than that of `before`, and keep the rows that went as their image.
+
+    None where it cannot be told by that: columns that went or have other values now, rows that came back, or more
+    rows that went than fit into memory.
+    """
+    import pyarrow as pa
+
+    from dataplat.lake.content_id import digest
+    from dataplat.lake.schema import plain_schema
+
+    differs = difference(before, after)
+    if not _same_values(before.schema, after.schema) or _came_back(objects, differs):
+        return None
+    if count_gone(objects, differs) > _MOST_ROWS:
+        return None
+    rows = pa.Table.from_batches(rows_gone(objects, differs, before.schema), plain_schema(before.schema))
+    keep(objects, before.id, after.id, rows)
+    return sum(map(digest_of_live, differs.added), Digest()) - digest(rows.combine_chunks().to_batches())
+
+
+def _same_values(before: pa.Schema, after: pa.Schema) -> bool:
+    """Whether values of `before` have the same digests in `after`: all columns are there, of their families."""
+    return all(
+        field.name in after.names and family_tree(after.field(field.name).type) == family_tree(field.type)
+        for field in before
+    )
+
+
+def _came_back(objects: Objects, differs: PartsDifference) -> bool:
+    from dataplat.lake.take import positions_deleted_between
+
+    return any(positions_deleted_between(objects, new, old) for old, new in differs.changed)
 
 
 def keep(objects: Objects, before: str, after: str, rows: pa.Table) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
+from dataplat.errors import IntegrityError, ObjectNotFound
 from dataplat.lake.digest import Digest
 from dataplat.lake.memos import Memos, computation_id
 
@@ -18,9 +19,12 @@ _DELETED_ROWS = computation_id("digest of deleted rows", 1)
 _VERSION = computation_id("digest of version", 1)
 
 
-def content_id_of(objects: Objects, manifest: Manifest) -> str:
-    """Return the content id; where it is pending the deleted rows are read once, and remembered."""
-    return _named(digest_of(objects, manifest), manifest)
+def content_id_of(objects: Objects, manifest: Manifest, base: str | None = None) -> str:
+    """Return the content id; where it is pending the deleted rows are read once, and remembered.
+
+    `base` is the version that this one was made from: where its digest is known, only what differs is read.
+    """
+    return _named(digest_of(objects, manifest, base), manifest)
 
 
 def known_content_id(objects: Objects, manifest: Manifest) -> str | None:
@@ -29,18 +33,41 @@ def known_content_id(objects: Objects, manifest: Manifest) -> str | None:
     return None if digest is None else _named(digest, manifest)
 
 
-def digest_of(objects: Objects, manifest: Manifest) -> Digest:
-    """Return the digest of all live rows: the sum over the parts, less that of the rows deleted from them."""
+def digest_of(objects: Objects, manifest: Manifest, base: str | None = None) -> Digest:
+    """Return the digest of all live rows: the sum over the parts, less that of the rows deleted from them.
+
+    With a `base` whose digest is known it is that of the base, plus what came and less what went, whose rows are kept
+    as a before-image.
+    """
     known = manifest.digest or _remembered(objects, manifest)
-    if known is not None:
-        return known
+    if known is None:
+        known = None if base is None else _digest_since(objects, base, manifest)
+        known = _digest_of_parts(objects, manifest) if known is None else known
+        Memos(objects.store).put(known.encode(), _VERSION, manifest.id)
+    return known
+
+
+def _digest_since(objects: Objects, base: str, manifest: Manifest) -> Digest | None:
+    from dataplat.versioning.before_image import balance
+    from dataplat.versioning.manifest import load_manifest
+
+    try:
+        before = load_manifest(objects, base)
+        known = before.digest or _remembered(objects, before)
+        if known is None or before.root.renames or manifest.root.renames:
+            return None
+        change = balance(objects, before, manifest, lambda part: digest_of_live(objects, manifest, part))
+    except (ObjectNotFound, IntegrityError):  # it was collected, or is damaged: all that is needed is ours
+        return None
+    return None if change is None else known + change
+
+
+def _digest_of_parts(objects: Objects, manifest: Manifest) -> Digest:
     parts = manifest.parts()
     reads = parts if manifest.root.renames else [part for part in parts if part.deleted]
     total = sum((part.digest for part in parts if not (manifest.root.renames or part.deleted)), Digest())
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="dataplat-digest") as pool:
-        total = sum(pool.map(lambda part: digest_of_live(objects, manifest, part), reads), total)
-    Memos(objects.store).put(total.encode(), _VERSION, manifest.id)
-    return total
+        return sum(pool.map(lambda part: digest_of_live(objects, manifest, part), reads), total)
 
 
 def digest_of_live(objects: Objects, manifest: Manifest, part: Part) -> Digest:
