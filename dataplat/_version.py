@@ -99,11 +99,16 @@ class Version:
     def content_id(self) -> str:
         """The digest of schema and rows alone: equal rows, equal id, whatever order, files or engine.
 
-        Where it is pending (after an upsert or delete) it is computed from the rows that went, and remembered.
+        Where it is pending (after an upsert or delete) it is computed from the rows that went, and remembered; they
+        are kept too, which makes a diff with the version before quick.
         """
         from dataplat.versioning.content import content_id_of
 
-        return content_id_of(self.objects, self.manifest)
+        if (known := self.content_id_if_known) is not None:
+            return known
+        changes = self.commit.changes.values()
+        base = next((change.base for change in changes if change.version == self.id), None)
+        return content_id_of(self.objects, self.manifest, base)
 
     @property
     def content_id_if_known(self) -> str | None:
