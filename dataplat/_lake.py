@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from dataplat._compact import CompactPlan, CompactResult
+    from dataplat._evolve import EvolveOptions, EvolvePlan
     from dataplat._listing import DatasetInfo, LogEntry
     from dataplat._protect import Protection
     from dataplat._query import Query
@@ -262,6 +263,31 @@ class Lake:
         from dataplat._changes import change, describe_step
 
         return change(self, branch, "", describe_step(dataset, text))
+
+    def evolve(self, dataset: str, *, branch: str = MAIN, message: str = "", **changes: Unpack[EvolveOptions]) -> Version:
+        """Change the columns of a dataset; no part is written anew, and earlier versions read as they were.
+
+        Args:
+            dataset: its name.
+            branch: the branch that moves.
+            message: why, for the log; by default what changes.
+            **changes: done in this order, each by the names that the last one left: `drop` (columns), `rename`
+                (`{"old": "new"}`), `add` (`{"name": type}`, or texts "name type"; null in all rows), `widen` (`{"name":
+                type}`, one that holds all values), `nullable`, `required` (columns), `order` (columns that come first).
+
+        Raises:
+            SchemaError: A column is not there, or there already; of the key, and to be dropped; or a type does not fit.
+            SchemaMismatch: A column that is to be required is null in some row.
+        """
+        from dataplat._evolve import evolution, evolve
+
+        return evolve(self, dataset, evolution(**changes), branch, message)
+
+    def plan_evolve(self, dataset: str, *, branch: str = MAIN, **changes: Unpack[EvolveOptions]) -> EvolvePlan:
+        """Return what `evolve` with the same arguments would do, and touch nothing."""
+        from dataplat._evolve import evolution, plan_evolve
+
+        return plan_evolve(self, dataset, evolution(**changes), branch)
 
     def transaction(self, branch: str = MAIN, message: str = "") -> Transaction:
         """Return a block whose changes, of any number of datasets, become one commit at its end, or nothing does.

@@ -11,6 +11,7 @@ from dataplat.cli._app import LazyGroup
 _LOOK, _COMPARE = "dataplat.cli._version_look", "dataplat.cli._version_compare"
 _NAME, _CHANGE = "dataplat.cli._version_name", "dataplat.cli._version_change"
 _CARRY = "dataplat.cli._version_carry"
+_EVOLVE = "dataplat.cli._version_evolve"
 _TRANSFER = "dataplat.cli._version_transfer"
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -29,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "drop": (f"{_CHANGE}:drop", "Remove a dataset from a branch."),
     "rename": (f"{_CHANGE}:rename", "Give a dataset another name."),
     "describe": (f"{_CHANGE}:describe", "Say what a dataset is."),
+    "evolve": (f"{_EVOLVE}:evolve", "Change the columns of a dataset."),
     "export": (f"{_CARRY}:export", "Write a version out as files."),
     "push": (f"{_TRANSFER}:push", "Bring branches into another lake."),
     "pull": (f"{_TRANSFER}:pull", "Bring a branch of another lake here."),

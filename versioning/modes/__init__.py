@@ -8,19 +8,24 @@ from dataplat.versioning.modes._outcome import Outcome, RowSink
 from dataplat.versioning.modes._types import holds
 from dataplat.versioning.modes.append import Append
 from dataplat.versioning.modes.delete import delete_where
+from dataplat.versioning.modes.evolve import Evolution, Evolved, evolved, refuse_nulls
 from dataplat.versioning.modes.replace import Replace, keeps_rows
 from dataplat.versioning.modes.upsert import Upsert
 
 __all__ = [
     "Append",
     "Base",
+    "Evolution",
+    "Evolved",
     "IncomingKeys",
     "Outcome",
     "Replace",
     "RowSink",
     "Upsert",
     "delete_where",
+    "evolved",
     "find_keys",
     "holds",
     "keeps_rows",
+    "refuse_nulls",
 ]
