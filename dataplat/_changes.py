@@ -1,11 +1,13 @@
-"""Changes of a dataset that bring no new rows: delete, rollback, drop, rename, describe."""
+"""Changes of a dataset that bring no new rows: delete, rollback, drop, rename, describe; each a step of a transaction."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
-from dataplat.errors import AlreadyExists, CommitConflict, ConfigError, DatasetNotFound, VersionNotFound
-from dataplat.versioning.publish import PlannedChange, commit
+from dataplat.errors import AlreadyExists, ConfigError, DatasetNotFound, VersionNotFound
+from dataplat.versioning.publish import PlannedChange
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,84 +17,204 @@ if TYPE_CHECKING:
     from dataplat._lake import Lake
     from dataplat._version import Version
     from dataplat.ingest import IngestResult
+    from dataplat.ingest._draft import Draft
+    from dataplat.ingest._progress import Meter
     from dataplat.lake.part import Part
+    from dataplat.lake.where import Where
     from dataplat.versioning.commit import Commit, DatasetState
     from dataplat.versioning.manifest import Manifest
 
-_REPLANS = 10
+
+@dataclass(frozen=True, slots=True)
+class ChangeStep:
+    """A change of a dataset as a step; `plan` adds it to a draft. Its result is the commit."""
+
+    plan: Callable[[Draft], None]
+    replays: bool = True
+
+    def run(self, draft: Draft) -> None:
+        """Plan it."""
+        self.plan(draft)
+
+    def done(self, draft: Draft, result: None, made: Commit | None) -> Commit | None:
+        """Return the commit; None where there was nothing to do."""
+        return made
+
+
+def _meter() -> Meter:
+    from dataplat.ingest._progress import Meter
+
+    return Meter()
+
+
+@dataclass(slots=True)
+class DeleteStep:
+    """A delete as a step."""
+
+    dataset: str
+    where: str | pl.Expr
+    meter: Meter = field(default_factory=_meter)
+    replays: bool = True
+
+    def run(self, draft: Draft) -> IngestResult:
+        """Find the rows and plan their delete."""
+        from dataplat.ingest import IngestResult
+        from dataplat.lake.where import parse_where
+        from dataplat.versioning.modes import Base, delete_where
+
+        target = draft.existing(self.dataset)
+        manifest = target.manifest
+        assert manifest is not None
+        base = Base(manifest, manifest.schema, manifest.key, manifest.sort, draft.objects, draft.stage)
+        condition = parse_where(self.where, manifest.schema)
+        outcome = delete_where(base, condition)
+        if not outcome.rows_deleted:
+            version = draft.version(self.dataset)
+            return IngestResult(
+                self.dataset, draft.branch, None, version, notes=("no row matches: nothing was deleted",)
+            )
+        draft.add(
+            PlannedChange(
+                dataset=self.dataset,
+                mode="delete",
+                base_version=manifest.id,
+                edit=outcome.edit,
+                where=condition.text,
+                where_matches=_where_matches(draft, manifest, condition),
+            )
+        )
+        return IngestResult(self.dataset, draft.branch, None, None, rows_deleted=outcome.rows_deleted)
+
+    def done(self, draft: Draft, result: IngestResult, made: Commit | None) -> IngestResult:
+        """Return the result with its commit, if rows were deleted."""
+        if made is None or not result.rows_deleted:
+            return result
+        return replace(
+            result,
+            commit=made.id,
+            version=draft.lake.version(self.dataset, draft.branch, made),
+            new_bytes=draft.stage.written_bytes,
+            seconds=self.meter.seconds,
+        )
+
+
+def _where_matches(draft: Draft, manifest: Manifest, condition: Where) -> Callable[[Sequence[Part]], bool]:
+    def where_matches(parts: Sequence[Part]) -> bool:
+        from dataplat.lake.scan import scan
+
+        batches = scan(draft.objects, parts, manifest.schema, columns=[], where=condition)
+        return any(batch.num_rows for batch in batches)
+
+    return where_matches
+
+
+def rollback_step(reference: str) -> ChangeStep:
+    """Return the step that makes an earlier version of a dataset the newest, with the positions that it had."""
+
+    def plan(draft: Draft) -> None:
+        from dataplat.versioning.references import resolve
+
+        dataset, manifest, found_at = resolve(draft.lake.refs, draft.lake.objects, reference)
+        current = draft.target(dataset).version
+        if current != manifest.id:
+            restore = _state_of(draft.lake, found_at, dataset, manifest.id)
+            draft.add(PlannedChange(dataset=dataset, mode="rollback", base_version=current, restore=restore))
+
+    return ChangeStep(plan, replays=False)
+
+
+def rollback_all_step(reference: str) -> ChangeStep:
+    """Return the step that makes every dataset what it was at a commit; those that came since are dropped."""
+
+    def plan(draft: Draft) -> None:
+        from dataplat.versioning.references import resolve_commit
+
+        read = draft.lake.objects.read
+        wanted = resolve_commit(draft.lake.refs, draft.lake.objects, reference).datasets(read)
+        for name in sorted(wanted.keys() | draft.head.datasets(read).keys()):
+            now, then = draft.target(name).state, wanted.get(name)
+            version = None if now is None else now.version
+            if then is None:
+                draft.add(PlannedChange(dataset=name, mode="drop", base_version=version))
+            elif version != then.version or _others(draft, now, then):
+                draft.add(PlannedChange(dataset=name, mode="rollback", base_version=version, restore=then))
+
+    return ChangeStep(plan, replays=False)
+
+
+def _others(draft: Draft, now: DatasetState | None, then: DatasetState) -> bool:
+    """Whether a dataset of the same version had other positions or another description."""
+    if now is None or now.description != then.description:
+        return True
+    read = draft.lake.objects.read
+    return now.load_positions(None, read) != then.load_positions(None, read)
+
+
+def drop_step(dataset: str) -> ChangeStep:
+    """Return the step that takes a dataset off the branch."""
+
+    def plan(draft: Draft) -> None:
+        version = draft.existing(dataset).version
+        draft.add(PlannedChange(dataset=dataset, mode="drop", base_version=version))
+
+    return ChangeStep(plan, replays=False)
+
+
+def rename_step(dataset: str, to: str) -> ChangeStep:
+    """Return the step that gives a dataset another name."""
+    if to == dataset:
+        message = f"dataset {dataset!r} has that name already"
+        raise AlreadyExists(message)
+
+    def plan(draft: Draft) -> None:
+        version = draft.existing(dataset).version
+        draft.add(PlannedChange(dataset=dataset, mode="rename", base_version=version, rename_to=to))
+
+    return ChangeStep(plan)
+
+
+def describe_step(dataset: str, text: str) -> ChangeStep:
+    """Return the step that sets the description of a dataset."""
+
+    def plan(draft: Draft) -> None:
+        version = draft.existing(dataset).version
+        draft.add(PlannedChange(dataset=dataset, mode="describe", base_version=version, description=text))
+
+    return ChangeStep(plan)
 
 
 def delete(lake: Lake, dataset: str, where: str | pl.Expr, branch: str, message: str) -> IngestResult:
     """Delete rows by a predicate; planned anew where the branch moved so that the plan no longer holds."""
-    for attempt in range(_REPLANS):
-        try:
-            return _delete_once(lake, dataset, where, branch, message)
-        except CommitConflict:
-            if attempt == _REPLANS - 1:
-                raise
-    raise AssertionError("unreachable")
-
-
-def _delete_once(lake: Lake, dataset: str, where: str | pl.Expr, branch: str, message: str) -> IngestResult:
-    from dataplat.ingest import IngestResult
-    from dataplat.ingest._progress import Meter
-    from dataplat.lake.objects import Objects, Stage
-    from dataplat.lake.where import parse_where
-    from dataplat.versioning.modes import Base, delete_where
-
-    meter = Meter()
-    manifest = _manifest(lake, dataset, branch)
-    with Stage(lake.store) as stage:
-        objects = Objects(lake.store, stage)
-        base = Base(manifest, manifest.schema, manifest.key, manifest.sort, objects, stage)
-        condition = parse_where(where, manifest.schema)
-        outcome = delete_where(base, condition)
-        if not outcome.rows_deleted:
-            version = lake.version(dataset, branch)
-            return IngestResult(dataset, branch, None, version, notes=("no row matches: nothing was deleted",))
-
-        def where_matches(parts: Sequence[Part]) -> bool:
-            from dataplat.lake.scan import scan
-
-            return any(batch.num_rows for batch in scan(objects, parts, manifest.schema, columns=[], where=condition))
-
-        change = PlannedChange(
-            dataset=dataset,
-            mode="delete",
-            base_version=manifest.id,
-            edit=outcome.edit,
-            where=condition.text,
-            where_matches=where_matches,
-        )
-        made = commit(lake.io, branch, [change], stage, message=message)
-        return IngestResult(
-            dataset=dataset,
-            branch=branch,
-            commit=made.id,
-            version=lake.version(dataset, branch, made),
-            rows_deleted=outcome.rows_deleted,
-            new_bytes=stage.written_bytes,
-            seconds=meter.seconds,
-        )
+    result: IngestResult = _carried_out(lake, branch, message, DeleteStep(dataset, where))
+    return result
 
 
 def rollback(lake: Lake, reference: str, branch: str, message: str) -> Version:
     """Commit an earlier version as the newest, with the positions that it had."""
     from dataplat.versioning.references import resolve
 
-    dataset, manifest, found_at = resolve(lake.refs, lake.objects, reference)
-    now = lake.refs.head(branch).commit.dataset(dataset, lake.objects.read)
-    current = None if now is None else now.version
-    if current == manifest.id:
-        return lake.version(dataset, branch)
-    change = PlannedChange(
-        dataset=dataset,
-        mode="rollback",
-        base_version=current,
-        restore=_state_of(lake, found_at, dataset, manifest.id),
-    )
-    made = _commit(lake, branch, change, message or f"roll back to {reference}")
+    dataset, _, _ = resolve(lake.refs, lake.objects, reference)
+    made = _carried_out(lake, branch, message or f"roll back to {reference}", rollback_step(reference))
     return lake.version(dataset, branch, made)
+
+
+def rollback_all(lake: Lake, reference: str, branch: str, message: str) -> Commit | None:
+    """Make every dataset of a branch what it was at a commit, in one commit; None where all are."""
+    text = message or f"roll back everything to {reference}"
+    made: Commit | None = _carried_out(lake, branch, text, rollback_all_step(reference))
+    return made
+
+
+def change(lake: Lake, branch: str, message: str, step: ChangeStep) -> Commit:
+    """Carry out a step that always makes a commit."""
+    made: Commit = _carried_out(lake, branch, message, step)
+    return made
+
+
+def _carried_out(lake: Lake, branch: str, message: str, step: Any) -> Any:
+    from dataplat.ingest._draft import carry_out
+
+    return carry_out(lake, branch, message, step)
 
 
 def _state_of(lake: Lake, found_at: Commit, dataset: str, version: str) -> DatasetState:
@@ -107,30 +229,6 @@ def _state_of(lake: Lake, found_at: Commit, dataset: str, version: str) -> Datas
     return state
 
 
-def drop(lake: Lake, dataset: str, branch: str, message: str) -> Commit:
-    """Take a dataset off a branch."""
-    version = _manifest(lake, dataset, branch).id
-    change = PlannedChange(dataset=dataset, mode="drop", base_version=version)
-    return _commit(lake, branch, change, message)
-
-
-def rename(lake: Lake, dataset: str, to: str, branch: str, message: str) -> Commit:
-    """Give a dataset another name."""
-    if to == dataset:
-        message = f"dataset {dataset!r} has that name already"
-        raise AlreadyExists(message)
-    version = _manifest(lake, dataset, branch).id
-    change = PlannedChange(dataset=dataset, mode="rename", base_version=version, rename_to=to)
-    return _commit(lake, branch, change, message)
-
-
-def describe(lake: Lake, dataset: str, text: str, branch: str) -> Commit:
-    """Set the description of a dataset."""
-    version = _manifest(lake, dataset, branch).id
-    change = PlannedChange(dataset=dataset, mode="describe", base_version=version, description=text)
-    return _commit(lake, branch, change, "")
-
-
 def delete_branch(lake: Lake, name: str) -> None:
     """Delete a branch, but never `main`, which references without a branch mean."""
     from dataplat.versioning.lakefile import MAIN
@@ -141,7 +239,7 @@ def delete_branch(lake: Lake, name: str) -> None:
     lake.refs.delete_branch(name)
 
 
-def _manifest(lake: Lake, dataset: str, branch: str) -> Manifest:
+def manifest_at(lake: Lake, dataset: str, branch: str) -> Manifest:
     """Return the dataset as it stands at the head of `branch`; raise `DatasetNotFound`."""
     from dataplat.ingest._target import Target
 
@@ -151,10 +249,3 @@ def _manifest(lake: Lake, dataset: str, branch: str) -> Manifest:
         message = f"there is no dataset {dataset!r} on branch {branch}; there are: {names}"
         raise DatasetNotFound(message)
     return manifest
-
-
-def _commit(lake: Lake, branch: str, change: PlannedChange, message: str) -> Commit:
-    from dataplat.lake.objects import Stage
-
-    with Stage(lake.store) as stage:
-        return commit(lake.io, branch, [change], stage, message=message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar, Unpack
 
 from dataplat._table_names import first_alike, table_names
-from dataplat.errors import CommitConflict, DataplatError, DatasetNotFound, PredicateError, RefError
+from dataplat.errors import DataplatError, DatasetNotFound, PredicateError, RefError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from dataplat.ingest._request import IngestOptions
 
 Result = TypeVar("Result")
-
-_REPLANS = 10
 
 
 class Query:
@@ -73,13 +71,7 @@ class Query:
         options.setdefault("branch", self._branch)
         options["lineage"] = [(version.dataset, version.id) for version in self.inputs.values()]
         options["sql"] = self.text
-        for attempt in range(_REPLANS):  # an Arrow reader is read once, so that whoever makes it has to try again
-            try:
-                return self._lake.ingest(self._reader(), into, progress=progress, **options)
-            except CommitConflict:
-                if attempt == _REPLANS - 1:
-                    raise
-        raise AssertionError("unreachable")
+        return self._lake.ingest(self._reader, into, progress=progress, **options)  # run again where it was outrun
 
     def __repr__(self) -> str:
         pins = ", ".join(f"{name} = {version.id[:12]}" for name, version in self.inputs.items())

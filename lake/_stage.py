@@ -11,12 +11,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeAlias
 
 from dataplat.errors import ObjectExists, StoreError
-from dataplat.lake._object_keys import check, object_key
+from dataplat.lake._object_keys import check, generation_key, object_key, read_object
 from dataplat.lake._staged_files import StagedFiles
 from dataplat.lake.stores import Bytes, Store, SupportsFiles, SupportsUrl, concurrency_of
 from dataplat.lake.stores._durable import explained, sync_path
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from concurrent.futures import Future, ThreadPoolExecutor
 
 Name: TypeAlias = tuple[str, str]
@@ -39,6 +40,8 @@ class _Staged:
     path: Path | None = None
     syncing: Future[None] | None = None
     flushed: bool = False
+    generation: str = ""
+    """The key that it has in place of the plain one, because that is being collected."""
 
 
 class Stage:
@@ -114,6 +117,38 @@ class Stage:
         staged = self._staged.get((object_id, suffix))
         return staged is not None and not staged.flushed
 
+    def knows(self, object_id: str, suffix: str) -> bool:
+        """Return whether the object was staged here, flushed or not."""
+        return (object_id, suffix) in self._staged
+
+    @property
+    def has_flushed(self) -> bool:
+        """Whether an object of it is in the store already."""
+        with self._lock:
+            return any(staged.flushed for staged in self._staged.values())
+
+    def names(self) -> list[Name]:
+        """Return (id, suffix) of all that was staged."""
+        with self._lock:
+            return list(self._staged)
+
+    def renew(self, object_id: str, suffix: str, token: str) -> None:
+        """Write a flushed object once more, durably, as a generation of its own: its key is being collected.
+
+        Raises:
+            ObjectNotFound: Its bytes are neither here nor in the store any more.
+        """
+        staged = self._staged[object_id, suffix]
+        key = generation_key(object_id, suffix, token)
+        if staged.data is None and staged.path is None:
+            self.store.create(key, self.read(object_id, suffix))
+        else:
+            self._create(key, staged)
+        with self._lock:
+            staged.generation = key
+            self.written_bytes += staged.size
+            self.written_objects += 1
+
     def ids(self, suffix: str) -> list[str]:
         """Return the ids of the staged objects of one suffix."""
         with self._lock:
@@ -126,9 +161,8 @@ class Stage:
             return data
         if staged is not None and (path := staged.path) is not None:
             return path.read_bytes()
-        key = object_key(object_id, suffix)
-        data = self.store.read(key)
-        check(object_id, data, key)
+        data = read_object(self.store, object_id, suffix)
+        check(object_id, data, object_key(object_id, suffix))
         return data
 
     def local_path(self, object_id: str, suffix: str) -> Path | None:
@@ -143,7 +177,7 @@ class Stage:
         if staged is not None and staged.path is not None:
             return str(staged.path)
         if (staged is None or staged.data is None) and isinstance(self.store, SupportsUrl):
-            return self.store.url(object_key(object_id, suffix))
+            return self.store.url((staged.generation if staged else "") or object_key(object_id, suffix))
         path = self._files.write(self.read(object_id, suffix), suffix)
         with self._lock:
             if staged is not None:
@@ -198,6 +232,19 @@ class Stage:
         else:
             with self._uploads:
                 self.store.create(key, staged.path.read_bytes())
+
+    def forget_all_but(self, names: Iterable[Name]) -> None:
+        """Forget what is staged besides `names`, and remove its files."""
+        kept = set(names)
+        if not kept:
+            self.discard()
+            return
+        with self._lock:
+            gone = [self._staged.pop(name) for name in list(self._staged) if name not in kept]
+            self._in_memory -= sum(staged.size for staged in gone if staged.data is not None)
+        for staged in gone:
+            if staged.path is not None:
+                self._files.remove(staged.path)
 
     def discard(self) -> None:
         """Forget what is staged and remove its files; what was flushed stays in the store."""

@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from pathlib import Path
 
-from dataplat.lake._object_keys import check, object_key, object_prefix
+from dataplat.lake._object_keys import check, generations, object_key, object_prefix, parse_key, read_object
 from dataplat.lake._stage import Stage
 from dataplat.lake.stores import Store, SupportsFiles, SupportsUrl
 
@@ -44,7 +44,7 @@ class Objects:
             if (known := self._cache.get(key)) is not None:
                 self._cache.move_to_end(key)
                 return known
-        data = self.store.read(key)
+        data = read_object(self.store, object_id, suffix)
         if verify:
             check(object_id, data, key)
             if suffix != ".parquet":
@@ -65,20 +65,23 @@ class Objects:
         """Return whether the object is staged or stored."""
         if self.stage is not None and self.stage.holds(object_id, suffix):
             return True
-        if (path := self.local_path(object_id, suffix)) is not None:
-            return path.exists()
+        return self.stored(object_id, suffix)
+
+    def stored(self, object_id: str, suffix: str) -> bool:
+        """Return whether the object is in the store now, under any key, whatever is staged or remembered of it."""
         key = object_key(object_id, suffix)
-        return any(entry.key == key for entry in self.store.list(key, limit=1))
+        if isinstance(self.store, SupportsFiles) and isinstance(self.store, SupportsUrl):
+            if Path(self.store.url(key)).exists():
+                return True
+        elif any(entry.key == key for entry in self.store.list(key, limit=1)):
+            return True
+        return next(generations(self.store, object_id, suffix), None) is not None
 
     def find(self, prefix: str, suffix: str) -> list[str]:
         """Return the ids, in order, that begin with the hex digits `prefix` (at least 12, so that few do)."""
         start = object_prefix(prefix)
-        stored = (entry.key for entry in self.store.list(start))
-        found = {
-            key.removeprefix("objects/").replace("/", "", 1).removesuffix(suffix)
-            for key in stored
-            if key.endswith(suffix)
-        }
+        names = (parse_key(entry.key) for entry in self.store.list(start))
+        found = {name[0] for name in names if name is not None and name[1] == suffix}
         if self.stage is not None:
             found.update(name for name in self.stage.ids(suffix) if name.startswith(prefix))
         return sorted(found)
@@ -91,5 +94,9 @@ class Objects:
         if self.stage is not None and self.stage.is_pending(object_id, suffix):
             return self.stage.local_path(object_id, suffix)
         if isinstance(self.store, SupportsFiles) and isinstance(self.store, SupportsUrl):
-            return Path(self.store.url(object_key(object_id, suffix)))
+            plain = Path(self.store.url(object_key(object_id, suffix)))
+            if plain.exists():
+                return plain
+            generation = next(generations(self.store, object_id, suffix), None)
+            return plain if generation is None else Path(self.store.url(generation))
         return None

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 from dataplat.connectors.source import rejects_schema
 from dataplat.errors import AlreadyExists, SchemaMismatch
 from dataplat.ingest._target import Target
-from dataplat.lake.objects import Objects
 from dataplat.lake.schema import schema_to_json
-from dataplat.versioning.commit import Check, Commit, Input
+from dataplat.versioning.commit import Check, Input
 from dataplat.versioning.manifest import ManifestEdit
 from dataplat.versioning.modes import Base, IncomingKeys, Outcome, find_keys
 from dataplat.versioning.publish import LakeIO, PlannedChange, commit
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from dataplat.ingest._draft import Draft
     from dataplat.ingest._land import Landed
     from dataplat.ingest._request import IngestRequest
     from dataplat.lake.objects import Stage
@@ -43,15 +43,15 @@ def full_edit(base: Base, outcome: Outcome, *, new: bool = False) -> ManifestEdi
     )
 
 
-def publish(io: LakeIO, request: IngestRequest, target: Target, landed: Landed, stage: Stage) -> Commit | None:
-    """Commit what landed; return None where nothing changed at all, not even a position."""
+def plan_changes(draft: Draft, request: IngestRequest, target: Target, landed: Landed) -> list[PlannedChange]:
+    """Return the changes that commit what landed; none where nothing changed at all, not even a position."""
     edit = full_edit(landed.base, landed.outcome, new=target.manifest is None)
     if edit.is_empty and not landed.positions and not landed.rejected:
-        return None
-    changes = [_dataset_change(request, target, landed, edit, stage)]
+        return []
+    changes = [_dataset_change(request, target, landed, edit, draft.stage)]
     if landed.rejects:
-        changes.append(_rejects_change(io.objects, request, target, landed.rejects))
-    return commit(io, request.branch, changes, stage, message=request.message or "")
+        changes.append(_rejects_change(draft.target(f"{request.into}.rejects"), request, landed.rejects))
+    return changes
 
 
 def _dataset_change(
@@ -145,9 +145,8 @@ def _recheck(request: IngestRequest, landed: Landed, stage: Stage) -> Any:
     return recheck
 
 
-def _rejects_change(objects: Objects, request: IngestRequest, target: Target, parts: Sequence[Part]) -> PlannedChange:
-    name = f"{request.into}.rejects"
-    there = Target.at(objects, target.commit, name)
+def _rejects_change(there: Target, request: IngestRequest, parts: Sequence[Part]) -> PlannedChange:
+    name = there.name
     edit = ManifestEdit(add=tuple(parts), digest=_added(there.manifest, parts))
     schema = schema_to_json(rejects_schema())
     if there.manifest is None:

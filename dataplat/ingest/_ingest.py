@@ -1,12 +1,13 @@
-"""Plan and ingest: the two things that users ask for."""
+"""Plan and ingest: the two things that users ask for. An ingest is a transaction of one step."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dataplat.connectors.files import open_source
-from dataplat.errors import CommitConflict, PositionConflict
-from dataplat.ingest._commit import publish, put_in_quarantine, quarantine_branch
+from dataplat.ingest._commit import plan_changes, put_in_quarantine, quarantine_branch
+from dataplat.ingest._draft import Draft, carry_out
 from dataplat.ingest._land import Landed, failed, land
 from dataplat.ingest._plan import IngestPlan
 from dataplat.ingest._progress import Listener, Meter
@@ -14,7 +15,6 @@ from dataplat.ingest._result import IngestResult
 from dataplat.ingest._schema import landed_schema, reading_schema
 from dataplat.ingest._target import Target, check_named_columns
 from dataplat.lake.content_id import load_hashing
-from dataplat.lake.objects import Stage
 from dataplat.lake.schema import plain_schema, schema_to_json
 from dataplat.versioning.names import check_branch_name, check_dataset_name
 
@@ -24,11 +24,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from dataplat._lake import Lake
+    from dataplat._version import Version
     from dataplat.connectors.source import Source, Split
     from dataplat.ingest._request import IngestRequest
-
-_REPLANS = 10
-"""How often an ingest that the branch outran is read and planned anew."""
+    from dataplat.versioning.commit import Commit
 
 _SHOWN = 20
 """Files left out that are named; a folder may hold many thousands."""
@@ -36,7 +35,7 @@ _SHOWN = 20
 
 def plan_ingest(lake: Lake, request: IngestRequest) -> IngestPlan:
     """Return what `ingest` would do; reads the beginning of the input and the head of the branch, writes nothing."""
-    target, source, splits = _prepare(lake, request)
+    target, source, splits = _prepare(Draft(lake, request.branch), request)
     schema = None
     if any(split.skipped is None for split in splits):
         schema = landed_schema(target.schema, source.schema(), whole=request.replaces_all, gone=target.gone)
@@ -49,37 +48,95 @@ def ingest(lake: Lake, request: IngestRequest, progress: Listener | None = None)
 
     Where somebody else changed the same rows meanwhile, the input is read and planned anew.
     """
-    meter = Meter(progress)
-    for attempt in range(_REPLANS):
-        target, source, splits = _prepare(lake, request)
-        try:
-            return _ingest_once(lake, request, target, source, splits, meter)
-        except PositionConflict:
-            raise
-        except CommitConflict:
-            # what was dropped meanwhile, and is made anew, would lack its key and its history
-            dropped = target.manifest is not None and not _exists(lake, request)
-            if attempt == _REPLANS - 1 or request.reads_once or dropped:
-                raise
-            meter.restart()
-    raise AssertionError("unreachable")
+    step = IngestStep(request, Meter(progress))
+    result: IngestResult = carry_out(lake, request.branch, request.message or "", step)
+    return result
 
 
-def _exists(lake: Lake, request: IngestRequest) -> bool:
-    return Target.at(lake.objects, lake.refs.head(request.branch).commit, request.into).manifest is not None
+@dataclass(slots=True)
+class IngestStep:
+    """An ingest as a step of a transaction: read, staged and planned by `run`, told of its commit by `done`."""
+
+    request: IngestRequest
+    meter: Meter
+    added: int = 0
+    """Parts that it brings."""
+    lands: bool = False
+    """Whether anything of it is to be committed."""
+    refused: bool = False
+    """Whether its batch did not meet its contract, and waits in quarantine."""
+
+    @property
+    def replays(self) -> bool:
+        """Whether the input can be read again."""
+        return not self.request.reads_once
+
+    def run(self, draft: Draft) -> IngestResult:
+        """Read the input into the draft's stage, and add what it changes; the result has no commit yet.
+
+        Raises:
+            ContractFailed: The input may not land with failing rows (`on_error="fail"`); they wait in quarantine.
+        """
+        self.meter.restart()
+        self.added, self.lands, self.refused = 0, False, False
+        target, source, splits = _prepare(draft, self.request)
+        skipped = _left_out([split for split in splits if split.skipped is not None])
+        if all(split.skipped is not None for split in splits) and target.manifest is not None:
+            return IngestResult(
+                self.request.into,
+                draft.branch,
+                None,
+                _version_of(target),
+                notes=tuple(skipped),
+                seconds=self.meter.seconds,
+            )
+        load_hashing()
+        landed = land(self.request, target, source, splits, draft.stage, self.meter)
+        return self._planned(draft, target, landed, skipped)
+
+    def done(self, draft: Draft, result: IngestResult, made: Commit | None) -> IngestResult:
+        """Return the result with the commit that it is part of, if anything of it was committed."""
+        result = replace(result, new_bytes=draft.stage.written_bytes, seconds=self.meter.seconds)
+        if made is None or not self.lands:
+            return result
+        version = draft.lake.version(self.request.into, draft.branch, made)
+        note = _compacted(draft.lake, self.request, version, self.added)
+        notes = (*result.notes, *([] if note is None else [note]))
+        return replace(result, commit=made.id, version=version, notes=notes)
+
+    def _planned(self, draft: Draft, target: Target, landed: Landed, notes: Sequence[str]) -> IngestResult:
+        request, outcome = self.request, landed.outcome
+        self.meter.enter("committing")
+        quarantine = None
+        self.refused = not landed.meets_contract or (landed.quarantined > 0 and request.on_error == "fail")
+        if landed.report is not None and (landed.quarantined or self.refused):
+            quarantine = put_in_quarantine(draft.lake.io, request, target, landed, draft.stage, whole=self.refused)
+            if self.refused and request.on_error == "fail":
+                raise failed(landed.report, request.into, quarantine)
+        changes = [] if self.refused else plan_changes(draft, request, target, landed)
+        for change in changes:
+            draft.add(change)
+        self.lands, self.added = bool(changes), len(outcome.edit.add)
+        return IngestResult(
+            dataset=request.into,
+            branch=draft.branch,
+            commit=None,
+            version=_version_of(target),
+            rows_in=landed.rows_in,
+            rows_added=outcome.rows_added if changes else 0,
+            rows_deleted=outcome.rows_deleted if changes else 0,
+            rows_rejected=landed.rejected,
+            rows_quarantined=landed.quarantined + (outcome.rows_added if self.refused else 0),
+            quarantine=quarantine,
+            report=landed.report,
+            notes=(*notes, *_notes(request, target, landed, refused=self.refused)),
+        )
 
 
-def _ingest_once(
-    lake: Lake, request: IngestRequest, target: Target, source: Source, splits: list[Split], meter: Meter
-) -> IngestResult:
-    skipped = _left_out([split for split in splits if split.skipped is not None])
-    if all(split.skipped is not None for split in splits) and target.manifest is not None:
-        version = lake.version(request.into, request.branch)
-        return IngestResult(request.into, request.branch, None, version, notes=tuple(skipped), seconds=meter.seconds)
-    load_hashing()
-    with Stage(lake.store) as stage:
-        landed = land(request, target, source, splits, stage, meter)
-        return _finish(lake, request, target, landed, stage, meter, skipped)
+def _version_of(target: Target) -> Version | None:
+    from dataplat._version import Version
+
+    return None if target.manifest is None else Version(target.objects, target.name, target.manifest, target.commit)
 
 
 def _left_out(splits: Sequence[Split]) -> list[str]:
@@ -87,10 +144,10 @@ def _left_out(splits: Sequence[Split]) -> list[str]:
     return [*notes, f"{len(splits) - _SHOWN:,} more were left out"] if len(splits) > _SHOWN else notes
 
 
-def _prepare(lake: Lake, request: IngestRequest) -> tuple[Target, Source, list[Split]]:
+def _prepare(draft: Draft, request: IngestRequest) -> tuple[Target, Source, list[Split]]:
     check_dataset_name(request.into)
     check_branch_name(quarantine_branch(request.into, "0" * 12))  # too late to find out when rows have to go there
-    target = Target.at(lake.objects, lake.refs.head(request.branch).commit, request.into)
+    target = draft.target(request.into)
     held = target.positions() if request.mode == "append" else {}
     source = _opened(request, target)
     return target, source, source.plan(held)
@@ -101,7 +158,7 @@ def _opened(request: IngestRequest, target: Target) -> Source:
 
     def opened(schema: pa.Schema | None) -> Source:
         return open_source(
-            request.source,
+            request.source() if callable(request.source) else request.source,
             schema=schema,
             null_words=request.null,
             on_error=request.on_error,
@@ -117,42 +174,11 @@ def _opened(request: IngestRequest, target: Target) -> Source:
     return opened(wanted) if source.is_text else source
 
 
-def _finish(
-    lake: Lake,
-    request: IngestRequest,
-    target: Target,
-    landed: Landed,
-    stage: Stage,
-    meter: Meter,
-    notes: Sequence[str],
-) -> IngestResult:
-    meter.enter("committing")
-    quarantine = None
-    refuse = not landed.meets_contract or (landed.quarantined > 0 and request.on_error == "fail")
-    if landed.report is not None and (landed.quarantined or refuse):
-        quarantine = put_in_quarantine(lake.io, request, target, landed, stage, whole=refuse)
-        if refuse and request.on_error == "fail":
-            raise failed(landed.report, request.into, quarantine)
-    commit = None if refuse else publish(lake.io, request, target, landed, stage)
-    moved = commit is not None or target.manifest is not None
-    outcome = landed.outcome
-    change = None if commit is None else commit.changes.get(request.into)
-    return IngestResult(
-        dataset=request.into,
-        branch=request.branch,
-        commit=None if commit is None else commit.id,
-        version=lake.version(request.into, request.branch, commit) if moved else None,
-        rows_in=landed.rows_in,
-        rows_added=0 if change is None else outcome.rows_added,
-        rows_deleted=0 if change is None else outcome.rows_deleted,
-        rows_rejected=landed.rejected,
-        rows_quarantined=landed.quarantined + (outcome.rows_added if refuse else 0),
-        quarantine=quarantine,
-        report=landed.report,
-        notes=(*notes, *_notes(request, target, landed, refused=refuse)),
-        new_bytes=stage.written_bytes,
-        seconds=meter.seconds,
-    )
+def _compacted(lake: Lake, request: IngestRequest, version: Version, added: int) -> str | None:
+    """Let a dataset that is fed in small commits compact itself, in a commit of its own; return what went wrong."""
+    from dataplat._compact import auto_compact
+
+    return auto_compact(lake, request.into, request.branch, version.manifest, added)
 
 
 def _notes(request: IngestRequest, target: Target, landed: Landed, *, refused: bool) -> list[str]:

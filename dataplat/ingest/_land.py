@@ -51,12 +51,13 @@ class Landed:
 def land(
     request: IngestRequest, target: Target, source: Source, splits: Sequence[Split], stage: Stage, meter: Meter
 ) -> Landed:
-    """Read `splits` into `stage`; start over, with an empty stage, whenever a later value widens a type."""
+    """Read `splits` into `stage`; start over, with the stage as it was, whenever a later value widens a type."""
+    kept = stage.names()
     while True:
         try:
             return _land_once(request, target, source, splits, stage, meter)
         except SchemaWidened:
-            stage.discard()
+            stage.forget_all_but(kept)
             meter.restart()
 
 
@@ -163,10 +164,7 @@ def _held(target: Target, contract_id: str, schema: pa.Schema) -> bool:
         return True
     if target.manifest.schema != schema:
         return False
-    from dataplat.versioning.commit import load_commit
-
-    change = load_commit(target.objects, target.state.commit).changes.get(target.name)
-    return change is not None and any(check.ok and check.detail == contract_id for check in change.checks)
+    return any(check.ok and check.detail == contract_id for check in target.checks)
 
 
 def _positions(

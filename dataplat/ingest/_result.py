@@ -37,7 +37,8 @@ class IngestResult:
     @property
     def nothing_to_do(self) -> bool:
         """Whether the rows were there already, so that no commit was needed."""
-        return self.commit is None and not self.rows_rejected and not self.rows_quarantined
+        changed = self.rows_added or self.rows_deleted or self.rows_rejected or self.rows_quarantined
+        return self.commit is None and not changed
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as plain values."""

@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dataplat.errors import KeyViolation
+from dataplat.versioning.commit import load_commit
 from dataplat.versioning.manifest import Manifest, load_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import pyarrow as pa
 
     from dataplat.ingest._request import IngestRequest
     from dataplat.lake.objects import Objects
-    from dataplat.versioning.commit import Commit, DatasetState
+    from dataplat.versioning.commit import Check, Commit, DatasetState
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,8 @@ class Target:
     state: DatasetState | None
     manifest: Manifest | None
     objects: Objects
+    staged: tuple[Check, ...] | None = None
+    """Of a dataset that is changed in the transaction already: the checks that it passed."""
 
     @classmethod
     def at(cls, objects: Objects, commit: Commit, name: str) -> Target:
@@ -49,6 +52,16 @@ class Target:
     def gone(self) -> tuple[str, ...]:
         """Stored names of dropped columns, which no column may take."""
         return () if self.manifest is None else self.manifest.root.gone
+
+    @property
+    def checks(self) -> Sequence[Check]:
+        """The checks that the version passed."""
+        if self.staged is not None:
+            return self.staged
+        if self.state is None or self.manifest is None:
+            return ()
+        change = load_commit(self.objects, self.state.commit).changes.get(self.name)
+        return () if change is None else change.checks
 
     def positions(self) -> Mapping[str, Any]:
         """Return where each source had been read to; sources that a replace forgot are left out."""
