@@ -50,7 +50,10 @@ def conform_column(
 def _conform_array(array: pa.Array, field: pa.Field, first_row: int) -> pa.Array:
     if not field.nullable and array.null_count:
         row = first_row + pc.index(pc.is_null(array), pa.scalar(True)).as_py()
-        raise SchemaMismatch(f"column {field.name!r}, row {row + 1:,}: null, but the column is declared as never null")
+        raise SchemaMismatch(
+            f"column {field.name!r}, row {row + 1:,}: null, but the column is declared as never null (of a dataset "
+            f"that is there: `dataplat version evolve NAME --nullable {field.name}` allows it)"
+        )
     if array.type == field.type:
         return array
     try:

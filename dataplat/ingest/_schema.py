@@ -29,7 +29,8 @@ def landed_schema(
 
     A new dataset, or one replaced as a `whole`, takes the input's; in the dataset's order if the names are the same,
     so that the same rows make no new version. Otherwise the input must have every column of the dataset; columns that
-    only the input has are added; a column of the same kind takes the wider type. Between integers, floats and
+    only the input has are added; a column of the same kind takes the wider type, and one that is never null stays so:
+    input does not say whether it may be null, an evolution does. Between integers, floats and
     decimals, or dates and times without zone, the dataset's type stays, and each value must fit it exactly.
 
     Raises:
@@ -59,9 +60,8 @@ def landed_schema(
 
 
 def _merged(ours: pa.Field, theirs: pa.Field) -> pa.Field:
-    nullable = ours.nullable or theirs.nullable
     if pa.types.is_null(theirs.type) or ours.type == theirs.type:
-        return ours.with_nullable(nullable)
+        return ours
     if pa.types.is_null(ours.type):
         return theirs.with_nullable(True)
     kind = _wider(ours.type, theirs.type)
@@ -71,7 +71,7 @@ def _merged(ours: pa.Field, theirs: pa.Field) -> pa.Field:
             "Convert the input, or land it with a schema that says so (--schema FILE)."
         )
         raise SchemaMismatch(message)
-    return ours.with_type(kind).with_nullable(nullable)
+    return ours.with_type(kind)
 
 
 def _wider_if_alike(existing: pa.Schema, field: pa.Field) -> pa.Field:
