@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from dataplat.lake.stores import Store
     from dataplat.versioning import Diff
     from dataplat.versioning.commit import Commit
+    from dataplat.versioning.diff import LakeDiff
     from dataplat.versioning.publish import LakeIO
     from dataplat.versioning.refs import Record, Tag
 
@@ -145,6 +146,14 @@ class Lake:
         dataset, old, _ = resolve(self.refs, self.objects, before)
         _, new, _ = resolve(self.refs, self.objects, after, dataset=dataset)
         return Diff(self.objects, old, new)
+
+    def compare(self, before: str, after: str = MAIN) -> LakeDiff:
+        """Return which datasets differ between two commits: `lake.compare("v1", "main")`, each with its diff."""
+        from dataplat.versioning.diff import LakeDiff
+        from dataplat.versioning.references import resolve_commit
+
+        commits = (resolve_commit(self.refs, self.objects, reference) for reference in (before, after))
+        return LakeDiff(self.objects, *commits)
 
     def changes(self, dataset: str, since: str, to: str = MAIN) -> Diff:
         """Return what has changed in `dataset` since a reference (`v1`, `main~3`, a date), up to `to`."""
