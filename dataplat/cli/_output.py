@@ -175,11 +175,16 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
-def print_json(value: Any) -> None:
-    """Print one JSON document."""
+def json_text(value: Any) -> str:
+    """Return one JSON document."""
     import json
 
-    click.echo(json.dumps(plain(value), ensure_ascii=False, indent=2, allow_nan=False))
+    return json.dumps(plain(value), ensure_ascii=False, indent=2, allow_nan=False)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document."""
+    click.echo(json_text(value))
 
 
 def note(text: str) -> None:
