@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "push": (f"{_TRANSFER}:push", "Bring branches into another lake."),
     "pull": (f"{_TRANSFER}:pull", "Bring a branch of another lake here."),
     "clone": (f"{_TRANSFER}:clone", "Make a new lake with all that another has."),
+    "compact": ("dataplat.cli._version_compact:compact", "Join small parts, and fold deleted rows in."),
     "verify": (f"{_CARRY}:verify", "Check stored bytes against their names."),
 }
 
