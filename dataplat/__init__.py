@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dataplat import errors as errors
     from dataplat._lake import Lake, clone, open  # noqa: A004  (dp.open is the way in, like io.open)
+    from dataplat._merge import MergeResult
     from dataplat._query import Query
     from dataplat._version import Version
     from dataplat.errors import (
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
         KeyViolation,
         LakeFormatError,
         LakeNotFound,
+        MergeConflict,
         MissingExtra,
         ObjectExists,
         ObjectNotFound,
@@ -67,6 +69,7 @@ _HOMES = {
     "IngestPlan": "dataplat.ingest",
     "IngestResult": "dataplat.ingest",
     "Lake": "dataplat._lake",
+    "MergeResult": "dataplat._merge",
     "Progress": "dataplat.ingest",
     "Query": "dataplat._query",
     "Version": "dataplat._version",
@@ -98,6 +101,8 @@ __all__ = [
     "Lake",
     "LakeFormatError",
     "LakeNotFound",
+    "MergeConflict",
+    "MergeResult",
     "MissingExtra",
     "ObjectExists",
     "ObjectNotFound",

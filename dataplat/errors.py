@@ -33,7 +33,8 @@ knows nothing of dataplat can catch `FileNotFoundError` or `ValueError`.
     └── CommitError                           a branch did not move
         ├── CommitConflict                    the branch moved and the change does not hold on its new head
         │   ├── PositionConflict              somebody else read the same source meanwhile
-        │   └── KeyConflict                   rows added meanwhile have the same keys
+        │   ├── KeyConflict                   rows added meanwhile have the same keys
+        │   └── MergeConflict                 two branches changed the same thing; `.conflicts` is the table
         ├── BranchProtected (PermissionError) the branch is held to a contract that this would take away
         └── CommitInDoubt                     the store never said whether the record landed; `.commit_id`
 """
@@ -181,6 +182,14 @@ class KeyConflict(CommitConflict):
 
 class BranchProtected(CommitError, PermissionError):
     """The branch is held to contracts, and this would take them, or what they speak of, away."""
+
+
+class MergeConflict(CommitConflict):
+    """Two branches changed the same thing, each otherwise; `.conflicts` is an Arrow table, one row for each."""
+
+    def __init__(self, message: str, conflicts: Any = None) -> None:
+        super().__init__(message)
+        self.conflicts = conflicts
 
 
 class CommitInDoubt(CommitError):

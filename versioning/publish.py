@@ -23,6 +23,7 @@ from dataplat.versioning.commit import (
     next_state,
     with_bulk,
 )
+from dataplat.versioning.gc.guard import Guard
 from dataplat.versioning.manifest import Manifest, ManifestEdit, load_manifest
 from dataplat.versioning.names import check_dataset_name
 from dataplat.versioning.rebase import PlannedChange, check_positions, rebase
@@ -86,7 +87,7 @@ def commit(
     if len(set(names)) < len(names):
         raise ValueError(f"a commit changes each dataset once, but was given {', '.join(names)}")
     pending = list(changes)
-    lake.refs.head(branch)  # no use in uploading for a branch that is not there
+    guard = Guard(lake.objects, lake.refs, stage, lake.refs.head(branch))  # no branch: no use in uploading
     stage.flush()
     with turn(lake.objects.store, branch):
         for attempt in range(_RACES):
@@ -95,6 +96,7 @@ def commit(
                 admit(head)
             made = _Attempt(lake, head, stage).make(pending, message, author or lake.refs.actor, merged)
             stage.flush()
+            guard.check(head, made, pending)
             try:
                 lake.refs.publish(branch, head, made, settings=None if settings is None else settings(head))
             except ObjectExists:
@@ -186,9 +188,11 @@ class _Attempt:
             after, checks = self._manifest(change.restore), change.checks
         else:
             after, checks = self._edited(change, state)
-        checks = self._passed(change.dataset, change, state, after, checks)
+        checks = self._passed(change.rename_to or change.dataset, change, state, after, checks)
         done[change.dataset] = self._described(change, state, after, checks)
         states[change.dataset] = self._state(change, state, after)
+        if change.rename_to:  # a merge may bring another name with other rows
+            self._carry_over(change, state, done, states)
 
     def _passed(
         self,
@@ -299,6 +303,26 @@ class _Attempt:
             description=description,
             positions=held.advanced(change.positions, self._stage, self._read),
         )
+
+    def _carry_over(
+        self,
+        change: PlannedChange,
+        state: DatasetState | None,
+        done: dict[str, DatasetChange],
+        states: dict[str, DatasetState],
+    ) -> None:
+        """Put what was done to a dataset under its new name."""
+        old, new = change.dataset, check_dataset_name(change.rename_to)
+        taken = self._parent.dataset(new, self._read)
+        if state is None or (taken is not None and taken.version is not None):
+            raise AlreadyExists(f"there is a dataset {new!r} already, or none {old!r}")
+        refuse_protected(self._head, old, "renamed")
+        done[new] = structs.replace(done[old], renamed_from=old)
+        states[new] = states[old]
+        done[old] = DatasetChange(
+            mode="rename", base=state.version, before=state.commit, renamed_to=new, rows_deleted=state.rows
+        )
+        states[old] = DatasetState(version=None, time=self._time)
 
     def _rename(
         self,

@@ -1,0 +1,124 @@
+"""Conflicts as rows of a table, and what settles them: a policy, or the table handed back with resolutions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+from dataplat.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Kind: TypeAlias = Literal["cell", "row", "column", "key", "source", "dataset"]
+Policy: TypeAlias = Literal["ours", "theirs", "newest"]
+Place: TypeAlias = tuple[str, str, str, str]
+"""What names a conflict: dataset, kind, key, column."""
+
+COLUMNS: Final = ("dataset", "kind", "key", "column", "base", "ours", "theirs", "resolution")
+_WORDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "cell": ("ours", "theirs", "base"),
+    "row": ("ours", "theirs", "base"),
+}
+_SIDES: Final = ("ours", "theirs")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict:
+    """One thing that both branches changed, each otherwise.
+
+    `key` (JSON of the key columns) and `column` are "" where they do not apply. `base`, `ours` and `theirs` are JSON
+    texts, None where there is nothing. `resolution` is what settles it: ours, theirs, base or value:<JSON>.
+    """
+
+    dataset: str
+    kind: Kind
+    key: str = ""
+    column: str = ""
+    base: str | None = None
+    ours: str | None = None
+    theirs: str | None = None
+    resolution: str | None = None
+
+    @property
+    def place(self) -> Place:
+        """What names it."""
+        return self.dataset, self.kind, self.key, self.column
+
+    def __str__(self) -> str:
+        where = " ".join(text for text in (self.dataset, self.key, self.column) if text)
+        return f"{self.kind} {where}: {self.base or 'nothing'} became {self.ours or 'nothing'} and {self.theirs or 'nothing'}"
+
+
+@dataclass(slots=True)
+class Settlement:
+    """Decides conflicts, and remembers each with its decision."""
+
+    policy: Policy | None = None
+    resolutions: Mapping[Place, str] = field(default_factory=dict)
+    conflicts: list[Conflict] = field(default_factory=list)
+
+    def settle(self, conflict: Conflict, newest: Callable[[], str]) -> str | None:
+        """Return ours, theirs, base or value:<JSON>; None where nothing settles it. `newest` says the newer side."""
+        choice = self.resolutions.get(conflict.place)
+        if choice is None and self.policy is not None:
+            choice = newest() if self.policy == "newest" else self.policy
+        if choice is not None:
+            _check(conflict, choice)
+        self.conflicts.append(replace(conflict, resolution=choice))
+        return choice
+
+    @property
+    def open(self) -> list[Conflict]:
+        """Conflicts that nothing settles."""
+        return [conflict for conflict in self.conflicts if conflict.resolution is None]
+
+    def unknown(self) -> list[Place]:
+        """Return what was resolved and is no conflict."""
+        there = {conflict.place for conflict in self.conflicts}
+        return [place for place in self.resolutions if place not in there]
+
+
+def _check(conflict: Conflict, choice: str) -> None:
+    words = _WORDS.get(conflict.kind, _SIDES)
+    if choice in words or (conflict.kind == "cell" and choice.startswith("value:")):
+        return
+    allowed = ", ".join(words) + (" or value:<JSON>" if conflict.kind == "cell" else "")
+    raise ConfigError(f"conflict {conflict}: its resolution {choice!r} is none of {allowed}")
+
+
+def conflict_table(conflicts: Iterable[Conflict]) -> pa.Table:
+    """Return conflicts as an Arrow table of text columns, with `resolution` last."""
+    import pyarrow as pa
+
+    rows = [[getattr(conflict, name) for name in COLUMNS] for conflict in conflicts]
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(COLUMNS)
+    return pa.table({name: pa.array(column, pa.string()) for name, column in zip(COLUMNS, columns, strict=True)})
+
+
+def resolutions_of(rows: Iterable[Mapping[str, Any]]) -> dict[Place, str]:
+    """Read a table of conflicts handed back; rows whose resolution is empty are left out.
+
+    Raises:
+        ConfigError: A column is missing, or one conflict is there twice with different resolutions.
+    """
+    found: dict[Place, str] = {}
+    for number, row in enumerate(rows, 1):
+        missing = [name for name in ("dataset", "kind", "key", "column", "resolution") if name not in row]
+        if missing:
+            raise ConfigError(f"resolutions have no column {missing[0]!r}; hand back the table of conflicts")
+        choice = str(row["resolution"] or "").strip()
+        if not choice:
+            continue
+        dataset, kind, key, column = (str(row[name] or "") for name in ("dataset", "kind", "key", "column"))
+        place: Place = (dataset, kind, key, column)
+        if found.setdefault(place, choice) != choice:
+            raise ConfigError(f"row {number} of the resolutions settles {' '.join(place)} otherwise than a row before")
+    return found
+
+
+def json_text(value: Any) -> str:
+    """Return a plain value as canonical JSON on one line."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)

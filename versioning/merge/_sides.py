@@ -1,0 +1,74 @@
+"""What a merge of one dataset works on: three manifests, the rows that each side moved, and the schema to come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from dataplat.lake.schema import schema_from_json
+from dataplat.versioning.merge._delta import Delta, delta
+from dataplat.versioning.merge._schema import by_stored
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import pyarrow as pa
+
+    from dataplat.lake.objects import Objects, Stage
+    from dataplat.versioning.manifest import Manifest
+    from dataplat.versioning.merge._conflicts import Settlement
+    from dataplat.versioning.merge._schema import MergedSchema
+    from dataplat.versioning.merge._selection import Digests
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Rows that each side took away and brought since the base."""
+
+    ours: Delta
+    theirs: Delta
+
+    @classmethod
+    def of(cls, objects: Objects, base: Manifest, ours: Manifest, theirs: Manifest) -> Moved:
+        """Compare both sides with the base."""
+        return cls(delta(objects, base, ours), delta(objects, base, theirs))
+
+
+@dataclass(frozen=True)
+class Sides:
+    """One dataset on its way together.
+
+    `newest_rows` says of keys, given by digests, whether theirs touched each last.
+    """
+
+    dataset: str
+    base: Manifest
+    ours: Manifest
+    theirs: Manifest
+    moved: Moved
+    merged: MergedSchema
+    objects: Objects
+    stage: Stage
+    settlement: Settlement
+    newest_rows: Callable[[Digests], list[str]]
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The schema to come, with stored names."""
+        return schema_from_json(self.merged.columns)
+
+    @property
+    def key(self) -> list[str]:
+        """The key to come."""
+        return list(self.merged.key)
+
+    @cached_property
+    def lacks(self) -> Mapping[str, frozenset[str]]:
+        """By side the columns to come that it has not."""
+        found = {}
+        for side, manifest in (("base", self.base), ("ours", self.ours), ("theirs", self.theirs)):
+            there = by_stored(manifest.schema_json)
+            columns = by_stored(self.merged.columns)
+            found[side] = frozenset(str(column["name"]) for stored, column in columns.items() if stored not in there)
+        return found

@@ -1,0 +1,128 @@
+"""Plan a merge: from two commits and their common ancestor to changes that one commit makes, or to conflicts.
+
+Pure but for what it reads and stages: the branch does not move, and the stage may be thrown away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from dataplat.errors import ConfigError
+from dataplat.versioning.commit import load_commit
+from dataplat.versioning.merge._ancestor import ancestry
+from dataplat.versioning.merge._conflicts import Conflict, Settlement
+from dataplat.versioning.merge._datasets import Trio, chosen, taken_before, trios
+from dataplat.versioning.merge._one import MergedDataset, OneMerge
+
+if TYPE_CHECKING:
+    from dataplat.lake.objects import Objects, Stage
+    from dataplat.versioning.commit import Commit
+    from dataplat.versioning.rebase import PlannedChange
+
+_SHOWN: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class MergePlan:
+    """What a merge would commit.
+
+    `parents` are the commit's further parents; `is_needed` is False where there is nothing to commit.
+    """
+
+    kind: str
+    base: Commit
+    ours: Commit
+    theirs: Commit
+    changes: tuple[PlannedChange, ...] = ()
+    datasets: tuple[MergedDataset, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+    parents: tuple[str, ...] = ()
+    is_needed: bool = True
+
+    @property
+    def open(self) -> list[Conflict]:
+        """Conflicts that nothing settles."""
+        return [conflict for conflict in self.conflicts if conflict.resolution is None]
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """Plans merges over the objects of a lake; what is new is put into `stage`, which `objects` sees."""
+
+    objects: Objects
+    stage: Stage
+    settlement: Settlement = field(default_factory=Settlement)
+
+    def merge(self, ours: Commit, theirs: Commit, datasets: Collection[str] | None = None) -> MergePlan:
+        """Plan to bring what `theirs` has since the common ancestor into `ours`.
+
+        With `datasets` only these are merged, and `theirs` does not become a parent.
+        """
+        history = ancestry(self.objects, ours, theirs)
+        if history.base.id == theirs.id:
+            return MergePlan("merge", history.base, ours, theirs, is_needed=False)
+        found = []
+        for trio in chosen(trios(self.objects, history.base, ours, theirs), datasets):
+            point = taken_before(self.objects, history, ours, theirs, trio) if _both_moved(trio) else None
+            found.append(trio if point is None else Trio(point, trio.ours, trio.theirs))
+        parents = (theirs.id,) if datasets is None else ()
+        return self._plan("merge", history.base, ours, theirs, found, parents)
+
+    def cherry_pick(self, commit: Commit, onto: Commit) -> MergePlan:
+        """Plan to do on `onto` what `commit` did to its datasets."""
+        parent = self._parent(commit)
+        found = self._touched(commit, trios(self.objects, parent, onto, commit))
+        return self._plan("cherry-pick", parent, onto, commit, found, ())
+
+    def revert(self, commit: Commit, on: Commit) -> MergePlan:
+        """Plan to undo on `on` what `commit` did to its datasets."""
+        parent = self._parent(commit)
+        found = self._touched(commit, trios(self.objects, commit, on, parent))
+        return self._plan("revert", commit, on, parent, found, ())
+
+    def _parent(self, commit: Commit) -> Commit:
+        if not commit.parents:
+            raise ConfigError(f"commit {commit.id[:12]} is the first of its lake and did nothing")
+        return load_commit(self.objects, commit.parents[0])
+
+    def _touched(self, commit: Commit, found: list[Trio]) -> list[Trio]:
+        return [trio for trio in found if trio.names & commit.changes.keys()]
+
+    def _plan(
+        self, kind: str, base: Commit, ours: Commit, theirs: Commit, found: list[Trio], parents: tuple[str, ...]
+    ) -> MergePlan:
+        one = OneMerge(
+            objects=self.objects,
+            stage=self.stage,
+            ours=ours,
+            theirs=theirs,
+            kind=kind,
+            settlement=self.settlement,
+        )
+        changes = [change for change in map(one.plan, found) if change is not None]
+        unknown = self.settlement.unknown()
+        if unknown:
+            shown = "; ".join(" ".join(part for part in place if part) for place in unknown[:_SHOWN])
+            raise ConfigError(
+                f"{len(unknown)} of the resolutions settle what is no conflict of this {kind}: {shown}. Nothing moved; "
+                "make the table of conflicts anew."
+            )
+        return MergePlan(
+            kind,
+            base,
+            ours,
+            theirs,
+            tuple(changes),
+            tuple(one.done),
+            tuple(self.settlement.conflicts),
+            parents,
+            is_needed=bool(changes or parents),
+        )
+
+
+def _both_moved(trio: Trio) -> bool:
+    if trio.ours is None or trio.theirs is None:
+        return False
+    return trio.ours.version != trio.theirs.version and trio.base not in (trio.ours, trio.theirs)
