@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from dataplat.errors import AlreadyExists, ConfigError, DatasetNotFound, VersionNotFound
 from dataplat.versioning.publish import PlannedChange
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from dataplat._evolve import EvolveOptions
     from dataplat._lake import Lake
     from dataplat._version import Version
     from dataplat.ingest import IngestResult
@@ -179,6 +180,22 @@ def describe_step(dataset: str, text: str) -> ChangeStep:
     def plan(draft: Draft) -> None:
         version = draft.existing(dataset).version
         draft.add(PlannedChange(dataset=dataset, mode="describe", base_version=version, description=text))
+
+    return ChangeStep(plan)
+
+
+def evolve_step(dataset: str, **changes: Unpack[EvolveOptions]) -> ChangeStep:
+    """Return the step that changes the columns of a dataset."""
+    from dataplat._evolve import evolution, evolve_change
+
+    wanted = evolution(**changes)
+
+    def plan(draft: Draft) -> None:
+        manifest = draft.existing(dataset).manifest
+        assert manifest is not None
+        change, _ = evolve_change(draft.objects, dataset, manifest, wanted)
+        if not change.edit.is_empty:
+            draft.add(change)
 
     return ChangeStep(plan)
 

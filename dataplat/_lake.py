@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from dataplat._commits import CommitInfo
     from dataplat._compact import CompactPlan, CompactResult
     from dataplat._evolve import EvolveOptions, EvolvePlan
     from dataplat._listing import DatasetInfo, LogEntry
@@ -137,6 +138,19 @@ class Lake:
         from dataplat._listing import list_log
 
         return list_log(self.objects, self.refs.head(branch).commit, dataset, limit)
+
+    def commit(self, ref: str) -> CommitInfo:
+        """Return the commit that a reference names: `"main"`, `"@v1"`, `"main~2"`, `"@id:…"`."""
+        from dataplat._commits import info
+        from dataplat.versioning.references import resolve_commit
+
+        return info(resolve_commit(self.refs, self.objects, ref))
+
+    def commits(self, *branches: str, limit: int | None = None) -> list[CommitInfo]:
+        """Return the newest commits that these branches (none given: all) reach, each before its parents."""
+        from dataplat._commits import list_commits
+
+        return list_commits(self, branches or None, limit)
 
     def diff(self, before: str, after: str) -> Diff:
         """Return what differs between two versions, row by row: `lake.diff("flights@v1", "flights")`."""
@@ -301,9 +315,7 @@ class Lake:
     def transaction(self, branch: str = MAIN, message: str = "") -> Transaction:
         """Return a block whose changes, of any number of datasets, become one commit at its end, or nothing does.
 
-        with lake.transaction(message="Friday") as tx:
-            tx.ingest("orders.csv", into="orders")
-            tx.delete("carts", where="ordered")
+        `with lake.transaction(message="Friday") as tx:` and in it `tx.ingest(…)`, `tx.delete(…)` and what else there is.
         """
         from dataplat._transaction import Transaction
 

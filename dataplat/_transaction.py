@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from dataplat._evolve import EvolveOptions
     from dataplat._lake import Lake
     from dataplat._version import Version
     from dataplat.ingest import IngestResult
@@ -114,6 +115,12 @@ class Transaction:
         from dataplat._changes import describe_step
 
         self._begun.take(describe_step(dataset, text))
+
+    def evolve(self, dataset: str, **changes: Unpack[EvolveOptions]) -> None:
+        """Change the columns of a dataset, as `Lake.evolve` does."""
+        from dataplat._changes import evolve_step
+
+        self._begun.take(evolve_step(dataset, **changes))
 
     @property
     def _begun(self) -> Run:

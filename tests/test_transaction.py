@@ -44,7 +44,7 @@ def lake(memory_lake: Lake) -> Lake:
 
 def test_all_changes_are_one_commit(lake: Lake) -> None:
     """Ingest, delete, describe, drop, rename and rollback of different datasets land in one commit."""
-    for name in ("gone", "old", "back"):
+    for name in ("gone", "old", "back", "wide"):
         lake.ingest(rows(7), name)
     lake.ingest(rows(8), "back")
     before = numbers(lake)
@@ -52,6 +52,7 @@ def test_all_changes_are_one_commit(lake: Lake) -> None:
         landed = tx.ingest(rows(9), into="new", key="id")
         deleted = tx.delete("d", "id = 2")
         tx.describe("e", "few")
+        tx.evolve("wide", rename={"w": "width"})
         tx.drop("gone")
         tx.rename("old", "young")
         tx.rollback("back@main~1")
@@ -60,8 +61,9 @@ def test_all_changes_are_one_commit(lake: Lake) -> None:
     assert tx.commit is not None
     assert tx.commit.id == lake.refs.head("main").commit_id
     assert tx.commit.message == "Friday"
-    assert set(tx.commit.changes) == {"new", "d", "e", "gone", "old", "young", "back"}
+    assert set(tx.commit.changes) == {"new", "d", "e", "gone", "old", "young", "back", "wide"}
     assert (ids(lake), ids(lake, "new"), ids(lake, "young"), ids(lake, "back")) == ([1, 3], [9], [7], [7])
+    assert lake["wide"].schema.names == ["id", "width"]
     assert "gone" not in lake
     assert (landed.commit, landed.rows_added, deleted.rows_deleted) == (None, 1, 1)
     assert [result.commit for result in tx.results[:2]] == [tx.commit.id] * 2
@@ -173,6 +175,7 @@ def test_a_contract_holds_over_later_changes_of_the_transaction(lake: Lake) -> N
         lambda tx: tx.drop("d"),
         lambda tx: tx.rollback("d@main"),
         lambda tx: tx.rename("d", "x"),
+        lambda tx: tx.evolve("d", drop="w"),
         lambda tx: tx.ingest(pa.table({"id": [5], "w": [1], "z": [1]}), into="d"),
     ],
 )

@@ -18,14 +18,32 @@ from dataplat.cli._options import (
 )
 from dataplat.cli._output import number, print_json, short
 
+_ROLLBACK_EXAMPLE = """
+dataplat version rollback flights@main~1 -m 'the fix was wrong'
+dataplat version rollback --all @v1
+"""
 
-@command("rollback", example="dataplat version rollback flights@main~1 -m 'the fix was wrong'")
+
+@command("rollback", example=_ROLLBACK_EXAMPLE)
 @click.argument("reference", metavar="REF", shell_complete=complete_references)
+@click.option("--all", "all_", is_flag=True, help="Every dataset as it was at @REF; newer ones are dropped.")
 @branch_option
 @message_option
-def rollback(reference: str, lake: str | None, as_json: bool, branch: str | None, message: str | None) -> None:
-    """Make the version REF of its dataset the newest again, positions too. History stays."""
+def rollback(
+    reference: str, all_: bool, lake: str | None, as_json: bool, branch: str | None, message: str | None
+) -> None:
+    """Make the version REF of its dataset the newest again, positions too. History stays.
+
+    With --all, REF names a state of the lake (@v1, @main~3), and all of it is one commit.
+    """
     at = branch_in_force(branch)
+    if all_:
+        whole = open_lake(lake).rollback(reference, all=True, branch=at, message=message or "")
+        names = [] if whole is None else sorted(whole.changes)
+        done = {"branch": at, "to": reference, "commit": None if whole is None else whole.id, "datasets": names}
+        text = f"{at} is as at {reference} again: {', '.join(names)}" if names else f"{at} is as at {reference} already"
+        _say(done, text, as_json=as_json)
+        return
     made = open_lake(lake).rollback(reference, branch=at, message=message or "")
     facts = {"dataset": made.dataset, "branch": at, "version": made.id, "rows": made.rows, "commit": made.commit.id}
     _say(facts, f"{made.dataset}@{at} is version {short(made.id)} again, {number(made.rows)} rows", as_json=as_json)

@@ -41,14 +41,32 @@ def list_(lake: str | None, as_json: bool, branch: str | None) -> None:
         note(f"no dataset on {branch} yet; land one: dataplat ingest FILE --into NAME")
 
 
-@command("log", example="dataplat version log flights\ndataplat version log flights --branch exp -n 5")
-@click.argument("name", metavar="NAME", shell_complete=complete_datasets)
-@click.option("--limit", "-n", type=click.IntRange(min=1), help="At most so many versions.")
+@command("log", example="dataplat version log flights -n 5\ndataplat version log\ndataplat version log --graph --all")
+@click.argument("name", metavar="[NAME]", required=False, shell_complete=complete_datasets)
+@click.option("--graph", is_flag=True, help="Draw how branches part and merge.")
+@click.option("--all", "all_", is_flag=True, help="The commits of all branches.")
+@click.option("--limit", "-n", type=click.IntRange(min=1), help="At most so many.")
 @branch_option
-def log(name: str, limit: int | None, lake: str | None, as_json: bool, branch: str | None) -> None:
-    """Show the versions of a dataset, newest first."""
-    dataset, _, at = name.partition("@")
-    entries = open_lake(lake).log(dataset, branch=at or branch_in_force(branch), limit=limit)
+def log(
+    name: str | None,
+    graph: bool,
+    all_: bool,
+    limit: int | None,
+    lake: str | None,
+    as_json: bool,
+    branch: str | None,
+) -> None:
+    """Show the versions of a dataset, or, without NAME, the commits of a branch; newest first."""
+    if name is None or name.startswith("@"):
+        from dataplat.cli._version_graph import show_commits
+
+        at = [] if all_ else [(name or "").removeprefix("@") or branch_in_force(branch)]
+        show_commits(open_lake(lake).commits(*at, limit=limit), graph=graph, as_json=as_json)
+        return
+    if graph or all_:
+        raise click.UsageError("--graph and --all show commits of the whole lake: leave NAME out")
+    dataset, _, at_branch = name.partition("@")
+    entries = open_lake(lake).log(dataset, branch=at_branch or branch_in_force(branch), limit=limit)
     if as_json:
         print_json([entry.to_dict() for entry in entries])
         return
@@ -69,12 +87,24 @@ def log(name: str, limit: int | None, lake: str | None, as_json: bool, branch: s
     click.echo(table(headers, rows, right=("added", "deleted", "rows")))
 
 
-@command("show", example="dataplat version show flights@v1\ndataplat version show flights --content-id")
+@command(
+    "show",
+    example="dataplat version show flights@v1\ndataplat version show flights --content-id\ndataplat version show @main",
+)
 @click.argument("reference", metavar="REF", shell_complete=complete_references)
 @click.option("--content-id", is_flag=True, help="Compute the content id if it is still pending.")
 def show(reference: str, content_id: bool, lake: str | None, as_json: bool) -> None:
-    """Show what is known of one version: ids, size, key, who made it from what, and which checks it passed."""
-    version = open_lake(lake)[reference]
+    """Show what is known of one version: ids, size, key, who made it from what, and which checks it passed.
+
+    Without a dataset (@main, @v1, @id:…) REF names a commit: show that, and what it did to each dataset.
+    """
+    opened = open_lake(lake)
+    if reference.startswith("@"):
+        from dataplat.cli._version_graph import show_commit
+
+        show_commit(opened.commit(reference), as_json=as_json)
+        return
+    version = opened[reference]
     known = version.content_id if content_id else version.content_id_if_known
     described = {**describe_version(version), "content_id": known}
     if as_json:
