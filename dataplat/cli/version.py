@@ -16,8 +16,8 @@ _TRANSFER = "dataplat.cli._version_transfer"
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "list": (f"{_LOOK}:list_", "List the datasets of a branch."),
-    "log": (f"{_LOOK}:log", "Show the versions of a dataset, newest first."),
-    "show": (f"{_LOOK}:show", "Show what is known of one version."),
+    "log": (f"{_LOOK}:log", "Show the versions of a dataset, or the commits of a branch, newest first."),
+    "show": (f"{_LOOK}:show", "Show what is known of one version, or of one commit."),
     "head": (f"{_LOOK}:head", "Show the first rows of a version."),
     "schema": (f"{_LOOK}:schema", "Show the columns of a version and their types."),
     "diff": (f"{_COMPARE}:diff", "Count, or show, the rows that differ between two versions."),
@@ -25,7 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "tag": (f"{_NAME}:tag", "Name a version for ever."),
     "tags": (f"{_NAME}:tags", "List the tags."),
     "branch": (f"{_NAME}:branch", "List, create and delete branches."),
-    "rollback": (f"{_CHANGE}:rollback", "Make an older version of a dataset its newest."),
+    "rollback": (f"{_CHANGE}:rollback", "Make an older version of a dataset, or of all, the newest."),
     "delete": (f"{_CHANGE}:delete", "Delete the rows for which a condition holds."),
     "drop": (f"{_CHANGE}:drop", "Remove a dataset from a branch."),
     "rename": (f"{_CHANGE}:rename", "Give a dataset another name."),
