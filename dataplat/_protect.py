@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataplat.errors import ConfigError, ContractFailed, ObjectExists
 from dataplat.versioning._protection import CONTRACTS, contracts_of
+from dataplat.versioning.gc.guard import Guard
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,7 +73,9 @@ def protect(lake: Lake, branch: str, contract: str | Path, dataset: str | None) 
                     )
                     raise ContractFailed(message, report)
             held |= {"id": loaded.id, "version": None if manifest is None else manifest.id}
+            guard = Guard(lake.objects, lake.refs, stage, head)
             stage.flush()
+            guard.renew(head)
             try:
                 made = _publish(lake, head, {**contracts_of(head), on: held}, f"protect {on} by {path.name}:{name}")
             except ObjectExists:

@@ -16,6 +16,9 @@ RECORD_FORMAT: Final = "dataplat.record/1"
 TAG_FORMAT: Final = "dataplat.tag/1"
 _LAST: Final = 10**20 - 1
 
+BARRED: Final = "a collection made sure that who was about to create this branch looks again"
+"""The message of a record of kind `delete` that takes a number from a branch that is not there."""
+
 RecordKind: TypeAlias = Literal["create", "commit", "delete", "fence", "protect"]
 
 
@@ -64,7 +67,10 @@ class Record(
 
 
 class Tag(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="format", tag=TAG_FORMAT):
-    """A name for a commit that never moves. `time` is in µs UTC."""
+    """A name for a commit that never moves. `time` is in µs UTC.
+
+    Until `expires` (µs UTC; 0: for ever) it keeps the versions of its commit from being collected; the name stays.
+    """
 
     name: str
     commit_id: str
@@ -72,6 +78,7 @@ class Tag(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_fie
     time: int
     nonce: str
     message: str = ""
+    expires: int = 0
 
     @property
     def key(self) -> str:

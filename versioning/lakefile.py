@@ -47,7 +47,7 @@ def create_lake(store: Store, refs: Refs | None = None) -> LakeFile:
         stage.put(first.data, ".json")
         stage.flush()
     with suppress(AlreadyExists):
-        refs.create_branch(MAIN, first)
+        refs.begin(MAIN, first)
     lake = LakeFile(id=refs.nonce(), created=created)
     try:
         won = settle(store, LAKE_KEY, seal(lake), refs.patience)

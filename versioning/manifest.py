@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 import msgspec
 
-from dataplat.errors import IntegrityError, LakeFormatError
+from dataplat.errors import IntegrityError, LakeFormatError, ObjectNotFound
 from dataplat.lake.digest import Digest
 from dataplat.lake.part import ColumnStats, Part
 from dataplat.lake.schema import stored_in
@@ -24,6 +24,7 @@ from dataplat.versioning._json import canonical, object_id
 from dataplat.versioning._root import Root, SegmentRef
 from dataplat.versioning._stats import NamedStats, stored_stats
 from dataplat.versioning._table import Table
+from dataplat.versioning.gc.gone import refuse_collected
 from dataplat.versioning.segments import Entries
 
 if TYPE_CHECKING:
@@ -252,10 +253,15 @@ def load_manifest(objects: Objects, id: str) -> Manifest:
     """Return the manifest whose version id is `id`; one small object is read.
 
     Raises:
+        VersionNotFound: It was collected.
         ObjectNotFound: There is no such object.
         LakeFormatError: The object is no manifest, or one of a newer dataplat.
     """
-    data = objects.read(id, ".json")
+    try:
+        data = objects.read(id, ".json")
+    except ObjectNotFound:
+        refuse_collected(objects.store, id)
+        raise
     try:
         root = msgspec.json.decode(data, type=Root)
     except msgspec.ValidationError as error:

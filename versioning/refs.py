@@ -25,6 +25,7 @@ from dataplat.errors import (
 )
 from dataplat.lake.stores import Store, SupportsFiles
 from dataplat.versioning._record import (
+    BARRED,
     Record,
     RecordKind,
     Tag,
@@ -37,9 +38,15 @@ from dataplat.versioning._record import (
 )
 from dataplat.versioning._settle import Patience, Undecided, settle
 from dataplat.versioning.commit import Commit, new_nonce
+from dataplat.versioning.gc._leases import take_lease
+from dataplat.versioning.gc.guard import GC, GC_LAST, carried, check_pinned
 from dataplat.versioning.names import check_branch_name, check_tag_name, nearest, segment
 
 __all__ = ["Patience", "Record", "Refs", "Tag", "now"]
+
+
+_RACES = 20
+"""How often a branch is tried to be created while collections bar its name."""
 
 
 def now() -> int:
@@ -79,6 +86,11 @@ class Refs:
         self.nonce = nonce
         self.patience = Patience() if patience is None else patience
 
+    @property
+    def store(self) -> Store:
+        """The store that they lie in."""
+        return self._store
+
     def now(self) -> int:
         """Return the time by this lake's clock (µs UTC)."""
         return self._clock()
@@ -104,7 +116,8 @@ class Refs:
     ) -> Record:
         """Move `branch` from `expected`, its head as the caller saw it, to `commit`; return the new head.
 
-        The objects of the commit must be durable before. `settings` are `expected`'s, unless given.
+        The objects of the commit must be durable before. `settings` are `expected`'s, unless given; what they say
+        of collections changes by a fence only.
 
         Raises:
             ObjectExists: Somebody else moved the branch first.
@@ -122,6 +135,8 @@ class Refs:
             message=message,
             settings=expected.settings if settings is None else settings,
         )
+        if settings is not None and kind not in {"fence", "delete"}:
+            record = msgspec.structs.replace(record, settings=carried(expected.settings, settings))
         return self._append(record)
 
     def next_time(self, head: Record) -> int:
@@ -137,26 +152,73 @@ class Refs:
             CommitInDoubt: The store never said whether the record landed.
         """
         name = check_branch_name(name)
+        self._refuse_taken(name)
+        with take_lease(self, "write", commits=[commit.id], branch=name):
+            for attempt in range(_RACES):
+                settings = check_pinned(self._store, commits=[commit.id])
+                last = self._refuse_taken(name)
+                with suppress(ObjectExists):  # lost: to somebody who creates it, or to a collection that looks for us
+                    return self._begin(name, commit, last, message, settings)
+                self.patience.pause(min(attempt, 3))
+        raise AlreadyExists(f"branch {name!r} was created and deleted by others all the time")
+
+    def begin(self, name: str, commit: Commit) -> Record:
+        """Create the first branch of a lake that nobody else uses yet: no collection can be under way."""
+        try:
+            return self._begin(name, commit, self._refuse_taken(name), "", {})
+        except ObjectExists as error:
+            raise AlreadyExists(f"branch {name!r} was created by somebody else at the same time") from error
+
+    def _refuse_taken(self, name: str) -> Record | None:
+        """Return the last record of a branch that is not there, None if it never was."""
         last = self._newest(name)
         if last is not None and last.kind != "delete":
             raise AlreadyExists(f"there is a branch {last.branch!r} already, at commit {last.commit_id[:12]}")
         if self._find_tag(name) is not None:
             raise AlreadyExists(f"there is a tag {name!r}: a branch of the same name could not be told from it")
-        record = Record(
+        return last
+
+    def _begin(self, name: str, commit: Commit, last: Record | None, message: str, settings: dict[str, Any]) -> Record:
+        return self._append(self._first(name, "create", commit, last, message, settings))
+
+    def _first(
+        self,
+        name: str,
+        kind: RecordKind,
+        commit: Commit,
+        last: Record | None,
+        message: str,
+        settings: dict[str, Any],
+    ) -> Record:
+        return Record(
             branch=name,
             number=0 if last is None else last.number + 1,
-            kind="create",
+            kind=kind,
             actor=self.actor,
             time=max(0 if last is None else last.time + 1, self._clock()),
             nonce=self.nonce(),
             commit_id=commit.id,
             body=msgspec.Raw(commit.data),
             message=message,
+            settings=settings,
         )
-        try:
-            return self._append(record)
-        except ObjectExists as error:
-            raise AlreadyExists(f"branch {name!r} was created by somebody else at the same time") from error
+
+    def bar(self, name: str, commit: Commit, number: int) -> bool:
+        """Take the next record of a branch that is not there, so that who is about to create it has to look again.
+
+        Return False where nothing is left to do: it names collection `number`, as its settings or as a bar.
+
+        Raises:
+            ObjectExists: Somebody else took that record first.
+        """
+        last = self._newest(name)
+        known = [] if last is None else last.settings.get(GC, [])
+        if number in known:
+            return False
+        if last is None or last.kind == "delete":
+            settings = {GC: sorted({*known, number}), GC_LAST: number}
+            self._append(self._first(name, "delete", commit, last, BARRED, settings))
+        return True
 
     def delete_branch(self, name: str, *, message: str = "") -> Record:
         """Delete a branch; its records stay, and so do its commits until they are collected.
@@ -220,8 +282,8 @@ class Refs:
 
     # ---------------------------------------------------------------------------------------------------- tags
 
-    def create_tag(self, name: str, commit_id: str, *, message: str = "") -> Tag:
-        """Give a commit a name that never moves.
+    def create_tag(self, name: str, commit_id: str, *, message: str = "", expires: int = 0) -> Tag:
+        """Give a commit a name that never moves, and that keeps its versions until `expires` (µs UTC; 0: for ever).
 
         Raises:
             BadName: The name may not be given.
@@ -235,15 +297,27 @@ class Refs:
                 f"there is a branch {branch.branch!r}: a tag of the same name could not be told from it"
             )
         tag = Tag(
-            name=name, commit_id=commit_id, actor=self.actor, time=self._clock(), nonce=self.nonce(), message=message
+            name=name,
+            commit_id=commit_id,
+            actor=self.actor,
+            time=self._clock(),
+            nonce=self.nonce(),
+            message=message,
+            expires=expires,
         )
+        with take_lease(self, "write", commits=[commit_id]):
+            check_pinned(self._store, commits=[commit_id])
+            self._put_tag(tag)
+        return tag
+
+    def _put_tag(self, tag: Tag) -> None:
+        name = tag.name
         try:
             won = settle(self._store, tag.key, tag.data, self.patience)
         except Undecided as error:
-            raise CommitInDoubt(f"nobody knows whether tag {name!r} landed: {error}", commit_id) from error
+            raise CommitInDoubt(f"nobody knows whether tag {name!r} landed: {error}", tag.commit_id) from error
         if not won:
             raise AlreadyExists(f"there is a tag {name!r} already, and tags never move: choose another name")
-        return tag
 
     def tag(self, name: str) -> Tag:
         """Return the tag of that name; raise `TagNotFound`."""

@@ -9,13 +9,15 @@ from typing import Any
 
 import msgspec
 
-from dataplat.errors import BranchNotFound
+from dataplat.errors import BranchNotFound, ObjectNotFound, VersionNotFound
 from dataplat.lake.objects import Objects
 from dataplat.lake.stores import Store
+from dataplat.testing._history_kept import kept
 from dataplat.testing._history_plans import KEYED, Operation
 from dataplat.testing._history_rows import Row, content, digest_of
 from dataplat.testing._history_writer import Attempt
 from dataplat.versioning import history
+from dataplat.versioning._record import BARRED
 from dataplat.versioning.commit import Commit, DatasetState, load_commit
 from dataplat.versioning.manifest import load_manifest
 from dataplat.versioning.refs import Record, Refs
@@ -40,8 +42,10 @@ Model = Mapping[str, Data]
 class Checker:
     """Judges what a history left in `store`, with fresh eyes: nothing that its writers remembered."""
 
-    def __init__(self, store: Store, attempts: Iterable[Attempt], branches: Iterable[str]) -> None:
+    def __init__(self, store: Store, attempts: Iterable[Attempt], branches: Iterable[str], keep: str = "all") -> None:
         self._objects = Objects(store)
+        self._keep = keep
+        self._kept: set[str] = set()
         self._refs = Refs(store, actor="checker")
         self._attempts = list(attempts)
         self._branches = list(branches)
@@ -50,6 +54,7 @@ class Checker:
     def check(self) -> None:
         """Raise `Broken` if an invariant does not hold."""
         logs = {branch: self._log(branch) for branch in self._branches}
+        self._kept = kept(self._objects, self._refs, self._keep)
         for branch, records in logs.items():
             self._check_chain(branch, records)
             self._check_attempts(branch, records)
@@ -71,13 +76,15 @@ class Checker:
             where = f"record {number} of {branch}"
             _expect(record.number == number, f"{where} has number {record.number}")
             alive = last is not None and last.kind != "delete"
-            _expect(alive == (record.kind != "create"), f"{where} is a {record.kind} after {last and last.kind}")
+            barred = record.kind == "delete" and record.message == BARRED
+            fits = alive == (record.kind != "create") or (barred and not alive)
+            _expect(fits, f"{where} is a {record.kind} after {last and last.kind}")
             if last is not None:
                 _expect(record.time > last.time, f"{where} is not younger than the one before it")
             if record.kind == "commit" and last is not None:
                 _expect(record.commit.parents[0] == last.commit_id, f"{where} is not made on the head before it")
-            if record.kind == "delete" and last is not None:
-                _expect(record.commit_id == last.commit_id, f"{where} moves the branch as it deletes it")
+            if record.kind in {"delete", "fence"} and last is not None and not barred:
+                _expect(record.commit_id == last.commit_id, f"{where} moves the branch as it is a {record.kind}")
             last = record
 
     def _check_attempts(self, branch: str, records: list[Record]) -> None:
@@ -89,7 +96,7 @@ class Checker:
                 numbers.setdefault(id, []).append(record.number)
         done = []
         for attempt in self._attempts:
-            if attempt.kind == "tag" or (attempt.kind != "unbranch" and attempt.branch != branch):
+            if attempt.kind in {"tag", "gc", "read"} or (attempt.kind != "unbranch" and attempt.branch != branch):
                 continue
             if attempt.kind == "unbranch" and branch != "exp":
                 continue
@@ -125,7 +132,14 @@ class Checker:
         _expect(states.keys() == model.keys(), f"{commit.message}: {sorted(states)} are there, not {sorted(model)}")
         for name in commit.changes:
             if name in model:
-                self._check_dataset(f"{name} after {commit.message}", name, states[name], model[name])
+                self._check_kept(f"{name} after {commit.message}", name, states[name], model[name])
+
+    def _check_kept(self, where: str, name: str, state: DatasetState, data: Data) -> None:
+        """A version may be gone only if nothing keeps it."""
+        try:
+            self._check_dataset(where, name, state, data)
+        except (ObjectNotFound, VersionNotFound) as error:
+            _expect(state.version not in self._kept, f"{where}: it was collected, and is needed: {error}")
 
     def _check_dataset(self, where: str, name: str, state: DatasetState, data: Data) -> None:
         read = self._objects.read
@@ -202,7 +216,7 @@ class Checker:
                 _expect(tags[attempt.id].commit_id == attempt.commit_id, f"{attempt} names another commit")
             if attempt.outcome == "refused":
                 _expect(attempt.id not in tags, f"{attempt} was refused and is there")
-        for tag in tags.values():
+        for tag in self._refs.tags():
             self._check_content(load_commit(self._objects, tag.commit_id))
 
 

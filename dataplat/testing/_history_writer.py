@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import islice
 from random import Random
 from typing import Literal, Protocol, TypeAlias, cast
 
@@ -14,15 +15,20 @@ from dataplat.errors import (
     CommitInDoubt,
     DatasetNotFound,
     KeyViolation,
+    ObjectNotFound,
     RefError,
     StoreTimeout,
+    VersionNotFound,
 )
 from dataplat.lake.objects import Objects, Stage
 from dataplat.lake.stores import RetryingStore, Store
 from dataplat.testing._history_plans import KEYED, Kind, Operation, Planner
+from dataplat.testing._history_rows import content
 from dataplat.testing.simulator import Simulator
 from dataplat.versioning import history, publish
 from dataplat.versioning.commit import Commit, DatasetState, load_commit
+from dataplat.versioning.gc.collect import Options, collect
+from dataplat.versioning.gc.lease import lease_versions
 from dataplat.versioning.lakefile import create_lake
 from dataplat.versioning.manifest import load_manifest
 from dataplat.versioning.rebase import PlannedChange
@@ -58,6 +64,7 @@ class Script:
     retries: bool
     attempts: int
     weights: dict[str, int]
+    keep: str = "all"
     branches: tuple[str, ...] = ("main", "exp")
     done: list[Attempt] = field(default_factory=list)
 
@@ -165,6 +172,10 @@ class Session:
             attempt.outcome = "in doubt"
         except REFUSALS:
             attempt.outcome = "refused"
+        except ObjectNotFound:  # what it had no lease on was collected; whether that was right is judged in the end
+            if not self._script.weights.get("gc"):
+                raise
+            attempt.outcome = "refused"
         attempt.ended = self._simulator.step
 
     def _run(self, kind: str, branch: str, id: str) -> str:
@@ -175,11 +186,53 @@ class Session:
         if kind == "unbranch":
             return self._refs.delete_branch("exp", message=id).commit_id
         if kind == "tag":
-            head = self._refs.head(branch)
-            return self._refs.create_tag(f"t{self._me.rng.randrange(4)}", head.commit_id, message=id).commit_id
+            commit = self._past(self._refs.head(branch).commit)
+            return self._refs.create_tag(f"t{self._me.rng.randrange(4)}", commit.id, message=id).commit_id
+        if kind in {"gc", "read"}:
+            self._keep(kind, branch)
+            return ""
+        return self._change(kind, branch, id)
+
+    def _keep(self, kind: str, branch: str) -> None:
+        if kind == "read":
+            self._read(branch)
+        else:
+            collect(self._lake.objects, self._refs, Options(self._script.keep, 0, self._definite))
+
+    def _change(self, kind: str, branch: str, id: str) -> str:
+        """Commit to a branch; return the id of the commit."""
+        if kind == "slow":
+            return self._commit(branch, [self._append(id, "events")], slow=True)
+        if kind == "again":
+            return self._commit(branch, [Operation(id, "append", "events", ((0, "again"),))])
         if kind == "pair":
             return self._commit(branch, [self._append(id, "events"), self._append(id, "users")])
         return self._commit(branch, [self._operation(cast("Kind", kind), id)])
+
+    def _past(self, head: Commit) -> Commit:
+        """Return a commit that is `head`, or a little older."""
+        if not self._script.weights.get("gc"):
+            return head
+        return self._me.rng.choice(list(islice(history.commits(self._lake.objects, head), 4)))
+
+    def _definite(self, _store: Store) -> bool:
+        return not getattr(self._me.store, "unanswered", 0)
+
+    def _read(self, branch: str) -> None:
+        """Read a version slowly, under a lease: nothing of it may go meanwhile."""
+        commit = self._past(self._refs.head(branch).commit)
+        states = list(commit.datasets(self._lake.objects.read).values())
+        if not states:
+            return
+        version = str(self._me.rng.choice(states).version)
+        with lease_versions(self._lake.objects, self._refs, [version]):
+            for _ in range(3):
+                self._me.sleep(self._me.rng.choice((0.0, 0.01, 3.0)))
+                try:
+                    objects = Objects(self._store)
+                    content(objects.read, load_manifest(objects, version))
+                except (ObjectNotFound, VersionNotFound) as error:
+                    raise AssertionError(f"a version was collected under a lease: {error}") from error
 
     def _append(self, id: str, dataset: str) -> Operation:
         return Operation(id, "insert" if dataset in KEYED else "append", dataset, self._rows(id, new=True))
@@ -208,7 +261,7 @@ class Session:
             return Operation(id, kind, "events", self._rows(id))
         return Operation(id, kind, rng.choice((dataset, "people")))
 
-    def _commit(self, branch: str, operations: list[Operation]) -> str:
+    def _commit(self, branch: str, operations: list[Operation], *, slow: bool = False) -> str:
         with Stage(self._store) as stage:
             objects = Objects(self._store, stage)
             head = self._refs.head(branch).commit
@@ -218,6 +271,9 @@ class Session:
             ]
             planned = [self._planned(*each, objects, stage) for each in zip(full, states, strict=True)]
             self._me.sleep(self._me.rng.choice((0.0, 0.001, 0.01)))  # planning takes its time
+            if slow:  # its objects lie in the store long before the branch moves
+                stage.flush()
+                self._me.sleep(self._me.rng.choice((0.1, 3.0, 20.0)))
             message = "\n".join(operation.text for operation in full)
             return publish.commit(self._lake, branch, planned, stage, message=message).id
 

@@ -43,6 +43,8 @@ class SimStore:
 
     def __init__(self, simulator: Simulator, writer: Writer) -> None:
         self.dead = False
+        self.unanswered = 0
+        """Deletes that got no answer, and may still happen."""
         self._simulator = simulator
         self._writer = writer
         self._ladder = simulator.faults.ladder()
@@ -120,6 +122,7 @@ class SimStore:
         if kind == "crash":
             self.dead = True
             raise SimulatedCrash(f"{writer.name} dies at {operation} {key}")
+        self.unanswered += operation == "delete"
         simulator.park(writer, int(self._random() * simulator.faults.timeout_seconds * 1e6))
         self.check_alive()
         raise StoreTimeout(f"no answer to {operation} {key}")

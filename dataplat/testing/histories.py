@@ -4,9 +4,11 @@
     python -m dataplat.testing.histories 1 --seed 1234 --story
 
 Writers append, insert, upsert, delete, replace, read sources from positions, drop, rename, roll back, commit to two
-datasets at once, create and delete branches, and tag; requests time out and land late or never, writers die and start
-again. Afterwards no commit may be lost or doubled, refs must be linearizable, rows, digests and counts those of a
-plain dict to which the same operations were done one after the other, and data and positions together.
+datasets at once, create and delete branches, tag, read under a lease, and collect what is not needed; requests time
+out and land late or never, writers die and start again. Afterwards no commit may be lost or doubled, refs must be
+linearizable, rows, digests and counts those of a plain dict to which the same operations were done one after the
+other, and data and positions together; everything that a branch or tag needs is there, and after one more collection
+nothing else.
 """
 
 # ruff: noqa: T201 - a command prints
@@ -22,6 +24,7 @@ from dataclasses import dataclass
 from random import Random
 
 from dataplat.testing._history_check import Broken, Checker
+from dataplat.testing._history_kept import clean_up
 from dataplat.testing._history_writer import Attempt, Founder, Script, Session
 from dataplat.testing.simulator import Faults, Simulator
 from dataplat.versioning._cache import forget_decoded
@@ -43,7 +46,12 @@ WEIGHTS = {
     "tag": 2,
     "drop": 1,
     "rename": 1,
+    "gc": 4,
+    "read": 2,
+    "slow": 2,
+    "again": 3,
 }
+MONTHS = 60 * 86_400 * 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +60,18 @@ class History:
 
     simulator: Simulator
     attempts: list[Attempt]
+    keep: str = "all"
 
     def check(self) -> None:
         """Raise `Broken` if an invariant does not hold."""
         forget_decoded()
-        Checker(self.simulator.store, self.attempts, BRANCHES).check()
+        store = self.simulator.store
+        Checker(store, self.attempts, BRANCHES, self.keep).check()
+        if any(attempt.kind == "gc" for attempt in self.attempts):
+            self.simulator.now += MONTHS  # nothing is under way any more, and nobody holds a lease
+            clean_up(store, self.keep, self.simulator)
+            forget_decoded()
+            Checker(store, self.attempts, BRANCHES, self.keep).check()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +104,14 @@ def run_history(seed: int, *, faults: Faults | None = None, weights: Mapping[str
         retries=rng.random() < 0.4,
         attempts=rng.choice((1, 2, 6, 10)),
         weights=_drawn_weights(rng) if weights is None else dict(weights),
+        keep=rng.choice(("all", "1", "2")),
         branches=rng.choice((("main",), ("main",), BRANCHES)),
     )
     Session(simulator, Founder(simulator, seed), script).found()
     for _ in range(rng.randint(2, 5)):
         simulator.spawn(lambda me: Session(simulator, me, script).run(), restarts=1)
     simulator.run()
-    return History(simulator, script.done)
+    return History(simulator, script.done, script.keep)
 
 
 def _drawn_weights(rng: Random) -> dict[str, int]:

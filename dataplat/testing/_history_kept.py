@@ -1,0 +1,64 @@
+"""What a collection must leave, and may leave, told from refs alone and without the collector's own shortcuts."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from dataplat.errors import ObjectNotFound, VersionNotFound
+from dataplat.lake._object_keys import parse_key
+from dataplat.lake.objects import Objects
+from dataplat.versioning import history
+from dataplat.versioning.commit import load_commit
+from dataplat.versioning.gc._closure import of_commit
+from dataplat.versioning.gc.collect import Options, collect, look
+from dataplat.versioning.manifest import load_manifest
+from dataplat.versioning.refs import Refs
+
+if TYPE_CHECKING:
+    from dataplat.lake.stores import Store
+    from dataplat.testing.simulator import Simulator
+
+
+def kept(objects: Objects, refs: Refs, keep: str) -> set[str]:
+    """Return the versions that have to be there.
+
+    With a rule of a number only `main` is sure to have older ones: another branch may begin where they were gone.
+    """
+    found: set[str] = set()
+    for head in refs.branches():
+        found.update(str(state.version) for state in head.commit.datasets(objects.read).values())
+        if keep != "all" and head.branch != "main":
+            continue
+        for dataset in head.commit.datasets(objects.read, dropped=True):
+            for place, entry in enumerate(history.versions(objects, head.commit, dataset)):
+                if keep == "all" or place < int(keep):
+                    found.add(str(entry.change.version))
+    for tag in refs.tags():
+        commit = load_commit(objects, tag.commit_id)
+        found.update(str(state.version) for state in commit.datasets(objects.read).values())
+    return found
+
+
+def clean_up(store: Store, keep: str, simulator: Simulator) -> None:
+    """Collect alone and undisturbed; raise `AssertionError` if an object is left that nothing needs, or one lacks."""
+    refs = Refs(store, lambda: simulator.now, actor="cleaner")
+    options = Options(keep, 0)
+    collect(Objects(store), refs, options)
+    objects = Objects(store)
+    found = look(objects, refs, options).survey
+    needed = {name for commit in found.commits.values() for name in of_commit(objects, commit)}
+    for version in kept(objects, refs, keep):
+        needed.update(load_manifest(objects, version).object_ids())
+    there = {parse_key(info.key) for info in store.list("objects/")}
+    missing = needed - there
+    if missing:
+        raise AssertionError(f"a collection took what is needed: {sorted(missing)}")
+    for fate in found.fates.values():
+        with suppress(
+            ObjectNotFound, VersionNotFound
+        ):  # of those that a younger branch would keep some had gone before
+            needed.update(load_manifest(objects, fate.version).object_ids() if fate.stays else ())
+    left = there - needed
+    if left:
+        raise AssertionError(f"a collection left what nothing needs: {sorted(map(str, left))}")

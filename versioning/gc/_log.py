@@ -1,0 +1,173 @@
+"""What collections leave behind in `gc/`: what one may delete, what it does delete, and that it is over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import msgspec
+
+from dataplat.errors import CommitInDoubt, ObjectNotFound
+from dataplat.lake._object_keys import parse_key
+from dataplat.versioning._frames import pack, unpack
+from dataplat.versioning._seal import seal, unseal
+from dataplat.versioning._settle import Undecided, settle
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from dataplat.lake.stores import Store
+    from dataplat.versioning._settle import Patience
+
+FOLDER: Final = "gc/"
+OPEN, CLOSED, DONE = ".open", ".closed", ".done"
+
+T = TypeVar("T")
+
+
+class Opened(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", tag="dataplat.gc-open/1"):
+    """The keys that a collection may delete. `time` is in µs UTC."""
+
+    number: int
+    actor: str
+    time: int
+    nonce: str
+    keys: list[str]
+
+
+class Closed(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="format", tag="dataplat.gc-closed/1"
+):
+    """The keys that a collection deletes, and the versions, by dataset, that went with them."""
+
+    number: int
+    actor: str
+    time: int
+    nonce: str
+    keys: list[str] = []
+    versions: dict[str, list[str]] = {}
+
+
+class Done(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="format", tag="dataplat.gc-done/1"):
+    """That a collection is over. `definite`: every delete was answered, so none of them can land any more."""
+
+    number: int
+    actor: str
+    time: int
+    nonce: str
+    definite: bool = False
+
+
+@dataclass(slots=True)
+class Entry:
+    """Which files a collection has, by the time of their creation (µs, by the store's clock); 0 for none."""
+
+    number: int
+    opened: int = 0
+    closed: int = 0
+    done: int = 0
+
+
+def key_of(number: int, kind: str) -> str:
+    """Return the key of one file of a collection."""
+    return f"{FOLDER}{number:020}{kind}"
+
+
+class GcLog:
+    """The folder `gc/` of a store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def entries(self) -> list[Entry]:
+        """Return what there is, in order of number."""
+        found: dict[int, Entry] = {}
+        for info in self._store.list(FOLDER):
+            digits, dot, kind = info.key.removeprefix(FOLDER).partition(".")
+            entry = found.setdefault(int(digits), Entry(int(digits)))
+            if dot + kind == OPEN:
+                entry.opened = info.created
+            elif dot + kind == CLOSED:
+                entry.closed = info.created
+            elif dot + kind == DONE:
+                entry.done = info.created
+        return [found[number] for number in sorted(found)]
+
+    def opened(self, number: int) -> Opened:
+        """Return what a collection may delete; raise `ObjectNotFound`."""
+        return self._read(number, OPEN, Opened)
+
+    def closed(self, number: int) -> Closed:
+        """Return what a collection deletes; raise `ObjectNotFound` before it has decided."""
+        return self._read(number, CLOSED, Closed)
+
+    def done(self, number: int) -> Done:
+        """Return how a collection ended; raise `ObjectNotFound` before."""
+        return self._read(number, DONE, Done)
+
+    def condemned(self, number: int) -> frozenset[str]:
+        """Return the ids of the objects that a collection may delete a key of."""
+        try:
+            keys = self.closed(number).keys
+        except ObjectNotFound:
+            try:
+                keys = self.opened(number).keys
+            except ObjectNotFound:
+                self.done(number)  # its lists were removed long after it was over
+                return frozenset()
+        return frozenset(name[0] for name in map(parse_key, keys) if name is not None)
+
+    def is_definite(self, entry: Entry) -> bool:
+        """Whether nothing of a collection can happen any more."""
+        return bool(entry.done) and self.done(entry.number).definite
+
+    def _read(self, number: int, kind: str, type: type[T]) -> T:
+        key = key_of(number, kind)
+        return unseal(unpack(self._store.read(key), key), type, key, "log of a collection")
+
+    def write(self, value: Opened | Closed | Done, patience: Patience) -> bool:
+        """Create a file of a collection; return False if there is another in its place.
+
+        Raises:
+            CommitInDoubt: The store never said whether it landed.
+        """
+        kind = {Opened: OPEN, Closed: CLOSED, Done: DONE}[type(value)]
+        key = key_of(value.number, kind)
+        (data,) = pack([seal(value)])
+        try:
+            return settle(self._store, key, data, patience)
+        except Undecided as error:
+            raise CommitInDoubt(
+                f"nobody knows whether {key} landed: {error} Run `dataplat version gc` again.", ""
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A version that was collected: by which collection, when (µs UTC), and of which dataset."""
+
+    version: str
+    dataset: str
+    number: int
+    time: int
+
+
+def collected(store: Store) -> Mapping[str, Gone]:
+    """Return every version that a collection has taken, by id; one that was made again since may be there."""
+    log = GcLog(store)
+    gone: dict[str, Gone] = {}
+    for entry in log.entries():
+        if entry.closed:
+            closed = log.closed(entry.number)
+            for dataset, versions in closed.versions.items():
+                for version in versions:
+                    gone[version] = Gone(version, dataset, closed.number, closed.time)
+    return gone
+
+
+def ids_condemned(log: GcLog, numbers: Iterable[int]) -> dict[str, int]:
+    """Return the ids that any of the collections `numbers` may delete, each with the number of one that may."""
+    found: dict[str, int] = {}
+    for number in numbers:
+        found.update(dict.fromkeys(log.condemned(number), number))
+    return found

@@ -1,0 +1,181 @@
+"""What writers ask of collections that are under way. See `docs/decisions/2026-11-27-collecting.md` for the argument.
+
+A branch carries, in the settings of its head, `gc`: the collections whose deletes may still happen, and `gc_last`:
+the newest that it was fenced by. On a lake where nothing is being collected, an ordinary commit looks at these two
+and asks the store nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dataplat.errors import CommitConflict, ObjectNotFound, VersionNotFound
+from dataplat.lake.objects import Objects
+from dataplat.versioning.commit import load_commit
+from dataplat.versioning.gc._closure import of_commit, of_positions, of_version, step
+from dataplat.versioning.gc._log import GcLog, ids_condemned
+from dataplat.versioning.manifest import load_manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from dataplat.lake.objects import Stage
+    from dataplat.lake.stores import Store
+    from dataplat.versioning._record import Record
+    from dataplat.versioning.commit import Commit
+    from dataplat.versioning.gc._closure import Name
+    from dataplat.versioning.rebase import PlannedChange
+    from dataplat.versioning.refs import Refs
+
+GC, GC_LAST = "gc", "gc_last"
+
+
+def carried(before: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `settings` with what `before` says of collections: only a fence changes that."""
+    kept = {name: before[name] for name in (GC, GC_LAST) if name in before}
+    return {**{name: value for name, value in settings.items() if name not in {GC, GC_LAST}}, **kept}
+
+
+class Guard:
+    """Keeps one commit from relying on objects that are being deleted. Make it before the stage is flushed.
+
+    `head` is the branch's head at that moment: collections that it had not heard of then may have come and gone
+    between flush and publication, with the very objects that the flush found to be there.
+    """
+
+    def __init__(self, objects: Objects, refs: Refs, stage: Stage, head: Record) -> None:
+        self._objects = objects
+        self._refs = refs
+        self._stage = stage
+        self._log = GcLog(objects.store)
+        self._since = 0 if stage.has_flushed else head.settings.get(GC_LAST, 0)
+        self._open = set(head.settings.get(GC, ()))
+        self._known: dict[int, frozenset[str]] = {}
+        self._renewed: set[tuple[int, Name]] = set()
+
+    def check(self, head: Record, made: Commit, changes: Sequence[PlannedChange]) -> None:
+        """Make the flushed commit `made` safe to publish on `head`, or raise `CommitConflict`."""
+        numbers = self._numbers(head)
+        if not numbers and GC_LAST not in head.settings:
+            return
+        condemned: dict[str, int] = {}
+        for number in numbers:
+            condemned.update(dict.fromkeys(self._condemned(number), number))
+        foreign = self._foreign(head.commit, made, changes, every=bool(numbers))
+        for name in foreign:
+            if name[0] in condemned:
+                raise CommitConflict(
+                    f"object {name[0][:12]}, which this change brings back, is being deleted by collection "
+                    f"{condemned[name[0]]}. Nothing was committed; try again when `dataplat version gc` is over."
+                )
+            if not self._objects.stored(*name):
+                raise CommitConflict(
+                    f"object {name[0][:12]}, which this change brings back, was collected meanwhile. "
+                    "Nothing was committed."
+                )
+        self._renew(numbers)
+
+    def renew(self, head: Record) -> None:
+        """Make what was staged and flushed safe to be named by the record after `head`."""
+        self._renew(self._numbers(head))
+
+    def _numbers(self, head: Record) -> list[int]:
+        """Return the collections that may have deleted, or may yet delete, what the stage found to be there."""
+        came = range(self._since + 1, head.settings.get(GC_LAST, 0) + 1)
+        return sorted({*self._open, *head.settings.get(GC, ()), *came})
+
+    def _condemned(self, number: int) -> frozenset[str]:
+        if number not in self._known:
+            self._known[number] = self._log.condemned(number)
+        return self._known[number]
+
+    def _renew(self, numbers: Sequence[int]) -> None:
+        """Write what was staged, and is a candidate, once more under a key that no collection knows."""
+        for name in self._stage.names():
+            new = [number for number in numbers if name[0] in self._condemned(number)]
+            if all((number, name) in self._renewed for number in new):
+                continue
+            try:
+                self._stage.renew(*name, self._refs.nonce())
+            except ObjectNotFound as error:
+                raise CommitConflict(
+                    f"object {name[0][:12]} was collected while it was committed. Nothing was committed; try again."
+                ) from error
+            self._renewed.update((number, name) for number in numbers)
+
+    def _foreign(self, parent: Commit, made: Commit, changes: Sequence[PlannedChange], *, every: bool) -> set[Name]:
+        """Return what `made` relies on that neither its stage nor the head before it has."""
+        suspects = {
+            change.rename_to or change.dataset for change in changes if every or _brings_back(change, self._stage)
+        }
+        found: set[Name] = set()
+        for dataset in suspects & made.changes.keys():
+            version = made.changes[dataset].version
+            state = made.dataset(dataset, self._read)
+            if version is None or state is None:
+                continue
+            before = parent.dataset(made.changes[dataset].renamed_from or dataset, self._objects.read)
+            there = None
+            names = set(of_positions(state, self._read))
+            if before is not None:
+                names.difference_update(of_positions(before, self._objects.read))
+                there = None if before.version is None else load_manifest(self._objects, before.version)
+            staged = Objects(self._objects.store, self._stage)
+            names.update(step(staged, there, load_manifest(staged, version)).gained)
+            found.update(names)
+        return {name for name in found if not self._stage.knows(*name)}
+
+    def _read(self, id: str, suffix: str) -> bytes:
+        return self._stage.read(id, suffix) if self._stage.holds(id, suffix) else self._objects.read(id, suffix)
+
+
+def _brings_back(change: PlannedChange, stage: Stage) -> bool:
+    """Whether a change names objects that its writer did not stage."""
+    if change.restore is not None:
+        return True
+    parts = all(stage.knows(part.id, ".parquet") for part in change.edit.add)
+    deletes = [part.deletes for part in change.edit.add] + [id for id, _ in change.edit.deletes.values()]
+    return not (parts and all(id is None or stage.knows(id, ".bin") for id in deletes))
+
+
+def check_pinned(store: Store, commits: Iterable[str] = (), versions: Iterable[str] = ()) -> dict[str, Any]:
+    """Return the settings of a branch that begins now; call it with a lease on the same commits or versions in hand.
+
+    Raises:
+        CommitConflict: A collection under way may delete what is pinned.
+        VersionNotFound: A version is not there any more.
+    """
+    log = GcLog(store)
+    entries = log.entries()
+    if not entries:
+        return {}
+    numbers = [entry.number for entry in entries if not log.is_definite(entry)]
+    settings: dict[str, Any] = {GC_LAST: entries[-1].number}
+    if numbers:
+        settings[GC] = numbers
+    condemned = ids_condemned(log, numbers)
+    objects = Objects(store)  # remembers nothing: what is remembered may be gone
+    for id, suffix in _pinned(objects, commits, versions):
+        if id in condemned:
+            raise CommitConflict(
+                f"object {id[:12]} may be deleted by collection {condemned[id]}, which is under way: try again when "
+                "`dataplat version gc` is over, or at a commit that a branch or tag names"
+            )
+        if not objects.stored(id, suffix):
+            raise VersionNotFound(
+                f"object {id[:12]} of that version was collected: choose a version that a branch or tag names"
+            )
+    return settings
+
+
+def _pinned(objects: Objects, commits: Iterable[str], versions: Iterable[str]) -> set[Name]:
+    try:
+        found = {name for version in versions for name in of_version(objects, load_manifest(objects, version))}
+        for commit_id in commits:
+            commit = load_commit(objects, commit_id)
+            found.update(of_commit(objects, commit))
+            for state in commit.datasets(objects.read).values():
+                found.update(of_version(objects, load_manifest(objects, str(state.version))))
+    except ObjectNotFound as error:
+        raise VersionNotFound(f"a version that is named here was collected: {error}") from error
+    return found
