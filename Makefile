@@ -5,7 +5,7 @@ SHELL := /bin/sh
 # Where it is set, every process compiles every module anew: most of what a short command takes.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help demo check test bench simulate docs proof format clean reference constraints
+.PHONY: help demo check test bench simulate docs proof format clean reference constraints dvc
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -57,9 +57,13 @@ simulate: $(READY)-dev ## N=… seeded histories of racing, crashing writers (SE
 	$(BIN)/python -m dataplat.testing.histories $(N) --seed $(SEED)
 
 proof: ## all that CI proves: check, every test, strict docs, the demo
+	@$(MAKE) dvc
 	@$(MAKE) test
 	@$(MAKE) docs
 	@$(MAKE) demo
+
+dvc: $(READY)-dev ## the real DVC in the user's cache, for the tests of what is exported to it
+	@$(BIN)/python scripts/real_dvc.py
 
 bench: $(READY)-dev ## the measured tables, beside their peers
 	$(BIN)/python -m benchmarks

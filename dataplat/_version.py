@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dataplat.lake.where import Where
     from dataplat.versioning.commit import Commit
     from dataplat.versioning.export import ExportResult
+    from dataplat.versioning.gc.lease import Lease
     from dataplat.versioning.manifest import Manifest
 
 
@@ -165,15 +166,32 @@ class Version:
                 break
         return pa.Table.from_batches(batches, self.schema)
 
-    def export(self, directory: str | Path, *, format: str = "parquet", link: str = "copy") -> ExportResult:
-        """Write the version's rows (or, of a file tree, its files) into the new folder `directory`.
+    def export(
+        self, directory: str | Path, *, to: str = "parquet", link: str = "copy", remote: str | Path | None = None
+    ) -> ExportResult:
+        """Write the version's rows (or, of a file tree, its files) into the folder `directory`.
 
-        `format` is parquet, csv, ndjson or arrow; `link` is copy (by reflink where the file system can) or
-        hardlink (read-only, and only where bytes are stored as they are).
+        `to` is parquet, csv, ndjson, arrow, dvc, iceberg or delta; `link` is copy (by reflink where the file system
+        can) or hardlink (read-only, and only where bytes are stored as they are); `remote` the DVC remote's folder.
         """
-        from dataplat.versioning.export import export
+        from dataplat.versioning.export import Origin, export
 
-        return export(self.objects, self.manifest, directory, file_format=format, link=link)
+        origin = Origin(self.dataset, self._found_at.id)
+        return export(self.objects, self.manifest, directory, origin=origin, to=to, link=link, remote=remote)
+
+    def lease(self) -> Lease:
+        """Hold the version while it is read for long, so that no collection takes it: `with version.lease(): …`.
+
+        It holds for 24 hours; `renew()` on it, called now and then, makes that last.
+
+        Raises:
+            CommitConflict: A collection that is under way may delete it.
+            VersionNotFound: It was collected.
+        """
+        from dataplat.versioning.gc.lease import lease_versions
+        from dataplat.versioning.refs import Refs
+
+        return lease_versions(self.objects, Refs(self.objects.store), [self.id])
 
     def local_parts(self) -> list[str] | None:
         """Return the paths of the parts where they lie on this machine and their hashes are right, else None.

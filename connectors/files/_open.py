@@ -36,7 +36,7 @@ def open_source(
 ) -> Source:
     """Return the source that `source` names; reads nothing but directories yet.
 
-    A path, a glob, a directory, `-` (standard input, or `stdin`, kept in a temporary file), or an Arrow table, record
+    A path, a glob, a directory, a table (`delta://PATH`), `-` (standard input, or `stdin`, kept in a temporary file), or an Arrow table, record
     batch or reader, a pandas or Polars frame. The other arguments are those of `FileOptions`. Raises
     `SourceNotFound` where there is nothing, `SourceError` where it cannot be told how to read it, `ConfigError` where
     no `format` has that name.
@@ -56,7 +56,7 @@ def open_source(
         sheet=sheet,
     )
     if isinstance(source, str | os.PathLike):
-        return _named(os.fspath(source), options, stdin)
+        return open_path(os.fspath(source), options, stdin)
     from dataplat.connectors.files.frames import FrameSource
 
     return FrameSource(source, options)
@@ -74,11 +74,15 @@ def _format_named(name: str | None, delimiter: str | None) -> tuple[str | None, 
     return told, delimiter or ("\t" if name == "tsv" else None)
 
 
-def _named(name: str, options: FileOptions, stdin: IO[bytes] | None) -> Source:
+def open_path(name: str, options: FileOptions, stdin: IO[bytes] | None = None) -> Source:
+    """Return the source of a path, glob, directory, `-` or the name of a table."""
     from dataplat.connectors.files._files import FileSource
+    from dataplat.connectors.tables import is_table, open_table
 
     if name == "-":
         return _spooled(stdin or sys.stdin.buffer, options)
+    if is_table(name):
+        return open_table(name, options)
     path = Path(name).expanduser()
     if path.is_dir():
         return _directory(name, path, options)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from dataplat.cli import _exits
@@ -9,20 +11,27 @@ from dataplat.cli._options import command, complete_references, open_data
 from dataplat.cli._output import note, number, print_json, size
 from dataplat.cli._progress import ProgressLine
 
+_EXPORT = """
+dataplat version export flights@v1 out/
+dataplat version export photos photos/ --link hardlink
+dataplat version export flights data/ --to dvc
+"""
 
-@command(
-    "export", example="dataplat version export flights@v1 out/\ndataplat version export photos photos/ --link hardlink"
-)
+
+if TYPE_CHECKING:
+    from dataplat._lake import Lake
+
+
+@command("export", example=_EXPORT)
 @click.argument("reference", metavar="REF", shell_complete=complete_references)
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False))
 @click.option(
-    "--format",
-    "file_format",
+    "--to",
     metavar="NAME",
-    type=click.Choice(["parquet", "csv", "ndjson", "arrow"]),
+    type=click.Choice(["parquet", "csv", "ndjson", "arrow", "dvc", "iceberg", "delta"]),
     default="parquet",
     show_default=True,
-    help="parquet, csv, ndjson or arrow.",
+    help="parquet, csv, ndjson or arrow: files; dvc: NAME.dvc and a remote; iceberg or delta: a table.",
 )
 @click.option(
     "--link",
@@ -31,33 +40,80 @@ from dataplat.cli._progress import ProgressLine
     show_default=True,
     help="copy shares blocks where the file system can (reflink); hardlink makes the files read-only.",
 )
-def export(reference: str, folder: str, file_format: str, link: str, lake: str | None, as_json: bool) -> None:
-    """Write a version out into DIR: its rows as files, or, of a dataset of files, the tree as it was."""
+@click.option(
+    "--remote",
+    metavar="DIR2",
+    type=click.Path(file_okay=False),
+    help="With --to dvc: the folder of the DVC remote (default: .dvc-remote in the repository).",
+)
+def export(
+    reference: str, folder: str, to: str, link: str, remote: str | None, lake: str | None, as_json: bool
+) -> None:
+    """Write a version out into DIR: its rows as files, or, of a dataset of files, the tree as it was.
+
+    Into a DVC repository or a table that was exported before, only what differs is written.
+    """
     version = open_data(lake)[reference]
-    made = version.export(folder, format=file_format, link=link)
+    made = version.export(folder, to=to, link=link, remote=remote)
     if as_json:
         facts = {"version": version.id, "folder": str(made.directory), "files": made.files, "rows": made.rows}
-        print_json({**facts, "bytes": made.nbytes})
+        print_json({**facts, "bytes": made.nbytes, "notes": list(made.notes)})
         return
     files = f"{number(made.files)} file{'s' * (made.files != 1)}"
     click.echo(f"{number(made.rows)} rows of {version.dataset} in {files}, {size(made.nbytes)}, under {folder}")
+    for text in made.notes:
+        note(text)
 
 
-@command("verify", example="dataplat version verify\ndataplat version verify flights@v1")
+@command(
+    "verify",
+    example="dataplat version verify\ndataplat version verify flights@v1\n"
+    "dataplat version verify --repair-from /backup/lake",
+)
 @click.argument("reference", metavar="[REF]", required=False, shell_complete=complete_references)
-def verify(reference: str | None, lake: str | None, as_json: bool) -> int:
-    """Check stored bytes against their names: those of one version, or of everything that is reachable."""
-    opened = open_data(lake)
+@click.option(
+    "--repair-from",
+    metavar="URL",
+    help="Put right what is damaged here and whole in the lake at URL, then verify again.",
+)
+def verify(reference: str | None, repair_from: str | None, lake: str | None, as_json: bool) -> int:
+    """Check stored bytes against their names, and counts against rows: of one version, or of all that there is."""
+    opened = _open_even_damaged(lake)
     with ProgressLine() as line:
-        found = opened.verify(reference, progress=line)
+        found = opened.verify(reference, repair_from=repair_from, progress=line)
     if as_json:
         print_json(found.to_dict())
         return _exits.DONE if found.ok else _exits.STORE
     for problem in found.problems:
-        note(problem)
-    state = "are what was written" if found.ok else f"were checked, {number(len(found.problems))} problems"
+        note(str(problem))
+    for warning in found.warnings:
+        note(f"warning: {warning}")
+    for repair in found.repaired:
+        click.echo(f"repaired {repair.key} from {repair.source}")
+    count = f"{number(len(found.problems))} problem{'s' * (len(found.problems) != 1)}"
+    state = "are what was written" if found.ok else f"were checked, {count}"
     looked = (
         f"{number(found.objects)} objects, {size(found.nbytes)}, {number(found.rows)} rows in {number(found.versions)}"
     )
     click.echo(f"{looked} versions {state}")
     return _exits.DONE if found.ok else _exits.STORE
+
+
+def _open_even_damaged(lake: str | None) -> Lake:
+    """Open the lake in force, also where its `lake.json` is damaged or gone, which is for a verification to say."""
+    from dataplat.errors import IntegrityError, LakeNotFound
+
+    try:
+        return open_data(lake)
+    except (IntegrityError, LakeNotFound):
+        from dataplat._lake import Lake
+        from dataplat.config import find_lake, load
+        from dataplat.lake.stores import open_store
+
+        found = find_lake(config=load(flags={"lake": lake}))
+        if found is None:
+            raise
+        store = open_store(found)
+        if next(iter(store.list("refs/branches/", limit=1)), None) is None:
+            raise
+        return Lake(store, "", str(found))

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _EXAMPLE = """
 dataplat ingest flights.csv.zip --into flights --key flight_id
 dataplat ingest 'day/*.parquet' --into flights --mode replace --where "day = 7" -m "corrected"
+dataplat ingest delta://tables/flights --into flights --history
 cat events.ndjson | dataplat ingest - --into events --format ndjson
 """
 
@@ -65,6 +66,7 @@ cat events.ndjson | dataplat ingest - --into events --format ndjson
     show_default=True,
     help="reject: bad records go to NAME.rejects, the rest lands; fail: nothing lands.",
 )
+@click.option("--history", is_flag=True, help="Of a Delta or Iceberg table: make every state that is left a version.")
 @click.option("--plan", "only_plan", is_flag=True, help="Say what would happen, and touch nothing.")
 @branch_option
 @message_option
@@ -75,6 +77,8 @@ def ingest(
 
     SOURCE is a file (CSV, TSV, NDJSON, JSON, Parquet, Arrow, Avro, Excel; each also packed by gzip, zstd, bz2,
     xz or zip), a glob in quotes, a folder, or - for standard input. Files that were landed before are left out.
+    Or it is a table that others version, each state of which replaces the one before: delta://PATH[@VERSION],
+    iceberg://PATH[@SNAPSHOT], dvc://REPO/PATH[@REVISION] (every Git revision, where none is named); A..B is a range.
     """
     opened = open_data(lake)
     arguments = _arguments(options, branch_in_force(branch))
@@ -120,6 +124,7 @@ def _arguments(options: dict[str, Any], branch: str) -> dict[str, Any]:
         "null": tuple(words.split(",")) if words else (),
         "on_error": options["on_error"],
         "source_format": options["source_format"],
+        "history": options["history"],
         "branch": branch,
         "message": options["message"],
     }

@@ -82,6 +82,9 @@ def _where_text(request: IngestRequest, landed: Landed) -> str | None:
 
 def _lineage(request: IngestRequest) -> tuple[Input, ...]:
     inputs = [Input(name=name, version=version) for name, version in request.lineage]
+    if (revision := request.revision) is not None:
+        where = revision.location
+        inputs.append(Input(name=where.place, kind=where.kind, version=revision.id, detail=revision.detail()))
     if request.sql is not None:
         inputs.append(Input(name="query", kind="sql", detail={"text": request.sql}))
     return tuple(inputs)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dataplat.connectors.files import open_source
+from dataplat.connectors.tables import is_table
 from dataplat.ingest._commit import plan_changes, put_in_quarantine, quarantine_branch
 from dataplat.ingest._draft import Draft, carry_out
 from dataplat.ingest._land import Landed, failed, land
@@ -35,6 +36,10 @@ _SHOWN = 20
 
 def plan_ingest(lake: Lake, request: IngestRequest) -> IngestPlan:
     """Return what `ingest` would do; reads the beginning of the input and the head of the branch, writes nothing."""
+    if request.revision is None and is_table(request.source):
+        from dataplat.ingest._states import plan_states
+
+        return plan_states(lake, request)
     target, source, splits = _prepare(Draft(lake, request.branch), request)
     schema = None
     if any(split.skipped is None for split in splits):
@@ -48,6 +53,10 @@ def ingest(lake: Lake, request: IngestRequest, progress: Listener | None = None)
 
     Where somebody else changed the same rows meanwhile, the input is read and planned anew.
     """
+    if request.revision is None and is_table(request.source):
+        from dataplat.ingest._states import ingest_states
+
+        return ingest_states(lake, request, progress)
     step = IngestStep(request, Meter(progress))
     result: IngestResult = carry_out(lake, request.branch, request.message or "", step)
     return result
@@ -148,7 +157,7 @@ def _prepare(draft: Draft, request: IngestRequest) -> tuple[Target, Source, list
     check_dataset_name(request.into)
     check_branch_name(quarantine_branch(request.into, "0" * 12))  # too late to find out when rows have to go there
     target = draft.target(request.into)
-    held = target.positions() if request.mode == "append" else {}
+    held = target.positions() if request.mode == "append" or is_table(request.source) else {}
     source = _opened(request, target)
     return target, source, source.plan(held)
 

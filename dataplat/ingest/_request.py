@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, Unpack
 
+from dataplat.connectors.tables import is_table
 from dataplat.errors import ConfigError
 
 if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
+    from dataplat.connectors.tables import Revision
     from dataplat.validation import Contract
 
 MODES = ("append", "upsert", "replace")
@@ -29,7 +31,8 @@ class IngestOptions(TypedDict, total=False):
     `where` is the slice that a replace replaces; `key` and `sort` are columns (a list, or text with commas);
     `order` says which of several rows of one key is newest; `contract` is a pandera polars model or schema, a
     `Contract`, or "FILE:NAME"; `schema` an Arrow schema, `{column: type}` or its JSON form; `null` the words that
-    mean null; `lineage` (dataset, version id) pairs, and `sql` the query, that the rows were made from.
+    mean null; `lineage` (dataset, version id) pairs, and `sql` the query, that the rows were made from. With `history` every state of
+    a Delta or Iceberg table becomes a version.
     """
 
     mode: Mode
@@ -46,6 +49,7 @@ class IngestOptions(TypedDict, total=False):
     source_format: str | None
     lineage: Sequence[tuple[str, str]]
     sql: str | None
+    history: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,8 @@ class IngestRequest:
     source_format: str | None = None
     lineage: tuple[tuple[str, str], ...] = ()
     sql: str | None = None
+    history: bool = False
+    revision: Revision | None = None
 
     @property
     def replaces_all(self) -> bool:
@@ -97,6 +103,8 @@ class IngestRequest:
             raise ConfigError(message)
         if self.where is not None and self.mode != "replace":
             raise ConfigError("where goes with mode='replace': it names the slice that the rows replace")
+        if self.history and not is_table(self.source):
+            raise ConfigError(f"only tables have a history to land (delta://, iceberg://, dvc://), not {self.source!r}")
         if self.order is not None and self.mode != "upsert":
             raise ConfigError("order goes with mode='upsert': it says which of several rows of one key is newest")
 
@@ -138,6 +146,8 @@ def request_of(source: Any, into: str, **options: Unpack[IngestOptions]) -> Inge
         given["contract"] = contract if isinstance(contract, Contract) else load_contract(contract)
     if "schema" in given:
         given["schema"] = as_schema(given["schema"])
+    if given.get("mode", "append") == "append" and is_table(source):
+        given["mode"] = "replace"  # the state of a table is all of its rows
     for name in ("key", "sort"):
         given[name] = columns(given.get(name))
     if isinstance(given.get("null"), str):

@@ -248,7 +248,7 @@ def test_export_and_verify(stock, tmp_path):
 
     assert "4 rows of stock" in stock("version", "export", "stock", "out")
     assert sum(pq.read_metadata(path).num_rows for path in (tmp_path / "out").rglob("*.parquet")) == 4
-    stock("version", "export", "stock@v1", "csv", "--format", "csv")
+    stock("version", "export", "stock@v1", "csv", "--to", "csv")
     assert stock.json("version", "verify")["ok"] is True
     assert "are what was written" in stock("version", "verify", "stock@v1")
 
@@ -369,13 +369,13 @@ def test_rejects_can_be_read(shell, tmp_path):
 
 
 def test_formats_are_named_as_people_name_them(shell, tmp_path):
-    """Every name that `--format` offers is one that reads; another is refused as a mistake of the command."""
+    """Every name that `--format` (and `--to`) offers is one that reads; another is refused as a mistake of the command."""
     (tmp_path / "t").write_text("a\tb\n1\t2\n")
     (tmp_path / "j").write_text('[{"a": 1, "b": 2}]')
     for name, form in (("t", "tsv"), ("j", "json")):
         shell("ingest", name, "--into", name, "--format", form)
         assert lake(shell)[name].to_arrow().to_pylist() == [{"a": 1, "b": 2}]
-    assert "'xls' is not one of" in shell.json("version", "export", "t", "out", "--format", "xls", code=2)["message"]
+    assert "'xls' is not one of" in shell.json("version", "export", "t", "out", "--to", "xls", code=2)["message"]
     assert "'foo' is not one of" in shell.json("ingest", "t", "--into", "u", "--format", "foo", code=2)["message"]
     with pytest.raises(dp.DataplatError, match="there is no format 'foo'; there are arrow, avro, csv"):
         lake(shell).ingest("t", into="u", source_format="foo")

@@ -1,76 +1,88 @@
-"""Export into a new folder, which appears whole or not at all."""
+"""Export into a folder, which appears whole or not at all; a DVC, Delta or Iceberg one may be exported into again."""
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataplat.errors import AlreadyExists, ConfigError, StoreError
-from dataplat.lake.stores import explained
+from dataplat.errors import ConfigError
+from dataplat.versioning.export._target import (
+    ExportResult,
+    Origin,
+    absolute,
+    appear_whole,
+    refuse_full,
+    refuse_lake,
+    size_below,
+)
 
 if TYPE_CHECKING:
     from dataplat.lake.objects import Objects
     from dataplat.versioning.manifest import Manifest
 
-FORMATS = ("parquet", "csv", "ndjson", "arrow")
+FORMATS = ("parquet", "csv", "ndjson", "arrow", "dvc", "iceberg", "delta")
 _LINKS = ("copy", "hardlink")
 
 
-@dataclass(frozen=True, slots=True)
-class ExportResult:
-    """Where an export lies, and how much of it there is."""
-
-    directory: Path
-    files: int
-    rows: int
-    nbytes: int
-
-
 def export(
-    objects: Objects, manifest: Manifest, directory: str | Path, *, file_format: str = "parquet", link: str = "copy"
+    objects: Objects,
+    manifest: Manifest,
+    directory: str | Path,
+    *,
+    origin: Origin,
+    to: str = "parquet",
+    link: str = "copy",
+    remote: str | Path | None = None,
 ) -> ExportResult:
-    """Write the rows of `manifest` (of a file tree: its files) into the new folder `directory`.
+    """Write the rows of `manifest` (of a file tree: its files) into the folder `directory`.
 
     Parquet parts without deletes are copied as they are, by reflink where the file system can; `link="hardlink"`
-    links them read-only instead. Raises `AlreadyExists` where the folder holds something already.
+    links them read-only instead. Into a DVC repository, and a Delta or Iceberg table, that dataplat exported before
+    only what differs is brought. `remote` is the folder of the DVC remote.
+
+    Raises:
+        AlreadyExists: The folder holds something else already.
+        ConfigError: There is no such format, or the folder is the lake's.
+        SchemaError: The format cannot hold a column.
     """
+    if to not in FORMATS or link not in _LINKS:
+        message = f"cannot export to {to!r} with link={link!r}: formats are {FORMATS}, links are {_LINKS}"
+        raise ConfigError(message)
+    if remote is not None and to != "dvc":
+        raise ConfigError(f"remote is the folder of a DVC remote: it does not go with an export to {to}")
+    target = absolute(directory)
+    refuse_lake(objects, target, above=to != "dvc")  # a repository may well hold the lake
+    if to == "dvc":
+        from dataplat.versioning.export._dvc import export_dvc
+
+        return export_dvc(objects, manifest, target, origin, link=link, remote=remote)
+    if to == "delta":
+        from dataplat.versioning.export._delta import export_delta
+
+        return export_delta(objects, manifest, target, origin, link=link)
+    if to == "iceberg":
+        from dataplat.versioning.export._iceberg import export_iceberg
+
+        return export_iceberg(objects, manifest, target, origin)
+    return _files(objects, manifest, target, to, link)
+
+
+def _files(objects: Objects, manifest: Manifest, target: Path, to: str, link: str) -> ExportResult:
     from dataplat.versioning.export._tables import write_arrow, write_csv, write_ndjson, write_parquet
     from dataplat.versioning.export._tree import is_tree, write_tree
 
-    if file_format not in FORMATS or link not in _LINKS:
-        message = f"cannot export as {file_format!r} with link={link!r}: formats are {FORMATS}, links are {_LINKS}"
-        raise ConfigError(message)
-    target = Path(os.path.abspath(directory))  # noqa: PTH100  (a folder `.` has no name; links are left as they are)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        message = f"{target} is there already and not empty: export into a new folder, or empty this one"
-        raise AlreadyExists(message)
+    refuse_full(target)
     writers: dict[str, Callable[[Objects, Manifest, Path, str], int]] = {
         "parquet": write_parquet,
         "csv": write_csv,
         "ndjson": write_ndjson,
         "arrow": write_arrow,
     }
-    write = write_tree if file_format == "parquet" and is_tree(manifest) else writers[file_format]
-    return _appear_whole(target, lambda folder: write(objects, manifest, folder, link), manifest.rows)
+    write = write_tree if to == "parquet" and is_tree(manifest) else writers[to]
 
+    def written(folder: Path) -> tuple[int, int]:
+        return write(objects, manifest, folder, link), size_below(folder)
 
-def _appear_whole(target: Path, write: Callable[[Path], int], rows: int) -> ExportResult:
-    partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
-    try:
-        partial.mkdir(parents=True)
-        files = write(partial)
-        nbytes = sum(path.stat().st_size for path in partial.rglob("*") if path.is_file())
-        if target.exists():
-            target.rmdir()
-        partial.rename(target)
-    except StoreError:
-        raise
-    except OSError as error:
-        raise explained(error, f"export to {target}") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return ExportResult(target, files, rows, nbytes)
+    files, nbytes = appear_whole(target, written)
+    return ExportResult(target, files, manifest.rows, nbytes)

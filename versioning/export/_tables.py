@@ -11,39 +11,26 @@ import pyarrow.parquet as pq
 
 from dataplat.errors import SchemaError
 from dataplat.lake.scan import scan
-from dataplat.lake.verified import verified_paths
-from dataplat.versioning.export._copy import bring
+from dataplat.lake.schema import plain_schema
+from dataplat.versioning.export._pieces import write_piece
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from dataplat.lake.objects import Objects
-    from dataplat.lake.part import Part
     from dataplat.versioning.manifest import Manifest
 
 
 def write_parquet(objects: Objects, manifest: Manifest, folder: Path, link: str) -> int:
-    """Write one Parquet file a part; parts without deletes and of the version's own schema as they are."""
+    """Write one Parquet file a part; parts without deletes and of the version's own columns as they are."""
+    schema = plain_schema(manifest.schema)
     parts = [part for part in manifest.parts() if part.live]
     for number, part in enumerate(parts):
-        path = folder / f"part-{number:05d}.parquet"
-        if not _bring_part(objects, part, manifest.schema, path, link):
-            with pq.ParquetWriter(path, manifest.schema, compression="zstd", write_page_checksum=True) as writer:
-                for batch in scan(objects, [part], manifest.schema):
-                    writer.write_batch(batch)
+        write_piece(objects, part, manifest, schema, folder / f"part-{number:05d}.parquet", link)
     if not parts:
-        pq.write_table(manifest.schema.empty_table(), folder / "part-00000.parquet")
+        pq.write_table(schema.empty_table(), folder / "part-00000.parquet")
     return max(len(parts), 1)
-
-
-def _bring_part(objects: Objects, part: Part, schema: pa.Schema, path: Path, link: str) -> bool:
-    source = objects.local_path(part.id, ".parquet")
-    if part.deleted or source is None or not pq.read_schema(source).equals(schema):
-        return False
-    verified_paths(objects, [part])  # a copy would hand damage on
-    bring(source, path, link)
-    return True
 
 
 def write_csv(objects: Objects, manifest: Manifest, folder: Path, _link: str) -> int:
@@ -53,7 +40,7 @@ def write_csv(objects: Objects, manifest: Manifest, folder: Path, _link: str) ->
         message = f"CSV cannot hold the nested columns {', '.join(nested)}: export as ndjson, arrow or parquet"
         raise SchemaError(message)
     try:
-        with pyarrow.csv.CSVWriter(folder / "data.csv", manifest.schema) as writer:
+        with pyarrow.csv.CSVWriter(folder / "data.csv", plain_schema(manifest.schema)) as writer:
             for batch in _rows(objects, manifest):
                 writer.write_batch(batch)
     except pa.ArrowInvalid as error:  # bytes that are no text
@@ -63,7 +50,8 @@ def write_csv(objects: Objects, manifest: Manifest, folder: Path, _link: str) ->
 
 def write_arrow(objects: Objects, manifest: Manifest, folder: Path, _link: str) -> int:
     """Write one Arrow IPC file."""
-    with pa.OSFile(str(folder / "data.arrow"), "wb") as sink, pa.ipc.new_file(sink, manifest.schema) as writer:
+    schema = plain_schema(manifest.schema)
+    with pa.OSFile(str(folder / "data.arrow"), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
         for batch in _rows(objects, manifest):
             writer.write_batch(batch)
     return 1

@@ -39,21 +39,35 @@ def write_tree(objects: Objects, manifest: Manifest, folder: Path, link: str) ->
 
 
 def _write_file(objects: Objects, row: dict[str, Any], modified: int | None, folder: Path, link: str) -> None:
+    target = folder / path_inside(row)
+    if target.exists():
+        raise twice(row)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_content(objects, row, target, link)
+    if modified is not None and link != "hardlink":  # a hard link is the object itself, whose time is its own
+        os.utime(target, ns=(modified, modified))
+
+
+def path_inside(row: dict[str, Any]) -> PurePosixPath:
+    """Return where the file of a row lies; raise `SchemaError` where that is not inside of its folder."""
     inside = PurePosixPath(row["path"])
     if inside.is_absolute() or ".." in inside.parts:
         message = f"the path {row['path']!r} leads out of the folder: it is not written"
         raise SchemaError(message)
-    target = folder / inside
-    if target.exists():
-        message = f"two rows have the path {row['path']!r}: delete one of them, then export again"
-        raise SchemaError(message)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    return inside
+
+
+def twice(row: dict[str, Any]) -> SchemaError:
+    """Return the error of a path that two rows have."""
+    return SchemaError(f"two rows have the path {row['path']!r}: delete one of them, then export again")
+
+
+def write_content(objects: Objects, row: dict[str, Any], target: Path, link: str) -> None:
+    """Write the bytes of the file of a row as `target`."""
     if row["object"] is None:
         target.write_bytes(row["content"] or b"")
     else:
         _write_object(objects, row["object"], target, link)
-    if modified is not None and link != "hardlink":  # a hard link is the object itself, whose time is its own
-        os.utime(target, ns=(modified, modified))
 
 
 def _write_object(objects: Objects, object_id: str, target: Path, link: str) -> None:

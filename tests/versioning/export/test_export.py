@@ -65,6 +65,6 @@ def test_a_failure_leaves_nothing(lake: Lake, tmp_path: Path, monkeypatch: pytes
 
 def test_unknown_formats_and_links(lake: Lake, tmp_path: Path) -> None:
     """A format or link that is not there is refused with those that are."""
-    for options in ({"format": "xml"}, {"link": "symlink"}):
+    for options in ({"to": "xml"}, {"link": "symlink"}):
         with pytest.raises(dp.ConfigError, match="formats are"):
             lake["d"].export(tmp_path / "out", **options)

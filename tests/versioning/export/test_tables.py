@@ -59,10 +59,10 @@ def test_what_is_read_back_is_equal(memory_lake: Lake, tmp_path: Path, file_form
     version = memory_lake["d"]
     if name in REFUSED[file_format]:
         with pytest.raises(dp.SchemaError, match=r"[Ee]xport as"):
-            version.export(tmp_path / "out", format=file_format)
+            version.export(tmp_path / "out", to=file_format)
         assert list(tmp_path.iterdir()) == []
         return
-    result = version.export(tmp_path / "out", format=file_format)
+    result = version.export(tmp_path / "out", to=file_format)
     assert (result.files, result.rows) == (1, 2)
     if name not in NOT_READ_BACK[file_format]:
         memory_lake.ingest(result.directory, "e", schema=version.schema)
@@ -110,7 +110,7 @@ def test_damage_is_not_handed_on(tmp_path: Path) -> None:
 def test_no_rows(memory_lake: Lake, tmp_path: Path, file_format: str) -> None:
     """A version without rows gives one file without rows; all but NDJSON keep its columns."""
     memory_lake.ingest(pa.table({"a": pa.array([], pa.int64())}), "d")
-    memory_lake["d"].export(tmp_path / "out", format=file_format)
+    memory_lake["d"].export(tmp_path / "out", to=file_format)
     [file] = (tmp_path / "out").iterdir()
     if file_format != "ndjson":
         memory_lake.ingest(file, "e", schema=memory_lake["d"].schema)
@@ -122,6 +122,6 @@ def test_many_batches(memory_lake: Lake, tmp_path: Path) -> None:
     rows: Any = pa.table({"a": range(200_000)})
     memory_lake.ingest(rows, "d")
     for file_format, name in (("csv", "data.csv"), ("ndjson", "data.ndjson"), ("arrow", "data.arrow")):
-        memory_lake["d"].export(tmp_path / file_format, format=file_format)
+        memory_lake["d"].export(tmp_path / file_format, to=file_format)
         memory_lake.ingest(tmp_path / file_format / name, file_format)
         assert memory_lake[file_format].content_id == memory_lake["d"].content_id

@@ -1,0 +1,91 @@
+"""Where an export goes: which folders are refused, and how one appears whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from dataplat.errors import AlreadyExists, ConfigError, StoreError
+from dataplat.lake.stores import SupportsFiles, SupportsUrl, explained
+
+if TYPE_CHECKING:
+    from dataplat.lake.objects import Objects
+
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True, slots=True)
+class ExportResult:
+    """Where an export lies, and how much of it there is: the files of the version, and `new` ones written now.
+
+    `notes` is what to know about it.
+    """
+
+    directory: Path
+    files: int
+    rows: int
+    nbytes: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What is exported: the dataset's name, and the commit at which it has the version."""
+
+    dataset: str
+    commit: str
+
+
+def absolute(directory: str | Path) -> Path:
+    """Return the absolute path of a folder: `.` has no name of its own, and links are left as they are."""
+    return Path(os.path.abspath(directory))  # noqa: PTH100
+
+
+def refuse_lake(objects: Objects, target: Path, *, above: bool = True) -> None:
+    """Raise `ConfigError` where `target` is the lake's own folder, in it, or (unless `above` is False) around it.
+
+    What cleans up after a table (vacuum, `dvc gc`) deletes files that the table does not name: the lake would be those.
+    """
+    if not (isinstance(objects.store, SupportsFiles) and isinstance(objects.store, SupportsUrl)):
+        return
+    lake, here = Path(objects.store.url("lake.json")).resolve().parent, target.resolve()
+    if here.is_relative_to(lake) or (above and lake.is_relative_to(here)):
+        raise ConfigError(f"{target} is the lake's own folder, or inside or around it ({lake}): export elsewhere")
+
+
+def is_empty(target: Path) -> bool:
+    """Whether nothing lies at `target`, or an empty folder."""
+    return not target.exists() or (target.is_dir() and not any(target.iterdir()))
+
+
+def refuse_full(target: Path) -> None:
+    """Raise `AlreadyExists` where something lies at `target`."""
+    if not is_empty(target):
+        raise AlreadyExists(f"{target} is there already and not empty: export into a new folder, or empty this one")
+
+
+def appear_whole(target: Path, write: Callable[[Path], Made]) -> Made:
+    """Call `write` with a new folder that becomes `target` once it returns, and goes where it does not."""
+    partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
+    try:
+        partial.mkdir(parents=True)
+        made = write(partial)
+        if target.exists():
+            target.rmdir()
+        partial.rename(target)
+    except StoreError:
+        raise
+    except OSError as error:
+        raise explained(error, f"export to {target}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return made
+
+
+def size_below(folder: Path) -> int:
+    """Return the bytes of all files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
