@@ -99,9 +99,9 @@ def remap(deletes: BitMap, dropped: BitMap, first: int) -> npt.NDArray[np.int64]
     return late - before + first
 
 
-def split(rows: npt.NDArray[np.int64], parts: Sequence[Part]) -> Mapping[int, BitMap]:
-    """Return by index of part the positions in it of row numbers that count through all `parts` in order."""
-    ends = np.cumsum([part.rows for part in parts])
+def split(rows: npt.NDArray[np.int64], sizes: Sequence[int]) -> Mapping[int, BitMap]:
+    """Return by index of part the positions in it of row numbers that count through all parts, of `sizes` rows."""
+    ends = np.cumsum(sizes)
     where = np.searchsorted(ends, rows, side="right")
-    starts = ends - [part.rows for part in parts]
+    starts = ends - sizes
     return {int(i): BitMap((rows[where == i] - starts[i]).astype(np.uint32)) for i in np.unique(where)}

@@ -40,7 +40,9 @@ class RoaringCodec:
 
     def load(self, id: str | None) -> BitMap:
         """Return the positions in a deletes object; none where there is no object."""
-        from dataplat.lake.deletes import SUFFIX, BitMap, decode
+        from pyroaring import BitMap
+
+        from dataplat.lake.deletes import SUFFIX, decode
 
         return BitMap() if id is None else decode(self.of.read(id, SUFFIX))
 

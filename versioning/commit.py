@@ -60,13 +60,23 @@ class Input(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     detail: dict[str, Any] = {}
 
 
+class Moved(msgspec.Struct, frozen=True, array_like=True):
+    """Where a compaction brought the rows of a run of parts, in order.
+
+    `inputs` are (place, rows that it read, deletes object that it left out), `outputs` (place, rows).
+    """
+
+    inputs: tuple[tuple[int, int, str | None], ...]
+    outputs: tuple[tuple[int, int], ...]
+
+
 class DatasetChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a commit did to one dataset.
 
     `version` is what it became (None: dropped), `base` the version that it was made from, `before` the id of the
     commit that changed the dataset before ("" for none; of a renamed one, the commit that changed the old name).
     `starts` are the positions that were assumed, `positions` those that the change advanced to, by source; where
-    they are many, both lie in the object `bulk`. `rows` and `bytes` are totals afterwards.
+    they are many, both lie in the object `bulk`. `moved` says where a compaction brought rows. `rows` and `bytes` are totals afterwards.
     """
 
     mode: Mode
@@ -86,6 +96,7 @@ class DatasetChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     description: str | None = None
     renamed_from: str = ""
     renamed_to: str = ""
+    moved: tuple[Moved, ...] = ()
 
     def load_starts(self, read: Read) -> dict[str, Position]:
         """Return the positions that the change assumed (None: the source had not been read)."""

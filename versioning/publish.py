@@ -23,6 +23,7 @@ from dataplat.versioning.commit import (
     next_state,
     with_bulk,
 )
+from dataplat.versioning.compact import across, moved_by
 from dataplat.versioning.gc.guard import Guard
 from dataplat.versioning.manifest import Manifest, ManifestEdit, load_manifest
 from dataplat.versioning.names import check_dataset_name
@@ -42,6 +43,9 @@ _REPLANS: Final = 20
 
 _MONOTONE: Final = frozenset({"append", "compact", "create", "delete", "describe", "evolve", "rename", "upsert"})
 """Modes that never bring deleted rows back."""
+
+_CROSS: Final = frozenset({"append", "delete", "upsert"})
+"""Modes that are carried past compactions."""
 
 _LOOK_BACK: Final = 32
 """Commits that are looked at to see whether all since the base were such."""
@@ -180,6 +184,7 @@ class _Attempt:
         if change.mode == "rename":
             self._rename(change, state, done, states)
             return
+        edit = change.edit
         if change.mode == "drop":
             after, checks = None, change.checks
             self._refuse_moved(change, state)
@@ -187,9 +192,9 @@ class _Attempt:
             self._refuse_moved(change, state)
             after, checks = self._manifest(change.restore), change.checks
         else:
-            after, checks = self._edited(change, state)
+            after, checks, edit = self._edited(change, state)
         checks = self._passed(change.rename_to or change.dataset, change, state, after, checks)
-        done[change.dataset] = self._described(change, state, after, checks)
+        done[change.dataset] = self._described(change, edit, state, after, checks)
         states[change.dataset] = self._state(change, state, after)
         if change.rename_to:  # a merge may bring another name with other rows
             self._carry_over(change, state, done, states)
@@ -209,8 +214,10 @@ class _Attempt:
         asked = replace(change, checks=checks)
         return (*checks, *pass_gate(self._gate, self._head, dataset, self._manifest(state), after, asked, objects))
 
-    def _edited(self, change: PlannedChange, state: DatasetState | None) -> tuple[Manifest, Sequence[Check]]:
-        """Return the manifest after the change, rebased if need be, and the outcome of its checks."""
+    def _edited(
+        self, change: PlannedChange, state: DatasetState | None
+    ) -> tuple[Manifest, Sequence[Check], ManifestEdit]:
+        """Return the manifest after the change, the outcome of its checks, and the edit, rebased if need be."""
         head = self._manifest(state)
         planned_here = (None if head is None else head.id) == change.base_version
         edit, checks = change.edit, change.checks
@@ -219,11 +226,11 @@ class _Attempt:
         if head is None:
             head = Manifest.empty(edit.schema_json or (), edit.key or (), edit.sort or ())
         elif edit.is_empty:
-            return head, checks
+            return head, checks, edit
         after = head.apply(edit, self._stage)
         if not planned_here and change.recheck is not None:
             checks = change.recheck(after)
-        return after, checks
+        return after, checks, edit
 
     def _rebased(self, change: PlannedChange, head: Manifest | None) -> ManifestEdit:
         if head is None:
@@ -237,24 +244,39 @@ class _Attempt:
             change = replace(change, merge_deletes=unites_deletes(self._stage))
         if change.codec is None:
             change = replace(change, codec=RoaringCodec(self._stage))
-        return rebase(change, base, head, restored=self._may_have_restored(change))
+        since = self._since(change)
+        restored = since is None or any(done.mode not in _MONOTONE for done in since)
+        if change.mode in _CROSS and not restored:
+            change, base = self._carried(change, base, [done for done in since or () if done.moved])
+        return rebase(change, base, head, restored=restored) if base.id != head.id else change.edit
 
-    def _may_have_restored(self, change: PlannedChange) -> bool:
-        """Whether a commit since the base may have brought deleted rows back; True where that is not known."""
+    def _carried(
+        self, change: PlannedChange, base: Manifest, compactions: Sequence[DatasetChange]
+    ) -> tuple[PlannedChange, Manifest]:
+        """Return the change, and the version it is planned on, past all compactions (newest first) since the base."""
+        assert change.codec is not None
+        for done in reversed(compactions):
+            before, after = (load_manifest(self._objects, str(version)) for version in (done.base, done.version))
+            edit = change.edit if before.id == base.id else rebase(change, base, before)
+            change, base = replace(change, edit=across(edit, before, after, done.moved, change.codec)), after
+        return change, base
+
+    def _since(self, change: PlannedChange) -> list[DatasetChange] | None:
+        """Return what was done to the dataset since the base, newest first; None where that is not known."""
         state = self._parent.dataset(change.dataset, self._read)
         commit_id = "" if state is None else state.commit
         name = change.dataset
+        since: list[DatasetChange] = []
         for _ in range(_LOOK_BACK):
             if not commit_id:
-                return change.base_version is not None
+                return since if change.base_version is None else None
             commit = self._parent if commit_id == self._parent.id else load_commit(self._objects, commit_id)
             done = commit.changes[name]
             if done.version == change.base_version:
-                return False
-            if done.mode not in _MONOTONE:
-                return True
+                return since
+            since.append(done)
             name, commit_id = done.renamed_from or name, done.before
-        return True
+        return None
 
     def _refuse_moved(self, change: PlannedChange, state: DatasetState | None) -> None:
         version = None if state is None else state.version
@@ -266,7 +288,12 @@ class _Attempt:
             )
 
     def _described(
-        self, change: PlannedChange, state: DatasetState | None, after: Manifest | None, checks: Sequence[Check]
+        self,
+        change: PlannedChange,
+        edit: ManifestEdit,
+        state: DatasetState | None,
+        after: Manifest | None,
+        checks: Sequence[Check],
     ) -> DatasetChange:
         rows_before = 0 if state is None or state.version is None else state.rows
         rows = 0 if after is None else after.rows
@@ -288,6 +315,7 @@ class _Attempt:
             checks=tuple(checks),
             lineage=tuple(change.lineage),
             description=change.description,
+            moved=moved_by(change.rewrites, edit.drop),
         )
 
     def _state(self, change: PlannedChange, state: DatasetState | None, after: Manifest | None) -> DatasetState:

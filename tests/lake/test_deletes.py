@@ -113,5 +113,5 @@ def test_remap_follows_rows_through_a_compaction(given_parts, size):
         first += rows - len(dropped)
     assert {sequence[i] for i in mapped} == late_rows
     compacted = [sequence[i : i + size] for i in range(0, len(sequence), size)]
-    by_part = split(np.array(mapped, dtype=np.int64), [part(len(rows)) for rows in compacted])
+    by_part = split(np.array(mapped, dtype=np.int64), [len(rows) for rows in compacted])
     assert {compacted[i][position] for i, found in by_part.items() for position in found} == late_rows

@@ -5,6 +5,7 @@ Everything here is a function of values; `modes.compact` reads and writes the ro
 
 from __future__ import annotations
 
+from dataplat.versioning.compact._across import across, moved_by
 from dataplat.versioning.compact._places import spread, used_places
 from dataplat.versioning.compact._plan import Run, Target, plan_runs
 from dataplat.versioning.compact._rebase import edit_of, rebased
@@ -16,8 +17,10 @@ __all__ = [
     "Rewrite",
     "Run",
     "Target",
+    "across",
     "edit_of",
     "is_due",
+    "moved_by",
     "plan_runs",
     "plan_tail",
     "rebased",

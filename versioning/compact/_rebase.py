@@ -76,7 +76,7 @@ def delete_moved(
         if part.place in late:
             rows.append(_moved(part, late[part.place], first, codec))
         first += part.live
-    found = split(np.concatenate(rows), outputs)
+    found = split(np.concatenate(rows), [part.rows for part in outputs])
     return [
         part.with_deletes(*codec.stage(codec.load(part.deletes) | found[at])) if at in found else part
         for at, part in enumerate(outputs)
