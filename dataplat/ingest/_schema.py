@@ -78,7 +78,9 @@ def _wider_if_alike(existing: pa.Schema, field: pa.Field) -> pa.Field:
     """Return a column of rows that replace all others: the dataset's type, where it holds the input's, or wider."""
     if field.name not in existing.names:
         return field
-    kind = _wider(existing.field(field.name).type, field.type)
+    ours = existing.field(field.name)
+    field = field.with_nullable(field.nullable and ours.nullable)
+    kind = _wider(ours.type, field.type)
     return field.with_type(kind) if kind is not None and holds(kind, field.type) else field
 
 

@@ -1,0 +1,452 @@
+"""Evolving the columns of a dataset: what users see, against plain rows, with old versions, and other writers."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import hypothesis.strategies as st
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+import dataplat as dp
+from dataplat._lake import Lake
+from dataplat.lake.content_id import content_id, digest
+from dataplat.lake.stores import MemoryStore
+from dataplat.versioning.lakefile import create_lake
+
+EXAMPLES = int(os.environ.get("DATAPLAT_EVOLVE_EXAMPLES", "150"))  # `make proof` may ask for more
+PHASES = [Phase.explicit, Phase.reuse, Phase.generate]  # a walk that failed is read as it is: shrinking takes minutes
+NAMES = ["a", "b", "c", "d", "e"]
+WIDER = {"int8": "int16", "int16": "int32", "int32": "int64", "float32": "float64"}
+TYPES = ["int8", "int32", "float32", "string"]
+
+
+# ----------------------------------------------------------------------------------------------- against plain rows
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the oracle."""
+
+    name: str
+    kind: str
+    nullable: bool = True
+
+
+@dataclass
+class Plain:
+    """A dataset as a list of columns and of dicts: what the lake must look like."""
+
+    columns: list[Column]
+    key: str | None
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The Arrow schema."""
+        kinds = {"string": pa.string(), "float32": pa.float32(), "float64": pa.float64()}
+        return pa.schema(
+            [pa.field(c.name, kinds.get(c.kind) or getattr(pa, c.kind)(), nullable=c.nullable) for c in self.columns]
+        )
+
+    def table(self, rows: list[dict[str, Any]]) -> pa.Table:
+        """Return rows as the lake takes them."""
+        return pa.Table.from_pylist(rows, self.schema)
+
+    def copy(self) -> Plain:
+        """Return what it is now."""
+        return Plain(list(self.columns), self.key, [dict(row) for row in self.rows])
+
+
+def bag(rows: list[dict[str, Any]]) -> Counter[tuple[Any, ...]]:
+    """Rows as a multiset, whatever the order of columns."""
+    return Counter(tuple(sorted(row.items())) for row in rows)
+
+
+def values_of(column: Column, *, key: bool = False) -> st.SearchStrategy[Any]:
+    """Draw values that fit a column."""
+    values: st.SearchStrategy[Any] = st.sampled_from(["x", "y", ""]) if column.kind == "string" else st.integers(-2, 5)
+    if column.kind.startswith("float"):
+        values = st.sampled_from([0.0, 1.5, -2.25])
+    return st.none() | values if column.nullable and not key else values
+
+
+class Walk:
+    """A walk of random changes, made on a lake and on plain rows."""
+
+    def __init__(self, draw: Callable[..., Any], lake: Lake) -> None:
+        self.draw, self.lake = draw, lake
+        keyed = draw(st.booleans())
+        columns = [Column("a", "int8"), Column("b", draw(st.sampled_from(TYPES))), Column("c", "int32")]
+        self.plain = Plain(columns, "a" if keyed else None)
+        self.before: list[tuple[str, Plain]] = []
+        self.plain.rows = self.some_rows(columns, fresh=True)
+        self.lake.ingest(self.plain.table(self.plain.rows), "d", key=["a"] if keyed else None)
+        self.note()
+
+    def note(self) -> None:
+        """Check the head, and keep it to be looked at again at the end."""
+        version = self.lake["d"]
+        same(version, self.plain)
+        self.before.append((version.id, self.plain.copy()))
+
+    def some_rows(self, columns: list[Column], *, fresh: bool = False) -> list[dict[str, Any]]:
+        """Draw rows; of a keyed dataset with keys that differ, and are new if they must be."""
+        key = self.plain.key
+        row = st.fixed_dictionaries({c.name: values_of(c, key=c.name == key) for c in columns})
+        rows = self.draw(st.lists(row, min_size=1, max_size=4))
+        if key is None:
+            return rows
+        held = {row[key] for row in self.plain.rows} if fresh and self.before else set()
+        return [row for row in {row[key]: row for row in rows}.values() if row[key] not in held]
+
+    def free(self) -> list[str]:
+        """Names that no column has."""
+        return [name for name in NAMES if name not in {c.name for c in self.plain.columns}]
+
+    def step(self) -> None:
+        """Make one change."""
+        kinds = [self.evolve, self.evolve, self.append, self.append_more, self.delete, self.replace, self.compact]
+        self.draw(st.sampled_from([*kinds, self.upsert] if self.plain.key else kinds))()
+        self.note()
+
+    def append(self) -> None:
+        """Append rows."""
+        rows = self.some_rows(self.plain.columns, fresh=True)
+        if rows:
+            self.lake.ingest(self.plain.table(rows), "d")
+            self.plain.rows += rows
+
+    def append_more(self) -> None:
+        """Append rows with a column that the dataset has not (perhaps one of a name that was dropped)."""
+        if not self.free():
+            return
+        new = Column(self.draw(st.sampled_from(self.free())), "string")
+        rows = self.some_rows([*self.plain.columns, new], fresh=True)
+        if rows:
+            self.plain.columns.append(new)
+            self.lake.ingest(self.plain.table(rows), "d")
+            self.plain.rows = [{**row, new.name: None} for row in self.plain.rows] + rows
+
+    def upsert(self) -> None:
+        """Upsert rows."""
+        rows = self.some_rows(self.plain.columns)
+        key = str(self.plain.key)
+        self.lake.ingest(self.plain.table(rows), "d", mode="upsert")
+        given = {row[key] for row in rows}
+        self.plain.rows = [row for row in self.plain.rows if row[key] not in given] + rows
+
+    def delete(self) -> None:
+        """Delete what a condition on some column selects."""
+        column = self.draw(st.sampled_from(self.plain.columns))
+        if column.kind == "string":
+            where, keeps = f"{column.name} = 'x'", lambda value: value != "x"
+        else:
+            where, keeps = f"{column.name} > 1", lambda value: value is None or not value > 1
+        self.lake.delete("d", where)
+        self.plain.rows = [row for row in self.plain.rows if keeps(row[column.name])]
+
+    def replace(self) -> None:
+        """Replace all rows; where a column is left out, no part stays, and its name is free again."""
+        others = [c for c in self.plain.columns if c.name != self.plain.key]
+        if len(others) > 1 and self.draw(st.booleans()):
+            self.plain.columns.remove(self.draw(st.sampled_from(others)))
+        kept = [{c.name: row[c.name] for c in self.plain.columns} for row in self.plain.rows[::2]]
+        key = self.plain.key
+        held = {row[key] for row in kept} if key else set()
+        more = [row for row in self.some_rows(self.plain.columns) if not key or row[key] not in held]
+        self.plain.rows = kept + more
+        self.lake.ingest(self.plain.table(self.plain.rows), "d", mode="replace")
+
+    def compact(self) -> None:
+        """Write parts anew."""
+        self.lake.compact("d")
+
+    def evolve(self) -> None:
+        """Draw a change of columns, in the documented order of steps."""
+        draw, after = self.draw, self.plain.copy()
+        asked: dict[str, Any] = {}
+        others = [c.name for c in after.columns if c.name != after.key]
+        if len(after.columns) > 1 and others and draw(st.booleans()):
+            asked["drop"] = [draw(st.sampled_from(others))]
+            after.columns = [c for c in after.columns if c.name not in asked["drop"]]
+            after.rows = [{c.name: row[c.name] for c in after.columns} for row in after.rows]
+        if draw(st.booleans()):
+            old = draw(st.lists(st.sampled_from([c.name for c in after.columns]), unique=True, min_size=1, max_size=2))
+            free = [name for name in NAMES if name not in {c.name for c in after.columns} or name in old]
+            asked["rename"] = dict(zip(old, draw(st.permutations(free)), strict=False))
+            names = {c.name: asked["rename"].get(c.name, c.name) for c in after.columns}
+            after.columns = [replace(c, name=names[c.name]) for c in after.columns]
+            after.rows = [{new: row[old] for old, new in names.items()} for row in after.rows]
+            after.key = names[after.key] if after.key else None
+        free = [name for name in NAMES if name not in {c.name for c in after.columns}]
+        if free and draw(st.booleans()):
+            new = Column(draw(st.sampled_from(free)), draw(st.sampled_from(TYPES)))
+            asked["add"] = {new.name: new.kind}
+            after.columns.append(new)
+        after.rows = [{c.name: row.get(c.name) for c in after.columns} for row in after.rows]
+        at = draw(st.integers(0, len(after.columns) - 1))
+        if after.columns[at].kind in WIDER and draw(st.booleans()):
+            after.columns[at] = replace(after.columns[at], kind=WIDER[after.columns[at].kind])
+            asked["widen"] = {after.columns[at].name: after.columns[at].kind}
+        if draw(st.booleans()):
+            asked["order"] = draw(st.permutations([c.name for c in after.columns]))[:2]
+            first = [c for name in asked["order"] for c in after.columns if c.name == name]
+            after.columns = [*first, *(c for c in after.columns if c not in first)]
+        if draw(st.booleans()):
+            column = draw(st.sampled_from(after.columns))
+            asked["required"] = [column.name]
+            place = after.columns.index(column)
+            after.columns[place] = replace(column, nullable=False)
+            if any(row[column.name] is None for row in after.rows):
+                with pytest.raises(dp.SchemaMismatch, match="cannot be required"):
+                    self.lake.evolve("d", **asked)
+                return
+        self.lake.evolve("d", **asked)
+        self.plain = after
+
+
+def same(version: Any, plain: Plain) -> None:
+    """Hold a version against plain rows: schema, rows, pruned rows, and content id."""
+    assert version.schema.equals(plain.schema, check_metadata=True)
+    assert version.key == ((plain.key,) if plain.key else ())
+    found = version.to_arrow()
+    assert found.schema.equals(plain.schema, check_metadata=True)
+    assert bag(found.to_pylist()) == bag(plain.rows)
+    assert version.content_id == content_id(digest(plain.table(plain.rows).to_batches()), plain.schema)
+    for column in plain.columns:
+        if column.kind != "string":
+            some = version.to_arrow(where=f"{column.name} >= 2").to_pylist()
+            assert bag(some) == bag([row for row in plain.rows if (row[column.name] or 0) >= 2])
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow], phases=PHASES)
+@given(st.data())
+def test_evolved_data_are_plain_rows(data: st.DataObject) -> None:
+    """Whatever is evolved, appended, upserted, deleted, replaced and compacted: every version is what plain rows are."""
+    store = MemoryStore()
+    create_lake(store)
+    lake = Lake(store, "test", "memory")
+    walk = Walk(data.draw, lake)
+    for _ in range(data.draw(st.integers(1, 5))):
+        walk.step()
+    for version, plain in walk.before:
+        same(lake[f"d@id:{version}"], plain)
+    fresh = Lake(MemoryStore(), "test", "memory")
+    create_lake(fresh.store)
+    fresh.ingest(walk.plain.table(walk.plain.rows), "d", key=[walk.plain.key] if walk.plain.key else None)
+    assert fresh["d"].content_id == lake["d"].content_id
+    assert lake.verify().ok
+
+
+# ------------------------------------------------------------------------------------------------- what users see
+
+
+@pytest.fixture
+def shop(memory_lake: Lake) -> Lake:
+    """A lake with a keyed dataset of three rows in one part."""
+    rows = {"id": [1, 2, 3], "n": pa.array([10, None, 30], pa.int32()), "s": ["x", "y", None]}
+    memory_lake.ingest(pa.table(rows), "d", key=["id"], sort=["id"])
+    return memory_lake
+
+
+def parts_of(lake: Lake) -> set[str]:
+    """The objects that hold rows."""
+    return {info.key for info in lake.store.list("objects/") if info.key.endswith(".parquet")}
+
+
+def test_no_part_is_written(shop: Lake) -> None:
+    """An evolution is a commit of metadata: the parts stay, and the old version reads as it was."""
+    parts, old = parts_of(shop), shop["d"]
+    new = shop.evolve(
+        "d",
+        drop="s",
+        rename={"n": "count", "id": "key"},
+        add={"s": "string"},
+        widen={"count": "int64"},
+        order=["count"],
+    )
+    assert parts_of(shop) == parts
+    assert (new.schema.names, new.key, new.sort) == (["count", "key", "s"], ("key",), ("key",))
+    assert new.to_arrow().to_pylist()[0] == {"count": 10, "key": 1, "s": None}
+    assert shop[f"d@id:{old.id}"].to_arrow().to_pylist()[0] == {"id": 1, "n": 10, "s": "x"}
+    assert shop["d@main~1"].id == old.id
+    assert shop.log("d")[0].mode == "evolve"
+    assert "renames column n to count" in shop.log("d")[0].message
+
+
+def test_what_leaves_the_content_id_known(shop: Lake) -> None:
+    """Adding, widening, ordering, requiring and loosening need no look at rows; renaming and dropping do, once."""
+    known = shop["d"].content_id
+    shop.evolve("d", widen={"n": "int64"}, order=["s"], required="id")
+    assert shop["d"].content_id_if_known == known
+    shop.evolve("d", add=["note string"], nullable="id")
+    assert shop["d"].content_id_if_known is not None
+    shop.evolve("d", rename={"s": "t"})
+    assert shop["d"].content_id_if_known is None
+    assert shop["d"].content_id != known
+    assert shop["d"].content_id_if_known is not None
+    shop.evolve("d", rename={"t": "s"}, drop="note")
+    assert shop["d"].content_id == known
+
+
+def test_digests_of_parts_are_remembered(shop: Lake, reads: Any) -> None:
+    """After a rename each part is digested once, and later versions pay for what came."""
+    shop.evolve("d", rename={"s": "t"})
+    assert shop["d"].content_id
+    reads.clear()
+    shop.ingest(pa.table({"id": [4], "n": pa.array([1], pa.int32()), "t": ["z"]}), "d")
+    new = {part.id for part in shop["d"].parts[1:]}
+    reads.clear()
+    assert shop["d"].content_id
+    assert reads.parts == new
+
+
+def test_pruning_goes_by_stored_names(shop: Lake, reads: Any) -> None:
+    """Where two columns swapped names, statistics prune by the right one."""
+    shop.ingest(pa.table({"id": [4], "n": pa.array([400], pa.int32()), "s": ["z"]}), "d")
+    shop.evolve("d", add={"m": "int32"})
+    shop.evolve("d", rename={"n": "m", "m": "n"})
+    reads.clear()
+    assert shop["d"].to_arrow(where="m > 100").to_pylist() == [{"id": 4, "m": 400, "n": None, "s": "z"}]
+    assert reads.parts == {shop["d"].parts[1].id}
+    assert shop["d"].to_arrow(where="n > 0").num_rows == 0
+
+
+def test_a_dropped_column_never_comes_back(shop: Lake) -> None:
+    """A column that is added under a dropped name, by an evolution or by rows, is null in the old rows."""
+    shop.evolve("d", drop="s", add=["s string"])
+    shop.evolve("d", drop="s")
+    shop.ingest(pa.table({"id": [4], "n": pa.array([4], pa.int32()), "s": ["new"]}), "d")
+    assert shop["d"].to_arrow().column("s").to_pylist() == [None, None, None, "new"]
+    assert len({*shop["d"].manifest.root.names.values(), *shop["d"].manifest.root.gone}) == 5
+
+
+def test_a_replace_of_all_parts_forgets(shop: Lake) -> None:
+    """Once no old part is left, dropped names are free, and columns are stored as they are called."""
+    shop.evolve("d", drop="s", rename={"n": "m"})
+    shop.ingest(pa.table({"id": [7], "s": ["x"]}), "d", mode="replace")
+    root = shop["d"].manifest.root
+    assert (root.gone, root.names, root.renames) == ((), {"id": "id", "s": "s"}, False)
+
+
+def test_sql_and_files_show_current_names(tmp_path: Any) -> None:
+    """DuckDB and exports show columns as they are called now, though they read the parts as they were written."""
+    lake = dp.open(tmp_path / "lake")
+    lake.ingest(pa.table({"a": [1, 2], "b": [3, 4], "c": ["x", "y"]}), "d")
+    lake.evolve("d", rename={"a": "b", "b": "a"}, drop="c", add=["C string"])
+    rows = [{"b": 1, "a": 3, "C": None}, {"b": 2, "a": 4, "C": None}]
+    assert lake.sql("select * from d order by b").to_arrow().to_pylist() == rows
+    assert lake["d"].local_parts() is None
+    lake["d"].export(tmp_path / "out")
+    [file] = (tmp_path / "out").iterdir()
+    assert pq.read_table(file).to_pylist() == rows
+    assert not any((field.metadata or {}).get(b"stored") for field in pq.read_schema(file))
+
+
+def test_quarantine_of_an_evolved_dataset(shop: Lake) -> None:
+    """Rows that wait in quarantine are read under current names, all of them in one dataset."""
+    pandera = pytest.importorskip("pandera.polars")
+    shop.evolve("d", rename={"n": "count"})
+    contract = pandera.DataFrameSchema({"count": pandera.Column(int, pandera.Check.lt(100), nullable=True)})
+    rows = pa.table({"id": [4, 5], "count": pa.array([4, 400], pa.int32()), "s": ["p", "q"]})
+    with pytest.raises(dp.ContractFailed):
+        shop.ingest(rows, "d", contract=contract, on_error="fail")
+    [branch] = [record.branch for record in shop.branches() if record.branch.startswith("quarantine/")]
+    found = shop[f"d@{branch}"].to_arrow(columns=["id", "count"]).to_pylist()
+    assert sorted(row["count"] for row in found) == [4, 400]
+
+
+# ---------------------------------------------------------------------------------------------- what is refused
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"drop": "id"}, "in the key"),
+        ({"drop": "nope"}, "no column 'nope' to drop"),
+        ({"drop": ["s", "s"]}, "twice"),
+        ({"rename": {"n": "s"}}, "two columns 's'"),
+        ({"rename": {"n": ""}}, "needs a name"),
+        ({"rename": {"m": "n"}}, "no column 'm' to rename; there are: id, n, s"),
+        ({"add": {"s": "string"}}, "already"),
+        ({"add": "price"}, "no column with its type"),
+        ({"add": "price money"}, "unknown type"),
+        ({"add": "x {list: int64}"}, "no JSON"),
+        ({"widen": {"n": "int16"}}, "cannot be widened from int32 to int16"),
+        ({"widen": {"n": "float64"}}, "cannot be widened"),
+        ({"required": "s"}, r"null in row 3 \(id = 3\)"),
+        ({"add": "t string", "required": "t"}, "comes now"),
+        ({"order": ["id", "id"]}, "twice"),
+    ],
+)
+def test_refused(shop: Lake, changes: dict[str, Any], message: str) -> None:
+    """What cannot be is refused with the reason, and nothing moves."""
+    head = shop["d"].id
+    with pytest.raises(dp.SchemaError, match=message):
+        shop.evolve("d", **changes)
+    assert shop["d"].id == head
+
+
+def test_nothing_to_do_is_no_commit(shop: Lake) -> None:
+    """What is so already makes no version; a plan says what would be, and makes none either."""
+    head = shop["d"].id
+    assert shop.evolve("d", rename={"n": "n"}, widen={"n": "int32"}, order=["id"], nullable="s").id == head
+    plan = shop.plan_evolve("d", drop="s", add=['"the gate" {"list": "string"}'])
+    assert plan.changes == ("drops column s (string)", "adds column the gate (list<string>)")
+    assert [column["name"] for column in plan.after] == ["id", "n", "the gate"]
+    assert shop["d"].id == head
+    with pytest.raises(dp.DatasetNotFound):
+        shop.evolve("other", drop="s")
+
+
+def test_required_holds(shop: Lake) -> None:
+    """A required column refuses nulls of later rows, and a replace of all rows leaves it required."""
+    shop.delete("d", "s is null")
+    shop.evolve("d", required=["s"])
+    row = {"id": [9], "n": pa.array([1], pa.int32()), "s": pa.array([None], pa.string())}
+    for mode in ("append", "replace"):
+        with pytest.raises(dp.SchemaMismatch, match="declared as never null"):
+            shop.ingest(pa.table(row), "d", mode=mode)
+    shop.evolve("d", nullable=["s"])
+    assert shop.ingest(pa.table(row), "d").rows_added == 1
+
+
+# ------------------------------------------------------------------------------------------------- other writers
+
+
+def test_writers_and_evolutions_at_once(shop: Lake) -> None:
+    """Appends and evolutions of several threads all hold: they are rebased, or planned anew."""
+    errors: list[BaseException] = []
+
+    def run(work: Callable[[], object]) -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001  (shown by the assertion)
+            errors.append(error)
+
+    def append(number: int) -> None:
+        rows = {"id": [100 + number], "n": pa.array([number], pa.int32()), "s": ["t"]}
+        shop.ingest(pa.table(rows), "d")
+
+    def add(number: int) -> None:
+        shop.evolve("d", add={f"extra{number}": "string"})
+
+    jobs = [lambda i=i: append(i) for i in range(4)] + [lambda i=i: add(i) for i in range(4)]
+    threads = [threading.Thread(target=run, args=(job,)) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    # an input that lacks a column which came meanwhile may be refused, if it had to be planned anew: that is no loss
+    assert all(isinstance(error, dp.SchemaMismatch) for error in errors)
+    version = shop["d"]
+    assert {f"extra{i}" for i in range(4)} <= set(version.schema.names)
+    assert version.rows == 3 + 4 - len(errors)
