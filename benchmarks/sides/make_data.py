@@ -58,6 +58,24 @@ def shuffled(rows: int, source: Path, target: Path) -> None:
         duckdb.sql(f"COPY part TO '{target / f'piece-{number}.csv'}' (FORMAT csv, HEADER)")
 
 
+def more(rows: int, target: Path) -> None:
+    table = chunk(-(-rows // CHUNK), max(rows // 100, 1))
+    pq.write_table(table, target, compression="zstd")
+
+
+def dump(rows: int, source: Path, target: Path) -> None:
+    """Write all rows again, in their order, 0.1 % of them with another price."""
+    changed = np.zeros(rows, bool)
+    changed[np.random.default_rng(13).choice(rows, max(rows // 1000, 1), replace=False)] = True
+    start = 0
+    with pq.ParquetFile(source) as file, pq.ParquetWriter(target, file.schema_arrow, compression="zstd") as writer:
+        for batch in file.iter_batches(131_072):
+            price = batch.column("price").to_numpy()
+            price = np.round(price + changed[start : start + len(price)], 2)
+            start += len(price)
+            writer.write_batch(batch.set_column(2, "price", pa.array(price)), row_group_size=131_072)
+
+
 def updates(rows: int, source: Path, target: Path) -> None:
     table = pq.read_table(source)
     chosen = np.sort(np.random.default_rng(11).choice(rows, min(UPDATES, rows), replace=False))
@@ -72,7 +90,11 @@ def main() -> None:
     unfinished = target.with_name(target.name + ".unfinished")
     if kind == "parquet":
         parquet(rows, unfinished)
-    elif kind == "csv":
+    elif kind == "more":
+        more(rows, unfinished)
+    elif kind == "dump":
+        dump(rows, source, unfinished)
+    elif kind in {"csv", "dump-csv"}:
         text(source, unfinished, "FORMAT csv, HEADER")
     elif kind == "ndjson":
         text(source, unfinished, "FORMAT json")
