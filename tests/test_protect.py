@@ -287,3 +287,45 @@ def test_undone_deletes_are_asked_again(lake: Lake) -> None:
     lake.protect("main", f"{_file(lake)}:Positive", "d")
     with pytest.raises(dp.ContractFailed, match="this rollback"):
         lake.rollback("d@main~1")
+
+
+def test_branches_that_come_together_are_held(lake: Lake, tmp_path: Path) -> None:
+    """A merge, a cherry-pick, a revert, an evolution and a push that break the contract change nothing."""
+    lake.ingest(rows(3, start=2), "d")
+    lake.branch("exp")
+    lake.ingest(rows(-5, start=7), "d", branch="exp")
+    fixed = lake.refs.head("main").commit_id
+    lake.unprotect("main")
+    lake.ingest(rows(-6, start=8), "d")
+    lake.delete("d", "a < 0", message="out with it")
+    lake.protect("main", f"{_file(lake)}:Positive", "d")
+    before = state(lake)
+    ways: list[Any] = [
+        lambda: lake.merge("exp"),
+        lambda: lake.cherry_pick("exp"),
+        lambda: lake.revert("main"),
+        lambda: lake.evolve("d", drop=["a"]),
+        lambda: lake.evolve("d", rename={"a": "b"}),
+    ]
+    for way in ways:
+        with pytest.raises(dp.ContractFailed):
+            way()
+        assert state(lake) == before
+    assert fixed
+    other = dp.clone(lake.url, tmp_path / "other")
+    other.protect("main", f"{_file(lake)}:Positive", "d")
+    lake.unprotect("main")
+    lake.merge("exp")
+    with pytest.raises(dp.ContractFailed):
+        lake.push(other.url)
+    assert dp.open(other.url)["d"].id == before[0]
+
+
+def test_a_compaction_is_not_asked_and_forgets_nothing(lake: Lake, reads: Any) -> None:
+    """A compaction holds the same rows: it lands unasked, and what came before it is not asked again."""
+    for n in range(3, 6):
+        lake.ingest(rows(n, start=n), "d")
+    lake.compact("d")
+    assert lake["d"].commit.changes["d"].mode == "compact"
+    lake.ingest(rows(9, start=9), "d")
+    assert lake["d"].commit.changes["d"].checks[0].rows == 1
