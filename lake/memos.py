@@ -91,3 +91,9 @@ def _seal(key: str, body: bytes) -> bytes:
 
 def _key(computation: str, part: str, deletes: str | None, suffix: str = ".json") -> str:
     return f"memo/{computation}/{part[:2]}/{part[2:]}{'.' + deletes[:32] if deletes else ''}{suffix}"
+
+
+def is_whole(key: str, entry: bytes) -> bool:
+    """Return whether `entry` is what was remembered at `key`, for who checks a store."""
+    head, _, body = entry.partition(b"\n")
+    return head == _seal(key, body)

@@ -98,7 +98,7 @@ def test_every_object_that_is_damaged_is_found(whole: dict[str, bytes], kind: st
     keys.append("lake.json")
     random.shuffle(keys)
     every_kind = {key.split("/")[0] + key.rpartition(".")[2]: key for key in keys}.values()
-    for key in {*keys[:16], *every_kind}:
+    for key in {*keys[:4], *every_kind}:
         damaged = DAMAGE[kind](whole[key])
         objects = {name: data for name, data in whole.items() if name != key}
         if damaged is not None:
@@ -107,7 +107,7 @@ def test_every_object_that_is_damaged_is_found(whole: dict[str, bytes], kind: st
         report = lake_of(objects).verify()
         assert not report.ok, key
         identity = object_of(key)[:12] if key.startswith("objects/") else key
-        assert any(identity in problem for problem in report.problems), key
+        assert any(identity in problem.key.replace("/", "") or problem.key == key for problem in report.problems), key
 
 
 def test_what_no_hash_names_is_sealed(whole: dict[str, bytes]) -> None:
@@ -119,7 +119,7 @@ def test_what_no_hash_names_is_sealed(whole: dict[str, bytes]) -> None:
         for field, other in (("actor", "eve"), ("time", fields["time"] + 1), ("message", "nothing to see here")):
             changed = json.dumps(fields | {field: other}, sort_keys=True, separators=(",", ":")).encode()
             report = lake_of({**whole, key: changed}).verify()
-            assert [problem for problem in report.problems if problem.startswith(f"{key}: ")]
+            assert [problem for problem in report.problems if problem.key == key]
             assert report.versions > 60
 
 
@@ -150,17 +150,17 @@ def test_one_version_alone(whole: dict[str, bytes]) -> None:
 
 def test_rows_are_counted_and_digested_anew(whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     """Even if hashes were right, rows that do not add up to the manifest's digest are found."""
-    from dataplat.lake import content_id
+    from dataplat.versioning.verify import _rows
 
-    digest = content_id.digest
+    digest = _rows.digest
 
     def off_by_one(batches: Any, schema: Any = None) -> Any:
         found = digest(batches, schema)
         return type(found)(found.rows, found.lane0 ^ 1, found.lane1)
 
-    monkeypatch.setattr(content_id, "digest", off_by_one)
+    monkeypatch.setattr(_rows, "digest", off_by_one)
     report = lake_of(whole).verify("d@v1")
-    assert [problem for problem in report.problems if "do not add up" in problem]
+    assert [problem for problem in report.problems if "do not add up" in problem.what]
 
 
 def test_progress_is_told(whole: dict[str, bytes]) -> None:
@@ -178,5 +178,8 @@ def test_on_a_file_system(tmp_path: Path) -> None:
     [path] = (tmp_path / "lake" / "objects").rglob("*.parquet")
     path.chmod(0o600)
     path.write_bytes(flipped(path.read_bytes()))
-    [problem, *_] = dp.open(tmp_path / "lake").verify().problems
-    assert f"d@id:{lake['d'].id[:12]}" in problem
+    [problem] = dp.open(tmp_path / "lake").verify().problems
+    assert problem.kind == "changed"
+    assert problem.versions == (f"d@id:{lake['d'].id[:12]}",)
+    assert problem.refs == ("main",)
+    assert str(problem).startswith(f"{problem.key}: changed, ")

@@ -74,11 +74,11 @@ def files(objects: Objects, manifest: Manifest, parts: Iterable[Part]) -> dict[N
     """Return the objects that rows of a file tree refer to, deleted rows too, with their sizes; none of other datasets."""
     if not is_tree(manifest):
         return {}
-    from dataplat.lake.parts import read_part
+    from dataplat.lake.scan import scan
 
     found: dict[Name, int] = {}
     for part in parts:
-        for batch in read_part(objects, part, ["object", "size"]):
+        for batch in scan(objects, [part.with_deletes(None, 0)], manifest.schema, columns=["object", "size"]):
             for row in batch.to_pylist():
                 if row["object"] is not None:
                     found[row["object"], ".bin"] = row["size"] or 0
