@@ -450,3 +450,48 @@ def test_writers_and_evolutions_at_once(shop: Lake) -> None:
     version = shop["d"]
     assert {f"extra{i}" for i in range(4)} <= set(version.schema.names)
     assert version.rows == 3 + 4 - len(errors)
+
+
+def test_an_upsert_planned_before_a_rename_lands(shop: Lake) -> None:
+    """What was planned under old names lands where columns were renamed, reordered and added meanwhile."""
+    with shop.transaction() as tx:
+        tx.ingest(pa.table({"id": [2, 4], "n": pa.array([20, 40], pa.int32()), "s": ["yy", "zz"]}), "d", mode="upsert")
+        shop.evolve("d", rename={"id": "n", "n": "id"}, order=["s"], add=["note string"])
+        shop.ingest(pa.table({"n": [7], "id": pa.array([2], pa.int32()), "s": ["new"], "note": ["!"]}), "d")
+    assert sorted(shop["d"].to_arrow().to_pylist(), key=lambda row: row["n"]) == [
+        {"s": "x", "n": 1, "id": 10, "note": None},
+        {"s": "yy", "n": 2, "id": 20, "note": None},
+        {"s": None, "n": 3, "id": 30, "note": None},
+        {"s": "zz", "n": 4, "id": 40, "note": None},
+        {"s": "new", "n": 7, "id": 2, "note": "!"},
+    ]
+
+
+def test_a_row_planned_before_a_drop_is_planned_anew(shop: Lake) -> None:
+    """Rows that carry a column which was dropped meanwhile are not let through: it would come back."""
+    with shop.transaction() as tx:
+        tx.ingest(pa.table({"id": [4], "n": pa.array([4], pa.int32()), "s": ["q"]}), "d")
+        shop.evolve("d", drop="s")
+    assert shop["d"].to_arrow().column("s").to_pylist() == [
+        None,
+        None,
+        None,
+        "q",
+    ]  # planned anew: the column is a new one
+
+
+def test_an_evolution_holds_on_rows_that_came(shop: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A column that is required is proven on the head too: a null that came meanwhile is found."""
+    from dataplat import _evolve
+
+    planned = _evolve.evolve_change
+
+    def late(*arguments: Any) -> Any:
+        found = planned(*arguments)
+        shop.ingest(pa.table({"id": [9], "n": pa.array([None], pa.int32()), "s": ["t"]}), "d")
+        return found
+
+    shop.delete("d", "n is null")
+    monkeypatch.setattr(_evolve, "evolve_change", late)
+    with pytest.raises(dp.SchemaMismatch, match=r"null in row 3 \(id = 9\)"):
+        shop.evolve("d", required="n")

@@ -16,6 +16,7 @@ from dataplat.lake.digest import Digest
 from dataplat.lake.objects import Objects, Stage
 from dataplat.lake.part import ColumnStats, Part
 from dataplat.lake.stores import MemoryStore
+from dataplat.lake.where import parse_where
 from dataplat.versioning import _tiers
 from dataplat.versioning._cache import forget_decoded
 from dataplat.versioning._difference import difference
@@ -326,3 +327,32 @@ class ManifestMachine(RuleBasedStateMachine):
 
 TestManifestMachine = ManifestMachine.TestCase
 TestManifestMachine.settings = settings(max_examples=100, stateful_step_count=25, deadline=None)
+
+
+def test_dropped_columns_stay_known_while_parts_may_hold_them(empty, stage, make_part):
+    """A dropped column's stored name is gone until no old part is left; parts of other versions may bring more."""
+    schema = empty.schema_json
+    old = empty.apply(ManifestEdit(add=[make_part(1)]), stage)
+    dropped = old.apply(ManifestEdit(schema_json=schema[:1]), stage)
+    assert dropped.root.gone == ("name",)
+    assert dropped.apply(ManifestEdit(add=[make_part(2)]), stage).root.gone == ("name",)
+    replaced = dropped.apply(ManifestEdit(add=[make_part(2)], drop=[make_part(1).id]), stage)
+    assert replaced.root.gone == ()
+    brought = dropped.apply(ManifestEdit(add=[make_part(2)], drop=[make_part(1).id], gone=["other"]), stage)
+    assert brought.root.gone == ("other",)
+    assert dropped.apply(ManifestEdit(schema_json=schema), stage).root.gone == ()  # a revert of the drop
+
+
+def test_statistics_come_under_current_names(empty, stage, make_part):
+    """Parts, summaries and pruning go by the names of the version; what is stored goes by stored names."""
+    old = empty.apply(ManifestEdit(add=[make_part(1), make_part(5)]), stage)
+    first, second = empty.schema_json
+    renamed = [first | {"name": "key", "stored": "id"}, second | {"name": "id", "stored": "name"}]
+    new = old.apply(ManifestEdit(schema_json=renamed, key=["key"], sort=["key"]), stage)
+    new = new.apply(ManifestEdit(add=[make_part(9)]), stage)
+    assert [part.stats["key"].low for part in new.parts()] == [10, 50, 90]
+    assert "name" not in new.parts()[0].stats
+    assert dict(old.parts()[0].stats) == make_part(1).stats
+    assert [part.stats["key"].low for part in new.parts(parse_where("key between 50 and 60", new.schema))] == [50]
+    moved = empty.apply(ManifestEdit(add=[replace(part, place=-1) for part in new.parts()]), stage)
+    assert dict(moved.parts()[0].stats) == make_part(1).stats

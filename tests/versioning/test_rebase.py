@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from dataplat.errors import CommitConflict, KeyConflict, PositionConflict
@@ -188,6 +190,52 @@ def test_schema_changes(versions, make_part):
     assert rebase(evolve, base, edited(add=[make_part(7)])).schema_json
     with pytest.raises(CommitConflict, match="both changed"):
         rebase(evolve, base, edited(schema_json=[COLUMN, EXTRA]))
+
+
+def test_columns_are_told_by_stored_names(versions, make_part, stage):
+    """A rename, another order and a looser column leave an append as it is; a drop, another type and "required" do not."""
+    base, _ = versions(("id",))
+    base = base.apply(ManifestEdit(schema_json=[COLUMN, EXTRA], digest=base.digest), stage)
+    append = planned("append", base, edit=ManifestEdit(add=[make_part(7)], digest=base.digest + Digest(10, 1, 1)))
+    append = replace(append, keys_overlap=lambda _: ())
+    renamed = [EXTRA | {"name": "text", "stored": "note"}, COLUMN | {"name": "key", "stored": "id"}]
+
+    def after(schema, **edit):
+        return base.apply(ManifestEdit(schema_json=schema, **edit), stage)
+
+    edit = rebase(append, base, after(renamed, key=("key",)))
+    assert (len(edit.add), edit.schema_json, edit.digest) == (1, None, None)
+    assert (
+        rebase(append, base, after([COLUMN | {"nullable": True}, EXTRA], digest=base.digest)).digest
+        == append.edit.digest
+    )
+    again = EXTRA | {"stored": "note~123abc"}
+    for schema in (
+        [COLUMN],
+        [COLUMN, again],
+        [COLUMN, EXTRA | {"type": "binary"}],
+        [COLUMN, EXTRA | {"nullable": False}],
+    ):
+        with pytest.raises(CommitConflict, match="its schema changed"):
+            rebase(append, base, after(schema))
+    with pytest.raises(CommitConflict, match="its key became"):
+        rebase(append, base, after([COLUMN, EXTRA], key=("note",)))
+
+
+def test_parts_that_came_are_shown_by_the_names_of_the_base(versions, make_part, stage):
+    """Where names were swapped since, the planner's questions see the statistics of its own columns."""
+    base, _ = versions(("id",))
+    base = base.apply(ManifestEdit(schema_json=[COLUMN, EXTRA]), stage)
+    seen = []
+    append = planned(
+        "append", base, edit=ManifestEdit(add=[make_part(7)]), keys_overlap=lambda came: seen.extend(came) or ()
+    )
+    swapped = [COLUMN | {"name": "note", "stored": "id"}, EXTRA | {"name": "id", "stored": "note"}]
+    head = base.apply(ManifestEdit(schema_json=swapped, key=("note",)), stage)
+    head = head.apply(ManifestEdit(add=[make_part(8)]), stage)
+    rebase(append, base, head)
+    assert [part.stats["id"].low for part in seen] == [80]
+    assert head.parts()[-1].stats["note"].low == 80
 
 
 def test_two_first_appends(versions, make_part, stage):
