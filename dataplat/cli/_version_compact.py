@@ -62,7 +62,7 @@ def _show_plan(found: CompactPlan, *, as_json: bool) -> None:
         print_json(found.to_dict())
         return
     if found.nothing_to_do:
-        click.echo(f"all {number(found.parts)} parts of {found.dataset} are as they should be")
+        click.echo(f"the parts of {found.dataset} ({number(found.parts)}) are as they should be")
         return
     parts = sum(map(len, found.runs))
     text = (
