@@ -12,6 +12,7 @@ from dataplat.versioning.export._target import (
     Origin,
     absolute,
     appear_whole,
+    held,
     refuse_full,
     refuse_lake,
     size_below,
@@ -53,19 +54,20 @@ def export(
         raise ConfigError(f"remote is the folder of a DVC remote: it does not go with an export to {to}")
     target = absolute(directory)
     refuse_lake(objects, target, above=to != "dvc")  # a repository may well hold the lake
-    if to == "dvc":
-        from dataplat.versioning.export._dvc import export_dvc
+    with held(objects, manifest.id):
+        if to == "dvc":
+            from dataplat.versioning.export._dvc import export_dvc
 
-        return export_dvc(objects, manifest, target, origin, link=link, remote=remote)
-    if to == "delta":
-        from dataplat.versioning.export._delta import export_delta
+            return export_dvc(objects, manifest, target, origin, link=link, remote=remote)
+        if to == "delta":
+            from dataplat.versioning.export._delta import export_delta
 
-        return export_delta(objects, manifest, target, origin, link=link)
-    if to == "iceberg":
-        from dataplat.versioning.export._iceberg import export_iceberg
+            return export_delta(objects, manifest, target, origin, link=link)
+        if to == "iceberg":
+            from dataplat.versioning.export._iceberg import export_iceberg
 
-        return export_iceberg(objects, manifest, target, origin)
-    return _files(objects, manifest, target, to, link)
+            return export_iceberg(objects, manifest, target, origin)
+        return _files(objects, manifest, target, to, link)
 
 
 def _files(objects: Objects, manifest: Manifest, target: Path, to: str, link: str) -> ExportResult:

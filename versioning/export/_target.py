@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -38,6 +39,18 @@ class Origin:
 
     dataset: str
     commit: str
+
+
+@contextmanager
+def held(objects: Objects, version: str) -> Iterator[None]:
+    """Keep a version from being collected meanwhile; of a lake that cannot be written to it is only read."""
+    from dataplat.versioning.gc.lease import lease_versions
+    from dataplat.versioning.refs import Refs
+
+    with ExitStack() as stack:
+        with suppress(StoreError):
+            stack.enter_context(lease_versions(objects, Refs(objects.store), [version]))
+        yield
 
 
 def absolute(directory: str | Path) -> Path:
