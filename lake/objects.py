@@ -61,6 +61,12 @@ class Objects:
             while self._cached > _CACHED:
                 self._cached -= len(self._cache.popitem(last=False)[1])
 
+    def forget(self) -> None:
+        """Forget what is remembered: a collection has deleted objects, and they must not seem to be there."""
+        with self._lock:
+            self._cache.clear()
+            self._cached = 0
+
     def exists(self, object_id: str, suffix: str) -> bool:
         """Return whether the object is staged or stored."""
         if self.stage is not None and self.stage.holds(object_id, suffix):

@@ -78,11 +78,12 @@ def _branch(item: Record) -> dict[str, Any]:
         "create": (f"{__name__}:branch_create", "Create a branch; no data is copied."),
         "delete": (f"{__name__}:branch_delete", "Delete a branch; its versions stay reachable by id until collected."),
         "protect": (f"{__name__}:branch_protect", "Hold a branch to a contract, whoever writes."),
+        "keep": ("dataplat.cli._version_keep:branch_keep", "Say which versions collections keep."),
         "unprotect": (f"{__name__}:branch_unprotect", "Lift what a branch is held to."),
     },
 )
 def branch(**_: Any) -> None:
-    """List, create, protect and delete branches."""
+    """List, create, protect, keep and delete branches."""
 
 
 @command("list", example="dataplat version branch list")

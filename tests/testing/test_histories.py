@@ -8,11 +8,12 @@ from contextlib import suppress
 import pytest
 
 from dataplat.errors import ObjectExists, StoreError, StoreTimeout
-from dataplat.lake.objects import Stage
+from dataplat.lake.objects import Stage, object_key
 from dataplat.testing import histories
 from dataplat.testing.histories import failures, run_history
 from dataplat.testing.simulator import Faults
 from dataplat.versioning import publish, rebase, refs
+from dataplat.versioning.gc import _fence, _leases, collect, guard
 from dataplat.versioning.rebase import MergedDeletes
 
 HISTORIES = 2_000
@@ -97,6 +98,60 @@ def same_number_again(self, branch, expected, commit, **options):
 
 original_publish = refs.Refs.publish
 
+
+def every_candidate(self, candidates, now):
+    """Delete all candidates without a second look."""
+    return [info.key for info in candidates], {}
+
+
+def renew_in_place(self, object_id, suffix, token):
+    """Write what is being collected under the key that is being collected."""
+    with suppress(ObjectExists):
+        self.store.create(object_key(object_id, suffix), self.read(object_id, suffix))
+
+
+def only_those_under_way(self, head):
+    """Look only at collections that are not over, not at those that came and went since the flush."""
+    return sorted(head.settings.get("gc", ()))
+
+
+COLLECTING = {
+    "gc": 8, "again": 6, "slow": 3, "delete": 4, "append": 2, "upsert": 2, "rollback": 3, "branch": 2, "unbranch": 2,
+    "tag": 2, "read": 2, "drop": 1, "ingest": 1,
+}  # fmt: skip
+
+COLLECTORS_BUGS = {
+    "no second look": (collect._Collection, "_second_look", every_candidate),
+    "no fence": (_fence, "fence", lambda *_: None),
+    "candidates not looked at by writers": (guard.Guard, "check", lambda *_: None),
+    "a condemned key taken again": (Stage, "renew", renew_in_place),
+    "leases not looked at": (_leases.Held, "pins", lambda *_: False),
+    "a branch or tag that does not look at collections": (refs, "check_pinned", lambda *_, **__: {}),
+    "a collection that came and went not noticed": (guard.Guard, "_numbers", only_those_under_way),
+}
+
+
+@pytest.mark.parametrize("bug", COLLECTORS_BUGS)
+def test_simulator_finds_bug_planted_in_collections(bug, monkeypatch):
+    """The bug is found within 200 histories in which much is collected."""
+    owner, name, mutant = COLLECTORS_BUGS[bug]
+    monkeypatch.setattr(owner, name, mutant)
+    assert next(failures(range(200), weights=COLLECTING), None) is not None
+
+
+def test_collections_meet_everything():
+    """In histories of collections objects are deleted, written as generations, and requests land late."""
+    seen = Counter()
+    for seed in range(60):
+        run = run_history(seed, weights=COLLECTING)
+        for event in run.simulator.trace:
+            seen["generation"] += event.operation == "create" and "~" in event.key and "objects/" in event.key
+            seen["deleted"] += event.operation == "delete" and event.key.startswith("objects/")
+            seen["late"] += event.operation == "delete" and event.outcome.startswith("late")
+        run.check()
+    assert min(seen[name] for name in ("generation", "deleted", "late")) > 0
+
+
 BUGS = {
     "publishing by overwriting": (refs, "settle", overwrite),
     "a time-out taken for a no": (refs, "settle", take_silence_for_no),
@@ -106,7 +161,7 @@ BUGS = {
     "keys not compared": (rebase, "_check_keys", lambda *_: None),
     "a condition not tried on new rows": (rebase, "_check_where", lambda *_: None),
     "deletes not united": (rebase, "_union", keep_only_ours),
-    "a rollback not noticed": (publish._Attempt, "_may_have_restored", lambda *_: False),
+    "a rollback not noticed": (publish, "_MONOTONE", publish._MONOTONE | {"rollback"}),
     "a record before its objects": (Stage, "flush", lambda self: 0),
 }
 

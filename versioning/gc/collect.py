@@ -27,11 +27,11 @@ from dataplat.versioning.gc._mark import mark
 from dataplat.versioning.gc._retention import ALL, Survey, survey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from dataplat.lake.stores import ObjectInfo
     from dataplat.versioning.gc._closure import Name
-    from dataplat.versioning.gc._log import Entry
+    from dataplat.versioning.gc._log import Entry, Gone
     from dataplat.versioning.refs import Refs
 
 HOUR: Final = 3600 * 1_000_000
@@ -74,6 +74,7 @@ class Look:
 
     survey: Survey
     live: set[Name]
+    gone: Mapping[str, Gone] = field(default_factory=dict)
     stored: list[ObjectInfo] = field(default_factory=list)
     candidates: list[ObjectInfo] = field(default_factory=list)
     young: list[ObjectInfo] = field(default_factory=list)
@@ -106,9 +107,9 @@ def look(objects: Objects, refs: Refs, options: Options) -> Look:
     options.listener("listing", 0, 0)
     stored = list(fresh.store.list(f"{OBJECTS}/"))
     memos = list(fresh.store.list("memo/"))
-    found, live = _marked(fresh, now, options)
+    found, live, gone = _marked(fresh, now, options)
     cutoff = min([now - options.grace, *_uploads(found, now)])
-    seen = Look(found, live, stored, memos=memos)
+    seen = Look(found, live, gone, stored, memos=memos)
     for info in stored:
         name = parse_key(info.key)
         if name is None or name in live:
@@ -138,14 +139,14 @@ def _remembers(key: str, needed: set[str], short: set[str]) -> bool:
     return part in needed and (not deletes or deletes in short)
 
 
-def _marked(objects: Objects, now: int, options: Options) -> tuple[Survey, set[Name]]:
+def _marked(objects: Objects, now: int, options: Options) -> tuple[Survey, set[Name], Mapping[str, Gone]]:
     """Look at refs and mark; again where another collection took away what was just seen."""
     for _ in range(_MARKS):
         options.listener("marking", 0, 0)
         found = survey(objects, now, options.keep)
         gone = collected(objects.store)
         try:
-            return found, mark(objects, found, gone)
+            return found, mark(objects, found, gone), gone
         except (ObjectNotFound, VersionNotFound) as error:
             problem = error
     raise IntegrityError(
@@ -154,15 +155,16 @@ def _marked(objects: Objects, now: int, options: Options) -> tuple[Survey, set[N
     ) from problem
 
 
-def collect(objects: Objects, refs: Refs, options: Options | None = None) -> Collected:
-    """Collect; may run beside writers, readers and other collections.
+def collect(objects: Objects, refs: Refs, options: Options | None = None, *, seen: Look | None = None) -> Collected:
+    """Collect; may run beside writers, readers and other collections. `seen` is what a `look` just now has found.
 
     Raises:
         CommitConflict: Another collection began after this one, and took over. Nothing was deleted by this one.
         IntegrityError: What is needed cannot be read. Nothing was deleted.
         CommitInDoubt: The store did not answer. Begin again: the next collection takes over.
     """
-    return _Collection(objects, refs, options or Options()).run()
+    options = Options() if options is None else options
+    return _Collection(objects, refs, options).run(look(objects, refs, options) if seen is None else seen)
 
 
 class _Collection:
@@ -173,8 +175,8 @@ class _Collection:
         self._options = options
         self._log = GcLog(objects.store)
 
-    def run(self) -> Collected:
-        seen = look(self._objects, self._refs, self._options)
+    def run(self, seen: Look) -> Collected:
+        """Collect what was seen to be needed by nobody, if that is still so."""
         result = Collected(
             left_young=len(seen.young),
             left_bytes=sum(info.size for info in seen.young),
@@ -239,8 +241,7 @@ class _Collection:
 
     def _second_look(self, candidates: list[ObjectInfo], now: int) -> tuple[list[str], dict[str, list[str]]]:
         """Return the keys that nothing needs after the fence, and the versions that go."""
-        found, live = _marked(Objects(self._store), now, self._options)
-        gone = collected(self._store)
+        found, live, gone = _marked(Objects(self._store), now, self._options)
         versions: dict[str, list[str]] = {}
         staying = {fate.version for fate in found.fates.values() if fate.stays}
         for fate in found.fates.values():

@@ -1,0 +1,66 @@
+"""`dataplat version du | gc | branch keep` on a lake in memory."""
+
+from __future__ import annotations
+
+import json
+import uuid
+
+import pytest
+
+from dataplat.cli import main
+
+
+@pytest.fixture
+def run(capsys, tmp_path, monkeypatch):
+    """Return a function that runs a command line on a lake with three versions of `t`, and returns what it printed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DATAPLAT_LAKE", raising=False)
+    monkeypatch.setenv("NO_COLOR", "1")
+    url = f"memory://{uuid.uuid4().hex}"
+
+    def run(*words, code=0):
+        assert main([*words, "--lake", url]) == code
+        printed = capsys.readouterr()
+        return printed.out or printed.err
+
+    run("init")
+    for at in range(3):
+        (tmp_path / "t.csv").write_text(f"id,n\n{at},{at}\n")
+        run("ingest", "t.csv", "--into", "t", "--mode", "replace")
+    return run
+
+
+def test_dry_run_explains_and_deletes_nothing(run):
+    """Each version is shown with what becomes of it and why."""
+    printed = run("version", "gc", "--dry-run", "--explain", "--keep", "1", "--grace", "0s")
+    assert printed.count(" goes ") == 2
+    assert "newest on main" in printed
+    assert json.loads(run("version", "gc", "--dry-run", "--keep", "1", "--grace", "0s", "--json"))["versions"] == {
+        "t": 2
+    }
+
+
+def test_gc_says_what_it_deleted(run):
+    """The plan comes first, then what was done; afterwards versions say that they are gone, with the code of not found."""
+    run("version", "branch", "keep", "main", "2")
+    printed = run("version", "gc", "--grace", "0s")
+    assert "versions that go    1 of t" in printed
+    assert "in collection 1" in printed
+    assert "was collected by gc 1" in run("version", "head", "t~2", code=3)
+    assert json.loads(run("version", "gc", "--grace", "0s", "--json"))["objects"] == 0
+
+
+def test_du(run):
+    """Bytes by dataset, and by version of one."""
+    assert "unreachable" in run("version", "du")
+    assert run("version", "du", "t").count("stays") == 3
+    found = json.loads(run("version", "du", "--json"))
+    assert found["nbytes"] >= found["datasets"][0]["nbytes"]
+    run("version", "du", "u", code=3)
+
+
+def test_wrong_rules_are_usage(run):
+    """A rule or time that cannot be read ends with the code of usage."""
+    run("version", "gc", "--keep", "x", code=2)
+    run("version", "gc", "--grace", "x", code=2)
+    run("version", "branch", "keep", "main", "x", code=2)
