@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
+from dataplat._keeping import Keeping
 from dataplat.errors import AlreadyExists, LakeNotFound, StoreError
 from dataplat.lake.objects import Objects
 from dataplat.versioning.refs import Refs
@@ -84,7 +85,7 @@ def _no_lake(url: str | Path) -> str:
     return f"there is no lake at {url}: make one with `dataplat init {url}`, or name another with --lake"
 
 
-class Lake:
+class Lake(Keeping):
     """A lake: datasets in versions, on branches. Get one from `dataplat.open`.
 
     `lake["flights"]`, `lake["flights@v1"]`, `lake["flights@main~1"]` are versions. Every method that changes
