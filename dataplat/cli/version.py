@@ -36,6 +36,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "pull": (f"{_TRANSFER}:pull", "Bring a branch of another lake here."),
     "clone": (f"{_TRANSFER}:clone", "Make a new lake with all that another has."),
     "compact": ("dataplat.cli._version_compact:compact", "Join small parts, and fold deleted rows in."),
+    "du": ("dataplat.cli._version_keep:du", "Show who needs how many bytes."),
+    "gc": ("dataplat.cli._version_keep:gc", "Delete what nothing needs any more."),
     "verify": (f"{_CARRY}:verify", "Check stored bytes against their names."),
 }
 
