@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from dataplat.ingest._progress import Meter
 from dataplat.versioning.verify import (
     Check,
+    Collected,
     Problem,
     Repair,
     VerifyReport,
@@ -28,7 +29,7 @@ _ROUNDS = 20
 
 
 def verify(
-    lake: Lake, reference: str | None, listener: Listener | None, repair_from: str | Path | None
+    lake: Lake, reference: str | None, listener: Listener | None, repair_from: str | Path | None = None
 ) -> VerifyReport:
     """Verify one version, or everything; with `repair_from` put right what can be, and verify again."""
     report = _verified(lake, reference, listener)
