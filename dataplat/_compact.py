@@ -126,7 +126,6 @@ def compact(
     if not runs:
         note = "all parts are as they should be: nothing was rewritten"
         return CompactResult(dataset, branch, None, lake.version(dataset, branch), notes=(note,))
-    meter.bytes_total = sum(run.nbytes for run in runs)
     try:
         made, rewrites, written = _rewrite(lake, dataset, branch, manifest, runs, target, message, meter.add_rows)
     except CommitConflict as error:

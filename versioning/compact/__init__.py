@@ -1,6 +1,10 @@
 """Compaction: which parts are worth rewriting, where new ones go, and how the change follows a branch that moved.
 
-Everything here is a function of values; `modes.compact` reads and writes the rows.
+Everything here is a function of values; `modes.compact` reads and writes the rows. Who has rows of another kind, as
+the simulator does, plans by hand: adjacent parts of a version as `Rewrite.inputs`, parts with their live rows in the
+same order, at places from `spread`, as `outputs`, and `PlannedChange(mode="compact", edit=edit_of(rewrites, digest),
+rewrites=rewrites, codec=…)` with a `DeletesCodec` of its own. The codec is needed on its other changes, too: they are
+carried past compactions with it.
 """
 
 from __future__ import annotations
