@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
+from dataplat._guarding import Guarding
 from dataplat._keeping import Keeping
 from dataplat.errors import AlreadyExists, LakeNotFound, StoreError
 from dataplat.lake.objects import Objects
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from dataplat._compact import CompactPlan, CompactResult
     from dataplat._evolve import EvolveOptions, EvolvePlan
     from dataplat._listing import DatasetInfo, LogEntry
-    from dataplat._protect import Protection
     from dataplat._query import Query
     from dataplat._transaction import Transaction
     from dataplat._transfer import Transfer
@@ -85,7 +85,7 @@ def _no_lake(url: str | Path) -> str:
     return f"there is no lake at {url}: make one with `dataplat init {url}`, or name another with --lake"
 
 
-class Lake(Keeping):
+class Lake(Guarding, Keeping):
     """A lake: datasets in versions, on branches. Get one from `dataplat.open`.
 
     `lake["flights"]`, `lake["flights@v1"]`, `lake["flights@main~1"]` are versions. Every method that changes
@@ -339,23 +339,6 @@ class Lake(Keeping):
         from dataplat._changes import delete_branch
 
         delete_branch(self, name)
-
-    def protect(self, branch: str, contract: str | Path, dataset: str | None = None) -> Protection:
-        """Hold a dataset of a branch (its only one, unless named) to the contract `"FILE:NAME"`, whoever writes.
-
-        Raises:
-            ContractFailed: The dataset does not meet it as it is.
-            ContractError: It cannot be loaded from the text of its file alone.
-        """
-        from dataplat._protect import protect
-
-        return protect(self, branch, contract, dataset)
-
-    def unprotect(self, branch: str, dataset: str | None = None) -> list[Protection]:
-        """Lift what a branch is held to, of one dataset or of all; raise `ConfigError` where there is nothing."""
-        from dataplat._protect import unprotect
-
-        return unprotect(self, branch, dataset)
 
     def tag(self, name: str, ref: str = MAIN, *, message: str = "") -> Tag:
         """Give the commit that a reference names a name that never moves."""
