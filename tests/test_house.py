@@ -20,6 +20,7 @@ PUBLIC_NAMES = [
     "BadName",
     "BadReference",
     "BranchNotFound",
+    "BranchProtected",
     "CommitConflict",
     "CommitError",
     "CommitInDoubt",
