@@ -18,9 +18,15 @@ from dataplat.lake.schema import (
     canonical_schema,
     conform,
     family,
+    fresh_stored_name,
     parse_type,
+    plain_columns,
+    plain_schema,
     schema_from_json,
     schema_to_json,
+    stored_as,
+    stored_like,
+    stored_name,
     type_text,
 )
 
@@ -284,3 +290,26 @@ def test_conform_keeps_nulls_of_any_type(kind, rows):
     found = conform(table, canonical_schema(table.schema))
     found.validate(full=True)
     assert found.column(0).null_count == rows
+
+
+def test_stored_names_go_through_json_and_never_to_users():
+    """A stored name that differs is written beside the name, and plain schemas do not show it."""
+    schema = pa.schema([stored_as(pa.field("b", pa.int64()), "a"), stored_as(pa.field("c", pa.int64()), "c")])
+    columns = schema_to_json(schema)
+    assert [column.get("stored") for column in columns] == ["a", None]
+    assert schema_from_json(columns).equals(schema, check_metadata=True)
+    assert plain_schema(schema).equals(pa.schema([("b", pa.int64()), ("c", pa.int64())]), check_metadata=True)
+    assert plain_columns(columns) == schema_to_json(plain_schema(schema))
+
+
+def test_new_columns_take_no_stored_name_that_is_taken():
+    """Columns keep the stored name they have; new ones take their own name, or one that nobody has."""
+    old = pa.schema([stored_as(pa.field("b", pa.int64()), "a")])
+    names = ["b", "a", "x", "y"]
+    new = stored_like(pa.schema([(name, pa.int64()) for name in names]), old, gone=["x"])
+    stored = [stored_name(field) for field in new]
+    assert (stored[0], stored[3]) == ("a", "y")
+    assert all(name.startswith(f"{plain}~") for name, plain in zip(stored[1:3], names[1:3], strict=True))
+    first = fresh_stored_name("x", {"x"})
+    assert first == fresh_stored_name("x", {"x", "a", "other"})  # two branches that add it add one column
+    assert fresh_stored_name("x", {"x", first}) not in {"x", first}
