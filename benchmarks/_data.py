@@ -8,7 +8,6 @@ from pathlib import Path
 
 from benchmarks._measure import DATA, side_program
 
-
 _NAMES = {
     "csv": "rows-{}.csv",
     "ndjson": "rows-{}.ndjson",
