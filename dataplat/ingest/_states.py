@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 def ingest_states(lake: Lake, request: IngestRequest, progress: Listener | None) -> IngestResult:
     """Land the states that were not landed yet; a kill in between leaves those before it, and the next one goes on.
 
-    The result is that of the last state, with the rows of all added up.
+    The result is that of the last state, with the rows of all added up; one that does not meet its contract is the
+    last, and its result its own.
     """
     from dataplat.ingest._ingest import ingest
 
@@ -30,11 +31,22 @@ def ingest_states(lake: Lake, request: IngestRequest, progress: Listener | None)
     todo = pending(lake, request)
     for revision in todo:
         results.append(ingest(lake, _pinned(request, revision), progress))
-        if results[-1].commit is None and not results[-1].nothing_to_do:
-            break  # it did not meet its contract: what comes after it has to wait
+        if _is_refused(results[-1]):
+            break  # what comes after it has to wait
     last = results[-1]
     if len(results) == 1:
         return last
+    landed = sum(result.commit is not None for result in results)
+    last = replace(last, notes=(f"{landed:,} of {len(todo):,} states landed, oldest first", *last.notes))
+    return last if _is_refused(last) else _added_up(last, results)
+
+
+def _is_refused(result: IngestResult) -> bool:
+    """Whether a state did not meet its contract, and is in quarantine."""
+    return result.commit is None and not result.nothing_to_do
+
+
+def _added_up(last: IngestResult, results: Sequence[IngestResult]) -> IngestResult:
     return replace(
         last,
         rows_in=sum(result.rows_in for result in results),
@@ -42,7 +54,6 @@ def ingest_states(lake: Lake, request: IngestRequest, progress: Listener | None)
         rows_deleted=sum(result.rows_deleted for result in results),
         new_bytes=sum(result.new_bytes for result in results),
         seconds=sum(result.seconds for result in results),
-        notes=(f"{len(results):,} of {len(todo):,} states landed, oldest first", *last.notes),
     )
 
 

@@ -98,7 +98,7 @@ def _create(
     with table.transaction() as transaction:
         transaction.set_properties({"schema.name-mapping.default": metadata.schema().name_mapping.model_dump_json()})
         _snapshot(table, transaction, files.paths, {}, _summary(manifest, origin))
-    held.save(table, 1)
+    held.save(table.metadata, 1)
     return files
 
 
@@ -119,7 +119,7 @@ def _add_snapshot(
     objects: Objects, manifest: Manifest, target: Path, schema: pa.Schema, origin: Origin
 ) -> tuple[_Files, str]:
     """Commit what differs from the table's current snapshot; a kill before that leaves the table as it was."""
-    from dataplat.versioning.export._iceberg_table import FolderTable, fits, update_columns
+    from dataplat.versioning.export._iceberg_table import FolderTable, fits, forget_older, update_columns
 
     held = FolderTable(target, target)
     found = held.newest()
@@ -133,12 +133,12 @@ def _add_snapshot(
     if not new and not gone and fits(metadata, schema):
         return files, f"snapshot {len(metadata.snapshots)} of the table holds exactly this already"
     with table.transaction() as transaction:
-        if not fits(metadata, schema):
-            update_columns(transaction, schema)
+        other = not fits(metadata, schema) and update_columns(transaction, schema)
         _snapshot(table, transaction, new, gone, _summary(manifest, origin))
-    held.save(table, number + 1)
-    count = len(table.metadata.snapshots)
-    return files, f"snapshot {count:,} of the table: {len(new):,} files added, {len(gone):,} removed"
+    made = forget_older(table.metadata) if other else table.metadata
+    held.save(made, number + 1)
+    why = "; those before are gone, since a name means another column now" if other else ""
+    return files, f"snapshot {len(made.snapshots):,} of the table: {len(new):,} files added, {len(gone):,} removed{why}"
 
 
 def _snapshot(

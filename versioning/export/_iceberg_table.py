@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pyiceberg.catalog.noop import NoopCatalog
+from pyiceberg.exceptions import ResolveError
 from pyiceberg.io.pyarrow import PyArrowFileIO, _pyarrow_to_schema_without_ids
+from pyiceberg.schema import promote
 from pyiceberg.serializers import FromInputFile, ToOutputFile
 from pyiceberg.table import CommitTableResponse, Table
-from pyiceberg.table.update import TableRequirement, TableUpdate, update_table_metadata
+from pyiceberg.table.update import RemoveSnapshotsUpdate, TableRequirement, TableUpdate, update_table_metadata
 
 from dataplat.errors import CommitConflict
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from pyiceberg.schema import Schema
     from pyiceberg.table import Transaction
     from pyiceberg.table.metadata import TableMetadata
-    from pyiceberg.types import IcebergType
+    from pyiceberg.types import IcebergType, NestedField
 
 _NUMBERED: Final = re.compile(r"v(\d+)\.metadata\.json")
 
@@ -84,25 +86,25 @@ class FolderTable:
         location = str(self.target / "metadata" / f"v{max(numbers)}.metadata.json")
         return max(numbers), FromInputFile.table_metadata(self.io.new_input(location))
 
-    def save(self, table: Table, number: int) -> None:
+    def save(self, metadata: TableMetadata, number: int) -> None:
         """Write the metadata as number `number`, and point the hint at it.
 
         Raises:
             CommitConflict: Somebody else wrote that number meanwhile.
         """
-        metadata = self.folder / "metadata"
+        below = self.folder / "metadata"
         fresh = self.target / "metadata" / f".v{number}.partial-{os.getpid()}.json"
-        ToOutputFile.table_metadata(table.metadata, self.io.new_output(str(fresh)), overwrite=True)
-        written = metadata / fresh.name
+        ToOutputFile.table_metadata(metadata, self.io.new_output(str(fresh)), overwrite=True)
+        written = below / fresh.name
         try:
-            os.link(written, metadata / f"v{number}.metadata.json")
+            os.link(written, below / f"v{number}.metadata.json")
         except FileExistsError:
             raise CommitConflict(f"{self.target} was exported into by somebody else meanwhile: try again") from None
         finally:
             written.unlink()
-        hint = metadata / f".hint.partial-{os.getpid()}"
+        hint = below / f".hint.partial-{os.getpid()}"
         hint.write_text(str(number))
-        hint.replace(metadata / "version-hint.text")
+        hint.replace(below / "version-hint.text")
 
 
 @contextmanager
@@ -131,26 +133,57 @@ def _spelt_type(kind: IcebergType) -> str:
     return re.sub(r"-?\b\d+: ", "", str(kind))  # without the ids of nested fields
 
 
-def update_columns(transaction: Transaction, schema: pa.Schema) -> None:
-    """Bring the table to the columns of `schema`: one whose type changes is another column of the same name.
+def update_columns(transaction: Transaction, schema: pa.Schema) -> bool:
+    """Bring the table to the columns of `schema`; return whether a name now means another column than before.
 
-    Files that hold a column otherwise have gone from the table by then.
+    A type that Iceberg can widen is widened; else the column goes, and another of its name comes. Files that hold a
+    column otherwise have gone from the table by then.
     """
-    there = {column.name: column for column in transaction.table_metadata.schema().fields}
+    metadata = transaction.table_metadata
+    there = {column.name: column for column in metadata.schema().fields}
     wanted = {column.name: column for column in _pyarrow_to_schema_without_ids(schema).fields}
-    spelt = {name: _spelt_type(column.field_type) for name, column in wanted.items()}
-    gone = [name for name, column in there.items() if spelt.get(name) != _spelt_type(column.field_type)]
+    changed = [name for name, column in wanted.items() if name in there and not _same(there[name], column)]
+    wider = [name for name in changed if _widens(there[name].field_type, wanted[name].field_type)]
+    gone = [name for name in there if name not in wanted or (name in changed and name not in wider)]
     if gone:
         with transaction.update_schema(allow_incompatible_changes=True) as update:
             for name in gone:
                 update.delete_column((name,))
+    new = [name for name in wanted if name not in there or name in gone]
     with transaction.update_schema(allow_incompatible_changes=True) as update:
-        for name, column in wanted.items():
-            if name not in there or name in gone:
-                update.add_column((name,), column.field_type)
-            elif column.required != there[name].required:
+        for name in new:
+            update.add_column((name,), wanted[name].field_type)
+        for name in wider:
+            update.update_column((name,), wanted[name].field_type)
+        for name in wanted.keys() - set(new):
+            if not wanted[name].required and there[name].required:
                 update.make_column_optional((name,))
-    order = list(wanted)
     with transaction.update_schema() as update:
-        for before, name in pairwise(order):
+        for before, name in pairwise(wanted):
             update.move_after((name,), (before,))
+    return any(column.name in new for known in metadata.schemas for column in known.fields)
+
+
+def _same(one: NestedField, other: NestedField) -> bool:
+    return _spelt_type(one.field_type) == _spelt_type(other.field_type)
+
+
+def _widens(one: IcebergType, other: IcebergType) -> bool:
+    if not (one.is_primitive and other.is_primitive):
+        return False
+    try:
+        return bool(promote(one, other) == other)
+    except ResolveError:
+        return False
+
+
+def forget_older(metadata: TableMetadata) -> TableMetadata:
+    """Return the metadata without the snapshots before the current one.
+
+    Files are read by the names of columns. Where a name means another column now, an older snapshot would show it
+    empty: better it is not there.
+    """
+    older = [found.snapshot_id for found in metadata.snapshots if found.snapshot_id != metadata.current_snapshot_id]
+    if not older:
+        return metadata
+    return update_table_metadata(metadata, (RemoveSnapshotsUpdate.model_validate({"snapshot-ids": older}),))
