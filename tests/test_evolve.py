@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any
 
 import hypothesis.strategies as st
@@ -495,3 +496,14 @@ def test_an_evolution_holds_on_rows_that_came(shop: Lake, monkeypatch: pytest.Mo
     monkeypatch.setattr(_evolve, "evolve_change", late)
     with pytest.raises(dp.SchemaMismatch, match=r"null in row 3 \(id = 9\)"):
         shop.evolve("d", required="n")
+
+
+def test_wider_decimals_still_prune(memory_lake: Lake, reads: Any) -> None:
+    """Statistics of parts written before a type became wider prune as before."""
+    for price in ("1.50", "250.00"):
+        memory_lake.ingest(pa.table({"price": pa.array([Decimal(price)], pa.decimal128(8, 2))}), "d")
+    memory_lake.evolve("d", widen={"price": "decimal(20, 2)"})
+    reads.clear()
+    found = memory_lake["d"].to_arrow(where="price > 100")
+    assert found.to_pylist() == [{"price": Decimal("250.00")}]
+    assert len(reads.parts) == 1

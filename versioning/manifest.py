@@ -345,4 +345,5 @@ def _scale(kind: object) -> object:
     """Bounds of two types are comparable where this is equal."""
     if isinstance(kind, str) and kind.removeprefix("u").startswith("int"):
         return "int"
-    return "float" if isinstance(kind, str) and kind.startswith("float") else kind
+    names = [name for name in ("float", "decimal") if isinstance(kind, str) and kind.startswith(name)]
+    return names[0] if names else kind
