@@ -10,6 +10,7 @@ from dataplat.errors import CommitConflict, ConfigError
 from dataplat.ingest._progress import Meter
 from dataplat.versioning.transfer import Missing, Moved, cloned, fetched, forwarded
 from dataplat.versioning.transfer._branches import head_of, live_commits, planned, tagged
+from dataplat.versioning.transfer._collections import Renewal
 from dataplat.versioning.transfer._missing import is_ancestor, missing
 from dataplat.versioning.transfer._protect import admission
 
@@ -76,8 +77,9 @@ def push(
         lacking = missing(lake.objects, target.objects, wanted, live_commits(target.io))
         return _transfer(url, lacking, moves, [])
     told = _Told(listener, "pushing")
+    renewal = Renewal(lake.io, target.io)
     lacking = fetched(lake.io, target.io, wanted, told=told.copied, found=told.found)
-    admit = admission(target.io)
+    admit = admission(target.io, renewal, lacking.needed)
     message = f"pushed from {lake.url}"
     moves = [forwarded(lake.io, target.io, head.branch, head.commit, message=message, admit=admit) for head in heads]
     return _transfer(url, lacking, moves, tagged(target.io, sent))
@@ -93,10 +95,12 @@ def pull(lake: Lake, url: str | Path, branch: str, *, tags: bool, plan: bool, li
         lacking = missing(source.objects, lake.objects, wanted, live_commits(lake.io))
         return _transfer(url, lacking, [_pull_move(source, lake, head)], [])
     told = _Told(listener, "pulling")
+    renewal = Renewal(source.io, lake.io)
     lacking = fetched(source.io, lake.io, wanted, told=told.copied, found=told.found)
+    admit = admission(lake.io, renewal, lacking.needed)
     move = _pull_move(source, lake, head)
     message = f"pulled from {url}"
-    done = forwarded(source.io, lake.io, move.name, head.commit, message=message, admit=admission(lake.io))
+    done = forwarded(source.io, lake.io, move.name, head.commit, message=message, admit=admit)
     notes = []
     if done.name != head.branch:
         notes.append(

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from dataplat.errors import AlreadyExists, BranchNotFound, CommitConflict, ObjectExists, TagNotFound
 from dataplat.lake._object_keys import object_key
 from dataplat.versioning.commit import Commit, load_commit
+from dataplat.versioning.gc.gone import collected
+from dataplat.versioning.transfer._collections import note_collected
 from dataplat.versioning.transfer._copy import Told, copy_objects
 from dataplat.versioning.transfer._missing import Missing, is_ancestor, missing
 
@@ -47,9 +49,13 @@ def fetched(
     Objects come first, then commits, oldest first: where a commit is, all that it needs is. So a run that was killed
     goes on where it stopped. `found` is told what is lacking before anything is copied.
     """
-    lacking = missing(source.objects, target.objects, heads, live_commits(target), also=also)
+    gone = collected(source.objects.store)
+    lacking = missing(
+        source.objects, target.objects, heads, live_commits(target), also=also, collected=gone.__contains__
+    )
     found(lacking)
     copy_objects(source.objects, target.objects, lacking.objects, told)
+    note_collected(target, lacking.collected)
     for commit in lacking.commits:
         write_commit(target, commit)
         told(len(commit.data))

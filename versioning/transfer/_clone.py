@@ -10,6 +10,7 @@ from dataplat.versioning._record import decode_record, decode_tag
 from dataplat.versioning._seal import seal
 from dataplat.versioning._settle import Undecided, settle
 from dataplat.versioning.commit import load_commit
+from dataplat.versioning.gc.guard import GC, GC_LAST
 from dataplat.versioning.lakefile import LAKE_KEY, LakeFile, open_lake
 from dataplat.versioning.transfer._branches import fetched
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 _BRANCHES: Final = "refs/branches/"
 _TAGS: Final = "refs/tags/"
-GC: Final = "gc"
-"""The setting that names collections under way: they are the source's, not the clone's."""
 
 
 def cloned(
@@ -53,8 +52,8 @@ def cloned(
     for key, data in written.items():
         _write(target.objects.store, key, data)
     for head in target.refs.branches():
-        if GC in head.settings:
-            own = {name: value for name, value in head.settings.items() if name != GC}
+        if head.settings.keys() & {GC, GC_LAST}:  # collections of the source are not the clone's
+            own = {name: value for name, value in head.settings.items() if name not in {GC, GC_LAST}}
             target.refs.publish(head.branch, head, head.commit, kind="fence", message="cloned", settings=own)
     return _found(target), lacking
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final
 
-from dataplat.errors import IntegrityError, ObjectNotFound
+from dataplat.errors import IntegrityError, ObjectNotFound, VersionNotFound
 from dataplat.lake._object_keys import FOLDER
 from dataplat.lake.stores import concurrency_of
 from dataplat.versioning.commit import Commit, load_commit
@@ -31,11 +31,16 @@ _SKEW: Final = 7 * 24 * 3600 * 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Commits that the target lacks, oldest first, and the objects that they need and it lacks, with their sizes (bytes)."""
+    """Commits that the target lacks, oldest first, and the objects that they need and it lacks, with their sizes (bytes).
+
+    `collected` are versions (dataset, id) that were collected in the source; `needed` all that the commits rely on, also
+    what is there.
+    """
 
     commits: tuple[Commit, ...] = ()
     objects: dict[Name, int] = field(default_factory=dict)
-    collected: tuple[str, ...] = ()
+    collected: tuple[tuple[str, str], ...] = ()
+    needed: frozenset[Name] = frozenset()
 
     @property
     def nbytes(self) -> int:
@@ -79,7 +84,9 @@ def missing(
             assert state.version is not None
             wanted.version(dataset, state.version, None, must=True)
             wanted.add(of_state(state, source.read))
-    return Missing(tuple(commits), _sized(source, absent(target, wanted.objects)), tuple(wanted.gone))
+    return Missing(
+        tuple(commits), _sized(source, absent(target, wanted.objects)), tuple(wanted.gone), frozenset(wanted.objects)
+    )
 
 
 def is_ancestor(objects: Objects, old: Commit, new: Commit) -> bool:
@@ -120,7 +127,7 @@ class _Wanted:
 
     def __init__(self, source: Objects, target: Objects, collected: Callable[[str], bool]) -> None:
         self.objects: dict[Name, int] = {}
-        self.gone: list[str] = []
+        self.gone: list[tuple[str, str]] = []
         self._source, self._target, self._collected = source, target, collected
         self._whole: set[str] = set()
         self._last: dict[str, str] = {}
@@ -148,7 +155,7 @@ class _Wanted:
                     f"version {version[:12]} of {dataset!r} is missing in the lake that it is to be copied from. "
                     "Run `dataplat version verify` there. Nothing was moved."
                 )
-            self.gone.append(version)
+            self.gone.append((dataset, version))
             return
         near = base if base in self._whole else self._last.get(dataset)
         self.add(of_version(self._source, manifest, None if near is None else self._load(near)))
@@ -158,7 +165,7 @@ class _Wanted:
     def _load(self, version: str) -> Manifest | None:
         try:
             return load_manifest(self._source, version)
-        except ObjectNotFound:
+        except (ObjectNotFound, VersionNotFound):
             return None
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from dataplat.errors import VersionNotFound
 from dataplat.lake._object_keys import object_key
 from dataplat.lake.deletes import load_deletes
 from dataplat.lake.objects import Objects
@@ -306,7 +307,7 @@ class Verifier:
         yield version, ".json"
         try:
             manifest = load_manifest(self.objects, version)
-        except DAMAGE:
+        except (*DAMAGE, VersionNotFound):
             return
         found = contents(manifest)
         yield from ((ref.id, ".bin") for ref in found.refs)

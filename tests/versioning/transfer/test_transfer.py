@@ -14,9 +14,14 @@ from dataplat._lake import Lake
 from dataplat.lake.stores import FileStore, MemoryStore, Store
 from dataplat.testing.store_faults import CountingStore, CrashStore, SimulatedCrash
 from dataplat.versioning._cache import forget_decoded
+from dataplat.versioning.gc._log import GcLog, Opened
+from dataplat.versioning.gc.collect import Options, collect
+from dataplat.versioning.gc.gone import collected
 from dataplat.versioning.lakefile import create_lake
 from dataplat.versioning.transfer import cloned, copy_objects, fetched, forwarded, is_ancestor, missing
 from dataplat.versioning.transfer._branches import live_commits, tagged
+from dataplat.versioning.transfer._collections import Renewal
+from dataplat.versioning.transfer._protect import admission
 
 
 def lake_on(store: Store) -> Lake:
@@ -254,7 +259,7 @@ def test_versions_that_were_collected_do_not_travel(base: MemoryStore) -> None:
     found = missing(
         fresh.objects, lake_on(MemoryStore()).objects, [head], [], collected=lambda version: version == old.id
     )
-    assert found.collected == (old.id,)
+    assert found.collected == (("d", old.id),)
     assert (old.id, ".json") not in found.objects
     assert (fresh["d"].id, ".json") in found.objects
 
@@ -268,3 +273,55 @@ def test_what_is_live_is_counted_from(base: MemoryStore, more: MemoryStore) -> N
     assert lacking.nbytes == sum(
         info.size for info in more.list("objects/") if info.key in objects_of(more) - objects_of(base)
     )
+
+
+def test_a_lake_of_which_versions_were_collected(base: MemoryStore) -> None:
+    """What was collected in the source is known in a clone and in a lake pushed to: verification finds nothing wrong."""
+    source = copied(base)
+    lake = lake_on(source)
+    for number in range(60, 64):
+        lake.delete("d", f"id = {number}")
+    collect(lake.objects, lake.refs, Options(keep="1", grace=0))
+    assert collected(source)
+    assert lake_on(source).verify().ok
+    clone = MemoryStore()
+    cloned(lake_on(source).io, lake_on(clone).io)
+    assert set(collected(clone)) >= set(collected(source)) - set(collected(base))
+    report = lake_on(clone).verify()
+    assert report.ok, report.problems
+    lake_on(clone).delete("d", "id = 64")
+    pushed = copied(base)
+    bring(clone, pushed)
+    assert lake_on(pushed).verify().ok
+    assert lake_on(pushed)["d"].to_arrow() == lake_on(clone)["d"].to_arrow()
+
+
+def test_what_a_collection_may_delete_is_written_anew(base: MemoryStore, more: MemoryStore) -> None:
+    """An object that is there, and that a collection may delete, is brought once more under a key of its own."""
+    target = copied(base)
+    ours, theirs = lake_on(more), lake_on(target)
+    head = ours.refs.head("main").commit
+    renewal = Renewal(ours.io, theirs.io)
+    lacking = fetched(ours.io, theirs.io, [head])
+    part = next(name for name in lacking.objects if name[1] == ".parquet")
+    key = f"objects/{part[0][:2]}/{part[0][2:]}.parquet"
+    opened = Opened(number=1, actor="gc", time=1, nonce="0", keys=[key])
+    GcLog(target).write(opened, theirs.refs.patience)
+    before = theirs.refs.head("main")
+    theirs.refs.publish("main", before, before.commit, kind="fence", settings={"gc": [1], "gc_last": 1})
+    admit = admission(theirs.io, renewal, lacking.needed)
+    forwarded(ours.io, theirs.io, "main", head, admit=admit)
+    target.delete(key)  # as the collection would
+    assert lake_on(target).verify().ok
+
+
+def test_damage_beside_what_was_collected(base: MemoryStore) -> None:
+    """Of a lake whose old versions were collected damage is found and named as ever."""
+    source = copied(base)
+    lake = lake_on(source)
+    lake.delete("d", "id = 60")
+    collect(lake.objects, lake.refs, Options(keep="1", grace=0))
+    part = lake["d"].parts[0].id
+    source.replace(f"objects/{part[:2]}/{part[2:]}.parquet", b"damaged")
+    [problem] = lake_on(source).verify().problems
+    assert f"d@id:{lake['d'].id[:12]}" in problem.versions

@@ -1,0 +1,69 @@
+"""What a transfer asks of collections: what was collected in the source, and what is being deleted in the target."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from dataplat.errors import CommitConflict
+from dataplat.lake._object_keys import generation_key
+from dataplat.versioning.gc._log import Closed, Done, GcLog
+from dataplat.versioning.gc.gone import collected
+from dataplat.versioning.gc.guard import GC, GC_LAST
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from dataplat.versioning._record import Record
+    from dataplat.versioning.needs import Name
+    from dataplat.versioning.publish import LakeIO
+
+
+def note_collected(target: LakeIO, gone: Iterable[tuple[str, str]]) -> None:
+    """Say in `target` that versions (dataset, id) were collected elsewhere: a collection that deletes no key."""
+    store, refs = target.objects.store, target.refs
+    known = collected(store)
+    versions: dict[str, list[str]] = {}
+    for dataset, version in gone:
+        if version not in known:
+            versions.setdefault(dataset, []).append(version)
+    log = GcLog(store)
+    while versions:
+        number = max((entry.number for entry in log.entries()), default=0) + 1
+        actor, time = refs.actor, refs.now()
+        closed = Closed(number=number, actor=actor, time=time, nonce=refs.nonce(), versions=versions)
+        if log.write(closed, refs.patience):
+            done = Done(number=number, actor=actor, time=time, nonce=refs.nonce(), definite=True)
+            log.write(done, refs.patience)
+            return
+
+
+class Renewal:
+    """Writes anew, under keys that no collection knows, objects of the target that a collection may delete.
+
+    Make it before it is asked which objects the target has: collections that began later are looked at, too.
+    """
+
+    def __init__(self, source: LakeIO, target: LakeIO) -> None:
+        self._source, self._target = source, target
+        self._log = GcLog(target.objects.store)
+        heads = target.refs.branches()
+        self._since = min((head.settings.get(GC_LAST, 0) for head in heads), default=0)
+        self._renewed: dict[Name, set[int]] = {}
+
+    def renew(self, head: Record, needed: Iterable[Name]) -> None:
+        """Make `needed`, which the record after `head` will need, safe to be named by it."""
+        came = range(self._since + 1, head.settings.get(GC_LAST, 0) + 1)
+        numbers = sorted({*head.settings.get(GC, ()), *came})
+        condemned = {number: self._log.condemned(number) for number in numbers}
+        for name in needed if condemned else ():
+            new = {number for number, ids in condemned.items() if name[0] in ids} - self._renewed.get(name, set())
+            if not new:
+                continue
+            if not self._source.objects.exists(*name):
+                raise CommitConflict(
+                    f"object {name[0][:12]} is being deleted by a collection there, and is not here: try again later"
+                )
+            key = generation_key(*name, secrets.token_hex(4))
+            self._target.objects.store.create(key, self._source.objects.read(*name))
+            self._renewed.setdefault(name, set()).update(numbers)
