@@ -13,6 +13,7 @@ _NAME, _CHANGE = "dataplat.cli._version_name", "dataplat.cli._version_change"
 _CARRY = "dataplat.cli._version_carry"
 _EVOLVE = "dataplat.cli._version_evolve"
 _TRANSFER = "dataplat.cli._version_transfer"
+_MERGE = "dataplat.cli._version_merge"
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "list": (f"{_LOOK}:list_", "List the datasets of a branch."),
@@ -25,6 +26,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "tag": (f"{_NAME}:tag", "Name a version for ever."),
     "tags": (f"{_NAME}:tags", "List the tags."),
     "branch": (f"{_NAME}:branch", "List, create and delete branches."),
+    "merge": (f"{_MERGE}:merge", "Bring what another branch has into a branch."),
+    "conflicts": (f"{_MERGE}:conflicts", "Show what both branches changed, and settle it."),
+    "cherry-pick": (f"{_MERGE}:cherry_pick", "Do on a branch what one commit did."),
+    "revert": (f"{_MERGE}:revert", "Undo on a branch what one commit did."),
     "rollback": (f"{_CHANGE}:rollback", "Make an older version of a dataset, or of all, the newest."),
     "delete": (f"{_CHANGE}:delete", "Delete the rows for which a condition holds."),
     "drop": (f"{_CHANGE}:drop", "Remove a dataset from a branch."),

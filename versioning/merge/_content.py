@@ -10,6 +10,7 @@ import polars as pl
 
 from dataplat.errors import CommitConflict, IntegrityError
 from dataplat.lake.content_id import row_digests
+from dataplat.lake.scan import scan, to_table
 from dataplat.lake.schema import schema_from_json, stored_in
 from dataplat.versioning.merge._conflicts import Conflict, Settlement, json_text
 from dataplat.versioning.merge._keyed import merge_keyed
@@ -55,10 +56,14 @@ class ContentMerge:
             self.newest,
             lambda stored, dropper: self._changed_cells(moved, stored, dropper),
         )
-        merged = self._without_nulls(moved, schemas.merge())
+        merged = schemas.merge()
         if len(self.settlement.open) > before:
             return None
         self._check_recast(merged)
+        contested = self._contested(merged)
+        if contested:  # the rows decide, once they are there
+            loose = [column | ({"nullable": True} if column["name"] in contested else {}) for column in merged.columns]
+            merged = replace(merged, columns=loose)
         sides = Sides(
             dataset=self.dataset,
             base=self.base,
@@ -72,6 +77,8 @@ class ContentMerge:
             newest_rows=lambda keys: self.newest_rows(merged, keys),
         )
         rows = merge_keyed(sides) if merged.key else merge_multiset(sides)
+        if contested:
+            rows = self._forbidding(sides, rows, contested)
         return (self.ours if rows.edit.is_empty else self.ours.apply(rows.edit, self.stage)), rows
 
     def _changed_cells(self, moved: Moved, stored: str, dropper: str) -> int:
@@ -94,39 +101,51 @@ class ContentMerge:
             {"lane0": keys[:, 0], "lane1": keys[:, 1], f"{prefix}0": cells[:, 0], f"{prefix}1": cells[:, 1]}
         )
 
-    def _without_nulls(self, moved: Moved, merged: MergedSchema) -> MergedSchema:
-        """Let a column be null where one side forbade it and the other brought nulls; that is a conflict to settle."""
-        columns = [dict(column) for column in merged.columns]
-        for column in columns:
-            if column.get("nullable", True):
-                continue
-            nulls = sum(
-                self._nulls(rows.added, merged, str(column["name"]))
-                for side, rows in (("ours", moved.ours), ("theirs", moved.theirs))
-                if self._may_be_null(side, stored_in(column))
-            )
-            if nulls:
-                self._settle_nulls(column, nulls)
-                column["nullable"] = True
-        return replace(merged, columns=columns)
+    def _contested(self, merged: MergedSchema) -> list[str]:
+        """Return the columns to come that may not be null, though on a side they may, or are not there."""
+        return [
+            str(column["name"])
+            for column in merged.columns
+            if not column.get("nullable", True)
+            and any(self._may_be_null(side, stored_in(column)) for side in ("ours", "theirs"))
+        ]
 
     def _may_be_null(self, side: str, stored: str) -> bool:
         column = by_stored(self._manifests[side].schema_json).get(stored)
         return column is None or bool(column.get("nullable", True))
 
-    def _nulls(self, rows: Selection, merged: MergedSchema, name: str) -> int:
-        schema = schema_from_json(merged.columns)
-        return int(rows.read(self.objects, schema, [name]).column(0).null_count)
+    def _forbidding(self, sides: Sides, rows: RowsMerged, names: list[str]) -> RowsMerged:
+        """Forbid nulls in these columns, as one side does; where the other brought some it is a conflict to settle.
+
+        Whoever wins, a column that holds a null may be null.
+        """
+        columns = [dict(column) for column in sides.merged.columns]
+        for column in columns:
+            name = str(column["name"])
+            if name not in names:
+                continue
+            nulls = rows.stays.read(self.objects, sides.schema, [name]).column(0).null_count
+            nulls += to_table(self.objects, rows.edit.add, sides.schema, columns=[name]).column(0).null_count
+            if nulls:
+                self._settle_nulls(column, nulls)
+            column["nullable"] = bool(nulls)
+        edit = replace(rows.edit, schema_json=None if columns == self.ours.schema_json else columns)
+        return replace(rows, edit=edit)
 
     def _settle_nulls(self, column: Mapping[str, object], nulls: int) -> None:
-        shown = {
-            side: by_stored(manifest.schema_json).get(stored_in(column)) for side, manifest in self._manifests.items()
-        }
-        texts = {
-            side: None if there is None else json_text({"nullable": there.get("nullable", True), "nulls": nulls})
-            for side, there in shown.items()
-        }
-        conflict = Conflict(dataset=self.dataset, kind="column", column=str(column["name"]), **texts)  # type: ignore[arg-type]
+        texts = {}
+        for side, manifest in self._manifests.items():
+            there = by_stored(manifest.schema_json).get(stored_in(column))
+            shown = None if there is None else {"nullable": there.get("nullable", True)}
+            texts[side] = None if shown is None else json_text(shown | ({"nulls": nulls} if shown["nullable"] else {}))
+        conflict = Conflict(
+            dataset=self.dataset,
+            kind="column",
+            column=str(column["name"]),
+            base=texts["base"],
+            ours=texts["ours"],
+            theirs=texts["theirs"],
+        )
         self.settlement.settle(conflict, self.newest)
 
     def _check_recast(self, merged: MergedSchema) -> None:
@@ -134,8 +153,6 @@ class ContentMerge:
         schema = schema_from_json(merged.columns)
         names = {stored_in(column): str(column["name"]) for column in merged.columns}
         for stored, side in merged.recast:
-            from dataplat.lake.scan import scan
-
             manifest = self._manifests[side]
             try:
                 for _ in scan(self.objects, manifest.parts(), schema, columns=[names[stored]]):

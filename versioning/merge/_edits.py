@@ -27,9 +27,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RowsMerged:
-    """The edit, and what it does to ours: rows added, removed, and replaced; `merged` were put together of both."""
+    """The edit, and what it does to ours: rows added, removed, and replaced; `merged` were put together of both.
+
+    `stays` are the rows that ours added and keeps.
+    """
 
     edit: ManifestEdit
+    stays: Selection
     added: int
     removed: int
     changed: int
@@ -95,7 +99,11 @@ class RowEdits:
             gone=sides.merged.gone if whole else (),
             digest=self._digest() if exact else None,
         )
-        return RowsMerged(edit, brought - changed, removed - changed, changed, merged)
+        return RowsMerged(edit, self._staying(), brought - changed, removed - changed, changed, merged)
+
+    def _staying(self) -> Selection:
+        pieces = self._sides.moved.ours.added.pieces
+        return Selection.of((part, rows - self._deletes.get(part.place, BitMap())) for part, rows in pieces)
 
     def _delete(self, part: Part, positions: BitMap) -> None:
         if positions:

@@ -60,7 +60,11 @@ class MergedDataset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OneMerge:
-    """Merges the datasets of two commits, one at a time. `kind` is merge, cherry-pick or revert."""
+    """Merges the datasets of two commits, one at a time.
+
+    `kind` is merge, cherry-pick or revert; `alone` says of a merge that the other commit will be no parent, so that
+    each dataset has to remember it.
+    """
 
     objects: Objects
     stage: Stage
@@ -68,6 +72,7 @@ class OneMerge:
     theirs: Commit
     kind: str
     settlement: Settlement
+    alone: bool = False
     done: list[MergedDataset] = field(default_factory=list)
 
     def plan(self, trio: Trio) -> PlannedChange | None:
@@ -145,7 +150,7 @@ class OneMerge:
         version = ours.version if manifest is None else manifest.id
         words = description != ours.state.description
         if version == ours.version and not (positions or words or name != ours.name):
-            return None
+            return self._noted(trio, ours, theirs)
         renamed = ours.name if name != ours.name else ""
         action = result.action if version != ours.version else "renamed" if renamed else "kept"
         self.done.append(replace(result, dataset=name, action=action, renamed_from=renamed))
@@ -154,6 +159,13 @@ class OneMerge:
             ours.state, version=version, commit="", rows=here.rows, bytes=here.nbytes, description=description
         )
         return replace(self._change(trio, ours.name, ours.version, restore), positions=positions, **_rename(ours, name))
+
+    def _noted(self, trio: Trio, ours: Point, theirs: Point) -> PlannedChange | None:
+        """Return a change that says no more than that theirs was looked at, where no parent will say so."""
+        seen = trio.base is not None and trio.base.version == theirs.version
+        if not self.alone or seen or ours.version == theirs.version:
+            return None
+        return self._change(trio, ours.name, ours.version, structs.replace(ours.state, commit=""))
 
     def _name(self, trio: Trio, ours: Point, theirs: Point) -> str:
         old = None if trio.base is None else trio.base.name

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from dataplat.lake.schema import stored_in, type_text
@@ -168,11 +169,14 @@ class SchemaMerge:
 
     def _give_back(self, columns: dict[str, dict[str, Any]], stored: str, taken: dict[str, str]) -> None:
         old = self._columns["base"].get(stored)
-        if old is None or old["name"] in {column["name"] for column in columns.values()}:
+        if old is None:
             del columns[stored]
             return
-        columns[stored] = _renamed(columns[stored], old["name"], stored)
-        taken[old["name"]] = stored
+        names = {column["name"] for column in columns.values()}
+        back = (name for name in (old["name"], *(f"{old['name']}_{n}" for n in count(2))) if name not in names)
+        name = next(back)
+        columns[stored] = _renamed(columns[stored], name, stored)
+        taken[name] = stored
 
     def _order(self, columns: Mapping[str, Any]) -> list[str]:
         base, ours, theirs = (list(self._columns[side]) for side in ("base", "ours", "theirs"))

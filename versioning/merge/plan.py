@@ -100,6 +100,7 @@ class Planner:
             theirs=theirs,
             kind=kind,
             settlement=self.settlement,
+            alone=kind == "merge" and not parents,
         )
         changes = [change for change in map(one.plan, found) if change is not None]
         unknown = self.settlement.unknown()
@@ -118,7 +119,7 @@ class Planner:
             tuple(one.done),
             tuple(self.settlement.conflicts),
             parents,
-            is_needed=bool(changes or parents),
+            is_needed=bool(changes or parents or self.settlement.open),
         )
 
 
