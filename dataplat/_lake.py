@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dataplat._compact import CompactPlan, CompactResult
     from dataplat._evolve import EvolveOptions, EvolvePlan
     from dataplat._listing import DatasetInfo, LogEntry
+    from dataplat._merge import MergeResult
     from dataplat._query import Query
     from dataplat._transaction import Transaction
     from dataplat._transfer import Transfer
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from dataplat.versioning import Diff
     from dataplat.versioning.commit import Commit
     from dataplat.versioning.diff import LakeDiff
+    from dataplat.versioning.merge import Policy
     from dataplat.versioning.publish import LakeIO
     from dataplat.versioning.refs import Record, Tag
 
@@ -391,6 +393,67 @@ class Lake(Guarding, Keeping):
         from dataplat._transfer import pull
 
         return pull(self, url, branch, tags=tags, plan=plan, listener=progress)
+
+    # ------------------------------------------------------------------------------------------ bringing together
+
+    def merge(
+        self,
+        reference: str,
+        into: str = MAIN,
+        dataset: str | Sequence[str] | None = None,
+        policy: Policy | None = None,
+        resolve: Any = None,
+        message: str = "",
+    ) -> MergeResult:
+        """Bring what another branch (or commit) has into the branch `into`, by rows and columns, in one commit.
+
+        What one side changed is taken; what both changed otherwise is a conflict. *Ours* is the branch `into`.
+
+        Args:
+            reference: A branch, `@tag`, `exp~2`, `id:…` or date.
+            into: The branch that moves.
+            dataset: Merge only these; the other branch does not become a parent.
+            policy: What settles conflicts: "ours", "theirs", or "newest" (the side that touched it last).
+            resolve: The table of conflicts (Arrow, a frame, or a CSV, JSON or Parquet file) with its column
+                `resolution` filled: ours, theirs, base or value:<JSON>.
+            message: For the log.
+
+        Raises:
+            MergeConflict: Something is left that nothing settles; nothing moved. `.conflicts` is the table.
+            ConfigError: A resolution settles what is no conflict, or cannot be read.
+        """
+        from dataplat._merge import merge
+
+        return merge(self, reference, into, dataset, policy, resolve, message)
+
+    def plan_merge(
+        self,
+        reference: str,
+        into: str = MAIN,
+        dataset: str | Sequence[str] | None = None,
+        policy: Policy | None = None,
+        resolve: Any = None,
+    ) -> MergeResult:
+        """Return what `merge` with the same arguments would do, with all conflicts, and touch nothing."""
+        from dataplat._merge import merge
+
+        return merge(self, reference, into, dataset, policy, resolve, "", dry=True)
+
+    def cherry_pick(
+        self, commit: str, onto: str = MAIN, policy: Policy | None = None, resolve: Any = None, message: str = ""
+    ) -> MergeResult:
+        """Do on the branch `onto` what one commit (`exp`, `exp~1`, `id:…`) did to its datasets."""
+        from dataplat._merge import cherry_pick
+
+        return cherry_pick(self, commit, onto, policy, resolve, message)
+
+    def revert(
+        self, commit: str, on: str = MAIN, policy: Policy | None = None, resolve: Any = None, message: str = ""
+    ) -> MergeResult:
+        """Undo on the branch `on` what one commit did to its datasets, and keep what came since."""
+        from dataplat._merge import revert
+
+        return revert(self, commit, on, policy, resolve, message)
 
     # ------------------------------------------------------------------------------------------------ integrity
 
