@@ -290,7 +290,9 @@ class Lake(Guarding, Keeping):
 
         return change(self, branch, "", describe_step(dataset, text))
 
-    def evolve(self, dataset: str, *, branch: str = MAIN, message: str = "", **changes: Unpack[EvolveOptions]) -> Version:
+    def evolve(
+        self, dataset: str, *, branch: str = MAIN, message: str = "", **changes: Unpack[EvolveOptions]
+    ) -> Version:
         """Change the columns of a dataset; no part is written anew, and earlier versions read as they were.
 
         Args:
@@ -457,11 +459,20 @@ class Lake(Guarding, Keeping):
 
     # ------------------------------------------------------------------------------------------------ integrity
 
-    def verify(self, reference: str | None = None, *, progress: Listener | None = None) -> VerifyReport:
-        """Hash again every object of a version, or of all that branches and tags name, and count its rows anew."""
+    def verify(
+        self,
+        reference: str | None = None,
+        *,
+        repair_from: str | Path | None = None,
+        progress: Listener | None = None,
+    ) -> VerifyReport:
+        """Hash again every object of a version, or of all that there is, and compare counts and digests with rows.
+
+        With `repair_from`, the place of another lake, what is damaged here and whole there is put right.
+        """
         from dataplat._verify import verify
 
-        return verify(self, reference, progress)
+        return verify(self, reference, progress, repair_from)
 
     def __iter__(self) -> Iterator[str]:
         return iter(info.name for info in self.datasets())
