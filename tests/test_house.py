@@ -57,6 +57,7 @@ PUBLIC_NAMES = [
     "TagNotFound",
     "Version",
     "VersionNotFound",
+    "clone",
     "open",
 ]
 
