@@ -344,11 +344,17 @@ class Lake(Guarding, Keeping):
 
         delete_branch(self, name)
 
-    def tag(self, name: str, ref: str = MAIN, *, message: str = "") -> Tag:
-        """Give the commit that a reference names a name that never moves."""
+    def tag(self, name: str, ref: str = MAIN, *, message: str = "", keep: str = "") -> Tag:
+        """Give the commit that a reference names a name that never moves.
+
+        With `keep` ("30d") it keeps the versions of that commit from being collected only for so long.
+        """
+        from dataplat.versioning.gc._retention import span
         from dataplat.versioning.references import resolve_commit
 
-        return self.refs.create_tag(name, resolve_commit(self.refs, self.objects, ref).id, message=message)
+        expires = self.refs.now() + span(keep) if keep else 0
+        commit = resolve_commit(self.refs, self.objects, ref)
+        return self.refs.create_tag(name, commit.id, message=message, expires=expires)
 
     def tags(self) -> list[Tag]:
         """Return all tags, in order of name."""
