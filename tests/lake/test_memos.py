@@ -49,6 +49,22 @@ def test_what_was_put_is_got(store: MemoryStore) -> None:
     assert memos.get(computation_id("sum", 2), PART, "cd" * 32) is None
 
 
+def test_bytes_are_kept_as_they_are(store: MemoryStore) -> None:
+    """Bytes come back unchanged, or not at all where a bit of them turned; values beside them are others."""
+    memos, data = Memos(store), bytes(range(256)) * 3
+    memos.put_bytes(data, COMPUTATION, PART)
+    assert memos.get_bytes(COMPUTATION, PART) == data
+    assert memos.get(COMPUTATION, PART) is None
+    key = only(store)
+    bad = bytearray(store.read(key))
+    bad[-1] ^= 1
+    store.delete(key)
+    store.create(key, bytes(bad))
+    assert memos.get_bytes(COMPUTATION, PART) is None
+    memos.put_bytes(data, COMPUTATION, PART)
+    assert memos.get_bytes(COMPUTATION, PART) == data
+
+
 def test_computed_once(store: MemoryStore) -> None:
     """A remembered value is computed once."""
     calls = []

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 
 from dataplat._lake import Lake
 from dataplat.lake.stores import MemoryStore
-from dataplat.versioning.diff import Diff
+from dataplat.versioning.diff import Diff, _rows
 from dataplat.versioning.lakefile import create_lake
 
 SCHEMA = pa.schema([("id", pa.int64()), ("x", pa.float64()), ("s", pa.list_(pa.string()))])
@@ -234,3 +234,160 @@ def test_nested_columns_and_plain_values(memory_lake: Lake) -> None:
     told = diff.to_dict()
     assert (told["added"], told["removed"], told["changed"]) == (0, 0, 1)
     assert told["before"] != told["after"]
+
+
+def test_a_rename_or_another_order_changes_no_row(memory_lake: Lake) -> None:
+    """Columns are told by stored names: a renamed one is the same, and rows are shown under its new name."""
+    memory_lake.ingest(pa.table({"id": [1, 2, 3], "a": [1, 2, 3], "b": ["x", "y", "z"]}), "d", key="id")
+    memory_lake.evolve("d", rename={"a": "n"}, order=["b"])
+    diff = memory_lake.diff("d@main~1", "d")
+    assert [str(change) for change in diff.schema_changes] == ["column a renamed to n"]
+    assert diff.summary.is_empty
+    memory_lake.ingest(pa.table({"id": [2], "b": ["y"], "n": [5]}), "d", mode="upsert")
+    diff = memory_lake.diff("d@main~2", "d")
+    assert diff.changed.select(["id", "changed"]).to_pylist() == [{"id": 2, "changed": ["n"]}]
+    assert diff.changed.column("before").to_pylist() == [{"id": 2, "n": 2, "b": "y"}]
+
+
+def test_a_name_that_another_column_took(memory_lake: Lake) -> None:
+    """A column dropped and one added under its name are two: the old one is told apart by a `~`."""
+    memory_lake.ingest(pa.table({"id": [1, 2], "a": [1, 2]}), "d", key="id")
+    memory_lake.evolve("d", drop=["a"])
+    memory_lake.evolve("d", add={"a": "string"})
+    memory_lake.ingest(pa.table({"id": [1], "a": ["x"]}), "d", mode="upsert")
+    diff = memory_lake.diff("d@main~3", "d")
+    assert [str(change) for change in diff.schema_changes] == ["column a removed (int64)", "column a added (string)"]
+    assert diff.changed.column("changed").to_pylist() == [["a", "a~"]]
+
+
+def test_columns_count_cells(memory_lake: Lake) -> None:
+    """Each column says in how many of the changed rows it differs, and what happened to it in the schema."""
+    memory_lake.ingest(pa.table({"id": [1, 2, 3], "a": [1, 2, 3], "b": [0.0, 1.0, 2.0]}), "d", key="id")
+    rows = pa.table({"id": [1, 2, 3], "a": [9, 9, 3], "b": [-0.0, 5.0, 2.0], "c": [None, None, "new"]})
+    memory_lake.ingest(rows, "d", mode="replace")
+    columns = memory_lake.diff("d@main~1", "d").columns
+    assert [(one.name, one.cells, one.rows, one.changes) for one in columns] == [
+        ("id", 0, 3, ()),
+        ("a", 2, 3, ()),
+        ("b", 1, 3, ()),
+        ("c", 1, 3, ("added",)),
+    ]
+
+
+def test_stats_are_those_of_the_live_rows(memory_lake: Lake) -> None:
+    """Nulls, NaN, bounds and means are exact in both versions, whether parts have deletes or not."""
+    x = [1.0, None, math.nan, 4.0]
+    whole = pa.table({"id": [1, 2, 3, 4], "x": x, "s": ["a", None, "c", "d"]})
+    memory_lake.ingest(whole, "d", key="id")
+    memory_lake.delete("d", "id = 4")
+    stats = {one.name: one for one in memory_lake.diff("d@main~1", "d").stats}
+    before, after = stats["x"].before, stats["x"].after
+    assert before is not None
+    assert after is not None
+    assert (before.rows, before.nulls, before.nans, before.low, before.high, before.mean) == (4, 1, 1, 1.0, 4.0, 2.5)
+    assert (after.rows, after.nulls, after.nans, after.low, after.high, after.mean) == (3, 1, 1, 1.0, 1.0, 1.0)
+    text = stats["s"]
+    assert text.after is not None
+    assert (text.after.low, text.after.high, text.after.nulls, text.differs) == ("a", "c", 1, True)
+
+
+VALUES = [
+    pa.array([1, 2], pa.uint64()),
+    pa.array([0, 1], pa.date32()),
+    pa.array([1, 2], pa.time32("ms")),
+    pa.array([1, 2], pa.time64("us")),
+    pa.array([1, 2], pa.timestamp("ns", "UTC")),
+    pa.array([1, 2], pa.duration("us")),
+    pa.array([True, False]),
+    pa.array(["1.50", "2.25"], pa.string()).cast(pa.decimal128(38, 10)),
+    pa.array([b"a", b"b"]),
+    pa.array([[1], [2]]),
+]
+
+
+@pytest.mark.parametrize("values", VALUES, ids=lambda values: str(values.type))
+def test_stats_of_parts_and_of_rows_agree(memory_lake: Lake, values: pa.Array) -> None:
+    """What part statistics say is what the rows give once a deleted one makes them be read."""
+    ids = pa.array([1, 2, 3])
+    column = pa.concat_arrays([values, pa.nulls(1, values.type)])
+    memory_lake.ingest(pa.table({"id": ids, "v": column}), "d", key="id")
+    memory_lake.delete("d", "id = 3")
+    found = next(one for one in memory_lake.diff("d@main~1", "d").stats if one.name == "v")
+    assert found.before is not None
+    assert found.after is not None
+    assert (found.before.nulls, found.after.nulls) == (1, 0)
+    if not pa.types.is_binary(values.type):
+        assert (found.before.low, found.before.high) == (found.after.low, found.after.high)
+
+
+def test_one_table_holds_all_that_differs(memory_lake: Lake) -> None:
+    """Every row that differs is one row, with the kind of its change and what it was and is; names never clash."""
+    memory_lake.ingest(pa.table({"change": [1, 2], "before": ["a", "b"]}), "d", key="change")
+    memory_lake.ingest(pa.table({"change": [2, 3], "before": ["x", "c"]}), "d", mode="replace")
+    rows = memory_lake.diff("d@main~1", "d").to_arrow()
+    assert rows.column_names == ["change_", "change", "changed", "before", "after"]
+    assert [list(row.values())[:3] for row in rows.to_pylist()] == [
+        ["removed", 1, None],
+        ["added", 3, None],
+        ["changed", 2, ["before"]],
+    ]
+    assert rows.column("after").to_pylist() == [None, {"change": 3, "before": "c"}, {"change": 2, "before": "x"}]
+
+
+def test_the_page_is_self_contained_and_safe(memory_lake: Lake) -> None:
+    """It names no other file, shows as many rows as asked for, and values cannot become markup."""
+    memory_lake.ingest(pa.table({"id": [1, 2], "a<b>": ["<script>", "x"]}), "d", key="id")
+    memory_lake.ingest(pa.table({"id": [1, 2], "a<b>": ["</td>", "y"]}), "d", mode="replace")
+    diff = memory_lake.diff("d@main~1", "d")
+    page = diff.to_html(limit=1, title="<d>")
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    assert "a&lt;b&gt;" in page
+    assert "1 more are not shown" in page
+    assert "http" not in page
+    assert "prefers-color-scheme:dark" in page
+    assert diff._repr_html_() in diff.to_html(limit=10, title="Difference")
+
+
+def test_rows_that_do_not_fit_are_read_again(memory_lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where rows are not kept only those that differ are taken in a second pass: the same tables in the same order."""
+    first = pa.table({"id": range(50), "v": [i % 7 for i in range(50)]})
+    second = pa.table({"id": range(10, 60), "v": [i % 5 for i in range(50)]})
+    memory_lake.ingest(first, "d", key="id")
+    memory_lake.ingest(second, "d", mode="replace")
+    kept = memory_lake.diff("d@main~1", "d").to_arrow()
+    monkeypatch.setattr(_rows, "KEPT", 0)
+    assert memory_lake.diff("d@main~1", "d").to_arrow() == kept
+
+
+def test_after_a_compaction_nothing_is_read(memory_lake: Lake, reads: Any) -> None:
+    """Equal content ids that are known end a diff before any row is read."""
+    memory_lake.ingest(table(dict.fromkeys(range(40), (1.0, None))), "d", key="id")
+    memory_lake.delete("d", "id >= 10")
+    assert memory_lake["d"].content_id
+    before = memory_lake["d"].id
+    assert memory_lake.compact("d").commit is not None
+    assert memory_lake["d"].id != before
+    reads.clear()
+    assert memory_lake.diff(f"d@id:{before}", "d").is_empty
+    assert reads.calls == []
+
+
+def test_a_lake_is_compared_by_dataset(memory_lake: Lake) -> None:
+    """Datasets that changed, came, went or were renamed are listed; those with the same rows are not."""
+    for name in ("same", "changed", "dropped", "old"):
+        memory_lake.ingest(pa.table({"id": [1, 2], "name": [name, None]}), name, key="id")
+    memory_lake.tag("v1")
+    memory_lake.ingest(pa.table({"id": [2, 3], "name": ["x", "y"]}), "changed", mode="upsert")
+    memory_lake.drop("dropped")
+    memory_lake.rename("old", "new")
+    memory_lake.ingest(pa.table({"n": [1]}), "fresh")
+    found = memory_lake.compare("v1", "main")
+    assert [(one.dataset, one.kind, one.added, one.removed, one.changed) for one in found.datasets] == [
+        ("changed", "changed", 1, 0, 1),
+        ("dropped", "dropped", 0, 2, 0),
+        ("fresh", "added", 1, 0, 0),
+        ("new", "renamed", 0, 0, 0),
+    ]
+    assert memory_lake.compare("@main", "@main").is_empty
+    assert repr(memory_lake.compare("main", "main")) == "LakeDiff(nothing differs)"

@@ -123,8 +123,9 @@ def _tally(column: pa.Array) -> _Tally:
         total = float(pc.sum(column.cast(pa.float64())).as_py() or 0.0)
     if pa.types.is_nested(kind) or pa.types.is_null(kind) or _is_binary(kind):
         return _Tally(rows, ColumnStats(nulls, nans), total)
-    ends = pc.min_max(column)
-    return _Tally(rows, ColumnStats(nulls, nans, _scalar(ends["min"]), _scalar(ends["max"])), total)
+    ends = pc.min_max(column.view(pa.int64()) if pa.types.is_duration(kind) else column)
+    low, high = _scalar(ends["min"], kind), _scalar(ends["max"], kind)
+    return _Tally(rows, ColumnStats(nulls, nans, low, high), total)
 
 
 def _united(tallies: list[_Tally], kind: pa.DataType) -> _Tally:
@@ -142,11 +143,10 @@ def _summed(tallies: list[_Tally], kind: pa.DataType) -> Summary:
     return Summary(whole.rows, stats.nulls, stats.nans, _shown(stats.low, kind), _shown(stats.high, kind), mean)
 
 
-def _scalar(value: pa.Scalar) -> Scalar | None:
-    """Return a bound in the form that statistics of parts have."""
+def _scalar(value: pa.Scalar, kind: pa.DataType) -> Scalar | None:
+    """Return a bound of a column of type `kind` in the form that statistics of parts have."""
     import pyarrow as pa
 
-    kind = value.type
     if not value.is_valid:
         return None
     if pa.types.is_date(kind):
