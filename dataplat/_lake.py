@@ -174,7 +174,9 @@ class Lake(Guarding, Keeping):
 
     def changes(self, dataset: str, since: str, to: str = MAIN) -> Diff:
         """Return what has changed in `dataset` since a reference (`v1`, `main~3`, a date), up to `to`."""
-        return self.diff(_of(dataset, since), _of(dataset, to))
+        from dataplat._listing import reference_to
+
+        return self.diff(reference_to(dataset, since), reference_to(dataset, to))
 
     # ------------------------------------------------------------------------------------------------- writing
 
@@ -493,10 +495,3 @@ class Lake(Guarding, Keeping):
         from dataplat._listing import datasets_html
 
         return datasets_html(self.url, self.datasets())
-
-
-def _of(dataset: str, reference: str) -> str:
-    """Return the reference of a version of `dataset` for one that may leave its name out."""
-    if reference.startswith((f"{dataset}@", "~")):
-        return reference if reference[0] != "~" else dataset + reference
-    return f"{dataset}@{reference.removeprefix('@')}"

@@ -124,3 +124,10 @@ def datasets_html(url: str, datasets: Sequence[DatasetInfo]) -> str:
     )
     titles = "".join(f"<th>{title}</th>" for title in ("dataset", "rows", "bytes", "version", "changed"))
     return f"<table><caption>{html.escape(url)}</caption><tr>{titles}</tr>{rows}</table>"
+
+
+def reference_to(dataset: str, reference: str) -> str:
+    """Return the reference of a version of `dataset` for one that may leave its name out."""
+    if reference.startswith((f"{dataset}@", "~")):
+        return reference if reference[0] != "~" else dataset + reference
+    return f"{dataset}@{reference.removeprefix('@')}"
