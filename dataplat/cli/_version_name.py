@@ -27,10 +27,11 @@ _TAG_EXAMPLE = "dataplat version tag v1\ndataplat version tag before-fix main"
 @command("tag", example=_TAG_EXAMPLE)
 @click.argument("name", metavar="NAME")
 @click.argument("reference", metavar="[REF]", default="main", shell_complete=complete_points)
+@click.option("--keep", metavar="TIME", default="", help="Keep its versions from being collected so long, as 30d.")
 @message_option
-def tag(name: str, reference: str, message: str | None, lake: str | None, as_json: bool) -> None:
+def tag(name: str, reference: str, keep: str, message: str | None, lake: str | None, as_json: bool) -> None:
     """Name a state of the lake (default: the newest of main) for ever: a tag never moves."""
-    made = open_lake(lake).tag(name, reference, message=message or "")
+    made = open_lake(lake).tag(name, reference, message=message or "", keep=keep)
     if as_json:
         print_json(_tag(made))
     else:
@@ -52,7 +53,7 @@ def tags(lake: str | None, as_json: bool) -> None:
 
 def _tag(item: Tag) -> dict[str, Any]:
     named = {"name": item.name, "commit": item.commit_id, "time": utc(item.time), "by": item.actor}
-    return {**named, "message": item.message}
+    return {**named, "message": item.message, "expires": utc(item.expires) if item.expires else None}
 
 
 def _branch(item: Record) -> dict[str, Any]:

@@ -64,3 +64,15 @@ def test_wrong_rules_are_usage(run):
     run("version", "gc", "--keep", "x", code=2)
     run("version", "gc", "--grace", "x", code=2)
     run("version", "branch", "keep", "main", "x", code=2)
+
+
+def test_tag_keeps_for_a_time(run):
+    """A tag with `--keep` names its commit for ever, and keeps its versions until then."""
+    run("version", "tag", "short", "main~1", "--keep", "0s")
+    assert json.loads(run("version", "tags", "--json"))[0]["expires"] is not None
+    plan = json.loads(run("version", "gc", "--dry-run", "--keep", "1", "--grace", "0s", "--json"))
+    assert (plan["versions"], plan["expired_tags"]) == ({"t": 2}, ["short"])
+    run("version", "tag", "long", "main~1", "--keep", "1d")
+    plan = json.loads(run("version", "gc", "--dry-run", "--keep", "1", "--grace", "0s", "--json"))
+    assert plan["versions"] == {"t": 1}
+    run("version", "tag", "wrong", "--keep", "soon", code=2)
