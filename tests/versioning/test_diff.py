@@ -361,13 +361,15 @@ def test_rows_that_do_not_fit_are_read_again(memory_lake: Lake, monkeypatch: pyt
 
 
 def test_after_a_compaction_nothing_is_read(memory_lake: Lake, reads: Any) -> None:
-    """Equal content ids that are known end a diff before any row is read."""
+    """A compaction changes no row; where both content ids are known that is seen before any row is read."""
     memory_lake.ingest(table(dict.fromkeys(range(40), (1.0, None))), "d", key="id")
     memory_lake.delete("d", "id >= 10")
     assert memory_lake["d"].content_id
     before = memory_lake["d"].id
     assert memory_lake.compact("d").commit is not None
     assert memory_lake["d"].id != before
+    assert memory_lake.diff(f"d@id:{before}", "d").is_empty
+    assert memory_lake["d"].content_id
     reads.clear()
     assert memory_lake.diff(f"d@id:{before}", "d").is_empty
     assert reads.calls == []
