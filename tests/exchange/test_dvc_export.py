@@ -12,6 +12,8 @@ import dataplat as dp
 from dataplat.lake.memos import Memos
 from dataplat.versioning.export import _dvc
 
+pytestmark = pytest.mark.slow
+
 
 def _repository(git, lake: dp.Lake, folder: Path, name: str = "t") -> None:
     """Export into a Git repository, and commit."""
