@@ -39,6 +39,8 @@ PUBLIC_NAMES = [
     "Lake",
     "LakeFormatError",
     "LakeNotFound",
+    "MergeConflict",
+    "MergeResult",
     "MissingExtra",
     "ObjectExists",
     "ObjectNotFound",

@@ -83,6 +83,7 @@ class _Rows:
 
     def decide(self) -> _Fate:
         """Settle every cell and row and return what becomes of the rows."""
+        self._read_base()
         choices = {name: self._choose(name) for name in self._names if name not in self._sides.key}
         action = self._settle_fallen()
         values = self._settle_cells(choices)
@@ -97,6 +98,14 @@ class _Rows:
         as_ours &= not rebuilt
         action[both] = np.where(as_ours, _OURS, np.where(as_theirs, _THEIRS, _VALUE))[both]
         return _Fate(action, self._written(action, choices, values))
+
+    def _read_base(self) -> None:
+        """Read at once the columns of the base that will be asked for: those in which the sides differ."""
+        known = self._both & self._has_base
+        if self._fallen.any():
+            self._base_columns(self._names)
+        else:
+            self._base_columns([name for name in self._names if (known & ~self._equal(name, "ours", "theirs")).any()])
 
     # ------------------------------------------------------------------------------------------------ cells
 
