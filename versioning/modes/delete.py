@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dataplat.lake.digest import Digest
-from dataplat.lake.scan import ROW_COLUMN, scan
+from dataplat.lake.scan import PART_COLUMN, ROW_COLUMN, scan
 from dataplat.versioning.manifest import ManifestEdit
 from dataplat.versioning.modes._deletes import Deletions
 from dataplat.versioning.modes._outcome import Outcome
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 def delete_where(base: Base, where: Where) -> Outcome:
     """Return the edit that deletes the rows of `base` that `where` selects."""
     deletions = Deletions(base)
-    for part in base.manifest.parts():
-        for batch in scan(base.objects, [part], base.schema, columns=[], where=where, with_positions=True):
+    parts = base.manifest.parts()
+    for batch in scan(base.objects, parts, base.schema, columns=[], where=where, with_positions=True, batch_rows=None):
+        if batch.num_rows:  # all of one row group
+            part = parts[batch.column(PART_COLUMN)[0].as_py()]
             deletions.add(part, batch.column(ROW_COLUMN).to_numpy().astype("int64"))
     deletes, drop, rows = deletions.finish()
     digest = base.manifest.digest if not rows else Digest() if rows == base.manifest.rows else None
