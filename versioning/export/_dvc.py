@@ -165,7 +165,7 @@ def _rows(objects: Objects, manifest: Manifest, part: Part) -> Iterator[dict[str
         yield from batch.to_pylist()
 
 
-def _file(objects: Objects, row: dict[str, Any], remote: Remote, link: str) -> list[str | int]:
+def _file(objects: Objects, row: dict[str, Any], remote: Remote, link: str) -> list[Any]:
     path = str(path_inside(row))
     md5, size = remote.take(lambda fresh: write_content(objects, row, fresh, link))
     return [path, md5, size]
