@@ -78,7 +78,7 @@ def list_commits(lake: Lake, branches: Sequence[str] | None, limit: int | None) 
     for tag in lake.tags():
         tagged.setdefault(tag.commit_id, []).append(tag.name)
     begin = heads if branches is None else [lake.refs.head(branch) for branch in branches]
-    commits = walk([head.commit for head in begin], lambda id: load_commit(lake.objects, id), limit)
+    commits = walk([head.commit for head in begin], lambda id: load_commit(lake.objects, id), limit)  # pyright: ignore[reportArgumentType]  (a cached property is a property to mypy alone)
     return [info(commit, standing.get(commit.id, ()), tagged.get(commit.id, ())) for commit in commits]
 
 
