@@ -23,13 +23,15 @@ finite lattice, so it ends.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
+    from numpy.typing import NDArray
 
 Position: TypeAlias = Mapping[str, Any]
 """Where a source had been read to, as plain JSON values. Of a file: size (bytes), mtime_ns, xxh3_128 (hex)."""
@@ -124,6 +126,23 @@ class Source(Protocol):
 
     def position(self, split: Split) -> Position | None:
         """Return where `split` ends; only after `read` of it came to its end, or for a skipped one."""
+        ...
+
+
+@runtime_checkable
+class SupportsHold(Protocol):
+    """The ability of a source to tell which rows of an earlier version need not be read again, without reading them."""
+
+    @property
+    def known_columns(self) -> Sequence[str]:
+        """The columns that `hold` has to see."""
+        ...
+
+    def hold(self, rows: pa.RecordBatch) -> NDArray[np.bool_]:
+        """Return which rows the source would give again as they are; from then on `read` gives only others.
+
+        After `plan`, and before `read`; each row of a version is shown once.
+        """
         ...
 
 

@@ -1,12 +1,17 @@
-"""What lies in a folder, with nothing passed over in silence."""
+"""What lies in a folder, with nothing passed over in silence.
+
+A folder may hold a million files, so names are text below the root, and each file is asked for its state once.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from dataplat.config import LAKE_MARK
 from dataplat.errors import SourceError
@@ -14,13 +19,38 @@ from dataplat.errors import SourceError
 HIDDEN = "a hidden file or marker among data files (its name begins with . or _)"
 LAKE = "a lake's own folder"
 
+LeftOut = list[tuple[Path, str]]
+
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """The files below a folder in order of their paths, and what was left out: (path, reason)."""
+    """The names of the files below `root` in order of their paths, and what was left out: (path, reason)."""
 
-    files: tuple[Path, ...]
+    root: Path
+    names: tuple[str, ...]
     left_out: tuple[tuple[Path, str], ...]
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files as paths."""
+        return tuple(Path(self.root, name) for name in self.names)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The files below `root` in order of their paths: names with `/`, sizes (bytes), times of change (ns); what was left out."""
+
+    root: str
+    names: list[str]
+    sizes: list[int]
+    times: list[int]
+    left_out: tuple[tuple[Path, str], ...]
+
+    def position(self) -> dict[str, Any]:
+        """Return counts and a digest, which change with any name, size or time."""
+        lines = [list(line) for line in zip(self.names, self.sizes, self.times, strict=True)]
+        digest = hashlib.sha256(json.dumps(lines, separators=(",", ":")).encode()).hexdigest()
+        return {"files": len(lines), "bytes": sum(self.sizes), "listing": digest}
 
 
 def files_below(root: Path, *, hidden: bool) -> Folder:
@@ -29,32 +59,86 @@ def files_below(root: Path, *, hidden: bool) -> Folder:
     A link to a file counts as the file it leads to. A lake's own folder is left out. Raises `SourceError` naming a link
     to a folder or to nothing, a pipe, socket or device, and a folder that cannot be listed: none is passed over.
     """
-    files: list[Path] = []
-    left_out: list[tuple[Path, str]] = []
-    for folder, folders, names in os.walk(root, onerror=_refuse):
-        aside = set() if hidden else {name for name in (*folders, *names) if name.startswith((".", "_"))}
-        left_out += [(Path(folder, name), HIDDEN) for name in aside]
-        lakes = {name for name in folders if name not in aside and Path(folder, name, LAKE_MARK).is_file()}
-        left_out += [(Path(folder, name), LAKE) for name in lakes]
-        folders[:] = [name for name in folders if name not in aside | lakes]
-        for name in folders:
-            if Path(folder, name).is_symlink():
-                raise SourceError(
-                    f"{Path(folder, name)} is a link to a folder, which is not followed: copy what it leads to, "
-                    "or remove it, or name the files by a glob"
-                )
-        files += _regular(folder, [name for name in names if name not in aside])
-    return Folder(tuple(sorted(files)), tuple(sorted(left_out)))
+    left_out: LeftOut = []
+    names = sorted((name for name, _ in _walk(str(root), left_out, hidden=hidden)), key=_order)
+    return Folder(root, tuple(names), tuple(sorted(left_out)))
 
 
-def _regular(folder: str, names: list[str]) -> Iterator[Path]:
-    for name in names:
-        path = Path(folder, name)
-        if not path.is_file():
-            kind = "a link that leads to nothing" if path.is_symlink() else "a pipe, socket or device, no file"
-            raise SourceError(f"{path} is {kind}: remove it, or name the files by a glob")
-        yield path
+def list_files(root: Path) -> Listing:
+    """Return the files below `root` with sizes and times, hidden ones too; opens none of them.
+
+    Raises:
+        SourceError: As `files_below`; also a name that is not UTF-8, or a file that went away meanwhile.
+    """
+    left_out: LeftOut = []
+    found = []
+    for name, entry in _walk(str(root), left_out, hidden=True):
+        try:
+            stat = entry.stat()
+        except OSError as error:
+            raise SourceError(f"{entry.path} cannot be looked at: {error.strerror}") from error
+        found.append((_order(name), name, stat.st_size, stat.st_mtime_ns))
+    found.sort()
+    names = [name for _, name, _, _ in found]
+    _refuse_other_encodings(names, root)
+    return Listing(
+        str(root), names, [size for _, _, size, _ in found], [time for _, _, _, time in found], tuple(sorted(left_out))
+    )
 
 
-def _refuse(error: OSError) -> NoReturn:
-    raise SourceError(f"{error.filename} cannot be listed: {error.strerror}") from error
+def _order(name: str) -> str:
+    """Return what sorts as the parts of a path do: `a/b` comes before `a.b`."""
+    return name.replace("/", "\0")
+
+
+def _refuse_other_encodings(names: list[str], root: Path) -> None:
+    try:
+        "".join(names).encode()
+    except UnicodeEncodeError:
+        name = next(name for name in names if not _is_unicode(name))
+        raise SourceError(f"the name of {name!r} below {root} is not UTF-8: rename it") from None
+
+
+def _is_unicode(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _walk(root: str, left_out: LeftOut, *, hidden: bool) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Yield the name below `root` and the entry of each file, in no order."""
+    todo = [("", root)]
+    while todo:
+        below, place = todo.pop()
+        try:
+            with os.scandir(place) as entries:
+                for entry in entries:
+                    if not hidden and entry.name.startswith((".", "_")):
+                        left_out.append((Path(entry.path), HIDDEN))
+                    elif entry.is_file():
+                        yield below + entry.name, entry
+                    elif not entry.is_dir():
+                        _refuse_other_kinds(entry)
+                    elif _is_to_be_entered(entry, left_out):
+                        todo.append((f"{below}{entry.name}/", entry.path))
+        except OSError as error:
+            raise SourceError(f"{error.filename} cannot be listed: {error.strerror}") from error
+
+
+def _is_to_be_entered(folder: os.DirEntry[str], left_out: LeftOut) -> bool:
+    if os.path.isfile(os.path.join(folder.path, LAKE_MARK)):  # noqa: PTH113, PTH118 (a Path costs more than the look)
+        left_out.append((Path(folder.path), LAKE))
+        return False
+    if folder.is_symlink():
+        raise SourceError(
+            f"{folder.path} is a link to a folder, which is not followed: copy what it leads to, "
+            "or remove it, or name the files by a glob"
+        )
+    return True
+
+
+def _refuse_other_kinds(entry: os.DirEntry[str]) -> NoReturn:
+    kind = "a link that leads to nothing" if entry.is_symlink() else "a pipe, socket or device, no file"
+    raise SourceError(f"{entry.path} is {kind}: remove it, or name the files by a glob")

@@ -8,7 +8,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 from dataplat.connectors.files._options import FileOptions
@@ -108,28 +108,31 @@ def _directory(name: str, path: Path, options: FileOptions) -> Source:
     from dataplat.connectors.files._formats import format_of_name
 
     path = path.absolute()
-    folder = files_below(path, hidden=False)
-    if options.format == "tree" or not folder.files:
+    if options.format == "tree":
         return _tree(name, path)
-    other = next((file for file in folder.files if format_of_name(file.name) is None), None)
+    folder = files_below(path, hidden=False)
+    if not folder.names:
+        return _tree(name, path)
+    other = next((file for file in folder.names if format_of_name(file) is None), None)
     if other is None or options.format is not None:
         return FileSource(name, folder.files, options, left_out=folder.left_out)
-    data = [file for file in folder.files if format_of_name(file.name) is not None]
+    data = [file for file in folder.names if format_of_name(file) is not None]
     if not data:
         return _tree(name, path)
     raise SourceError(
-        f"{name} holds {len(data)} data files and others like {other.name}: name the data files by a glob "
-        f"({name}/**/*{data[0].suffix}), or take all of them as they are with format 'tree'"
+        f"{name} holds {len(data)} data files and others like {PurePosixPath(other).name}: name the data files by a "
+        f"glob ({name}/**/*{PurePosixPath(data[0]).suffix}), or take all of them as they are with format 'tree'"
     )
 
 
 def _tree(name: str, path: Path) -> Source:
-    from dataplat.connectors.files._folder import files_below
+    from dataplat.connectors.files._folder import list_files
     from dataplat.connectors.files.tree import TreeSource
 
-    if not files_below(path, hidden=True).files:
+    listing = list_files(path)
+    if not listing.names:
         raise SourceNotFound(f"{name} holds no file")
-    return TreeSource(name, path)
+    return TreeSource(name, path, listing)
 
 
 def _spooled(stream: IO[bytes], options: FileOptions) -> Source:

@@ -93,10 +93,15 @@ def fingerprint_of(stat: os.stat_result, xxh3_128: str) -> Position:
 def require_unchanged(path: Path, before: os.stat_result, after: os.stat_result, done: int | None = None) -> None:
     """Raise `SourceError` where a file is not what it was when it was opened."""
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or done not in (None, before.st_size):
-        raise SourceError(
-            f"{path} changed while it was read (size {before.st_size} → {after.st_size} bytes): "
-            "nothing was taken from it; ingest it again when its writer is done"
-        )
+        raise changed(path, before.st_size, after.st_size)
+
+
+def changed(path: Path | str, before: int, after: int) -> SourceError:
+    """Return the error of a file that changed from so many bytes to so many, or to as many others."""
+    return SourceError(
+        f"{path} changed while it was read (size {before} → {after} bytes): "
+        "nothing was taken from it; ingest it again when its writer is done"
+    )
 
 
 def position_of(path: Path) -> Position:

@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
-import json
 import mimetypes
 import os
-from collections.abc import Generator, Mapping
+import time
+from collections import deque
+from collections.abc import Generator, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
-from dataplat.connectors.files._folder import files_below
-from dataplat.connectors.files._stream import CHUNK, require_unchanged
+from dataplat.connectors.files._folder import Listing, list_files
+from dataplat.connectors.files._stream import CHUNK, changed
 from dataplat.connectors.source import Blob, Item, Position, Progress, Split
 from dataplat.errors import SourceError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 INLINE_BYTES = 1_000_000
 """Files up to this size lie as bytes in their rows; larger ones are objects."""
 BATCH_BYTES = 16 << 20
 BATCH_ROWS = 8_192
+_THREADS: Final = 2
+_CHUNK_FILES: Final = 256
+_CHUNK_BYTES: Final = 4 << 20
+_CHUNKS_AHEAD: Final = 4
+_TICK_NS: Final = 20_000_000
+"""File systems stamp changes by the tick of a clock, of 10 ms or less: a file that is younger may change unseen."""
 
 SCHEMA = pa.schema(
     [
@@ -35,6 +50,15 @@ SCHEMA = pa.schema(
 """`path` is relative with `/`; either `content` holds the bytes, or `object` the id of the object that does."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A file as it was read; of a large one without its content."""
+
+    number: int
+    sha256: str
+    content: bytes | None
+
+
 class TreeSource:
     """The files below a directory; its position under `tree:<absolute path>` is a digest of their listing.
 
@@ -42,10 +66,13 @@ class TreeSource:
     nothing is an error. Only a lake's own folder is left out, and the plan says so.
     """
 
-    def __init__(self, name: str, path: Path) -> None:
+    def __init__(self, name: str, path: Path, listing: Listing | None = None) -> None:
         self._name = name
         self._path = path
-        self._files: list[tuple[Path, os.stat_result]] = []
+        self._fresh = listing  # made when the directory was opened, a moment ago: the first plan goes by it
+        self._files = Listing(str(path), [], [], [], ())
+        self._numbers: dict[str, int] = {}
+        self._held: set[int] = set()
 
     @property
     def name(self) -> str:
@@ -59,85 +86,173 @@ class TreeSource:
 
     def plan(self, positions: Mapping[str, Position | None]) -> list[Split]:
         """Return the listing as one split, skipped where no name, size or time has changed; and what is left out."""
-        folder = files_below(self._path, hidden=True)
-        self._files = [(file, file.stat()) for file in folder.files]
+        self._files, self._fresh = self._fresh or list_files(self._path), None
+        self._numbers, self._held = {}, set()
         source = f"tree:{self._path.as_posix()}"
-        nbytes = sum(stat.st_size for _, stat in self._files)
-        held, now = positions.get(source), self._listing()
+        held, now = positions.get(source), self._files.position()
         reason = "already ingested (same names, sizes and times)" if held == now else None
-        listing = Split(source, self._name, held, nbytes, reason, now if reason else None)
-        return [listing, *(Split("", str(path), skipped=why) for path, why in folder.left_out)]
-
-    def _listing(self) -> Position:
-        lines = [[self._relative(file), stat.st_size, stat.st_mtime_ns] for file, stat in self._files]
-        digest = hashlib.sha256(json.dumps(lines, separators=(",", ":")).encode()).hexdigest()
-        return {"files": len(lines), "bytes": sum(size for _, size, _ in lines), "listing": digest}
-
-    def _relative(self, file: Path) -> str:
-        name = file.relative_to(self._path).as_posix()
-        try:
-            name.encode()
-        except UnicodeEncodeError:
-            raise SourceError(f"the name of {name!r} below {self._path} is not UTF-8: rename it") from None
-        return name
+        listing = Split(source, self._name, held, sum(self._files.sizes), reason, now)
+        return [listing, *(Split("", str(path), skipped=why) for path, why in self._files.left_out)]
 
     def schema(self) -> pa.Schema:
         """Return the columns of a tree."""
         return SCHEMA
 
+    @property
+    def known_columns(self) -> tuple[str, ...]:
+        """What tells whether a file is the one that was read, and how its row would look now."""
+        return ("path", "size", "media_type", "modified")
+
+    def hold(self, rows: pa.RecordBatch) -> NDArray[np.bool_]:
+        """Return which rows of an earlier version are those of files as they lie here; these files are not read.
+
+        By path, size and time of change. Of rows with one path, the first is taken.
+        """
+        import numpy as np
+
+        self._numbers = self._numbers or {name: number for number, name in enumerate(self._files.names)}
+        taken = np.zeros(rows.num_rows, np.bool_)
+        times = rows.column("modified").cast(SCHEMA.field("modified").type).cast(pa.int64()).to_pylist()
+        columns = (rows.column(name).to_pylist() for name in ("path", "size", "media_type"))
+        for row, (path, size, media_type, modified) in enumerate(zip(*columns, times, strict=True)):
+            number = self._numbers.get(path)
+            if (
+                number is not None
+                and number not in self._held
+                and (size, modified) == (self._files.sizes[number], self._files.times[number])
+                and media_type == _media_type(path)
+            ):
+                taken[row] = True
+                self._held.add(number)
+        return taken
+
     def read(self, split: Split, on_progress: Progress | None = None) -> Generator[Item, None, None]:
         """Yield batches of at most 16 MB of content, each large file's `Blob` before the batch with its row."""
-        rows: list[tuple[object, ...]] = []
-        held = done = 0
-        for file, stat in self._files:
-            sha, content = self._take(file, stat)
-            if content is None:
-                yield Blob(file, sha, stat.st_size)
-            rows.append(
-                (
-                    self._relative(file),
-                    stat.st_size,
-                    mimetypes.guess_type(file.name)[0] or "application/octet-stream",
-                    sha,
-                    stat.st_mtime_ns,
-                    content,
-                    sha if content is None else None,
-                )
-            )
-            held += len(content or b"")
-            done += stat.st_size
+        files, rows = self._files, list[_Taken]()
+        todo = [number for number in range(len(files.names)) if number not in self._held]
+        done = sum(files.sizes) - sum(files.sizes[number] for number in todo)
+        held = 0
+        _wait_for_the_next_tick(max((files.times[number] for number in todo), default=0))
+        for taken in _read_all(files, todo):
+            if taken.content is None:
+                yield Blob(Path(files.root, files.names[taken.number]), taken.sha256, files.sizes[taken.number])
+            rows.append(taken)
+            held += len(taken.content or b"")
+            done += files.sizes[taken.number]
             if held >= BATCH_BYTES or len(rows) >= BATCH_ROWS:
-                yield _batch(rows)
+                yield _batch(files, rows)
                 rows, held = [], 0
                 if on_progress is not None:
                     on_progress(done, split.nbytes)
         if rows:
-            yield _batch(rows)
+            yield _batch(files, rows)
         if on_progress is not None:
             on_progress(done, split.nbytes)
 
-    def _take(self, file: Path, stat: os.stat_result) -> tuple[str, bytes | None]:
-        try:
-            with file.open("rb") as stream:
-                if stat.st_size <= INLINE_BYTES:
-                    content = stream.read()
-                    require_unchanged(file, stat, os.fstat(stream.fileno()), len(content))
-                    return hashlib.sha256(content).hexdigest(), content
-                sha = hashlib.sha256()
-                while chunk := stream.read(CHUNK):
-                    sha.update(chunk)
-                require_unchanged(file, stat, os.fstat(stream.fileno()))
-                return sha.hexdigest(), None
-        except OSError as error:
-            if isinstance(error, SourceError):
-                raise
-            raise SourceError(f"{file} cannot be read: {error.strerror}") from error
-
     def position(self, split: Split) -> Position | None:
         """Return the digest of the listing that was read."""
-        return split.position or self._listing()
+        return split.position
 
 
-def _batch(rows: list[tuple[object, ...]]) -> pa.RecordBatch:
-    columns = [pa.array(values, kind) for values, kind in zip(zip(*rows, strict=True), SCHEMA.types, strict=True)]
-    return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
+def _wait_for_the_next_tick(newest: int) -> None:
+    """Let a file that changed just now get older, so that a change after it was read has another time."""
+    left = newest + _TICK_NS - time.time_ns()
+    if 0 < left <= _TICK_NS:
+        time.sleep(left / 1e9)
+
+
+def _read_all(files: Listing, todo: list[int]) -> Iterator[_Taken]:
+    """Yield the files in order; the next ones are read meanwhile, two at once (opening and closing costs most)."""
+    chunks = _chunks(files, todo)
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="dataplat-files") as pool:
+        waiting: deque[Future[list[_Taken]]] = deque()
+        try:
+            for chunk in chunks:
+                waiting.append(pool.submit(_read_chunk, files, chunk))
+                if len(waiting) > _CHUNKS_AHEAD:
+                    yield from waiting.popleft().result()
+            while waiting:
+                yield from waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _chunks(files: Listing, todo: list[int]) -> Iterator[list[int]]:
+    """Cut what is to be read into pieces of few files and bytes; a large file ends its piece."""
+    chunk: list[int] = []
+    nbytes = 0
+    for number in todo:
+        chunk.append(number)
+        nbytes += files.sizes[number]
+        if len(chunk) >= _CHUNK_FILES or nbytes >= _CHUNK_BYTES:
+            yield chunk
+            chunk, nbytes = [], 0
+    if chunk:
+        yield chunk
+
+
+def _read_chunk(files: Listing, numbers: list[int]) -> list[_Taken]:
+    taken = []
+    for number in numbers:
+        path = f"{files.root}/{files.names[number]}"
+        try:
+            file = os.open(path, os.O_RDONLY)
+            try:
+                taken.append(_Taken(number, *_take(file, path, files.sizes[number], files.times[number])))
+            finally:
+                os.close(file)
+        except OSError as error:
+            raise SourceError(f"{path} cannot be read: {error.strerror}") from error
+    return taken
+
+
+def _take(file: int, path: str, size: int, modified: int) -> tuple[str, bytes | None]:
+    """Return the digest of an open file, and its bytes if they are few; raise `SourceError` where it changes meanwhile."""
+    if size <= INLINE_BYTES:
+        content = os.read(file, size + 1)
+        while len(content) < size and (more := os.read(file, size + 1 - len(content))):
+            content += more
+        _refuse_change(file, path, size, modified, len(content))
+        return hashlib.sha256(content).hexdigest(), content
+    sha, done = hashlib.sha256(), 0
+    while chunk := os.read(file, CHUNK):
+        sha.update(chunk)
+        done += len(chunk)
+    _refuse_change(file, path, size, modified, done)
+    return sha.hexdigest(), None
+
+
+def _refuse_change(file: int, path: str, size: int, modified: int, done: int) -> None:
+    after = os.fstat(file)
+    if (after.st_size, after.st_mtime_ns, done) != (size, modified, size):
+        raise changed(path, size, after.st_size)
+
+
+def _batch(files: Listing, rows: list[_Taken]) -> pa.RecordBatch:
+    names = [files.names[row.number] for row in rows]
+    columns = (
+        names,
+        [files.sizes[row.number] for row in rows],
+        [_media_type(name) for name in names],
+        [row.sha256 for row in rows],
+        [files.times[row.number] for row in rows],
+        [row.content for row in rows],
+        [row.sha256 if row.content is None else None for row in rows],
+    )
+    arrays = [pa.array(values, kind) for values, kind in zip(columns, SCHEMA.types, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
+
+
+def _media_type(path: str) -> str:
+    """Return what a file's name says of its content."""
+    name = path.rpartition("/")[2]
+    parts = name.rsplit(".", 2)
+    if name.startswith(".") or ":" in name or len(parts) < 2:
+        return _guessed(name)
+    return _guessed("x." + ".".join(parts[-2:]) if len(parts) > 2 else f"x.{parts[1]}")  # the last two suffixes decide
+
+
+@functools.lru_cache(maxsize=4096)
+def _guessed(name: str) -> str:
+    return mimetypes.guess_type(name)[0] or "application/octet-stream"

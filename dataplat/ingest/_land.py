@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 from dataplat.connectors.source import SchemaWidened
 from dataplat.errors import ContractFailed
 from dataplat.ingest._commit import full_edit
+from dataplat.ingest._held import rows_that_go
 from dataplat.ingest._pass import Pass
 from dataplat.ingest._schema import landed_schema
 from dataplat.ingest._target import Target, check_named_columns
 from dataplat.lake.objects import Objects, Stage
 from dataplat.lake.scan import scan
 from dataplat.lake.schema import schema_to_json
-from dataplat.versioning.modes import Append, Base, Outcome, Replace, RowSink, Upsert
+from dataplat.versioning.modes import Append, Base, Outcome, Replace, RowSink, Swap, Upsert
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -66,9 +67,9 @@ def _land_once(
 ) -> Landed:
     schema = landed_schema(target.schema, source.schema(), whole=request.replaces_all, gone=target.gone)
     base = _base(request, target, schema, stage)
-    run = Pass.begin(
-        stage, schema, _sink(request, base), request.contract, meter, base.key, rejecting=request.on_error == "reject"
-    )
+    gone = rows_that_go(request, target, base, source, splits)
+    sink = _sink(request, base) if gone is None else Swap(base, gone)
+    run = Pass.begin(stage, schema, sink, request.contract, meter, base.key, rejecting=request.on_error == "reject")
     try:
         run.read(source, [split for split in splits if split.skipped is None])
         return _landed(request, target, base, run, _positions(request, target, source, splits))

@@ -10,6 +10,7 @@ from dataplat.versioning.modes.append import Append
 from dataplat.versioning.modes.delete import delete_where
 from dataplat.versioning.modes.evolve import Evolution, Evolved, evolved, refuse_nulls
 from dataplat.versioning.modes.replace import Replace, keeps_rows
+from dataplat.versioning.modes.swap import Swap
 from dataplat.versioning.modes.upsert import Upsert
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Outcome",
     "Replace",
     "RowSink",
+    "Swap",
     "Upsert",
     "delete_where",
     "evolved",

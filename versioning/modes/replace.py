@@ -139,17 +139,10 @@ class Replace:
         if self.keys is not None:
             self.keys.superseded()
             if self._keys_held:
-                refuse_existing(self._base.objects, self._staying(edit), self._base.schema, self.keys, REPLACE_HINT)
+                refuse_existing(
+                    self._base.objects, staying(self._base, edit), self._base.schema, self.keys, REPLACE_HINT
+                )
         return Outcome(edit, sum(part.rows for part in parts), deleted)
-
-    def _staying(self, edit: ManifestEdit) -> list[Part]:
-        """Return the parts of the base with the rows that stay."""
-        gone = set(edit.drop)
-        return [
-            part.with_deletes(*edit.deletes[part.place]) if part.place in edit.deletes else part
-            for part in self._base.manifest.parts()
-            if part.place not in gone
-        ]
 
     def _new_digest(self, parts: list[Part], here: _RowsHere) -> Digest | None:
         """Return the digest of all rows: what the index held went, and what was looked up in it came."""
@@ -204,6 +197,16 @@ class _RowsHere:
             result.append((self._parts[number], rows[inside].astype(np.int64)))
             start += len(rows)
         return result
+
+
+def staying(base: Base, edit: ManifestEdit) -> list[Part]:
+    """Return the parts of a base, with the rows of them that stay after an edit."""
+    gone = set(edit.drop)
+    return [
+        part.with_deletes(*edit.deletes[part.place]) if part.place in edit.deletes else part
+        for part in base.manifest.parts()
+        if part.place not in gone
+    ]
 
 
 def keeps_rows(before: pa.Schema, after: pa.Schema) -> bool:

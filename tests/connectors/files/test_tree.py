@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import mimetypes
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -109,6 +111,46 @@ def test_a_pipe_is_an_error(images: Path) -> None:
     os.mkfifo(images / "pipe")
     with pytest.raises(SourceError, match="pipe is a pipe, socket or device"):
         open_source(images)
+
+
+def test_a_file_of_this_moment_is_not_read_yet(
+    tmp_path: Path, read_source: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file is read once it is older than the tick of a file system's clock: a change after it has another time."""
+    ages: list[int] = []
+    os_open = os.open
+
+    def noting(path: Any, *rest: Any) -> int:
+        ages.append(time.time_ns() - Path(path).stat().st_mtime_ns)
+        return os_open(path, *rest)
+
+    monkeypatch.setattr(tree.os, "open", noting)
+    (tmp_path / "a.bin").write_bytes(b"x")
+    read_source(open_source(tmp_path))
+    assert ages[0] >= tree._TICK_NS
+
+
+def test_files_are_read_in_order_whatever_their_number(
+    tmp_path: Path, read_source: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read side by side in pieces of few files, rows come in order of their paths, folder by folder."""
+    monkeypatch.setattr(tree, "_CHUNK_FILES", 2)
+    names = [f"{folder}{number}" for folder in ("b/", "b.c/", "a/x/", "") for number in range(7)]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    rows = _rows(read_source(open_source(tmp_path)))
+    assert [row["path"] for row in rows] == sorted(names, key=lambda name: name.split("/"))
+    assert [row["content"].decode() for row in rows] == [row["path"] for row in rows]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a.png", "a.tar.gz", "a.tgz", ".png", "..png", "a.", "a..gz", "A.PNG", "data:text.x", "x", "a.b.svgz", "a?.jpg"],
+)
+def test_media_types_are_guessed_by_suffixes(name: str) -> None:
+    """What is remembered of the last two suffixes is what is guessed of the whole name."""
+    assert tree._media_type(f"some/folder.html/{name}") == (mimetypes.guess_type(name)[0] or "application/octet-stream")
 
 
 def test_data_folders_say_what_they_leave_out(tmp_path: Path, read_source: Read) -> None:
