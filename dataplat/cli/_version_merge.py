@@ -118,7 +118,7 @@ def _write(found: Any, kind: str, output: Path | None) -> None:
         elif kind == "csv":
             click.echo(_csv(found), nl=False)
         else:
-            click.echo(rows_of(found.drop_columns(["resolution"])) if found.num_rows else "no conflicts")
+            click.echo(_shown(found.drop_columns(["resolution"])) if found.num_rows else "no conflicts")
         return
     if kind == "parquet":
         import pyarrow.parquet as pq
@@ -129,8 +129,22 @@ def _write(found: Any, kind: str, output: Path | None) -> None:
 
         output.write_text(json.dumps(found.to_pylist(), ensure_ascii=False, indent=2) + "\n", "utf-8")
     else:
-        output.write_text(_csv(found) if kind == "csv" else rows_of(found) + "\n", "utf-8", newline="")
+        output.write_text(_csv(found) if kind == "csv" else _shown(found) + "\n", "utf-8", newline="")
     note(f"wrote {counted(found.num_rows, 'conflict')} to {output}")
+
+
+def _shown(found: Any) -> str:
+    """Return the table for people: of whole rows the columns that differ."""
+    import pyarrow as pa
+
+    from dataplat.versioning.merge import in_short
+
+    sides = ("base", "ours", "theirs")
+    rows = [
+        row | dict(zip(sides, in_short(row["kind"], *(row[side] for side in sides)), strict=True))
+        for row in found.to_pylist()
+    ]
+    return rows_of(pa.Table.from_pylist(rows, schema=found.schema))
 
 
 def _csv(found: Any) -> str:

@@ -73,6 +73,20 @@ def test_conflicts_are_written_and_read_back(run, lake, tmp_path, kind):
     assert lake["t"].to_arrow(where="id = 1").column("a").to_pylist() == [7]
 
 
+def test_of_a_row_that_one_deleted_people_see_what_the_other_changed(run, lake):
+    """Of wide rows only the columns that differ are printed; the table for machines has all of them."""
+    wide = {f"c{number}": [0] for number in range(30)}
+    lake.ingest(pa.table({"id": [9], "a": [1]} | wide), into="w", key=["id"])
+    lake.branch("other")
+    lake.delete("w", "id = 9", branch="other")
+    lake.ingest(pa.table({"id": [9], "a": [2]} | wide), into="w", mode="upsert")
+    assert 'row w {"id":9}: {"a":1} became {"a":2} and nothing' in run("merge", "other", code=4)
+    shown = run("conflicts", "other")
+    assert '{"a":1}' in shown
+    assert '"c7"' not in shown
+    assert '"c7":0' in json.loads(run("conflicts", "other", "--json"))[0]["ours"]
+
+
 def test_conflicts_without_a_branch_need_a_merge_that_stopped(run):
     """Where no merge is remembered the message says to name the branch."""
     assert "name the branch" in run("conflicts", code=2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataplat.versioning.merge._conflicts import Conflict, Policy, Settlement, conflict_table, resolutions_of
+from dataplat.versioning.merge._conflicts import Conflict, Policy, Settlement, conflict_table, in_short, resolutions_of
 from dataplat.versioning.merge._one import MergedDataset
 from dataplat.versioning.merge.plan import MergePlan, Planner
 
@@ -14,5 +14,6 @@ __all__ = [
     "Policy",
     "Settlement",
     "conflict_table",
+    "in_short",
     "resolutions_of",
 ]

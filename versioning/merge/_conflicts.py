@@ -49,7 +49,8 @@ class Conflict:
 
     def __str__(self) -> str:
         where = " ".join(text for text in (self.dataset, self.key, self.column) if text)
-        return f"{self.kind} {where}: {self.base or 'nothing'} became {self.ours or 'nothing'} and {self.theirs or 'nothing'}"
+        base, ours, theirs = (text or "nothing" for text in in_short(self.kind, self.base, self.ours, self.theirs))
+        return f"{self.kind} {where}: {base} became {ours} and {theirs}"
 
 
 @dataclass(slots=True)
@@ -117,6 +118,23 @@ def resolutions_of(rows: Iterable[Mapping[str, Any]]) -> dict[Place, str]:
         if found.setdefault(place, choice) != choice:
             raise ConfigError(f"row {number} of the resolutions settles {' '.join(place)} otherwise than a row before")
     return found
+
+
+def in_short(kind: str, base: str | None, ours: str | None, theirs: str | None) -> tuple[str | None, ...]:
+    """Return what people need to see of the three sides: of whole rows the columns that differ, wide rows hide them."""
+    sides = (base, ours, theirs)
+    if kind != "row":
+        return sides
+    rows = [json.loads(side) for side in sides if side is not None]
+    same = (
+        {name for name in rows[0] if all(name in row and row[name] == rows[0][name] for row in rows)}
+        if rows[1:]
+        else ()
+    )
+    return tuple(
+        side and json_text({name: cell for name, cell in json.loads(side).items() if name not in same})
+        for side in sides
+    )
 
 
 def json_text(value: Any) -> str:
