@@ -14,20 +14,22 @@ class Pipeline(Generic[Result]):
     """Run tasks in `threads` threads and hand their results to `take`, one at a time, in order of submission.
 
     `submit` waits while tasks of more than `budget` bytes are under way (one task always is let in). An error of
-    a task, or of `take`, is raised by the next `submit` or by `finish`. Without threads `submit` does the work.
+    a task, or of `take`, is raised by the next `submit` or by `finish`. Without threads `submit` does the work, as it
+    does with `here`, for the last task: its caller has nothing else to do. Threads begin with the first that need one.
     """
 
     def __init__(self, take: Callable[[Result], None], threads: int, budget: int) -> None:
         self._take = take
         self._budget = budget
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="dataplat-encode") if threads > 0 else None
+        self._threads = threads
+        self._pool: ThreadPoolExecutor | None = None
         self._changed = threading.Condition()
         self._done: dict[int, tuple[Result, int]] = {}
         self._submitted = self._taken = self._bytes = 0
         self._taking = self._stopped = False
         self._error: BaseException | None = None
 
-    def submit(self, task: Callable[[], Result], size: int) -> None:
+    def submit(self, task: Callable[[], Result], size: int, *, here: bool = False) -> None:
         """Hand in a task that holds `size` bytes until its result is taken."""
         with self._changed:
             self._changed.wait_for(lambda: self._error or not self._bytes or self._bytes + size <= self._budget)
@@ -35,10 +37,12 @@ class Pipeline(Generic[Result]):
             number = self._submitted
             self._submitted += 1
             self._bytes += size
-        if self._pool is None:
+        if here or self._threads < 1:
             self._run(number, task, size)
-        else:
-            self._pool.submit(self._run, number, task, size)
+            return
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="dataplat-encode")
+        self._pool.submit(self._run, number, task, size)
 
     def finish(self) -> None:
         """Wait until every result has been taken, and end the threads."""

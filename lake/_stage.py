@@ -6,6 +6,7 @@ import hashlib
 import os
 import threading
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeAlias
@@ -17,7 +18,7 @@ from dataplat.lake.stores import Bytes, Store, SupportsFiles, SupportsUrl, concu
 from dataplat.lake.stores._durable import explained, sync_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from concurrent.futures import Future, ThreadPoolExecutor
 
 Name: TypeAlias = tuple[str, str]
@@ -112,6 +113,11 @@ class Stage:
         staged = self._staged.get((object_id, suffix))
         return staged is not None and (staged.data is not None or staged.path is not None)
 
+    def is_at_hand(self, object_id: str, suffix: str) -> bool:
+        """Return whether the object is in the store, and its bytes still in memory here."""
+        staged = self._staged.get((object_id, suffix))
+        return staged is not None and staged.flushed and staged.data is not None
+
     def is_pending(self, object_id: str, suffix: str) -> bool:
         """Return whether the object is staged and not yet in the store."""
         staged = self._staged.get((object_id, suffix))
@@ -187,19 +193,28 @@ class Stage:
     def flush(self) -> int:
         """Create all staged objects in the store, durably; return the bytes that were not there before.
 
-        Calls run beside each other as far as the store says that it pays. When one fails the others are finished, the
-        first error is raised, and `flush` can be called again.
+        Calls run beside each other as far as the store says that it pays, and the caller takes part: it does not wait
+        for threads to wake where there is little to do. When one fails the others are finished, the first error is
+        raised, and `flush` can be called again.
         """
         with self._lock:
             pending = [(name, staged) for name, staged in self._staged.items() if not staged.flushed]
-        threads = min(concurrency_of(self.store), len(pending))
-        if threads <= 1:
+        if min(concurrency_of(self.store), len(pending)) <= 1:
             return sum(self._flush_one(name, staged) for name, staged in pending)
-        futures = [_threads().submit(self._flush_one, name, staged) for name, staged in pending]
-        errors = [error for error in (future.exception() for future in futures) if error is not None]
-        if errors:
-            raise errors[0]
-        return sum(future.result() for future in futures)
+        calls = [partial(self._flush_one, name, staged) for name, staged in pending]
+        pool = _threads()
+        futures = [pool.submit(call) for call in calls[1:]]
+        outcomes = [_outcome(calls[0])]
+        outcomes += [
+            _outcome(call if future.cancel() else future.result)
+            for call, future in zip(calls[1:], futures, strict=True)
+        ]
+        new = 0
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+            new += outcome
+        return new
 
     def _flush_one(self, name: Name, staged: _Staged) -> int:
         try:
@@ -252,6 +267,14 @@ class Stage:
             self._staged.clear()
             self._in_memory = 0
         self._files.clear()
+
+
+def _outcome(call: Callable[[], int]) -> int | BaseException:
+    """Return what a call returns or raises."""
+    try:
+        return call()
+    except BaseException as error:  # noqa: BLE001  (it is raised when the others are finished)
+        return error
 
 
 def _sync(path: Path) -> None:

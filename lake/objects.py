@@ -61,6 +61,12 @@ class Objects:
             while self._cached > _CACHED:
                 self._cached -= len(self._cache.popitem(last=False)[1])
 
+    def learn(self, stage: Stage) -> None:
+        """Remember the metadata that was flushed from `stage`: the next step mostly starts from it."""
+        for object_id, suffix in stage.names():
+            if suffix != ".parquet" and stage.is_at_hand(object_id, suffix):
+                self._remember(object_key(object_id, suffix), stage.read(object_id, suffix))
+
     def forget(self) -> None:
         """Forget what is remembered: a collection has deleted objects, and they must not seem to be there."""
         with self._lock:

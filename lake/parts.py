@@ -103,7 +103,7 @@ class PartWriter:
         """Write what is left and return all parts, in order."""
         try:
             if self._held:
-                self._release()
+                self._release(here=True)  # a small commit starts no thread
             self._pipeline.finish()
             if self._assembly is not None:
                 self._finish_part()
@@ -125,12 +125,12 @@ class PartWriter:
         self._held_bytes += batch.nbytes
         self.rows += len(batch)
 
-    def _release(self) -> None:
-        """Hand what is held to the workers: one row group, or the row groups of one sorted part."""
+    def _release(self, *, here: bool = False) -> None:
+        """Hand what is held to the workers, or encode it `here`: one row group, or those of one sorted part."""
         table = pa.Table.from_batches(self._held, self.schema).rename_columns(self._written.names)
         raw = self._held_bytes
         self._held, self._held_rows, self._held_bytes = [], 0, 0
-        self._pipeline.submit(lambda: self._encode(table), raw)
+        self._pipeline.submit(lambda: self._encode(table), raw, here=here)
 
     def _encode(self, table: pa.Table) -> list[RowGroup]:
         if self._sort:

@@ -27,8 +27,10 @@ from dataplat.versioning.compact import across, moved_by
 from dataplat.versioning.gc.guard import Guard
 from dataplat.versioning.manifest import Manifest, ManifestEdit, load_manifest
 from dataplat.versioning.names import check_dataset_name
-from dataplat.versioning.rebase import PlannedChange, check_positions, rebase
+from dataplat.versioning.rebase import PlannedChange, check_positions, only_adds, rebase
+from dataplat.versioning.redactions import followed
 from dataplat.versioning.refs import Refs
+from dataplat.versioning.suppression import lists_of, refuse_suppressed, renamed_on
 
 if TYPE_CHECKING:
     from dataplat.lake.objects import Stage
@@ -91,25 +93,38 @@ def commit(
     if len(set(names)) < len(names):
         raise ValueError(f"a commit changes each dataset once, but was given {', '.join(names)}")
     pending = list(changes)
-    guard = Guard(lake.objects, lake.refs, stage, lake.refs.head(branch))  # no branch: no use in uploading
+    guard = Guard(lake.objects, lake.refs, stage, lake.refs.seen(branch))
     stage.flush()
-    with turn(lake.objects.store, branch):
+    with turn(lake.objects.store, branch) as mine:
         for attempt in range(_RACES):
-            head = lake.refs.head(branch)
+            head = lake.refs.head(branch, guess=mine.last)
             if admit is not None:
                 admit(head)
             made = _Attempt(lake, head, stage).make(pending, message, author or lake.refs.actor, merged)
             stage.flush()
             guard.check(head, made, pending)
             try:
-                lake.refs.publish(branch, head, made, settings=None if settings is None else settings(head))
+                moved = lake.refs.publish(branch, head, made, settings=_settings(head, pending, settings))
             except ObjectExists:
                 lake.refs.patience.pause(min(attempt, 3))
                 continue
-            return made
-    raise CommitConflict(
-        f"branch {branch!r} moved {_RACES} times while this commit was tried: too many writers at once"
-    )
+            mine.leave(moved.number)
+            break
+        else:
+            raise CommitConflict(
+                f"branch {branch!r} moved {_RACES} times while this commit was tried: too many writers at once"
+            )
+    lake.objects.learn(stage)
+    return made
+
+
+def _settings(
+    head: Record, changes: Sequence[PlannedChange], asked: Callable[[Record], dict[str, Any]] | None
+) -> dict[str, Any] | None:
+    """Return the settings after the commit; rows that were erased stay so where a dataset gets another name."""
+    names = {change.dataset: change.rename_to for change in changes if change.rename_to}
+    given = None if asked is None else asked(head)
+    return (renamed_on(given or head.settings, names) if names else None) or given
 
 
 class _Attempt:
@@ -172,7 +187,10 @@ class _Attempt:
     def _manifest(self, state: DatasetState | None) -> Manifest | None:
         if state is None or state.version is None:
             return None
-        return load_manifest(self._objects, state.version)
+        version = state.version
+        if lists_of(self._head.settings):  # an older version may have been erased and be there still
+            version = followed(self._objects.store, version)
+        return load_manifest(self._objects, version)
 
     def _apply(
         self,
@@ -193,6 +211,10 @@ class _Attempt:
             after, checks = self._manifest(change.restore), change.checks
         else:
             after, checks, edit = self._edited(change, state)
+        if change.mode != "erase":
+            staged = Objects(self._objects.store, self._stage)
+            for name in {change.dataset, change.rename_to or change.dataset}:
+                refuse_suppressed(staged, self._head.settings, name, self._manifest(state), after)
         checks = self._passed(change.rename_to or change.dataset, change, state, after, checks)
         done[change.dataset] = self._described(change, edit, state, after, checks)
         states[change.dataset] = self._state(change, state, after)
@@ -240,6 +262,12 @@ class _Attempt:
             base = Manifest.empty(edit.schema_json or (), edit.key or (), edit.sort or ())
         else:
             base = load_manifest(self._objects, change.base_version)
+            if base.redacted_from is not None:
+                raise CommitConflict(
+                    f"rows were erased from {change.dataset!r} since this {change.mode} was planned. Nothing was committed."
+                )
+        if base.id != head.id and only_adds(change, head):
+            return rebase(change, base, head)
         if change.merge_deletes is None:
             change = replace(change, merge_deletes=unites_deletes(self._stage))
         if change.codec is None:
@@ -280,6 +308,8 @@ class _Attempt:
 
     def _refuse_moved(self, change: PlannedChange, state: DatasetState | None) -> None:
         version = None if state is None else state.version
+        if version != change.base_version and (head := self._manifest(state)) is not None:
+            version = head.id  # what stands at the head was erased, and leads there
         if version is None and change.mode == "drop":
             raise DatasetNotFound(f"there is no dataset {change.dataset!r} to drop on this branch")
         if version != change.base_version:

@@ -113,6 +113,8 @@ def rebase(change: PlannedChange, base: Manifest, head: Manifest, *, restored: b
     if change.mode not in _REBASED:
         raise _conflict(change, f"a {change.mode} holds only on the version that it was planned on")
     edit = _fitted(change, base, head)
+    if only_adds(change, head):  # whatever parts came or went: they need not be read
+        return replace(edit, digest=_digest(edit, base, head))
     theirs = difference(base, head)
     if restored and theirs.changed and (edit.deletes or edit.drop):
         raise _conflict(change, "deletes may have been undone")
@@ -121,6 +123,11 @@ def rebase(change: PlannedChange, base: Manifest, head: Manifest, *, restored: b
     _check_where(change, came)
     carried, exact = _carried(change, edit, base, theirs)
     return replace(carried, digest=_digest(edit, base, head) if exact else None)
+
+
+def only_adds(change: PlannedChange, head: Manifest) -> bool:
+    """Whether a change adds rows that nothing in `head` can be in the way of: an append where there is no key."""
+    return change.mode == "append" and not (head.key or change.edit.deletes or change.edit.drop)
 
 
 def _compacted(change: PlannedChange, base: Manifest, head: Manifest, *, restored: bool) -> ManifestEdit:

@@ -41,6 +41,7 @@ from dataplat.versioning.commit import Commit, new_nonce
 from dataplat.versioning.gc._leases import take_lease
 from dataplat.versioning.gc.guard import GC, GC_LAST, carried, check_pinned
 from dataplat.versioning.names import check_branch_name, check_tag_name, nearest, segment
+from dataplat.versioning.suppression import ERASE, SUPPRESS, kept_on, suppressing
 
 __all__ = ["Patience", "Record", "Refs", "Tag", "now"]
 
@@ -97,9 +98,12 @@ class Refs:
 
     # ------------------------------------------------------------------------------------------------ branches
 
-    def head(self, branch: str) -> Record:
-        """Return the newest record of `branch`; raise `BranchNotFound` if there is no such branch, or no more."""
-        found = self._newest(branch)
+    def head(self, branch: str, *, guess: int | None = None) -> Record:
+        """Return the newest record of `branch`; raise `BranchNotFound` if there is no such branch, or no more.
+
+        `guess` may be the number of a record near the head: where there is one, it is searched for from there.
+        """
+        found = self._newest(branch, guess)
         if found is None or found.kind == "delete":
             raise BranchNotFound(self._no_branch(branch))
         return found
@@ -143,8 +147,12 @@ class Refs:
         """Return the time that the record after `head` will have, if it is published now."""
         return max(head.time + 1, self._clock())
 
-    def create_branch(self, name: str, commit: Commit, *, message: str = "") -> Record:
+    def create_branch(
+        self, name: str, commit: Commit, *, message: str = "", ready: Callable[[dict[str, Any]], object] | None = None
+    ) -> Record:
         """Create a branch (again, if it was deleted) that stands at `commit`; return its first record.
+
+        `ready` is called with its first settings, before what is at the commit is looked for.
 
         Raises:
             BadName: The name may not be given.
@@ -155,7 +163,9 @@ class Refs:
         self._refuse_taken(name)
         with take_lease(self, "write", commits=[commit.id], branch=name):
             for attempt in range(_RACES):
-                settings = check_pinned(self._store, commits=[commit.id])
+                settings = {**check_pinned(self._store, commits=[commit.id]), **self._suppressing()}
+                if ready is not None:
+                    ready(settings)
                 last = self._refuse_taken(name)
                 with suppress(ObjectExists):  # lost: to somebody who creates it, or to a collection that looks for us
                     return self._begin(name, commit, last, message, settings)
@@ -177,6 +187,15 @@ class Refs:
         if self._find_tag(name) is not None:
             raise AlreadyExists(f"there is a tag {name!r}: a branch of the same name could not be told from it")
         return last
+
+    def _suppressing(self) -> dict[str, Any]:
+        """Return what a new branch has to know of rows that were erased: what any branch and the newest erase say."""
+        from dataplat.versioning.erase._log import newest
+
+        last = newest(self._store)
+        if last is None:
+            return {}
+        return suppressing([{SUPPRESS: last.suppress, ERASE: last.number}, *(h.settings for h in self.branches())])
 
     def _begin(self, name: str, commit: Commit, last: Record | None, message: str, settings: dict[str, Any]) -> Record:
         return self._append(self._first(name, "create", commit, last, message, settings))
@@ -203,6 +222,16 @@ class Refs:
             settings=settings,
         )
 
+    def bar_for_erase(self, name: str, commit: Commit, number: int) -> bool:
+        """Do as `bar` for an erase, which a branch that is created has to know of."""
+        last = self._newest(name)
+        if last is not None and last.settings.get(ERASE, 0) >= number:
+            return False
+        if last is None or last.kind == "delete":
+            settings = {**({} if last is None else last.settings), ERASE: number}
+            self._append(self._first(name, "delete", commit, last, BARRED, settings))
+        return True
+
     def bar(self, name: str, commit: Commit, number: int) -> bool:
         """Take the next record of a branch that is not there, so that who is about to create it has to look again.
 
@@ -216,7 +245,8 @@ class Refs:
         if number in known:
             return False
         if last is None or last.kind == "delete":
-            settings = {GC: sorted({*known, number}), GC_LAST: number}
+            held = {} if last is None else kept_on(last.settings, {})
+            settings = {**held, GC: sorted({*known, number}), GC_LAST: number}
             self._append(self._first(name, "delete", commit, last, BARRED, settings))
         return True
 
@@ -290,14 +320,8 @@ class Refs:
             AlreadyExists: There is a tag or a branch of that name (case aside).
             CommitInDoubt: The store never said whether the tag landed.
         """
-        name = check_tag_name(name)
-        branch = self._newest(name)
-        if branch is not None and branch.kind != "delete":
-            raise AlreadyExists(
-                f"there is a branch {branch.branch!r}: a tag of the same name could not be told from it"
-            )
         tag = Tag(
-            name=name,
+            name=check_tag_name(name),
             commit_id=commit_id,
             actor=self.actor,
             time=self._clock(),
@@ -305,10 +329,22 @@ class Refs:
             message=message,
             expires=expires,
         )
-        with take_lease(self, "write", commits=[commit_id]):
-            check_pinned(self._store, commits=[commit_id])
-            self._put_tag(tag)
+        self.adopt_tag(tag)
         return tag
+
+    def adopt_tag(self, tag: Tag, *, ready: Callable[[dict[str, Any]], object] | None = None) -> None:
+        """Create a tag as it stands, which may have been written in another lake; raise what `create_tag` raises.
+
+        `ready` is called with what a branch would begin with (see `create_branch`).
+        """
+        branch = self._newest(tag.name)
+        if branch is not None and branch.kind != "delete":
+            raise AlreadyExists(
+                f"there is a branch {branch.branch!r}: a tag of the same name could not be told from it"
+            )
+        with take_lease(self, "write", commits=[tag.commit_id]):
+            check_pinned(self._store, commits=[tag.commit_id], ready=ready)
+            self._put_tag(tag)
 
     def _put_tag(self, tag: Tag) -> None:
         name = tag.name
@@ -347,10 +383,16 @@ class Refs:
         self._heads[segment(record.branch)] = record
         return record
 
-    def _newest(self, branch: str) -> Record | None:
+    def seen(self, branch: str) -> Record:
+        """Return a head that `branch` had not long ago, as it was seen last; nothing is read where one was."""
+        return self._heads.get(segment(branch)) or self.head(branch)
+
+    def _newest(self, branch: str, guess: int | None = None) -> Record | None:
         """Return the newest record, whatever it says."""
         name = segment(branch)
         known = self._heads.get(name)
+        if known is not None and guess is not None and guess > known.number:
+            known = self._try(known, guess) or known
         newest = self._listed(branch) if known is None else self._from(known)
         if newest is not None:
             self._heads[name] = newest

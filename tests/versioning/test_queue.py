@@ -15,9 +15,9 @@ def test_one_at_a_time(tmp_path):
 
     def run():
         for _ in range(5):
-            with turn(store, "main") as got:
+            with turn(store, "main") as mine:
                 inside.append(1)
-                seen.append((got, len(inside)))
+                seen.append((mine.got, len(inside)))
                 time.sleep(0.001)
                 inside.pop()
 
@@ -33,17 +33,66 @@ def test_branches_do_not_wait_for_each_other(tmp_path):
     """The lock is a branch's own."""
     store = FileStore(tmp_path)
     with turn(store, "main") as one, turn(store, "exp", longest=0) as other:
-        assert (one, other) == (True, True)
+        assert (one.got, other.got) == (True, True)
 
 
 def test_who_waits_too_long_goes_on(tmp_path):
     """A holder that hangs delays others, and does not stop them."""
     store = FileStore(tmp_path)
     with turn(store, "main") as one, turn(store, "main", longest=0.01) as other:
-        assert (one, other) == (True, False)
+        assert (one.got, other.got) == (True, False)
 
 
 def test_stores_without_files_have_no_queue(store):
     """Elsewhere writers race, which is right, too."""
-    with turn(store, "main") as got:
-        assert not got
+    with turn(store, "main") as mine:
+        mine.leave(3)
+        assert (mine.got, mine.last) == (False, None)
+
+
+def test_who_gave_up_does_not_take_the_turn_later(tmp_path):
+    """A wait that nobody wants any more holds nothing up: the lock that it gets in the end is given back."""
+    store = FileStore(tmp_path)
+    with turn(store, "main"):
+        before = threading.active_count()
+        with turn(store, "main", longest=0.01) as other:
+            assert not other.got
+        assert threading.active_count() == before + 1
+    with turn(store, "main") as next_one:
+        assert next_one.got
+    deadline = time.monotonic() + 10
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert threading.active_count() == before
+
+
+def test_waiting_keeps_the_order(tmp_path):
+    """Who came first is let in first."""
+    store, order, threads = FileStore(tmp_path), [], []
+
+    def run(number):
+        with turn(store, "main") as mine:
+            order.append((number, mine.got))
+
+    with turn(store, "main"):
+        for number in range(4):
+            threads.append(threading.Thread(target=run, args=(number,)))
+            threads[-1].start()
+            time.sleep(0.05)
+    for thread in threads:
+        thread.join()
+    assert order == [(number, True) for number in range(4)]
+
+
+def test_the_next_is_told_where_the_branch_stands(tmp_path):
+    """The number is a guess: what is in the file may be anything."""
+    store = FileStore(tmp_path)
+    with turn(store, "main") as first:
+        assert first.last is None
+        first.leave(41)
+    with turn(store, "main") as second:
+        assert second.last == 41
+    (file,) = tmp_path.rglob("main.queue")
+    file.write_bytes(b"nonsense")
+    with turn(store, "main") as third:
+        assert third.last is None
