@@ -51,7 +51,7 @@ SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True, slots=True)
-class _Taken:
+class Taken:
     """A file as it was read; of a large one without its content."""
 
     number: int
@@ -128,12 +128,12 @@ class TreeSource:
 
     def read(self, split: Split, on_progress: Progress | None = None) -> Generator[Item, None, None]:
         """Yield batches of at most 16 MB of content, each large file's `Blob` before the batch with its row."""
-        files, rows = self._files, list[_Taken]()
+        files, rows = self._files, list[Taken]()
         todo = [number for number in range(len(files.names)) if number not in self._held]
         done = sum(files.sizes) - sum(files.sizes[number] for number in todo)
         held = 0
         _wait_for_the_next_tick(max((files.times[number] for number in todo), default=0))
-        for taken in _read_all(files, todo):
+        for taken in read_files(files, todo):
             if taken.content is None:
                 yield Blob(Path(files.root, files.names[taken.number]), taken.sha256, files.sizes[taken.number])
             rows.append(taken)
@@ -161,11 +161,15 @@ def _wait_for_the_next_tick(newest: int) -> None:
         time.sleep(left / 1e9)
 
 
-def _read_all(files: Listing, todo: list[int]) -> Iterator[_Taken]:
-    """Yield the files in order; the next ones are read meanwhile, two at once (opening and closing costs most)."""
+def read_files(files: Listing, todo: list[int]) -> Iterator[Taken]:
+    """Yield the files of these numbers in order, each with its digest; the next are read meanwhile, two at once.
+
+    Raises:
+        SourceError: One cannot be read, or is not what the listing says of it any more.
+    """
     chunks = _chunks(files, todo)
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="dataplat-files") as pool:
-        waiting: deque[Future[list[_Taken]]] = deque()
+        waiting: deque[Future[list[Taken]]] = deque()
         try:
             for chunk in chunks:
                 waiting.append(pool.submit(_read_chunk, files, chunk))
@@ -192,14 +196,14 @@ def _chunks(files: Listing, todo: list[int]) -> Iterator[list[int]]:
         yield chunk
 
 
-def _read_chunk(files: Listing, numbers: list[int]) -> list[_Taken]:
+def _read_chunk(files: Listing, numbers: list[int]) -> list[Taken]:
     taken = []
     for number in numbers:
         path = f"{files.root}/{files.names[number]}"
         try:
             file = os.open(path, os.O_RDONLY)
             try:
-                taken.append(_Taken(number, *_take(file, path, files.sizes[number], files.times[number])))
+                taken.append(Taken(number, *_take(file, path, files.sizes[number], files.times[number])))
             finally:
                 os.close(file)
         except OSError as error:
@@ -229,7 +233,7 @@ def _refuse_change(file: int, path: str, size: int, modified: int, done: int) ->
         raise changed(path, size, after.st_size)
 
 
-def _batch(files: Listing, rows: list[_Taken]) -> pa.RecordBatch:
+def _batch(files: Listing, rows: list[Taken]) -> pa.RecordBatch:
     names = [files.names[row.number] for row in rows]
     columns = (
         names,

@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "show": (f"{_LOOK}:show", "Show what is known of one version, or of one commit."),
     "head": (f"{_LOOK}:head", "Show the first rows of a version."),
     "schema": (f"{_LOOK}:schema", "Show the columns of a version and their types."),
+    "status": ("dataplat.cli._version_status:status", "Show which files changed since a dataset was landed from them."),
     "diff": (f"{_COMPARE}:diff", "Count, or show, the rows that differ between two versions."),
     "changes": (f"{_COMPARE}:changes", "Show the rows that came and went since a version."),
     "tag": (f"{_NAME}:tag", "Name a version for ever."),
