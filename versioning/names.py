@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Final
 from unicodedata import category, normalize
 from urllib.parse import quote
@@ -33,6 +34,7 @@ def check_dataset_name(name: str) -> str:
     return _check(name, "dataset")
 
 
+@lru_cache(maxsize=1024)
 def segment(name: str) -> str:
     """Return the one key segment that a name is stored under; names that differ only in case share it."""
     return quote(_folded(name), safe="").replace("~", "%7E")

@@ -6,9 +6,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from dataplat.errors import ObjectNotFound, VersionNotFound
-from dataplat.lake._object_keys import parse_key
+from dataplat.lake._object_keys import check, parse_key
 from dataplat.lake.objects import Objects
 from dataplat.versioning import history
+from dataplat.versioning._protection import contracts_of
 from dataplat.versioning.commit import load_commit
 from dataplat.versioning.gc._closure import of_commit
 from dataplat.versioning.gc.collect import Options, collect, look
@@ -41,7 +42,12 @@ def kept(objects: Objects, refs: Refs, keep: str) -> set[str]:
 
 
 def clean_up(store: Store, keep: str, simulator: Simulator) -> None:
-    """Collect alone and undisturbed; raise `AssertionError` if an object is left that nothing needs, or one lacks."""
+    """Collect alone and undisturbed, when all was judged.
+
+    Raises:
+        AssertionError: An object is left that nothing needs, or one lacks or is another than it was, or a record is.
+    """
+    before = _refs(store)
     refs = Refs(store, lambda: simulator.now, actor="cleaner")
     options = Options(keep, 0)
     collect(Objects(store), refs, options)
@@ -50,7 +56,14 @@ def clean_up(store: Store, keep: str, simulator: Simulator) -> None:
     needed = {name for commit in found.commits.values() for name in of_commit(objects, commit)}
     for version in kept(objects, refs, keep):
         needed.update(load_manifest(objects, version).object_ids())
-    there = {parse_key(info.key) for info in store.list("objects/")}
+    for head in refs.branches():
+        needed.update((held["source"], ".bin") for held in contracts_of(head).values())
+    keys = {info.key: parse_key(info.key) for info in store.list("objects/")}
+    there = set(keys.values())
+    for key, name in keys.items():
+        check("" if name is None else name[0], store.read(key), key)
+    if not before.items() <= _refs(store).items():
+        raise AssertionError("a collection changed what is in a log or a tag")
     missing = needed - there
     if missing:
         raise AssertionError(f"a collection took what is needed: {sorted(missing)}")
@@ -62,3 +75,7 @@ def clean_up(store: Store, keep: str, simulator: Simulator) -> None:
     left = there - needed
     if left:
         raise AssertionError(f"a collection left what nothing needs: {sorted(map(str, left))}")
+
+
+def _refs(store: Store) -> dict[str, bytes]:
+    return {info.key: store.read(info.key) for info in store.list("refs/")}

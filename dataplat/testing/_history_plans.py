@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
@@ -11,7 +11,20 @@ import msgspec
 from dataplat.errors import KeyViolation
 from dataplat.lake.digest import Digest
 from dataplat.lake.part import Part
-from dataplat.testing._history_rows import SCHEMA, Read, Row, digest_of, live, stage_deletes, stage_part, unites
+from dataplat.testing._history_rows import (
+    SCHEMA,
+    JsonCodec,
+    Read,
+    Row,
+    digest_of,
+    live,
+    read_deletes,
+    read_part,
+    schema_of,
+    stage_deletes,
+    stage_part,
+    unites,
+)
 from dataplat.versioning.commit import Mode
 from dataplat.versioning.manifest import Manifest, ManifestEdit
 from dataplat.versioning.rebase import PlannedChange
@@ -19,7 +32,22 @@ from dataplat.versioning.rebase import PlannedChange
 if TYPE_CHECKING:
     from dataplat.lake.objects import Stage
 
-Kind: TypeAlias = Literal["append", "insert", "ingest", "upsert", "delete", "replace", "drop", "rename", "rollback"]
+Kind: TypeAlias = Literal[
+    "append",
+    "compact",
+    "delete",
+    "drop",
+    "evolve",
+    "ingest",
+    "insert",
+    "merge",
+    "pick",
+    "rename",
+    "replace",
+    "revert",
+    "rollback",
+    "upsert",
+]
 
 KEYED = frozenset({"accounts", "people", "users"})
 """Datasets whose rows have keys."""
@@ -30,7 +58,9 @@ MODES: dict[Kind, Mode] = {"insert": "append", "ingest": "append"}
 class Operation(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a writer means to do; it travels as the message of the commit, from which a reader judges the result.
 
-    `modulus` selects the rows that a delete is for: those whose key is a multiple of it.
+    `modulus` selects the rows that a delete is for: those whose key is a multiple of it. `back_to` is the commit that
+    a rollback, a merge, a cherry-pick or a revert looks at. `columns` are what an evolution makes of them, as
+    (name, stored name).
     """
 
     id: str
@@ -44,11 +74,17 @@ class Operation(msgspec.Struct, frozen=True, omit_defaults=True):
     rename_to: str = ""
     back_to: str = ""
     back_to_name: str = ""
+    policy: str = ""
+    columns: tuple[tuple[str, str], ...] = ()
 
     @property
     def text(self) -> str:
         """The operation as a commit's message."""
         return msgspec.json.encode(self).decode()
+
+
+Held: TypeAlias = "tuple[Part, frozenset[int], list[tuple[int, Row]]]"
+"""A part, the positions deleted of it, and its other rows with their positions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,35 +108,54 @@ class Planner:
             keys_overlap=self._overlap(operation),
             where_matches=self._matches(operation),
             merge_deletes=unites(self.stage, self.read),
+            codec=JsonCodec(self.stage, self.read),
             replan=(lambda head: self.plan(operation, head)) if replans else None,
             rename_to=operation.rename_to,
         )
 
     def _edit(self, operation: Operation, base: Manifest | None) -> ManifestEdit:
-        held = [] if base is None else [(part, list(live(self.read, part))) for part in base.parts()]
-        gone: dict[int, set[int]] = {}
+        if operation.kind == "evolve":
+            assert base is not None
+            return ManifestEdit(schema_json=schema_of(operation.columns), digest=base.digest)
         keys = {key for key, _ in operation.rows}
-        lost = Digest()
-        for part, rows in held:
-            if operation.kind == "insert" and any(key in keys for _, (key, _) in rows):
-                raise KeyViolation(f"{operation.dataset} has a key of {operation.id} already")
-            hit = {at for at, row in rows if _replaced(operation, keys, row)}
+        held = [] if base is None else self.held(base)
+        if operation.kind == "insert" and any(key in keys for _, _, rows in held for _, (key, _) in rows):
+            raise KeyViolation(f"{operation.dataset} has a key of {operation.id} already")
+        edit = self.taking(held, lambda row: _replaced(operation, keys, row), operation.rows, base)
+        if base is not None:
+            return edit
+        return replace(edit, schema_json=SCHEMA, key=("key",) if operation.dataset in KEYED else None)
+
+    def held(self, base: Manifest) -> list[Held]:
+        """Return the parts of a version with what is deleted of each and what counts."""
+        found = []
+        for part in base.parts():
+            gone = read_deletes(self.read, part.deletes)
+            rows = enumerate(read_part(self.read, part))
+            found.append((part, gone, [(at, row) for at, row in rows if at not in gone]))
+        return found
+
+    def taking(
+        self, held: Sequence[Held], gone: Callable[[Row], bool], add: Sequence[Row], base: Manifest | None
+    ) -> ManifestEdit:
+        """Return the edit of `base`, whose parts are `held`, that takes away the rows that are `gone`, and adds others."""
+        digest = Digest() if base is None else base.digest
+        deletes: dict[int, tuple[str, int]] = {}
+        drop: list[int] = []
+        lost: list[Row] = []
+        for part, before, rows in held:
+            hit = {at for at, row in rows if gone(row)}
             if hit:
-                gone[part.place] = hit
-                lost += digest_of([row for at, row in rows if at in hit])
-        add = [stage_part(self.stage, operation.rows)] if operation.rows else []
-        known = Digest() if base is None else base.digest
+                lost += [row for at, row in rows if at in hit]
+            if hit and len(hit) == len(rows):
+                drop.append(part.place)
+            elif hit:
+                deletes[part.place] = stage_deletes(self.stage, hit | before)
         return ManifestEdit(
-            add=add,
-            deletes={
-                part.place: stage_deletes(self.stage, gone[part.place] | set(range(part.rows)) - {at for at, _ in rows})
-                for part, rows in held
-                if part.place in gone and len(gone[part.place]) < part.live
-            },
-            drop=[part.place for part, _ in held if part.place in gone and len(gone[part.place]) == part.live],
-            schema_json=SCHEMA if base is None else None,
-            key=("key",) if base is None and operation.dataset in KEYED else None,
-            digest=None if known is None else known - lost + digest_of(operation.rows),
+            add=[stage_part(self.stage, add)] if add else [],
+            deletes=deletes,
+            drop=drop,
+            digest=None if digest is None else digest - digest_of(lost) + digest_of(add),
         )
 
     def _overlap(self, operation: Operation) -> Callable[[Sequence[Part]], Sequence[object]]:

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from itertools import islice
-from random import Random
-from typing import Literal, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, cast
 
 from msgspec.structs import replace
 
-from dataplat.errors import (
-    AlreadyExists,
-    CommitConflict,
-    CommitInDoubt,
-    DatasetNotFound,
-    KeyViolation,
-    ObjectNotFound,
-    RefError,
-    StoreTimeout,
-    VersionNotFound,
-)
+from dataplat.errors import AlreadyExists, CommitInDoubt, DatasetNotFound, ObjectNotFound, VersionNotFound
 from dataplat.lake.objects import Objects, Stage
 from dataplat.lake.stores import RetryingStore, Store
+from dataplat.testing._history_compact import plan_compaction
+from dataplat.testing._history_gate import LimitGate, protect, unprotect
+from dataplat.testing._history_merge import Columns, Merging, columns_of
 from dataplat.testing._history_plans import KEYED, Kind, Operation, Planner
 from dataplat.testing._history_rows import content
-from dataplat.testing.simulator import Simulator
+from dataplat.testing._history_script import DATASETS, FEEDS, KEYS, LIMITS, REFUSALS, Attempt, Process, Script
 from dataplat.versioning import history, publish
 from dataplat.versioning.commit import Commit, DatasetState, load_commit
 from dataplat.versioning.gc.collect import Options, collect
@@ -34,93 +26,8 @@ from dataplat.versioning.manifest import load_manifest
 from dataplat.versioning.rebase import PlannedChange
 from dataplat.versioning.refs import Patience, Refs
 
-Outcome: TypeAlias = Literal["done", "refused", "in doubt", "died"]
-
-REFUSALS = (AlreadyExists, CommitConflict, KeyViolation, RefError, StoreTimeout)
-"""Errors that a writer may meet, and that promise that nothing was changed."""
-
-KEYS = 12
-"""Keys that are there from the beginning. They are few, so that writers meet; as many again may be added."""
-
-
-@dataclass(slots=True)
-class Attempt:
-    """One operation as its writer saw it; `died` until it ends. Times are steps of the simulator."""
-
-    id: str
-    kind: str
-    branch: str
-    began: int
-    ended: int = -1
-    outcome: Outcome = "died"
-    commit_id: str = ""
-
-
-@dataclass(slots=True)
-class Script:
-    """How writers of one history behave: how many operations each, whether reads are retried, which kinds how often."""
-
-    operations: int
-    retries: bool
-    attempts: int
-    weights: dict[str, int]
-    keep: str = "all"
-    branches: tuple[str, ...] = ("main", "exp")
-    done: list[Attempt] = field(default_factory=list)
-
-
-class Process(Protocol):
-    """What a session needs of a simulated writer."""
-
-    name: str
-    rng: Random
-
-    @property
-    def store(self) -> Store:
-        """The writer's own way to the store."""
-        ...
-
-    def clock(self) -> int:
-        """Return µs since the epoch."""
-        ...
-
-    def monotonic(self) -> float:
-        """Return seconds."""
-        ...
-
-    def sleep(self, seconds: float) -> None:
-        """Let time pass."""
-        ...
-
-    def token(self) -> str:
-        """Return a nonce."""
-        ...
-
-
-class Founder:
-    """A process alone on a store without faults: it lays the ground that writers then meet on."""
-
-    name = "founder"
-
-    def __init__(self, simulator: Simulator, seed: int) -> None:
-        self.store: Store = simulator.store
-        self.rng = Random(seed)
-        self._simulator = simulator
-
-    def clock(self) -> int:
-        """Return the simulator's time, which stands still."""
-        return self._simulator.now
-
-    def monotonic(self) -> float:
-        """Return it in seconds."""
-        return self._simulator.now / 1e6
-
-    def sleep(self, seconds: float) -> None:
-        """Do not wait: there is nobody to wait for."""
-
-    def token(self) -> str:
-        """Return a nonce of the seed."""
-        return self.rng.randbytes(16).hex()
+if TYPE_CHECKING:
+    from dataplat.testing.simulator import Simulator
 
 
 class Session:
@@ -136,7 +43,7 @@ class Session:
         patience = Patience(attempts=script.attempts, sleep=me.sleep, rng=me.rng)
         self._store = store
         self._refs = Refs(store, me.clock, actor=me.name, patience=patience, nonce=me.token)
-        self._lake = publish.LakeIO(Objects(store), self._refs)
+        self._lake = publish.LakeIO(Objects(store), self._refs, LimitGate())
         self._count = 0
 
     def run(self) -> None:
@@ -177,27 +84,59 @@ class Session:
                 raise
             attempt.outcome = "refused"
         attempt.ended = self._simulator.step
+        if attempt.outcome == "done" and kind in FEEDS and self._me.rng.random() < self._script.auto:
+            self.attempt("compact", branch)  # as a branch compacts itself
 
     def _run(self, kind: str, branch: str, id: str) -> str:
         """Do one thing; return the id of the commit that it made or named."""
-        if kind == "branch":
-            head = self._refs.head("main")
-            return self._refs.create_branch(branch, head.commit, message=id).commit_id
+        steps: dict[str, Callable[[str, str, str], str]] = {
+            "branch": self._branch,
+            "gc": self._collect,
+            "merge": self._merge,
+            "pick": self._merge,
+            "protect": self._protect,
+            "read": self._read,
+            "revert": self._merge,
+            "tag": self._tag,
+            "unbranch": self._branch,
+            "unprotect": self._protect,
+        }
+        return steps.get(kind, self._change)(kind, branch, id)
+
+    def _branch(self, kind: str, branch: str, id: str) -> str:
         if kind == "unbranch":
             return self._refs.delete_branch("exp", message=id).commit_id
-        if kind == "tag":
-            commit = self._past(self._refs.head(branch).commit)
-            return self._refs.create_tag(f"t{self._me.rng.randrange(4)}", commit.id, message=id).commit_id
-        if kind in {"gc", "read"}:
-            self._keep(kind, branch)
-            return ""
-        return self._change(kind, branch, id)
+        return self._refs.create_branch(branch, self._refs.head("main").commit, message=id).commit_id
 
-    def _keep(self, kind: str, branch: str) -> None:
-        if kind == "read":
-            self._read(branch)
-        else:
-            collect(self._lake.objects, self._refs, Options(self._script.keep, 0, self._definite))
+    def _tag(self, kind: str, branch: str, id: str) -> str:
+        commit = self._past(self._refs.head(branch).commit)
+        return self._refs.create_tag(f"t{self._me.rng.randrange(4)}", commit.id, message=id).commit_id
+
+    def _collect(self, kind: str, branch: str, id: str) -> str:
+        collect(self._lake.objects, self._refs, Options(self._script.keep, 0, self._definite))
+        return ""
+
+    def _protect(self, kind: str, branch: str, id: str) -> str:
+        if kind == "unprotect":
+            return unprotect(self._lake, branch, id)
+        rng = self._me.rng
+        dataset = rng.choice(("users", "events", "accounts", "people"))
+        return protect(self._lake, self._store, branch, dataset, rng.choice(LIMITS), id)
+
+    def _merge(self, kind: str, branch: str, id: str) -> str:
+        """Bring what another branch has, or what one commit did, into a branch; or undo it."""
+        rng = self._me.rng
+        (other,) = {"main", "exp"} - {branch}
+        theirs = self._refs.head(branch if kind == "revert" else other).commit
+        if kind != "merge":
+            theirs = rng.choice(list(islice(history.commits(self._lake.objects, theirs), 4)))
+        policy = rng.choice(("", "ours", "theirs"))
+        operation = Operation(id, cast("Kind", kind), "", back_to=theirs.id, policy=policy)
+        return Merging(self._lake, self._store, self._rest).run(operation, branch, theirs)
+
+    def _rest(self) -> None:
+        """Let planning take its time."""
+        self._me.sleep(self._me.rng.choice((0.0, 0.001, 0.01)))
 
     def _change(self, kind: str, branch: str, id: str) -> str:
         """Commit to a branch; return the id of the commit."""
@@ -218,12 +157,12 @@ class Session:
     def _definite(self, _store: Store) -> bool:
         return not getattr(self._me.store, "unanswered", 0)
 
-    def _read(self, branch: str) -> None:
+    def _read(self, kind: str, branch: str, id: str) -> str:
         """Read a version slowly, under a lease: nothing of it may go meanwhile."""
         commit = self._past(self._refs.head(branch).commit)
         states = list(commit.datasets(self._lake.objects.read).values())
         if not states:
-            return
+            return ""
         version = str(self._me.rng.choice(states).version)
         with lease_versions(self._lake.objects, self._refs, [version]):
             for _ in range(3):
@@ -233,6 +172,7 @@ class Session:
                     content(objects.read, load_manifest(objects, version))
                 except (ObjectNotFound, VersionNotFound) as error:
                     raise AssertionError(f"a version was collected under a lease: {error}") from error
+        return ""
 
     def _append(self, id: str, dataset: str) -> Operation:
         return Operation(id, "insert" if dataset in KEYED else "append", dataset, self._rows(id, new=True))
@@ -244,22 +184,21 @@ class Session:
 
     def _operation(self, kind: Kind, id: str) -> Operation:
         rng = self._me.rng
-        if kind in {"insert", "upsert"}:
-            return Operation(
-                id, kind, rng.choice(("users", "users", "users", "accounts")), self._rows(id, new=kind == "insert")
-            )
-        if kind == "append":
-            return self._append(id, "events")
-        if kind == "ingest":
-            return Operation(id, kind, "stream", source=rng.choice(("a", "b")))
-        if kind == "rename":
-            return Operation(id, kind, "accounts", rename_to="people")
-        dataset = rng.choice(("events", "users", "stream"))
-        if kind == "delete":
-            return Operation(id, kind, dataset, modulus=rng.choice((3, 5, 7, 11)))
-        if kind == "replace":
-            return Operation(id, kind, "events", self._rows(id))
-        return Operation(id, kind, rng.choice((dataset, "people")))
+        match kind:
+            case "append":
+                return self._append(id, "events")
+            case "insert" | "upsert":
+                dataset = rng.choice(("users", "users", "users", "accounts"))
+                return Operation(id, kind, dataset, self._rows(id, new=kind == "insert"))
+            case "ingest":
+                return Operation(id, kind, "stream", source=rng.choice(("a", "b")))
+            case "rename":
+                return Operation(id, kind, "accounts", rename_to="people")
+            case "delete":
+                return Operation(id, kind, rng.choice(DATASETS), modulus=rng.choice((3, 5, 7, 11)))
+            case "replace":
+                return Operation(id, kind, "events", self._rows(id))
+        return Operation(id, kind, rng.choice((*DATASETS, *DATASETS, "accounts", "people")))
 
     def _commit(self, branch: str, operations: list[Operation], *, slow: bool = False) -> str:
         with Stage(self._store) as stage:
@@ -270,7 +209,7 @@ class Session:
                 self._completed(operation, head, state) for operation, state in zip(operations, states, strict=True)
             ]
             planned = [self._planned(*each, objects, stage) for each in zip(full, states, strict=True)]
-            self._me.sleep(self._me.rng.choice((0.0, 0.001, 0.01)))  # planning takes its time
+            self._rest()
             if slow:  # its objects lie in the store long before the branch moves
                 stage.flush()
                 self._me.sleep(self._me.rng.choice((0.1, 3.0, 20.0)))
@@ -287,13 +226,26 @@ class Session:
             stop = start + self._me.rng.randint(1, 3)
             rows = tuple((at, operation.source) for at in range(start, stop))
             return replace(operation, rows=rows, start=held, stop=stop)
-        if operation.kind in {"delete", "drop", "rename", "rollback"} and not there:
+        if operation.kind in {"compact", "delete", "drop", "evolve", "rename", "rollback"} and not there:
             raise DatasetNotFound(f"there is no dataset {operation.dataset!r}")
+        if operation.kind == "evolve":
+            assert state is not None
+            columns = columns_of(load_manifest(self._lake.objects, str(state.version)))
+            return replace(operation, columns=self._evolved(columns))
         if operation.kind == "rollback":
             past = list(history.versions(self._lake.objects, head, operation.dataset))
             entry = self._me.rng.choice(past)
             return replace(operation, back_to=entry.commit.id, back_to_name=entry.dataset)
         return operation
+
+    def _evolved(self, columns: Columns) -> Columns:
+        """Return the columns with another name for the second, or with one more."""
+        name = self._me.rng.choice("abcd")
+        if any(name in column for column in columns):
+            raise AlreadyExists(f"there is, or was, a column {name}")
+        if self._me.rng.random() < 0.5:
+            return (columns[0], (name, columns[1][1]), *columns[2:])
+        return (*columns, (name, name))
 
     def _planned(
         self, operation: Operation, state: DatasetState | None, objects: Objects, stage: Stage
@@ -303,4 +255,8 @@ class Session:
             past = load_commit(objects, operation.back_to).dataset(operation.back_to_name, objects.read)
             return PlannedChange(dataset=operation.dataset, mode="rollback", base_version=version, restore=past)
         base = None if version is None else load_manifest(objects, version)
-        return Planner(stage, objects.read).plan(operation, base)
+        planner = Planner(stage, objects.read)
+        if operation.kind == "compact":
+            assert base is not None
+            return plan_compaction(planner, operation.dataset, base, self._me.rng)
+        return planner.plan(operation, base)

@@ -16,7 +16,7 @@ from dataplat.versioning import publish, rebase, refs
 from dataplat.versioning.gc import _fence, _leases, collect, guard
 from dataplat.versioning.rebase import MergedDeletes
 
-HISTORIES = 1_000  # more by hand: python -m dataplat.testing.histories 20000
+HISTORIES = 2_000  # more by hand: python -m dataplat.testing.histories 20000
 BLOCK = 100
 
 

@@ -49,11 +49,15 @@ class MergePlan:
 
 @dataclass(frozen=True, slots=True)
 class Planner:
-    """Plans merges over the objects of a lake; what is new is put into `stage`, which `objects` sees."""
+    """Plans merges over the objects of a lake; what is new is put into `stage`, which `objects` sees.
+
+    `merges` merges one dataset after the other; the simulator, whose rows are no Parquet, gives one that reads its own.
+    """
 
     objects: Objects
     stage: Stage
     settlement: Settlement = field(default_factory=Settlement)
+    merges: type[OneMerge] = OneMerge
 
     def merge(self, ours: Commit, theirs: Commit, datasets: Collection[str] | None = None) -> MergePlan:
         """Plan to bring what `theirs` has since the common ancestor into `ours`.
@@ -93,7 +97,7 @@ class Planner:
     def _plan(
         self, kind: str, base: Commit, ours: Commit, theirs: Commit, found: list[Trio], parents: tuple[str, ...]
     ) -> MergePlan:
-        one = OneMerge(
+        one = self.merges(
             objects=self.objects,
             stage=self.stage,
             ours=ours,
