@@ -227,12 +227,9 @@ def _rows_of_file(path: Path) -> list[dict[str, Any]]:
             case ".json":
                 import json
 
-                rows = json.loads(path.read_text("utf-8"))
+                rows = json.loads(path.read_text("utf-8-sig"))
             case ".csv":
-                import csv
-
-                with path.open(encoding="utf-8", newline="") as file:
-                    rows = list(csv.DictReader(file))
+                rows = _rows_of_csv(path)
             case other:
                 raise ConfigError(
                     f"{path}: resolutions are .csv, .json or .parquet, not {other or 'without an ending'}"
@@ -242,6 +239,16 @@ def _rows_of_file(path: Path) -> list[dict[str, Any]]:
     if not all(isinstance(row, dict) for row in rows):
         raise ConfigError(f"{path}: resolutions are a list of objects, one for each conflict")
     return rows
+
+
+def _rows_of_csv(path: Path) -> list[dict[str, Any]]:
+    """Read a CSV file as we wrote it or as a spreadsheet saved it: with a byte order mark, and semicolons or tabs."""
+    import csv
+
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        head = file.readline()
+        file.seek(0)
+        return list(csv.DictReader(file, delimiter=max(",;\t", key=head.count)))
 
 
 # ------------------------------------------------------------------------------------- the merge that stopped last

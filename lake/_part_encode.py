@@ -64,10 +64,12 @@ def _digest(table: pa.Table) -> Digest:
 
 def _options(table: pa.Table, stats_of: Sequence[str]) -> dict[str, Any]:
     dictionary, packed = [], {}
+    # a column named `a.b` and the field `b` of a column `a` are one path to Parquet's writer
+    nested = tuple(f"{field.name}." for field in table.schema if field.type.num_fields)
     for field, column in zip(table.schema, table.columns, strict=True):
         if _has_few_values(column):
             dictionary.append(field.name)
-        elif family(field.type) in _PACKED:
+        elif family(field.type) in _PACKED and not field.name.startswith(nested):
             packed[field.name] = "DELTA_BINARY_PACKED"
     return {
         "version": "2.6",

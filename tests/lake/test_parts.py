@@ -164,6 +164,15 @@ def test_strings_are_ordered_by_their_bytes():
     assert part.stats["long"] == ColumnStats(0)
 
 
+def test_a_name_with_a_dot_beside_a_field_of_that_path():
+    """A column `a.b` of whole numbers and a text `b` in a struct `a` are one path to Parquet, and not to us."""
+    stage = Stage(MemoryStore())
+    table = pa.table({"a.b": [1, 2], "a": pa.array([{"b": "x"}, {"b": "z"}])})
+    parts = write(stage, table)
+    assert same(read(Objects(stage.store, stage), parts, table.schema), table)
+    assert parts[0].stats["a.b"] == ColumnStats(0, 0, 1, 2)
+
+
 def test_statistics_of_the_first_columns_the_key_and_the_sort_order():
     """Beyond 32 columns only those of the key and of the sort order are known."""
     table = pa.table({f"c{i}": [1] for i in range(40)})

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from dataplat.lake.schema import stored_in, type_text
@@ -173,8 +173,8 @@ class SchemaMerge:
             del columns[stored]
             return
         names = {column["name"] for column in columns.values()}
-        back = (name for name in (old["name"], *(f"{old['name']}_{n}" for n in count(2))) if name not in names)
-        name = next(back)
+        back = chain([old["name"]], (f"{old['name']}_{n}" for n in count(2)))
+        name = next(name for name in back if name not in names)
         columns[stored] = _renamed(columns[stored], name, stored)
         taken[name] = stored
 

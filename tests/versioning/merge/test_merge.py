@@ -119,6 +119,33 @@ def test_resolutions_finish_a_merge(lake, tmp_path, how):
     assert {row["id"]: row["a"] for row in shown(lake)} == {key: values[word] for key, word in by_key.items()}
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_resolutions_that_a_spreadsheet_saved_are_read(lake, tmp_path, delimiter):
+    """A byte order mark, CRLF, and semicolons or tabs between the cells make no difference."""
+    import csv
+
+    upsert(lake, "exp", id=[1], a=[2], b=["x"])
+    upsert(lake, "main", id=[1], a=[3], b=["x"])
+    (row,) = lake.plan_merge("exp").conflicts.to_pylist()
+    path = tmp_path / "saved.csv"
+    with path.open("w", newline="", encoding="utf-8-sig") as file:
+        writer = csv.DictWriter(file, list(row), delimiter=delimiter, lineterminator="\r\n")
+        writer.writeheader()
+        writer.writerow(row | {"resolution": "theirs"})
+    lake.merge("exp", resolve=path)
+    assert shown(lake)[0]["a"] == 2
+
+
+@pytest.mark.parametrize("policy", ["ours", "theirs"])
+def test_two_columns_that_came_to_one_name_are_parted(lake, policy):
+    """Both branches gave different columns one name: the side that wins keeps it, the other column its old name."""
+    lake.evolve("t", rename={"a": "n"})
+    lake.evolve("t", rename={"b": "n"}, branch="exp")
+    lake.merge("exp", policy=policy)
+    row = shown(lake)[0]
+    assert row == ({"id": 1, "n": 1, "b": "x"} if policy == "ours" else {"id": 1, "a": 1, "n": "x"})
+
+
 def test_left_over_and_unknown_resolutions_are_errors(lake):
     """A conflict left empty stops the merge again; a resolution of no conflict is an error; neither moves anything."""
     upsert(lake, "exp", id=[1, 2], a=[2, 2], b=["x", "x"])
