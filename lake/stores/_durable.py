@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from itertools import islice
 
 from dataplat.errors import StoreError, StoreUnsuitable
 from dataplat.lake.stores._protocol import Bytes
@@ -25,6 +26,9 @@ _ADVICE = {
     errno.EMFILE: "too many open files: raise `ulimit -n`",
     errno.EIO: "the disk reported an error; what it holds may be damaged",
 }
+
+_BESIDE = 1024
+"""Entries of a folder that are looked at, to see what else lies in it."""
 
 
 def explained(error: OSError, doing: str) -> StoreError:
@@ -89,20 +93,27 @@ def make_folder(folder: str, root: str, durable: set[str]) -> None:
     """Make `folder` and the folders between it and `root`, each durable in its parent.
 
     `durable` remembers the folders whose entries this process has synced, whoever made them: a folder that
-    another process made a moment ago may not be on the disk yet.
+    another process made a moment ago may not be on the disk yet. One sync serves all that lie in the parent before it.
     """
     if folder in durable:
         return
     parent = os.path.dirname(folder)
+    beside: list[str] = []
     if folder == root:
         os.makedirs(folder, exist_ok=True)
     else:
         make_folder(parent, root, durable)
         if not os.path.isdir(folder):
             _make_one(folder)
+        beside = _folders_in(parent)
     try:
         sync_path(parent)
     except PermissionError:  # the folder above the lake may belong to somebody else
         if folder != root:
             raise
-    durable.add(folder)
+    durable.update(beside, (folder,))
+
+
+def _folders_in(parent: str) -> list[str]:
+    with os.scandir(parent) as entries:
+        return [entry.path for entry in islice(entries, _BESIDE) if entry.is_dir(follow_symlinks=False)]

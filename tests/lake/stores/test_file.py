@@ -106,6 +106,20 @@ def test_everything_is_synced_before_create_returns(store, monkeypatch):
     assert [kind for kind, _ in events] == ["sync", "link", "sync"]
 
 
+def test_one_sync_serves_all_folders_that_are_there(store, monkeypatch):
+    """Folders that others made may not be on the disk yet; a process syncs them once for all, and new ones each."""
+    for name in ("one", "two"):
+        FileStore(store.root).create(f"objects/{name}/x", b"1")
+    store.create("objects/one/y", b"1")
+    synced = []
+    fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda fd: (synced.append(opened(fd)), fsync(fd)))
+    store.create("objects/two/y", b"1")
+    assert synced[1:] == [str(store.root / "objects/two")]  # after the file
+    store.create("objects/three/y", b"1")
+    assert str(store.root / "objects") in synced
+
+
 def test_a_loser_vouches_for_the_winner(store, monkeypatch):
     """ObjectExists is raised only after the folder is synced: its creator may not have come so far yet."""
     store.create("a/x", b"1")
