@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dataplat.errors import LakeNotFound
 from dataplat.ingest._progress import Meter
 from dataplat.versioning.verify import (
     Check,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from dataplat._lake import Lake
     from dataplat.ingest._progress import Listener
+    from dataplat.lake.stores import Store
 
 __all__ = ["Problem", "Repair", "VerifyReport", "verify"]
 
@@ -32,12 +34,10 @@ def verify(
     lake: Lake, reference: str | None, listener: Listener | None, repair_from: str | Path | None = None
 ) -> VerifyReport:
     """Verify one version, or everything; with `repair_from` put right what can be, and verify again."""
-    report = _verified(lake, reference, listener)
     if repair_from is None:
-        return report
-    from dataplat.lake.stores import open_store
-
-    source = open_store(repair_from)
+        return _verified(lake, reference, listener)
+    source = _source(repair_from)
+    report = _verified(lake, reference, listener)
     done: dict[str, Repair] = {}
     for _ in range(_ROUNDS):
         made = repair(lake.store, source, str(repair_from), [*report.problems, *report.warnings])
@@ -48,6 +48,16 @@ def verify(
         report = _verified(lake, reference, listener)
     report.repaired = list(done.values())
     return report
+
+
+def _source(place: str | Path) -> Store:
+    """Open the store to repair from; a lake of which only objects are left will do."""
+    from dataplat.lake.stores import open_store
+
+    store = open_store(place)
+    if next(iter(store.list("objects/", limit=1)), None) is None:
+        raise LakeNotFound(f"there is no lake at {place} to repair from")
+    return store
 
 
 def _verified(lake: Lake, reference: str | None, listener: Listener | None) -> VerifyReport:

@@ -298,3 +298,9 @@ def test_reads_are_right_or_refused(on_disk: FileStore, whole: dict[str, bytes],
                     assert found == right[name], (key, kind, name)
             on_disk.replace(key, whole[key])
     assert refused > len(whole) // 4
+
+
+def test_what_is_repaired_from_must_be_a_lake(tmp_path: Path) -> None:
+    """A place without a lake is an error, not a repair that finds nothing."""
+    with pytest.raises(dp.LakeNotFound, match="no lake at"):
+        lake_of(MemoryStore()).verify(repair_from=tmp_path / "nowhere")

@@ -8,7 +8,7 @@ import click
 
 from dataplat.cli import _exits
 from dataplat.cli._options import command, complete_references, open_data
-from dataplat.cli._output import note, number, print_json, size
+from dataplat.cli._output import counted, note, print_json, size
 from dataplat.cli._progress import ProgressLine
 
 _EXPORT = """
@@ -59,8 +59,8 @@ def export(
         facts = {"version": version.id, "folder": str(made.directory), "files": made.files, "rows": made.rows}
         print_json({**facts, "bytes": made.nbytes, "notes": list(made.notes)})
         return
-    files = f"{number(made.files)} file{'s' * (made.files != 1)}"
-    click.echo(f"{number(made.rows)} rows of {version.dataset} in {files}, {size(made.nbytes)}, under {folder}")
+    what = f"{counted(made.rows, 'row')} of {version.dataset} in {counted(made.files, 'file')}"
+    click.echo(f"{what}, {size(made.nbytes)}, under {folder}")
     for text in made.notes:
         note(text)
 
@@ -90,12 +90,10 @@ def verify(reference: str | None, repair_from: str | None, lake: str | None, as_
         note(f"warning: {warning}")
     for repair in found.repaired:
         click.echo(f"repaired {repair.key} from {repair.source}")
-    count = f"{number(len(found.problems))} problem{'s' * (len(found.problems) != 1)}"
+    count = counted(len(found.problems), "problem")
     state = "are what was written" if found.ok else f"were checked, {count}"
-    looked = (
-        f"{number(found.objects)} objects, {size(found.nbytes)}, {number(found.rows)} rows in {number(found.versions)}"
-    )
-    click.echo(f"{looked} versions {state}")
+    looked = f"{counted(found.objects, 'object')}, {size(found.nbytes)}, {counted(found.rows, 'row')}"
+    click.echo(f"{looked} in {counted(found.versions, 'version')} {state}")
     return _exits.DONE if found.ok else _exits.STORE
 
 

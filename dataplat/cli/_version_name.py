@@ -45,8 +45,11 @@ def tags(lake: str | None, as_json: bool) -> None:
     if as_json:
         print_json([_tag(item) for item in found])
         return
-    rows = [(item.name, short(item.commit_id), moment(item.time), item.actor, item.message) for item in found]
-    click.echo(table(("tag", "commit", "time", "by", "message"), rows))
+    headers = ("tag", "commit", "time", "by", "message", *["keeps until"] * any(item.expires for item in found))
+    rows = [
+        (item.name, short(item.commit_id), moment(item.time), item.actor, item.message, _until(item)) for item in found
+    ]
+    click.echo(table(headers, [row[: len(headers)] for row in rows]))
     if not found:
         note("no tag yet; make one: dataplat version tag NAME")
 
@@ -54,6 +57,10 @@ def tags(lake: str | None, as_json: bool) -> None:
 def _tag(item: Tag) -> dict[str, Any]:
     named = {"name": item.name, "commit": item.commit_id, "time": utc(item.time), "by": item.actor}
     return {**named, "message": item.message, "expires": utc(item.expires) if item.expires else None}
+
+
+def _until(item: Tag) -> str:
+    return moment(item.expires) if item.expires else ""
 
 
 def _branch(item: Record) -> dict[str, Any]:
@@ -68,6 +75,7 @@ def _branch(item: Record) -> dict[str, Any]:
         "time": utc(item.time),
         "by": item.actor,
         "contracts": held,
+        "keep": item.settings.get("keep", "all"),
     }
 
 
@@ -97,9 +105,21 @@ def branch_list(lake: str | None, as_json: bool) -> None:
     from dataplat._protect import protections
 
     held = {item.branch: ", ".join(f"{one.dataset}: {one.contract}" for one in protections(item)) for item in found}
-    headers = ("branch", "commit", "moved", "by", *["protected"] * any(held.values()))
-    rows = [(item.branch, short(item.commit_id), moment(item.time), item.actor, held[item.branch]) for item in found]
-    click.echo(table(headers, [row[: len(headers)] for row in rows]))
+    kept = {item.branch: item.settings.get("keep", "all") for item in found}
+    more = {"protected": held} if any(held.values()) else {}
+    if any(rule != "all" for rule in kept.values()):
+        more["keeps"] = kept
+    rows = [
+        (
+            item.branch,
+            short(item.commit_id),
+            moment(item.time),
+            item.actor,
+            *(each[item.branch] for each in more.values()),
+        )
+        for item in found
+    ]
+    click.echo(table(("branch", "commit", "moved", "by", *more), rows))
 
 
 @command("create", example="dataplat version branch create exp\ndataplat version branch create fix --from v1")

@@ -107,7 +107,9 @@ def _telling_how_to_branch(branch: str) -> Iterator[None]:
     try:
         yield
     except BranchNotFound as error:
-        raise BranchNotFound(f"{error}. To make it: dataplat version branch create {branch}") from error
+        said = str(error)
+        end = "" if said.endswith("?") else "."
+        raise BranchNotFound(f"{said}{end} To make it: dataplat version branch create {branch}") from error
 
 
 def _arguments(options: dict[str, Any], branch: str) -> dict[str, Any]:
@@ -173,6 +175,8 @@ def report(result: IngestResult, *, as_json: bool) -> int:
     if result.rows_rejected:
         look = f"dataplat version head {result.dataset}.rejects@{result.branch}"
         note(f"{counted(result.rows_rejected, 'record was', 'records were')} rejected; look: {look}")
+    if result.rows_suppressed:
+        note(f"{counted(result.rows_suppressed, 'row was', 'rows were')} erased before, and did not land")
     if result.rows_quarantined:
         look = f"dataplat version head {result.dataset}@{result.quarantine}"
         note(f"{counted(result.rows_quarantined, 'row is', 'rows are')} in quarantine; look: {look}")

@@ -76,3 +76,15 @@ def test_tag_keeps_for_a_time(run):
     plan = json.loads(run("version", "gc", "--dry-run", "--keep", "1", "--grace", "0s", "--json"))
     assert plan["versions"] == {"t": 1}
     run("version", "tag", "wrong", "--keep", "soon", code=2)
+
+
+def test_lists_tell_what_is_kept(run):
+    """Where a branch has a rule or a tag an end the lists have a column for it; JSON has it always."""
+    assert "keeps" not in run("version", "branch", "list")
+    run("version", "branch", "keep", "main", "30d,10")
+    assert run("version", "branch", "list").splitlines()[1].endswith("30d,10")
+    assert json.loads(run("version", "branch", "list", "--json"))[0]["keep"] == "30d,10"
+    run("version", "tag", "v1")
+    assert "keeps until" not in run("version", "tags")
+    run("version", "tag", "v2", "--keep", "90d")
+    assert "keeps until" in run("version", "tags").splitlines()[0]

@@ -103,7 +103,6 @@ def _beside(name: str, key: Sequence[str]) -> str:
 def _differing(before: pa.Table, after: pa.Table, key: Sequence[str]) -> list[list[str]]:
     """Name, for each pair of rows, the columns whose canonical values differ."""
     names = [name for name in after.column_names if name not in key]
-    names += [name for name in before.column_names if name not in after.column_names]
     rows: list[list[str]] = [[] for _ in range(after.num_rows)]
     for name in names if rows else ():
         for row in cells_differ(before, after, name).nonzero()[0].tolist():

@@ -3,7 +3,7 @@
 Only parts, and deletes of parts, that differ are read: a part that both versions hold with the same deletes
 cannot differ. With a key a row that was replaced is *changed*, and the columns that differ are named; without
 one the two versions are compared as multisets of rows. Columns go by the names of the later version, so that a
-rename changes no row.
+rename changes no row; nor does a drop, while a value in a column that came does.
 """
 
 from __future__ import annotations

@@ -78,15 +78,18 @@ class Match:
 def match(before: Rows, after: Rows, key: Sequence[str]) -> Match:
     """Match the rows of two sides by `key`, or where it is empty as multisets of rows.
 
-    Digests are equal for equal values across widths, units and zones, so the types may differ within a family.
+    Digests are equal for equal values across widths, units and zones, so the types may differ within a family. Columns
+    that only the earlier side has do not count: a row whose part was written anew since they were dropped is the same
+    row as one whose part still holds them. Columns that only the later side has were null before, which adds nothing.
     """
     wholes: list[NDArray[np.uint64]] = []
+    stay = [name for name in before.schema.names if name in after.schema.names]
 
     def digests() -> Iterator[NDArray[np.uint64]]:
         for batch in before.stream():
             if key:
-                wholes.append(row_digests(batch))
-            yield key_digests(batch, key) if key else row_digests(batch)
+                wholes.append(row_digests(batch.select(stay)))
+            yield key_digests(batch, key) if key else row_digests(batch.select(stay))
 
     index = RowIndex(digests(), before.count)
     earlier = np.concatenate(wholes) if wholes else np.empty((0, 2), np.uint64)
@@ -105,15 +108,18 @@ def match(before: Rows, after: Rows, key: Sequence[str]) -> Match:
 
 
 def cells_differ(before: pa.Table, after: pa.Table, name: str) -> NDArray[np.bool_]:
-    """Return for each pair of rows whether the canonical values of a column differ; a column that is absent is null."""
-    sides = [table.select([name]) if name in table.column_names else None for table in (before, after)]
-    lanes = [None if side is None else _digests_of(side) for side in sides]
-    if lanes[0] is not None and lanes[1] is not None:
-        unequal: NDArray[np.bool_] = (lanes[0] != lanes[1]).any(axis=1)
-        return unequal
-    present = next(side for side in sides if side is not None)
-    there: NDArray[np.bool_] = present.column(0).is_valid().to_numpy()
-    return there
+    """Return for each pair of rows whether the canonical values of a column differ.
+
+    A column that came was null before; one that went is no difference of rows, as in `match`.
+    """
+    if name not in after.column_names:
+        return np.zeros(before.num_rows, np.bool_)
+    if name not in before.column_names:
+        there: NDArray[np.bool_] = after.column(name).is_valid().to_numpy()
+        return there
+    lanes = [_digests_of(table.select([name])) for table in (before, after)]
+    unequal: NDArray[np.bool_] = (lanes[0] != lanes[1]).any(axis=1)
+    return unequal
 
 
 def _digests_of(table: pa.Table) -> NDArray[np.uint64]:

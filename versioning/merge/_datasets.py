@@ -66,7 +66,7 @@ def chosen(found: Sequence[Trio], names: Collection[str] | None) -> list[Trio]:
     """Return the datasets of these names; raise `DatasetNotFound` for a name that none has."""
     if names is None:
         return list(found)
-    known = set().union(*(trio.names for trio in found))
+    known = sorted(set().union(*(trio.names for trio in found)))
     for name in names:
         if name not in known:
             raise DatasetNotFound(f"there is no dataset {name!r} on either branch{nearest(name, known)}")
