@@ -95,6 +95,8 @@ def _list_head(size: int) -> bytes:
 
 def _move(group: bytes, by: int, ordinal: int) -> bytes:
     """Return the RowGroup with every offset moved and its ordinal set."""
+    if not by and not ordinal:  # the first lies where it was encoded to lie; a small part has no other
+        return group
     out, done = bytearray(), 0
     for path, begin, end in _places(group, 0, ()):
         value, _ = _integer(group, begin)

@@ -87,4 +87,4 @@ class SupportsConcurrency(Protocol):
 
 def concurrency_of(store: Store) -> int:
     """Return how many calls to `store` may usefully be under way at once; 8 where it does not say."""
-    return store.concurrency if isinstance(store, SupportsConcurrency) else 8
+    return int(getattr(store, "concurrency", 8))  # asked at every flush: to test the protocol costs more
