@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dataplat.errors import CommitConflict, ConfigError
+from dataplat.errors import CommitConflict, ConfigError, StoreError
 from dataplat.ingest._progress import Meter
+from dataplat.versioning.gc.gone import collected
 from dataplat.versioning.transfer import Missing, Moved, cloned, fetched, forwarded
 from dataplat.versioning.transfer._branches import head_of, live_commits, planned, tagged
 from dataplat.versioning.transfer._collections import Renewal
@@ -15,7 +18,7 @@ from dataplat.versioning.transfer._missing import is_ancestor, missing
 from dataplat.versioning.transfer._protect import admission
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from dataplat._lake import Lake
     from dataplat.ingest._progress import Listener
@@ -74,15 +77,18 @@ def push(
     sent = _reached(lake, heads) if tags else []
     wanted = _unique([*(head.commit for head in heads), *(_commit(lake, tag) for tag in sent)])
     if plan:
-        lacking = missing(lake.objects, target.objects, wanted, live_commits(target.io))
-        return _transfer(url, lacking, moves, [])
+        return _transfer(url, _lacking(lake, target, wanted), moves, [])
     told = _Told(listener, "pushing")
     renewal = Renewal(lake.io, target.io)
-    lacking = fetched(lake.io, target.io, wanted, told=told.copied, found=told.found)
-    admit = admission(target.io, renewal, lacking.needed)
+    with _held(lake, wanted):
+        lacking = fetched(lake.io, target.io, wanted, told=told.copied, found=told.found)
+    admit, renew = admission(target.io), partial(renewal.renew, lacking=lacking)
     message = f"pushed from {lake.url}"
-    moves = [forwarded(lake.io, target.io, head.branch, head.commit, message=message, admit=admit) for head in heads]
-    return _transfer(url, lacking, moves, tagged(target.io, sent))
+    moves = [
+        forwarded(lake.io, target.io, head.branch, head.commit, message=message, admit=admit, renew=renew)
+        for head in heads
+    ]
+    return _transfer(url, lacking, moves, tagged(target.io, sent, renew))
 
 
 def pull(lake: Lake, url: str | Path, branch: str, *, tags: bool, plan: bool, listener: Listener | None) -> Transfer:
@@ -92,22 +98,22 @@ def pull(lake: Lake, url: str | Path, branch: str, *, tags: bool, plan: bool, li
     sent = _reached(source, [head]) if tags else []
     wanted = _unique([head.commit, *(_commit(source, tag) for tag in sent)])
     if plan:
-        lacking = missing(source.objects, lake.objects, wanted, live_commits(lake.io))
-        return _transfer(url, lacking, [_pull_move(source, lake, head)], [])
+        return _transfer(url, _lacking(source, lake, wanted), [_pull_move(source, lake, head)], [])
     told = _Told(listener, "pulling")
     renewal = Renewal(source.io, lake.io)
-    lacking = fetched(source.io, lake.io, wanted, told=told.copied, found=told.found)
-    admit = admission(lake.io, renewal, lacking.needed)
+    with _held(source, wanted):
+        lacking = fetched(source.io, lake.io, wanted, told=told.copied, found=told.found)
+    admit, renew = admission(lake.io), partial(renewal.renew, lacking=lacking)
     move = _pull_move(source, lake, head)
     message = f"pulled from {url}"
-    done = forwarded(source.io, lake.io, move.name, head.commit, message=message, admit=admit)
+    done = forwarded(source.io, lake.io, move.name, head.commit, message=message, admit=admit, renew=renew)
     notes = []
     if done.name != head.branch:
         notes.append(
             f"both {head.branch} here and {head.branch} there have moved: theirs is {done.name} here. "
             f"Join them: dataplat version merge {done.name} --into {head.branch}"
         )
-    return _transfer(url, lacking, [done], tagged(lake.io, sent), notes)
+    return _transfer(url, lacking, [done], tagged(lake.io, sent, renew), notes)
 
 
 def clone(url: str | Path, folder: str | Path, *, listener: Listener | None) -> Lake:
@@ -126,7 +132,8 @@ def clone_with_report(url: str | Path, folder: str | Path, *, listener: Listener
     target = Lake(store, "", str(folder))
     probe(store)
     told = _Told(listener, "cloning")
-    made, lacking = cloned(source.io, target.io, told=told.copied, found=told.found)
+    with _held(source, live_commits(source.io)):
+        made, lacking = cloned(source.io, target.io, told=told.copied, found=told.found)
     lake = Lake(store, made.id, str(folder))
     moves = [Moved(head.branch, "new", "", head.commit_id) for head in lake.branches()]
     tags = [Moved(tag.name, "new", "", tag.commit_id) for tag in lake.tags()]
@@ -143,6 +150,22 @@ def _other(lake: Lake, url: str | Path) -> Lake:
     return other
 
 
+@contextmanager
+def _held(source: Lake, commits: Iterable[Commit]) -> Iterator[None]:
+    """Keep the versions at `commits` from being collected; a source that nobody can write to is read as it is."""
+    from dataplat.versioning.gc.lease import lease_commits
+
+    with ExitStack() as stack:
+        with suppress(StoreError):
+            stack.enter_context(lease_commits(source.refs, [commit.id for commit in commits]))
+        yield
+
+
+def _lacking(source: Lake, target: Lake, wanted: Sequence[Commit]) -> Missing:
+    gone = collected(source.store)
+    return missing(source.objects, target.objects, wanted, live_commits(target.io), collected=gone.__contains__)
+
+
 def _heads(lake: Lake, branches: Sequence[str] | None) -> list[Record]:
     if branches is None:
         return [head for head in lake.branches() if not head.branch.startswith(PULLED)]
@@ -152,10 +175,9 @@ def _heads(lake: Lake, branches: Sequence[str] | None) -> list[Record]:
 
 
 def _reached(lake: Lake, heads: Sequence[Record]) -> list[Tag]:
-    """Return the tags whose commits the heads descend from."""
-    return [
-        tag for tag in lake.tags() if any(is_ancestor(lake.objects, _commit(lake, tag), head.commit) for head in heads)
-    ]
+    """Return the tags whose commits the heads descend from; those that keep nothing any more stay behind."""
+    tags = [tag for tag in lake.tags() if not tag.is_over(lake.refs.now())]
+    return [tag for tag in tags if any(is_ancestor(lake.objects, _commit(lake, tag), head.commit) for head in heads)]
 
 
 def _commit(lake: Lake, tag: Tag) -> Commit:

@@ -40,7 +40,7 @@ def parse_key(key: str) -> tuple[str, str] | None:
     folder, _, rest = key.partition("/")
     name, dot, suffix = rest.replace("/", "", 1).partition(".")
     object_id = name.partition(GENERATION)[0]
-    if folder != FOLDER or not dot or len(object_id) != 64 or not _HEX.fullmatch(object_id):
+    if folder != FOLDER or not dot or "." in suffix or len(object_id) != 64 or not _HEX.fullmatch(object_id):
         return None
     return object_id, dot + suffix
 

@@ -90,6 +90,10 @@ class Tag(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_fie
         """The tag as it is stored."""
         return seal(self)
 
+    def is_over(self, now: int) -> bool:
+        """Whether it keeps its versions no more at `now` (µs UTC)."""
+        return 0 < self.expires <= now
+
 
 def branch_prefix(branch: str) -> str:
     """Return the prefix of the keys of a branch's records."""

@@ -58,7 +58,7 @@ def of_version(objects: Objects, manifest: Manifest, base: Manifest | None = Non
         touched = [*new, *(after for _, after in differ.changed)]
     found.update({(part.id, ".parquet"): part.size for part in new})
     found.update({(part.deletes, ".bin"): 0 for part in touched if part.deletes is not None})
-    found.update(files(objects, manifest, new))
+    found.update(files(objects, manifest, touched))
     return found
 
 
@@ -71,15 +71,14 @@ def below(refs: Iterable[SegmentRef], read: Read) -> Iterator[SegmentRef]:
 
 
 def files(objects: Objects, manifest: Manifest, parts: Iterable[Part]) -> dict[Name, int]:
-    """Return the objects that rows of a file tree refer to, deleted rows too, with their sizes; none of other datasets."""
+    """Return the objects that rows of a file tree refer to, with their sizes; none of other datasets."""
     if not is_tree(manifest):
         return {}
     from dataplat.lake.scan import scan
 
     found: dict[Name, int] = {}
-    for part in parts:
-        for batch in scan(objects, [part.with_deletes(None, 0)], manifest.schema, columns=["object", "size"]):
-            for row in batch.to_pylist():
-                if row["object"] is not None:
-                    found[row["object"], ".bin"] = row["size"] or 0
+    for batch in scan(objects, list(parts), manifest.schema, columns=["object", "size"]):
+        for row in batch.to_pylist():
+            if row["object"] is not None:
+                found[row["object"], ".bin"] = row["size"] or 0
     return found

@@ -163,9 +163,8 @@ class Refs:
         self._refuse_taken(name)
         with take_lease(self, "write", commits=[commit.id], branch=name):
             for attempt in range(_RACES):
-                settings = {**check_pinned(self._store, commits=[commit.id]), **self._suppressing()}
-                if ready is not None:
-                    ready(settings)
+                pinned = check_pinned(self._store, commits=[commit.id], ready=ready)
+                settings = {**pinned, **self._suppressing()}
                 last = self._refuse_taken(name)
                 with suppress(ObjectExists):  # lost: to somebody who creates it, or to a collection that looks for us
                     return self._begin(name, commit, last, message, settings)

@@ -84,6 +84,8 @@ class GcLog:
         found: dict[int, Entry] = {}
         for info in self._store.list(FOLDER):
             digits, dot, kind = info.key.removeprefix(FOLDER).partition(".")
+            if not digits.isdecimal():  # not ours: `verify` tells of it
+                continue
             entry = found.setdefault(int(digits), Entry(int(digits)))
             if dot + kind == OPEN:
                 entry.opened = info.created
@@ -107,15 +109,18 @@ class GcLog:
 
     def condemned(self, number: int) -> frozenset[str]:
         """Return the ids of the objects that a collection may delete a key of."""
+        return frozenset(name[0] for name in map(parse_key, self.keys(number)) if name is not None)
+
+    def keys(self, number: int) -> list[str]:
+        """Return the keys that a collection may delete."""
         try:
-            keys = self.closed(number).keys
+            return self.closed(number).keys
         except ObjectNotFound:
             try:
-                keys = self.opened(number).keys
+                return self.opened(number).keys
             except ObjectNotFound:
                 self.done(number)  # its lists were removed long after it was over
-                return frozenset()
-        return frozenset(name[0] for name in map(parse_key, keys) if name is not None)
+                return []
 
     def is_definite(self, entry: Entry) -> bool:
         """Whether nothing of a collection can happen any more."""

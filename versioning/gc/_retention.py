@@ -49,7 +49,7 @@ class Rule:
             word = piece.strip()
             if word == ALL:
                 return cls()
-            if word.isdigit() and int(word) > 0:
+            if word.isdecimal() and int(word) > 0:
                 count = int(word)
             elif _SPAN.fullmatch(word):
                 age = span(word)

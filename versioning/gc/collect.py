@@ -143,7 +143,11 @@ def _marked(objects: Objects, now: int, options: Options) -> tuple[Survey, set[N
     """Look at refs and mark; again where another collection took away what was just seen."""
     for _ in range(_MARKS):
         options.listener("marking", 0, 0)
-        found = survey(objects, now, options.keep)
+        try:
+            found = survey(objects, now, options.keep)
+        except (ObjectNotFound, VersionNotFound) as error:
+            problem = error
+            continue
         gone = collected(objects.store)
         try:
             return found, mark(objects, found, gone), gone
@@ -248,6 +252,8 @@ class _Collection:
             if fate.version not in staying and fate.version not in gone:
                 versions.setdefault(fate.dataset, []).append(fate.version)
         keys = [info.key for info in candidates if parse_key(info.key) not in live]
+        gone_now = {(version, ".json") for ids in versions.values() for version in ids}
+        keys.sort(key=lambda key: parse_key(key) not in gone_now)  # whoever dies half-way leaves no version by halves
         return keys, {dataset: sorted(ids) for dataset, ids in sorted(versions.items())}
 
     def _delete(self, keys: list[str], stage: str) -> bool:

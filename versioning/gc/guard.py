@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dataplat.errors import CommitConflict, ObjectNotFound, VersionNotFound
+from dataplat.lake._object_keys import object_key, parse_key
 from dataplat.lake.objects import Objects
 from dataplat.versioning.commit import load_commit
 from dataplat.versioning.gc._closure import of_commit, of_positions, of_version, step
@@ -17,7 +18,7 @@ from dataplat.versioning.gc._log import GcLog, ids_condemned
 from dataplat.versioning.manifest import load_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
     from dataplat.lake.objects import Stage
     from dataplat.lake.stores import Store
@@ -61,9 +62,13 @@ class Guard:
         condemned: dict[str, int] = {}
         for number in numbers:
             condemned.update(dict.fromkeys(self._condemned(number), number))
+        doomed: set[str] | None = None
         foreign = self._foreign(head.commit, made, changes, every=bool(numbers))
         for name in foreign:
             if name[0] in condemned:
+                doomed = {key for number in numbers for key in self._log.keys(number)} if doomed is None else doomed
+                if _outlives(self._objects.store, name, doomed):
+                    continue
                 raise CommitConflict(
                     f"object {name[0][:12]}, which this change brings back, is being deleted by collection "
                     f"{condemned[name[0]]}. Nothing was committed; try again when `dataplat version gc` is over."
@@ -138,8 +143,21 @@ def _brings_back(change: PlannedChange, stage: Stage) -> bool:
     return not (parts and all(id is None or stage.knows(id, ".bin") for id in deletes))
 
 
-def check_pinned(store: Store, commits: Iterable[str] = (), versions: Iterable[str] = ()) -> dict[str, Any]:
+def _outlives(store: Store, name: Name, doomed: Container[str]) -> bool:
+    """Whether an object has a key, of any generation, that is none of the `doomed`."""
+    keys = (info.key for info in store.list(object_key(name[0], "")))
+    return any(key not in doomed for key in keys if parse_key(key) == name)
+
+
+def check_pinned(
+    store: Store,
+    commits: Iterable[str] = (),
+    versions: Iterable[str] = (),
+    ready: Callable[[dict[str, Any]], object] | None = None,
+) -> dict[str, Any]:
     """Return the settings of a branch that begins now; call it with a lease on the same commits or versions in hand.
+
+    `ready` is called with them first: it may write anew what a collection may delete.
 
     Raises:
         CommitConflict: A collection under way may delete what is pinned.
@@ -153,10 +171,13 @@ def check_pinned(store: Store, commits: Iterable[str] = (), versions: Iterable[s
     settings: dict[str, Any] = {GC_LAST: entries[-1].number}
     if numbers:
         settings[GC] = numbers
+    if ready is not None:
+        ready(settings)
     condemned = ids_condemned(log, numbers)
+    doomed = {key for number in numbers for key in log.keys(number)}
     objects = Objects(store)  # remembers nothing: what is remembered may be gone
     for id, suffix in _pinned(objects, commits, versions):
-        if id in condemned:
+        if id in condemned and not _outlives(store, (id, suffix), doomed):
             raise CommitConflict(
                 f"object {id[:12]} may be deleted by collection {condemned[id]}, which is under way: try again when "
                 "`dataplat version gc` is over, or at a commit that a branch or tag names"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from dataplat.lake.objects import Objects
     from dataplat.versioning.refs import Refs
 
-__all__ = ["TTL", "Lease", "lease_uploads", "lease_versions"]
+__all__ = ["TTL", "Lease", "lease_commits", "lease_uploads", "lease_versions"]
 
 
 def lease_versions(objects: Objects, refs: Refs, versions: Sequence[str], *, ttl: int = TTL) -> Lease:
@@ -30,6 +30,14 @@ def lease_versions(objects: Objects, refs: Refs, versions: Sequence[str], *, ttl
         lease.end()
         raise
     return lease
+
+
+def lease_commits(refs: Refs, commits: Sequence[str], *, ttl: int = TTL) -> Lease:
+    """Take a lease on the versions at commits that a branch or tag names now, so that they stay when it moves on.
+
+    What a collection under way has condemned is not looked for: who reads them has to bear that one is gone.
+    """
+    return take_lease(refs, "read", commits=commits, ttl=ttl)
 
 
 def lease_uploads(refs: Refs, *, ttl: int = TTL) -> Lease:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from dataplat.errors import AlreadyExists, BranchNotFound, CommitConflict, ObjectExists, TagNotFound
+from dataplat.errors import (
+    AlreadyExists,
+    BranchNotFound,
+    CommitConflict,
+    IntegrityError,
+    ObjectExists,
+    ObjectNotFound,
+    TagNotFound,
+)
 from dataplat.lake._object_keys import object_key
 from dataplat.versioning.commit import Commit, load_commit
 from dataplat.versioning.gc.gone import collected
@@ -16,6 +24,7 @@ from dataplat.versioning.transfer._missing import Missing, is_ancestor, missing
 
 if TYPE_CHECKING:
     from dataplat.versioning._record import Record, Tag
+    from dataplat.versioning.needs import Name
     from dataplat.versioning.publish import LakeIO
 
 How: TypeAlias = Literal["new", "forward", "same", "ahead"]
@@ -23,6 +32,12 @@ How: TypeAlias = Literal["new", "forward", "same", "ahead"]
 
 Admit: TypeAlias = Callable[["Record", Commit], None]
 """Sees the head that a branch is to be moved from, and the commit that it is moved to; may raise."""
+
+Renew: TypeAlias = Callable[[Mapping[str, Any]], object]
+"""Makes what was brought safe from the collections that settings of a branch name (see `Renewal.renew`)."""
+
+_TRIES: Final = 5
+"""How often is begun again because the source was collected meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +56,7 @@ def fetched(
     heads: Sequence[Commit],
     *,
     also: Sequence[Commit] = (),
+    beside: Sequence[Name] = (),
     told: Told = lambda _: None,
     found: Callable[[Missing], object] = lambda _: None,
 ) -> Missing:
@@ -49,12 +65,27 @@ def fetched(
     Objects come first, then commits, oldest first: where a commit is, all that it needs is. So a run that was killed
     goes on where it stopped. `found` is told what is lacking before anything is copied.
     """
-    gone = collected(source.objects.store)
-    lacking = missing(
-        source.objects, target.objects, heads, live_commits(target), also=also, collected=gone.__contains__
-    )
-    found(lacking)
-    copy_objects(source.objects, target.objects, lacking.objects, told)
+    tries = 0
+    while True:
+        gone = collected(source.objects.store)
+        try:
+            lacking = missing(
+                source.objects,
+                target.objects,
+                heads,
+                live_commits(target),
+                also=also,
+                beside=beside,
+                collected=gone.__contains__,
+            )
+            found(lacking)
+            copy_objects(source.objects, target.objects, lacking.objects, told)
+            break
+        except (IntegrityError, ObjectNotFound):
+            tries += 1
+            if tries == _TRIES or len(collected(source.objects.store)) == len(gone):
+                raise  # nothing was collected meanwhile
+            source.objects.forget()
     note_collected(target, lacking.collected)
     for commit in lacking.commits:
         write_commit(target, commit)
@@ -71,11 +102,11 @@ def write_commit(target: LakeIO, commit: Commit) -> None:
 
 
 def live_commits(lake: LakeIO) -> Iterator[Commit]:
-    """Yield the commits at heads of branches and at tags: every version at them is whole."""
+    """Yield the commits at heads of branches and at tags that stay: every version at them is whole."""
     heads = {record.commit_id: record.commit for record in lake.refs.branches()}
     yield from heads.values()
     for tag in lake.refs.tags():
-        if tag.commit_id not in heads:
+        if tag.commit_id not in heads and not tag.expires:
             yield load_commit(lake.objects, tag.commit_id)
 
 
@@ -106,9 +137,18 @@ def planned(source: LakeIO, before: Record | None, commit: Commit, name: str) ->
 
 
 def forwarded(
-    source: LakeIO, target: LakeIO, name: str, commit: Commit, *, message: str = "", admit: Admit | None = None
+    source: LakeIO,
+    target: LakeIO,
+    name: str,
+    commit: Commit,
+    *,
+    message: str = "",
+    admit: Admit | None = None,
+    renew: Renew = lambda _: None,
 ) -> Moved:
     """Move branch `name` of `target` forward to `commit`, which is whole there; make it where there is none.
+
+    `admit` may refuse; `renew` is called right before the branch is moved or made.
 
     Raises:
         CommitConflict: The branch has diverged, or another writer made it at the same time.
@@ -122,10 +162,11 @@ def forwarded(
         move = planned(source, before, commit, name)
         try:
             if before is None:
-                target.refs.create_branch(name, commit, message=message)
+                target.refs.create_branch(name, commit, message=message, ready=renew)
             else:
                 if admit is not None:
                     admit(before, commit)
+                renew(before.settings)
                 target.refs.publish(before.branch, before, commit, message=message)
         except ObjectExists:
             continue  # it moved: look again
@@ -136,19 +177,20 @@ def forwarded(
         return move
 
 
-def tagged(target: LakeIO, tags: Iterable[Tag]) -> list[Moved]:
+def tagged(target: LakeIO, tags: Iterable[Tag], renew: Renew = lambda _: None) -> list[Moved]:
     """Give tags, as they were written elsewhere, to commits that are whole; one that names another commit is left."""
     done = []
     for tag in tags:
         try:
             there = target.refs.tag(tag.name)
         except TagNotFound:
-            if head_of(target, tag.name) is not None:
-                raise AlreadyExists(f"there is a branch {tag.name!r}: a tag could not be told from it") from None
             try:
-                target.objects.store.create(tag.key, tag.data)
-            except ObjectExists:
-                there = target.refs.tag(tag.name)
+                target.refs.adopt_tag(tag, ready=renew)
+            except AlreadyExists as error:
+                try:
+                    there = target.refs.tag(tag.name)
+                except TagNotFound:  # a branch has the name
+                    raise error from None
             else:
                 done.append(Moved(tag.name, "new", "", tag.commit_id))
                 continue

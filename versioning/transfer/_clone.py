@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from dataplat.errors import AlreadyExists, CommitInDoubt, LakeNotFound, ObjectExists
+from dataplat.versioning._protection import contract_objects
 from dataplat.versioning._record import decode_record, decode_tag
 from dataplat.versioning._seal import seal
 from dataplat.versioning._settle import Undecided, settle
@@ -46,9 +47,12 @@ def cloned(
     newest = {record.branch: record for record in records}.values()
     commits = {record.commit_id: record.commit for record in records}
     commits.update({tag.commit_id: load_commit(source.objects, tag.commit_id) for tag in tags})
-    live = [*(record.commit_id for record in newest if record.kind != "delete"), *(tag.commit_id for tag in tags)]
-    heads = {commit_id: commits.pop(commit_id) for commit_id in dict.fromkeys(live)}
-    lacking = fetched(source, target, list(heads.values()), also=list(commits.values()), told=told, found=found)
+    branches = [record for record in newest if record.kind != "delete"]
+    kept = [tag for tag in tags if not tag.is_over(source.refs.now())]  # of others the versions may be gone
+    live = dict.fromkeys([*(record.commit_id for record in branches), *(tag.commit_id for tag in kept)])
+    heads = [commits.pop(commit_id) for commit_id in live]
+    texts = [name for record in branches for name in contract_objects(record)]
+    lacking = fetched(source, target, heads, also=list(commits.values()), beside=texts, told=told, found=found)
     for key, data in written.items():
         _write(target.objects.store, key, data)
     for head in target.refs.branches():

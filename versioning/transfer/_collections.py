@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from dataplat.errors import CommitConflict
+from dataplat.errors import CommitConflict, ObjectNotFound, VersionNotFound
 from dataplat.lake._object_keys import generation_key
+from dataplat.versioning.gc._closure import step
 from dataplat.versioning.gc._log import Closed, Done, GcLog
 from dataplat.versioning.gc.gone import collected
 from dataplat.versioning.gc.guard import GC, GC_LAST
+from dataplat.versioning.manifest import Manifest, load_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from dataplat.versioning._record import Record
     from dataplat.versioning.needs import Name
     from dataplat.versioning.publish import LakeIO
+    from dataplat.versioning.transfer._missing import Missing
 
 
 def note_collected(target: LakeIO, gone: Iterable[tuple[str, str]]) -> None:
@@ -51,12 +54,14 @@ class Renewal:
         self._since = min((head.settings.get(GC_LAST, 0) for head in heads), default=0)
         self._renewed: dict[Name, set[int]] = {}
 
-    def renew(self, head: Record, needed: Iterable[Name]) -> None:
-        """Make `needed`, which the record after `head` will need, safe to be named by it."""
-        came = range(self._since + 1, head.settings.get(GC_LAST, 0) + 1)
-        numbers = sorted({*head.settings.get(GC, ()), *came})
+    def renew(self, settings: Mapping[str, Any], lacking: Missing) -> None:
+        """Make what the commits of a transfer need safe to be named by a record with, or after one with, `settings`."""
+        came = range(self._since + 1, settings.get(GC_LAST, 0) + 1)
+        numbers = sorted({*settings.get(GC, ()), *came})
         condemned = {number: self._log.condemned(number) for number in numbers}
-        for name in needed if condemned else ():
+        if not any(condemned.values()):
+            return
+        for name in lacking.needed | self._of_versions(lacking):
             new = {number for number, ids in condemned.items() if name[0] in ids} - self._renewed.get(name, set())
             if not new:
                 continue
@@ -67,3 +72,16 @@ class Renewal:
             key = generation_key(*name, secrets.token_hex(4))
             self._target.objects.store.create(key, self._source.objects.read(*name))
             self._renewed.setdefault(name, set()).update(numbers)
+
+    def _of_versions(self, lacking: Missing) -> frozenset[Name]:
+        """Return all that the versions need, what other branches of the target have too: they may be deleted."""
+        objects, before = self._source.objects, dict[str, Manifest]()
+        found: set[Name] = set()
+        for dataset, version in lacking.versions:
+            try:
+                manifest = load_manifest(objects, version)
+                found.update(step(objects, before.get(dataset), manifest).gained)
+            except (ObjectNotFound, VersionNotFound):  # the target has it, and the source has no more
+                continue
+            before[dataset] = manifest
+        return frozenset(found)

@@ -1,16 +1,18 @@
 """What a lake lacks of the commits of another.
 
-A commit object is written only after everything that it needs, oldest first. So where a commit is, its ancestors
-are, and the walk back stops there. Of versions only those at heads of branches and at tags are counted on to be whole
-in the other lake: older ones may have been collected, and are no base to count differences from.
+The walk back stops at commits that a branch or a tag of the other lake descends from. One that only lies there, after a
+transfer that was killed, is no end: a collection may be taking away what it needs, and itself. Of versions only those at
+heads of branches and at tags are counted on to be whole in the other lake: older ones may have been collected, and are
+no base to count differences from.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Final
 
 from dataplat.errors import IntegrityError, ObjectNotFound, VersionNotFound
@@ -33,13 +35,14 @@ _SKEW: Final = 7 * 24 * 3600 * 1_000_000
 class Missing:
     """Commits that the target lacks, oldest first, and the objects that they need and it lacks, with their sizes (bytes).
 
-    `collected` are versions (dataset, id) that were collected in the source; `needed` all that the commits rely on, also
-    what is there.
+    `collected` are versions (dataset, id) that were collected in the source. `versions` (dataset, id) and `needed` are
+    what has to be whole in the target afterwards, also what is there: `needed` all but what only versions say.
     """
 
     commits: tuple[Commit, ...] = ()
     objects: dict[Name, int] = field(default_factory=dict)
     collected: tuple[tuple[str, str], ...] = ()
+    versions: tuple[tuple[str, str], ...] = ()
     needed: frozenset[Name] = frozenset()
 
     @property
@@ -55,6 +58,7 @@ def missing(
     live: Iterable[Commit],
     *,
     also: Sequence[Commit] = (),
+    beside: Iterable[Name] = (),
     collected: Callable[[str], bool] = lambda _: False,
 ) -> Missing:
     """Return what `target` lacks of `heads`, commits of `source`, and of all that they descend from.
@@ -63,15 +67,18 @@ def missing(
         source: Where the commits are.
         target: Where they go.
         heads: The commits wanted; each version of each dataset at them will be whole.
-        live: Commits at heads of the target's branches and at its tags.
+        live: Commits at heads of the target's branches and at its tags, whose versions will not be collected.
         also: Commits that are wanted too, whose versions may have been collected.
+        beside: Objects that are wanted too.
         collected: Whether a version that is not in the source was collected there, and so is not to be copied.
 
     Raises:
         IntegrityError: A version is missing in the source, and was not collected.
     """
-    commits = _missing_commits(source, target, [*heads, *also])
+    live = list(live)
+    commits = _missing_commits(source, target, [*heads, *also], _Reach(target, live))
     wanted = _Wanted(source, target, collected)
+    wanted.add(dict.fromkeys(beside, 0))
     for commit in live:
         wanted.whole(commit)
     for commit in commits:
@@ -85,7 +92,11 @@ def missing(
             wanted.version(dataset, state.version, None, must=True)
             wanted.add(of_state(state, source.read))
     return Missing(
-        tuple(commits), _sized(source, absent(target, wanted.objects)), tuple(wanted.gone), frozenset(wanted.objects)
+        commits=tuple(commits),
+        objects=_sized(source, absent(target, wanted.objects)),
+        collected=tuple(wanted.gone),
+        versions=tuple(wanted.relied),
+        needed=frozenset({*wanted.objects, *((commit.id, ".json") for commit in commits)}),
     )
 
 
@@ -128,6 +139,7 @@ class _Wanted:
     def __init__(self, source: Objects, target: Objects, collected: Callable[[str], bool]) -> None:
         self.objects: dict[Name, int] = {}
         self.gone: list[tuple[str, str]] = []
+        self.relied: dict[tuple[str, str], None] = {}
         self._source, self._target, self._collected = source, target, collected
         self._whole: set[str] = set()
         self._last: dict[str, str] = {}
@@ -147,9 +159,10 @@ class _Wanted:
         """Want a version; with `must` it may not have been collected."""
         if version in self._whole:
             self._last[dataset] = version
+            self.relied[dataset, version] = None
             return
         manifest = self._load(version)
-        if manifest is None:
+        if manifest is None or (not must and self._collected(version) and not self._is_whole(manifest)):
             if must or not self._collected(version):
                 raise IntegrityError(
                     f"version {version[:12]} of {dataset!r} is missing in the lake that it is to be copied from. "
@@ -158,9 +171,18 @@ class _Wanted:
             self.gone.append((dataset, version))
             return
         near = base if base in self._whole else self._last.get(dataset)
-        self.add(of_version(self._source, manifest, None if near is None else self._load(near)))
+        there = None if near is None or self._collected(near) else self._load(near)
+        self.add(of_version(self._source, manifest, there))
         self._whole.add(version)
         self._last[dataset] = version
+        self.relied[dataset, version] = None
+
+    def _is_whole(self, manifest: Manifest) -> bool:
+        """Whether a version that was collected is there in spite of it: made again since, not half deleted."""
+        try:
+            return all(self._source.stored(*name) for name in of_version(self._source, manifest))
+        except ObjectNotFound:
+            return False
 
     def _load(self, version: str) -> Manifest | None:
         try:
@@ -169,14 +191,36 @@ class _Wanted:
             return None
 
 
-def _missing_commits(source: Objects, target: Objects, heads: Sequence[Commit]) -> list[Commit]:
-    """Return the commits that the target lacks, each after its parents."""
+class _Reach:
+    """Which commits those at `live` descend from; they are read as far back as is asked for."""
+
+    def __init__(self, objects: Objects, live: Sequence[Commit]) -> None:
+        self._objects = objects
+        self._seen = {commit.id for commit in live}
+        self._todo = [(-commit.time, commit.id, commit) for commit in {commit.id: commit for commit in live}.values()]
+        heapify(self._todo)
+
+    def has(self, commit: Commit) -> bool:
+        """Whether a commit is one of them. A wrong no, of clocks that differ, costs questions and loses nothing."""
+        while commit.id not in self._seen and self._todo and -self._todo[0][0] > commit.time:
+            for parent in heappop(self._todo)[2].parents:
+                if parent not in self._seen:
+                    self._seen.add(parent)
+                    with suppress(ObjectNotFound, IntegrityError):  # damaged there: what is behind it is asked for
+                        before = load_commit(self._objects, parent)
+                        heappush(self._todo, (-before.time, parent, before))
+        return commit.id in self._seen
+
+
+def _missing_commits(source: Objects, target: Objects, heads: Sequence[Commit], reach: _Reach) -> list[Commit]:
+    """Return the commits that no branch of the target has, each after its parents."""
     found: dict[str, Commit] = {}
     layer = {head.id: head for head in heads}
     while layer:
-        lacking = absent(target, {(commit_id, ".json"): 0 for commit_id in layer})
-        found.update((commit_id, layer[commit_id]) for commit_id, _ in lacking)
-        parents = {parent for commit_id, _ in lacking for parent in layer[commit_id].parents} - found.keys()
+        gone = absent(target, {(commit_id, ".json"): 0 for commit_id in layer})
+        lacking = [commit for id, commit in layer.items() if (id, ".json") in gone or not reach.has(commit)]
+        found.update((commit.id, commit) for commit in lacking)
+        parents = {parent for commit in lacking for parent in commit.parents} - found.keys()
         layer = {parent: load_commit(source, parent) for parent in sorted(parents)}
     return _oldest_first(found)
 

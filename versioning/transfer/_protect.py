@@ -9,21 +9,14 @@ from dataplat.versioning.manifest import Manifest, load_manifest
 from dataplat.versioning.publish import PlannedChange
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from dataplat.versioning._record import Record
     from dataplat.versioning.commit import Commit
-    from dataplat.versioning.needs import Name
     from dataplat.versioning.publish import LakeIO
     from dataplat.versioning.transfer._branches import Admit
-    from dataplat.versioning.transfer._collections import Renewal
 
 
-def admission(target: LakeIO, renewal: Renewal | None = None, needed: Iterable[Name] = ()) -> Admit:
-    """Return what asks the contracts of a branch of `target` before it is moved to a commit that is there already.
-
-    Then `renewal` keeps collections from what the commits need.
-    """
+def admission(target: LakeIO) -> Admit:
+    """Return what asks the contracts of a branch of `target` before it is moved to a commit that is there already."""
 
     def manifest(commit: Commit, dataset: str) -> Manifest | None:
         state = commit.dataset(dataset, target.objects.read)
@@ -36,7 +29,5 @@ def admission(target: LakeIO, renewal: Renewal | None = None, needed: Iterable[N
                 continue
             change = PlannedChange(dataset=dataset, mode="merge", base_version=None if before is None else before.id)
             pass_gate(target.gate, head, dataset, before, after, change, target.objects)
-        if renewal is not None:
-            renewal.renew(head, needed)
 
     return admit

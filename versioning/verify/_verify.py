@@ -7,13 +7,15 @@ second pass finds all versions, commits, branches and tags that it touches.
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from dataplat.errors import VersionNotFound
+from dataplat.errors import ObjectNotFound, VersionNotFound
 from dataplat.lake._object_keys import object_key
 from dataplat.lake.deletes import load_deletes
 from dataplat.lake.objects import Objects
@@ -71,13 +73,14 @@ class Verifier:
         self._parts: dict[str, PartCheck | None] = {}
         self._live: dict[tuple[str, str | None, str], Digest | None] = {}
         self._segments: set[str] = set()
-        self._blobs: dict[str, dict[Name, int]] = {}
+        self._blobs: dict[tuple[str, str | None], dict[Name, int]] = {}
         self._near: dict[str, _Seen] = {}
         self._noted: dict[str, tuple[Kind, str, set[str]]] = {}  # what is wrong with what is as written, by key
         self._parents: dict[str, tuple[str, ...]] = {}
         self._starts: dict[str, list[str]] = {}
         self._orphans: set[Name] = set()
         self._refs: dict[str, tuple[str, ...]] = {}  # of problems of refs: what they touch
+        self._standing: set[str] = set()  # versions that branches and tags stand at: nothing excuses that they are gone
 
     def _hashed(self, nbytes: int) -> None:
         self.report.objects += 1
@@ -90,6 +93,7 @@ class Verifier:
         """Look at everything."""
         history = read_history(self.store, self._note_ref)
         self._starts = history.starts()
+        self._standing = self._versions_at(history)
         for head in history.heads():
             for name in contract_objects(head):
                 if not self.shelf.check(name):
@@ -157,7 +161,7 @@ class Verifier:
     def version(self, dataset: str, version: str) -> None:
         """Look at a version: its objects, and that it adds up."""
         name = (version, ".json")
-        if not self.shelf.keys(name) and self._check.gone(version):
+        if self._check.gone(version) and version not in self._standing and not self._is_there(version):
             return
         self.report.versions += 1
         if not self.shelf.check(name):
@@ -180,6 +184,23 @@ class Verifier:
             self._note(name, wrong, version)
         else:
             self._near[dataset] = _Seen(manifest, sums)
+
+    def _is_there(self, version: str) -> bool:
+        """Whether something is left of a version that was collected, and not of a collection that was stopped half-way."""
+        try:
+            return all(map(self.shelf.keys, self._of_version(version)))
+        except ObjectNotFound:
+            return False
+
+    def _versions_at(self, history: History) -> set[str]:
+        now = time.time_ns() // 1000
+        found: set[str] = set()
+        heads = [head.commit for head in history.heads()]
+        tagged = [tag.commit_id for tag in history.tags if not tag.is_over(now)]
+        for commit in heads + [history.commits[id] for id in tagged if id in history.commits]:
+            with suppress(*DAMAGE):  # found when the commit is looked at
+                found.update(str(state.version) for state in commit.datasets(self.objects.read).values())
+        return found
 
     def _sums(self, dataset: str, manifest: Manifest, found: Contents) -> Sums | None:
         """Look at the parts that were not looked at, and return the sums over all; None where some are damaged."""
@@ -215,8 +236,13 @@ class Verifier:
             deletes = (part.deletes, ".bin")
             if self._tried(partial(load_deletes, self.objects, part), deletes) is None:
                 return False
-        blobs = [self.shelf.check(*blob) for blob in self._blobs.get(part.id, {}).items()]
-        return self._parts[part.id] is not None and all(blobs)
+        if self._parts[part.id] is None:
+            return False
+        held = part.id, part.deletes
+        if held not in self._blobs:
+            self._blobs[held] = files(self.objects, manifest, [part])
+        blobs = [self.shelf.check(*blob) for blob in self._blobs[held].items()]  # all are looked at
+        return all(blobs)
 
     def _rows(self, manifest: Manifest, part: Part) -> PartCheck | None:
         from dataplat.lake.schema import stored_name
@@ -231,9 +257,6 @@ class Verifier:
         if check.wrong:
             self._note(name, check.wrong, manifest.id)
             return None
-        blobs = files(self.objects, manifest, [part])
-        if blobs:
-            self._blobs[part.id] = blobs
         return check
 
     def _live_digest(self, manifest: Manifest, part: Part) -> Digest | None:
@@ -315,7 +338,7 @@ class Verifier:
             yield part.id, ".parquet"
             if part.deletes is not None:
                 yield part.deletes, ".bin"
-            yield from self._blobs.get(part.id, ())
+            yield from self._blobs.get((part.id, part.deletes), ())
 
     def _reached(self) -> dict[str, set[str]]:
         """Return by branch and tag the commits that it reaches."""

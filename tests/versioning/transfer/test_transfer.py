@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -21,7 +23,6 @@ from dataplat.versioning.lakefile import create_lake
 from dataplat.versioning.transfer import cloned, copy_objects, fetched, forwarded, is_ancestor, missing
 from dataplat.versioning.transfer._branches import live_commits, tagged
 from dataplat.versioning.transfer._collections import Renewal
-from dataplat.versioning.transfer._protect import admission
 
 
 def lake_on(store: Store) -> Lake:
@@ -87,7 +88,7 @@ def test_ids_stay_and_the_same_is_not_sent_twice(base: MemoryStore, more: Memory
     bring(source, target)
     ours, theirs = lake_on(more), lake_on(target)
     assert objects_of(target.inner) == objects_of(more)
-    assert target.calls["create"] == len(lacking) + 2  # the record and a tag
+    assert target.calls["create"] == len(lacking) + 3  # the record, a tag and the lease for it
     assert [info.version for info in theirs.datasets()] == [info.version for info in ours.datasets()]
     assert theirs["tree@v2"].id == ours["tree"].id
     assert theirs.verify().ok
@@ -135,7 +136,8 @@ def test_a_commit_is_there_only_when_all_it_needs_is(base: MemoryStore, more: Me
         for commit in [head, *missing(ours.objects, lake_on(base).objects, [head], []).commits]:
             if theirs.objects.exists(commit.id, ".json"):
                 lacking = missing(ours.objects, theirs.objects, [commit], [])
-                assert (lacking.commits, lacking.objects) == ((), {})
+                assert lacking.objects == {}
+                assert all(theirs.objects.exists(before.id, ".json") for before in lacking.commits)
         if not crashing.dead:
             break
 
@@ -309,8 +311,7 @@ def test_what_a_collection_may_delete_is_written_anew(base: MemoryStore, more: M
     GcLog(target).write(opened, theirs.refs.patience)
     before = theirs.refs.head("main")
     theirs.refs.publish("main", before, before.commit, kind="fence", settings={"gc": [1], "gc_last": 1})
-    admit = admission(theirs.io, renewal, lacking.needed)
-    forwarded(ours.io, theirs.io, "main", head, admit=admit)
+    forwarded(ours.io, theirs.io, "main", head, renew=partial(renewal.renew, lacking=lacking))
     target.delete(key)  # as the collection would
     assert lake_on(target).verify().ok
 
@@ -325,3 +326,114 @@ def test_damage_beside_what_was_collected(base: MemoryStore) -> None:
     source.replace(f"objects/{part[:2]}/{part[2:]}.parquet", b"damaged")
     [problem] = lake_on(source).verify().problems
     assert f"d@id:{lake['d'].id[:12]}" in problem.versions
+
+
+@pytest.mark.parametrize("branch", ["main", "fresh"])
+def test_after_a_transfer_that_was_killed_beside_a_collection(
+    base: MemoryStore, more: MemoryStore, branch: str
+) -> None:
+    """What only lies there may be going: what was brought before is brought again, commits too, wherever it began."""
+    head = lake_on(more).refs.head("main").commit
+    for died in (0, 2, 7, None):
+        target = copied(base)
+        fetched(lake_on(more).io, lake_on(target).io, [head])  # and killed before the branch moved
+        real, seen = target.delete, []
+
+        def again(target: MemoryStore = target) -> None:
+            ours, theirs = lake_on(more), lake_on(target)
+            renewal = Renewal(ours.io, theirs.io)
+            lacking = fetched(ours.io, theirs.io, [head])
+            forwarded(ours.io, theirs.io, branch, head, renew=partial(renewal.renew, lacking=lacking))
+
+        def delete(
+            key: str, real: Callable[[str], None] = real, seen: list[str] = seen, died: int | None = died
+        ) -> None:
+            if key.startswith("objects/"):
+                seen.append(key)
+                if died is None and len(seen) == 1 and branch == "main":
+                    again()  # between fence and delete
+                if len(seen) == died:
+                    raise SimulatedCrash("the collection")
+            real(key)
+
+        target.delete = delete  # type: ignore[method-assign]
+        with suppress(SimulatedCrash):
+            collect(lake_on(target).objects, lake_on(target).refs, Options(grace=0))
+        target.delete = real  # type: ignore[method-assign]
+        assert seen
+        again()
+        report = lake_on(target).verify()
+        assert report.ok, report.problems
+        assert lake_on(target)[f"d@{branch}"].to_arrow() == lake_on(more)["d"].to_arrow()
+
+
+def test_tags_that_keep_nothing_any_more(base: MemoryStore) -> None:
+    """A tag that expired stays in a clone, and is not sent; at one in the target nothing is taken to be whole."""
+    source = copied(base)
+    lake = lake_on(source)
+    lake.ingest(pa.table({"id": [1], "v": [1]}), "d", mode="replace")
+    lake.refs.create_tag("over", lake.refs.head("main").commit_id, expires=1)
+    there = MemoryStore()
+    cloned(lake.io, lake_on(there).io)
+    theirs = lake_on(there)
+    theirs.rollback("d~1")
+    collect(theirs.objects, theirs.refs, Options(keep="1", grace=0))
+    again = MemoryStore()
+    cloned(lake_on(there).io, lake_on(again).io)
+    assert lake_on(again).verify().ok
+    assert lake_on(again).tags() == theirs.tags()
+    head = lake.refs.head("main").commit
+    renewal = Renewal(lake.io, lake_on(there).io)
+    lacking = fetched(lake.io, lake_on(there).io, [head])
+    forwarded(lake.io, lake_on(there).io, "back", head, renew=partial(renewal.renew, lacking=lacking))
+    assert lake_on(there)["d@back"].rows == 1
+
+
+def test_a_clone_has_the_contracts_of_its_branches(tmp_path: Path) -> None:
+    """What a protected branch is held to comes along: the clone asks it, and verifies."""
+    contract = tmp_path / "c.py"
+    contract.write_text(
+        "import pandera.polars as pan\n\nPOSITIVE = pan.DataFrameSchema({'v': pan.Column(int, pan.Check.ge(0))})\n"
+    )
+    lake = dp.open(tmp_path / "here")
+    lake.ingest(pa.table({"v": [1]}), "d")
+    lake.protect("main", f"{contract}:POSITIVE", dataset="d")
+    there = dp.clone(lake.url, tmp_path / "there")
+    contract.unlink()
+    assert there.verify().ok
+    with pytest.raises(dp.ContractFailed):
+        there.ingest(pa.table({"v": [-1]}), "d")
+
+
+def test_a_source_that_is_collected_meanwhile(base: MemoryStore) -> None:
+    """Versions that go while they are copied are left out; half of one that came before they went is no damage."""
+    source = copied(base)
+    lake = lake_on(source)
+    for number in range(3):
+        lake.ingest(pa.table({"id": [number], "v": [7]}), "d", mode="replace")
+    target = MemoryStore()
+    real, created = target.create, count(1)
+
+    def create(key: str, data: bytes) -> None:
+        real(key, data)
+        if next(created) == 4:
+            collect(lake_on(source).objects, lake_on(source).refs, Options(keep="1", grace=0))
+
+    target.create = create  # type: ignore[method-assign]
+    cloned(lake_on(source).io, lake_on(target).io)
+    report = lake_on(target).verify()
+    assert report.ok, report.problems
+    assert collected(target)
+    assert lake_on(target)["d"].to_arrow() == lake["d"].to_arrow()
+
+
+def test_a_tag_is_not_given_to_what_is_being_collected(base: MemoryStore, more: MemoryStore) -> None:
+    """A tag that comes with a push is refused as any other where a collection may take its versions away."""
+    target = copied(base)
+    ours, theirs = lake_on(more), lake_on(target)
+    fetched(ours.io, theirs.io, [ours.refs.head("main").commit])
+    name = ours["d@v2"].id
+    opened = Opened(number=1, actor="gc", time=1, nonce="0", keys=[f"objects/{name[:2]}/{name[2:]}.json"])
+    GcLog(target).write(opened, theirs.refs.patience)
+    with pytest.raises(dp.CommitConflict, match="under way"):
+        tagged(theirs.io, ours.tags())

@@ -1,0 +1,154 @@
+"""Collections that are stopped half-way, odd files in the store, what was collected and came back, trees of files."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from dataplat._lake import Lake
+from dataplat.errors import ConfigError, IntegrityError
+from dataplat.lake._object_keys import object_key
+from dataplat.lake.stores import MemoryStore
+from dataplat.testing.store_faults import SimulatedCrash
+from dataplat.versioning._cache import forget_decoded
+from dataplat.versioning.gc._log import Closed, Done, GcLog
+from dataplat.versioning.gc._retention import Rule
+from dataplat.versioning.gc.collect import Options, collect
+from dataplat.versioning.gc.gone import collected
+from dataplat.versioning.lakefile import create_lake
+from dataplat.versioning.transfer import cloned
+
+
+def replaced(lake: Lake, *values: int) -> None:
+    """Make each of the values the only row of `t`, one commit after the other."""
+    for value in values:
+        lake.ingest(pa.table({"id": [value]}), "t", mode="replace")
+
+
+def fresh(lake: Lake) -> Lake:
+    """What a new process sees."""
+    forget_decoded()
+    return Lake(lake.store, "test", "memory")
+
+
+def keys(lake: Lake) -> set[str]:
+    """Keys of all objects."""
+    return {info.key for info in lake.store.list("objects/")}
+
+
+def test_a_collection_that_dies_between_deletes(memory_lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Versions that went by halves are no damage, and the next collection takes the rest."""
+    replaced(memory_lake, 1, 2, 3)
+    store = memory_lake.store
+    real, deleted = store.delete, []
+
+    def delete(key: str) -> None:
+        if key.startswith("objects/"):
+            deleted.append(key)
+            if len(deleted) % 3 == 0:
+                raise SimulatedCrash(key)
+        real(key)
+
+    monkeypatch.setattr(store, "delete", delete)
+    for _ in range(9):
+        try:
+            collect(fresh(memory_lake).objects, memory_lake.refs, Options(keep="1", grace=0))
+        except SimulatedCrash:
+            report = fresh(memory_lake).verify()
+            assert report.ok, report.problems
+        else:
+            break
+    assert len(collected(store)) == 2
+    assert len(deleted) > 6
+    assert fresh(memory_lake).verify().orphans == 0
+
+
+def test_a_version_that_a_branch_stands_at_is_missed_though_it_was_collected(memory_lake: Lake) -> None:
+    """What was collected, and came back with a pull, is needed again: that it is gone is damage."""
+    replaced(memory_lake, 1)
+    log, version = GcLog(memory_lake.store), memory_lake["t"].id
+    log.write(Closed(number=1, actor="gc", time=1, nonce="0", versions={"t": [version]}), memory_lake.refs.patience)
+    log.write(Done(number=1, actor="gc", time=1, nonce="0", definite=True), memory_lake.refs.patience)
+    assert fresh(memory_lake).verify().ok
+    memory_lake.store.delete(object_key(version, ".json"))
+    assert [problem.kind for problem in fresh(memory_lake).verify().problems] == ["missing"]
+    replaced(memory_lake, 2)
+    assert fresh(memory_lake).verify().ok
+
+
+def test_what_came_back_can_be_tagged_and_branched_at_once(memory_lake: Lake) -> None:
+    """Where deletes may land late, an object written anew is safe, though its old key stays condemned for a week."""
+    replaced(memory_lake, 1, 2)
+    assert not memory_lake.gc("1", grace="0s").done.definite
+    replaced(memory_lake, 1)
+    memory_lake.tag("back")
+    memory_lake.branch("exp")
+    replaced(memory_lake, 3)
+    memory_lake.rollback("t~1")
+    for key in GcLog(memory_lake.store).keys(1):
+        memory_lake.store.delete(key)  # once more, late
+    assert fresh(memory_lake).verify().ok
+
+
+def test_odd_files_are_left_alone(memory_lake: Lake) -> None:
+    """Files that are not the lake's neither stop a collection nor go; so do copies beside objects."""
+    replaced(memory_lake, 1, 2)
+    odd = ["gc/notes.txt", "objects/README", f"{min(keys(memory_lake))}.bak", "objects/ab/Thumbs.db"]
+    for key in odd:
+        memory_lake.store.create(key, b"mine")
+    memory_lake.gc("1", grace="0s")
+    memory_lake.tag("v")
+    assert all(memory_lake.store.read(key) == b"mine" for key in odd)
+    assert fresh(memory_lake).verify().ok
+
+
+def test_a_tag_that_names_nothing(memory_lake: Lake) -> None:
+    """Where what a tag names is not there, nothing is collected, and verification is pointed to."""
+    replaced(memory_lake, 1, 2)
+    tag = memory_lake.tag("v")
+    memory_lake.store.delete(tag.key)
+    memory_lake.refs._put_tag(
+        type(tag)(**{**{f: getattr(tag, f) for f in tag.__struct_fields__}, "commit_id": "0" * 64})
+    )
+    before = keys(memory_lake)
+    with pytest.raises(IntegrityError, match="verify"):
+        fresh(memory_lake).gc("1", grace="0s")
+    assert keys(memory_lake) == before
+    assert any("v" in problem.refs for problem in fresh(memory_lake).verify().problems)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "²", "1d 2", "10;30d", "d", "1.5", "all!", ",", "1e3"])
+def test_nonsense_is_no_rule(text: str) -> None:
+    """What is no rule is refused as such."""
+    with pytest.raises(ConfigError):
+        Rule.parse(text)
+
+
+def test_files_of_trees(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Files that only collected versions of a tree name go, those that one that stays names do not."""
+    store = MemoryStore()
+    create_lake(store)
+    lake = Lake(store, "test", "memory")
+    tree = tmp_path_factory.mktemp("tree")
+    for name in ("stays", "goes", "changes"):
+        (tree / name).write_bytes(name.encode() * 300_000)
+    lake.ingest(tree, "tree")
+    (tree / "goes").unlink()
+    (tree / "changes").write_bytes(b"new" * 500_000)
+    lake.ingest(tree, "tree", mode="replace")
+    files = {info.key for info in store.list("objects/") if info.size > 1_000_000}
+    lake.gc("2", grace="0s")
+    assert files <= keys(lake)
+    assert len(files) == 4
+    assert lake.gc("1", grace="0s").done.versions == 1
+    assert len(files & keys(lake)) == 2
+    out = tmp_path_factory.mktemp("out") / "tree"
+    fresh(lake)["tree"].export(out)
+    assert {p.name: p.read_bytes() for p in out.iterdir()} == {p.name: p.read_bytes() for p in tree.iterdir()}
+    assert fresh(lake).verify().ok
+    there = MemoryStore()
+    cloned(fresh(lake).io, Lake(there, "test", "memory").io)
+    assert Lake(there, "test", "memory").verify().ok
+    missing = min(info.key for info in store.list("objects/") if info.size > 1_400_000)
+    store.delete(missing)
+    assert [problem.key for problem in fresh(lake).verify().problems] == [missing]
