@@ -1,7 +1,7 @@
 """`make bench`: measure all tables, or those named, print them and append them to benchmarks/RESULTS.md.
 
-python -m benchmarks [ingest] [again] [upsert] [versions] [commits] [open_version] [startup]
-                     [--small ROWS] [--large ROWS] [--repeat N] [--no-slow] [--dry]
+python -m benchmarks [ingest] [again] [upsert] [versions] [commits] [small_files] [open_version] [startup]
+                     [--small ROWS] [--large ROWS] [--files FILES] [--repeat N] [--no-slow] [--dry]
 
 A figure that is not met is printed, not an error; a side that breaks is.
 """
@@ -15,7 +15,7 @@ import sys
 from benchmarks._settings import Settings
 from benchmarks._table import NOT_MEASURED, Table, keep
 
-GROUPS = ("startup", "open_version", "ingest", "again", "upsert", "versions", "commits")
+GROUPS = ("startup", "open_version", "ingest", "again", "upsert", "versions", "commits", "small_files")
 
 
 def main() -> int:
@@ -24,14 +24,15 @@ def main() -> int:
     parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"of {', '.join(GROUPS)}; all without")
     parser.add_argument("--small", type=int, default=usual.small, metavar="ROWS")
     parser.add_argument("--large", type=int, default=usual.large, metavar="ROWS")
+    parser.add_argument("--files", type=int, default=usual.files, metavar="FILES", help="in the folder of small files")
     parser.add_argument("--repeat", type=int, default=usual.repeat, metavar="N")
-    parser.add_argument("--no-slow", action="store_true", help="leave out dlt and delta-rs, which take minutes")
+    parser.add_argument("--no-slow", action="store_true", help="leave out dlt, delta-rs and DVC, which take minutes")
     parser.add_argument("--dry", action="store_true", help="print only, keep nothing in RESULTS.md")
     given = parser.parse_args()
     unknown = set(given.groups) - set(GROUPS)
     if unknown:
         parser.error(f"no such group: {', '.join(sorted(unknown))}")
-    settings = Settings(given.small, given.large, given.repeat, not given.no_slow)
+    settings = Settings(given.small, given.large, given.repeat, not given.no_slow, given.files)
     tables: list[Table] = []
     for group in given.groups or GROUPS:
         print(f"{group}:", flush=True)
