@@ -33,6 +33,7 @@ Done in {time.perf_counter() - start:.1f} s. Every step by hand: {shown(SHOWN_CO
    dataplat version list                           the datasets
    dataplat version log flights                    how they came about
    dataplat version head training                  the first rows
+   dataplat version log --graph                    how the branch came back
    dataplat version diff flights@main~1 flights --rows
    dataplat sql 'select carrier, avg(arr_delay) late from "flights@v1" group by 1 order by 2 desc'
    python -c 'import dataplat as dp; print(dp.open("{lake}")["flights@v1"])'

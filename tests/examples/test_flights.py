@@ -57,11 +57,29 @@ def test_the_lake_holds_what_the_steps_say(demo):
     assert exported == lake["training"].rows > 300_000
 
 
+def test_the_branch_is_merged_and_what_went_is_gone(demo):
+    """Columns of the branch and rows of both are on main in one part, the page shows it, the old versions are freed."""
+    output, _ = demo
+    lake = dp.open(output / "lake", create=False)
+    planes = lake["planes"]
+    assert {"retired", "cruise_speed"} <= set(planes.schema.names)
+    old = planes.to_polars(where="retired = true")
+    assert len(planes.parts) == 1
+    diff = lake.diff("planes@v1", "planes")
+    assert set(diff.changed.column("changed").to_pylist()[0]) == {"seats", "retired"}
+    assert diff.summary.changed == old.height > 0
+    assert "cruise_speed" in (output / "planes.html").read_text("utf-8")
+    assert [branch.branch for branch in lake.branches()] == ["main"]
+    with pytest.raises(dp.VersionNotFound, match="was collected"):
+        lake["planes@main~1"].to_arrow()
+
+
 def test_the_commands_by_hand_do_the_same(demo, tmp_path):
     """The printed commands, run in a shell on a new lake, give datasets with the same content ids."""
     output, _ = demo
     script = (output / "commands.sh").read_text().replace(str(output), str(tmp_path))
-    (tmp_path / "corrected_week.csv").write_bytes((output / "corrected_week.csv").read_bytes())
+    for name in ("corrected_week.csv", "retired.csv", "seats.csv"):
+        (tmp_path / name).write_bytes((output / name).read_bytes())
     ids = {name: dp.open(output / "lake")[f"{name}@v1"].id[:16] for name in ("flights", "weather", "planes")}
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     env = {**os.environ, "PATH": path, "DATAPLAT_LAKE": str(tmp_path / "lake")}
