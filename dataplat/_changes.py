@@ -118,7 +118,7 @@ def rollback_step(reference: str) -> ChangeStep:
         dataset, manifest, found_at = resolve(draft.lake.refs, draft.lake.objects, reference)
         current = draft.target(dataset).version
         if current != manifest.id:
-            restore = _state_of(draft.lake, found_at, dataset, manifest.id)
+            restore = _state_of(draft.lake, found_at, dataset, manifest.redacted_from or manifest.id)
             draft.add(PlannedChange(dataset=dataset, mode="rollback", base_version=current, restore=restore))
 
     return ChangeStep(plan, replays=False)

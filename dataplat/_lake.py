@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
+from dataplat._erasing import Erasing
 from dataplat._guarding import Guarding
 from dataplat._keeping import Keeping
 from dataplat._origins import Origins
@@ -88,7 +89,7 @@ def _no_lake(url: str | Path) -> str:
     return f"there is no lake at {url}: make one with `dataplat init {url}`, or name another with --lake"
 
 
-class Lake(Guarding, Keeping, Origins):
+class Lake(Erasing, Guarding, Keeping, Origins):
     """A lake: datasets in versions, on branches. Get one from `dataplat.open`.
 
     `lake["flights"]`, `lake["flights@v1"]`, `lake["flights@main~1"]` are versions. Every method that changes

@@ -14,6 +14,7 @@ from dataplat.versioning.gc.gone import collected
 from dataplat.versioning.transfer import Missing, Moved, cloned, fetched, forwarded
 from dataplat.versioning.transfer._branches import head_of, live_commits, planned, tagged
 from dataplat.versioning.transfer._collections import Renewal
+from dataplat.versioning.transfer._erased import erased_elsewhere
 from dataplat.versioning.transfer._missing import is_ancestor, missing
 from dataplat.versioning.transfer._protect import admission
 
@@ -88,7 +89,7 @@ def push(
         forwarded(lake.io, target.io, head.branch, head.commit, message=message, admit=admit, renew=renew)
         for head in heads
     ]
-    return _transfer(url, lacking, moves, tagged(target.io, sent, renew))
+    return _transfer(url, lacking, moves, tagged(target.io, sent, renew), _erased(lake, target, "here", "there"))
 
 
 def pull(lake: Lake, url: str | Path, branch: str, *, tags: bool, plan: bool, listener: Listener | None) -> Transfer:
@@ -107,7 +108,7 @@ def pull(lake: Lake, url: str | Path, branch: str, *, tags: bool, plan: bool, li
     move = _pull_move(source, lake, head)
     message = f"pulled from {url}"
     done = forwarded(source.io, lake.io, move.name, head.commit, message=message, admit=admit, renew=renew)
-    notes = []
+    notes = _erased(source, lake, "there", "here")
     if done.name != head.branch:
         notes.append(
             f"both {head.branch} here and {head.branch} there have moved: theirs is {done.name} here. "
@@ -159,6 +160,13 @@ def _held(source: Lake, commits: Iterable[Commit]) -> Iterator[None]:
         with suppress(StoreError):
             stack.enter_context(lease_commits(source.refs, [commit.id for commit in commits]))
         yield
+
+
+def _erased(source: Lake, target: Lake, here: str, there: str) -> list[str]:
+    """Say what was erased in the lake that was read and is whole in the other: what is there already stays."""
+    count = erased_elsewhere(source.io, target.io)
+    what = f"{count:,} version{'' if count == 1 else 's'} had rows erased {here}, and {there} the rows are still there"
+    return [f"{what}: erase {there}, too"] if count else []
 
 
 def _lacking(source: Lake, target: Lake, wanted: Sequence[Commit]) -> Missing:

@@ -46,13 +46,18 @@ class Version:
         """The version id: SHA-256 of the manifest, 64 hex digits."""
         return self.manifest.id
 
+    @property
+    def redacted_from(self) -> str | None:
+        """The id that was asked for, where rows were erased from that version since; None where it is this one."""
+        return self.manifest.redacted_from
+
     @cached_property
     def commit(self) -> Commit:
         """The commit that made the version."""
         from dataplat.versioning.history import versions
 
         changes = versions(self.objects, self._found_at, self.dataset)
-        return next((entry.commit for entry in changes if entry.change.version == self.id), self._found_at)
+        return next((entry.commit for entry in changes if entry.change.version in self._ids), self._found_at)
 
     @property
     def rows(self) -> int:
@@ -108,7 +113,7 @@ class Version:
         if (known := self.content_id_if_known) is not None:
             return known
         changes = self.commit.changes.values()
-        base = next((change.base for change in changes if change.version == self.id), None)
+        base = next((change.base for change in changes if change.version in self._ids), None)
         return content_id_of(self.objects, self.manifest, base)
 
     @property
@@ -201,6 +206,10 @@ class Version:
         from dataplat.lake.verified import verified_paths
 
         return None if self.manifest.root.renames else verified_paths(self.objects, self.parts)
+
+    @property
+    def _ids(self) -> tuple[str | None, ...]:
+        return (self.id, self.redacted_from or self.id)
 
     def __len__(self) -> int:
         return self.rows

@@ -69,6 +69,17 @@ def verified_paths(objects: Objects, parts: Sequence[Part], *, cache: Path | Non
     return [str(paths[part.id]) for part in parts]
 
 
+def forget(parts: Iterable[str], *, cache: Path | None = None) -> None:
+    """Remove the copies of parts (by id) that the cache has of remote stores."""
+    folder = cache_dir() if cache is None else cache
+    for part in parts:
+        _kept_file(folder, part).unlink(missing_ok=True)
+
+
+def _kept_file(folder: Path, part: str) -> Path:
+    return folder / "parts" / part[:2] / f"{part}{SUFFIX}"
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A file that was verified: which part it is and what it looked like."""
@@ -190,7 +201,7 @@ def _local_file(objects: Objects, part: Part, folder: Path) -> Path:
         return Path(objects.stage.path_or_url(part.id, SUFFIX))
     if (path := objects.local_path(part.id, SUFFIX)) is not None:
         return path
-    kept = folder / "parts" / part.id[:2] / f"{part.id}{SUFFIX}"
+    kept = _kept_file(folder, part.id)
     if not kept.exists():
         try:
             data = objects.read(part.id, SUFFIX)

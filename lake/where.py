@@ -13,7 +13,7 @@ import pyarrow as pa
 from polars.exceptions import PolarsError
 
 from dataplat.errors import PredicateError
-from dataplat.lake._intervals import Predicate
+from dataplat.lake._intervals import And, Compare, Instant, IsIn, Predicate
 from dataplat.lake._where_tree import Fitter, check, columns, expression, tree_of, understood
 from dataplat.lake.canonical import family
 from dataplat.lake.schema import did_you_mean, type_text, type_to_json
@@ -189,3 +189,43 @@ def _check_type(expr: pl.Expr, empty: pl.DataFrame, text: str) -> None:
         raise PredicateError(f"where {text!r} does not fit the columns: {_first_line(error)}") from error
     if dtype not in {pl.Boolean, pl.Null}:
         raise PredicateError(f"where {text!r} gives {dtype}, not true or false")
+
+
+_EXACT: Final = frozenset({"int", "string", "bool", "date"})
+"""Families of which equal means the same to every engine."""
+
+
+def equalities(where: Where, schema: pa.Schema) -> dict[str, pa.Array] | None:
+    """Return the values that each column may have, where `where` is only `a = 1 and b in (2, 3)`, else None.
+
+    Values are in the type of their column in `schema`; those that no row can have are left out.
+    """
+    found: dict[str, list[object]] = {}
+    todo = [where._predicate]  # noqa: SLF001
+    while todo:
+        node = todo.pop()
+        if isinstance(node, And):
+            todo += [node.left, node.right]
+            continue
+        each = (node,) if isinstance(node, Compare) else node.each if isinstance(node, IsIn) else ()
+        names = {one.column for one in each}
+        if len(names) != 1 or any(one.test != "eq" for one in each) or not names.isdisjoint(found):
+            return None
+        found[names.pop()] = [one.value for one in each if one.value is not None]
+    arrays = {name: _typed(values, schema.field(name).type) for name, values in found.items()}
+    if not arrays or any(array is None for array in arrays.values()):
+        return None
+    return {name: array for name, array in arrays.items() if array is not None}
+
+
+def _typed(values: list[object], kind: pa.DataType) -> pa.Array | None:
+    if family(kind) not in _EXACT:
+        return None
+    days = [value.nanoseconds // _DAY if isinstance(value, Instant) else value for value in values]
+    try:
+        return pa.array(days, kind)
+    except (pa.ArrowException, OverflowError, TypeError, ValueError):
+        return None
+
+
+_DAY: Final = 86_400 * 1_000_000_000

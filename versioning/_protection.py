@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from dataplat.errors import BranchProtected
 from dataplat.versioning.commit import Check
 from dataplat.versioning.refs import Record
+from dataplat.versioning.suppression import list_objects
 
 if TYPE_CHECKING:
     from dataplat.lake.objects import Objects
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 CONTRACTS: Final = "contracts"
 """The branch setting: by dataset, {"name", "source": object id of the file's text (`.bin`), "file", "id", "version"}."""
 
-_SAME_ROWS: Final = frozenset({"compact", "describe"})
-"""Modes that change no row, so that a contract which held still does."""
+_SAME_ROWS: Final = frozenset({"compact", "describe", "erase"})
+"""Modes that change no row, so that a contract which held still does; and an erase, which nothing may hold up."""
 
 
 class Gate(Protocol):
@@ -94,3 +95,4 @@ def contract_objects(head: Record) -> Iterator[tuple[str, str]]:
     """Yield (id, suffix) of the objects that the branch's settings name: they live as long as the branch does."""
     for held in contracts_of(head).values():
         yield held["source"], ".bin"
+    yield from list_objects(head.settings)

@@ -56,7 +56,7 @@ def versions(objects: Objects, head: Commit, dataset: str) -> Iterator[Entry]:
 def version_back(objects: Objects, head: Commit, dataset: str, back: int) -> Entry:
     """Return the change that made the version `back` versions before the one that `head` has (0: that one).
 
-    A version and what a compaction made of it hold the same rows and count as one.
+    A version and what a compaction or an erase made of it hold the same rows and count as one.
 
     Raises:
         DatasetNotFound: There never was such a dataset.
@@ -73,17 +73,17 @@ def version_back(objects: Objects, head: Commit, dataset: str, back: int) -> Ent
 
 
 def _with_other_rows(entries: Iterable[Entry]) -> Iterator[Entry]:
-    """Leave out versions that a compaction rewrote, whose rows the newer one has."""
+    """Leave out versions that a compaction or an erase rewrote, whose rows the newer one has."""
     compacted = False
     for entry in entries:
         if not compacted:
             yield entry
-        compacted = entry.change.mode == "compact"
+        compacted = entry.change.mode in {"compact", "erase"}
 
 
-def commit_of_version(objects: Objects, head: Commit, dataset: str, version: str) -> Commit | None:
-    """Return the newest commit up to `head` that gave `dataset` this version, None if none did."""
-    return next((entry.commit for entry in log(objects, head, dataset) if entry.change.version == version), None)
+def commit_of_version(objects: Objects, head: Commit, dataset: str, *versions: str) -> Commit | None:
+    """Return the newest commit up to `head` that gave `dataset` one of `versions`, None if none did."""
+    return next((entry.commit for entry in log(objects, head, dataset) if entry.change.version in versions), None)
 
 
 def commits(objects: Objects, head: Commit) -> Iterator[Commit]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 import msgspec
 
-from dataplat.errors import IntegrityError, LakeFormatError, ObjectNotFound
+from dataplat.errors import IntegrityError, LakeFormatError, ObjectNotFound, VersionNotFound
 from dataplat.lake.digest import Digest
 from dataplat.lake.part import ColumnStats, Part
 from dataplat.lake.schema import stored_in
@@ -25,6 +25,7 @@ from dataplat.versioning._root import Root, SegmentRef
 from dataplat.versioning._stats import NamedStats, stored_stats
 from dataplat.versioning._table import Table
 from dataplat.versioning.gc.gone import refuse_collected
+from dataplat.versioning.redactions import followed
 from dataplat.versioning.segments import Entries
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ class Manifest:
         self._root = root
         self._read = read
         self._data = canonical(root) if data is None else data
+        self.redacted_from: str | None = None
 
     @classmethod
     def empty(
@@ -252,6 +254,8 @@ class Manifest:
 def load_manifest(objects: Objects, id: str) -> Manifest:
     """Return the manifest whose version id is `id`; one small object is read.
 
+    Of a version that was erased it is the one in its place, whose id is another: `redacted_from` says which was asked for.
+
     Raises:
         VersionNotFound: It was collected.
         ObjectNotFound: There is no such object.
@@ -261,7 +265,10 @@ def load_manifest(objects: Objects, id: str) -> Manifest:
         data = objects.read(id, ".json")
     except ObjectNotFound:
         refuse_collected(objects.store, id)
-        raise
+        new = followed(objects.store, id)
+        if new == id:
+            raise
+        return _in_its_place(objects, id, new)
     try:
         root = msgspec.json.decode(data, type=Root)
     except msgspec.ValidationError as error:
@@ -269,6 +276,16 @@ def load_manifest(objects: Objects, id: str) -> Manifest:
     except msgspec.DecodeError as error:
         raise IntegrityError(f"manifest {id} is not readable: {error}. Run `dataplat version verify`.") from error
     return Manifest(root, objects.read, data)
+
+
+def _in_its_place(objects: Objects, id: str, new: str) -> Manifest:
+    """Return the manifest `new` that the erased version `id` leads to."""
+    try:
+        manifest = load_manifest(objects, new)
+    except ObjectNotFound as error:
+        raise VersionNotFound(f"version {id[:12]} was erased, and what it led to was collected: {error}") from error
+    manifest.redacted_from = id
+    return manifest
 
 
 def _below(refs: Iterable[SegmentRef], read: Read) -> Iterator[str]:

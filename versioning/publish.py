@@ -351,7 +351,7 @@ class _Attempt:
     def _state(self, change: PlannedChange, state: DatasetState | None, after: Manifest | None) -> DatasetState:
         if after is None:
             return DatasetState(version=None, time=self._time)
-        held = change.restore or state or DatasetState()
+        held = (None if change.mode == "erase" else change.restore) or state or DatasetState()
         description = held.description if change.description is None else change.description
         return DatasetState(
             version=after.id,

@@ -10,7 +10,7 @@ orders@2026-11-01T00:00Z    where `main` stood then; a date alone means its firs
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -29,6 +29,7 @@ from dataplat.versioning.history import commit_at, commit_back, commit_of_versio
 from dataplat.versioning.lakefile import MAIN
 from dataplat.versioning.manifest import Manifest, load_manifest
 from dataplat.versioning.names import check_branch_name, check_dataset_name, nearest
+from dataplat.versioning.redactions import Redactions, erased_beginning
 
 if TYPE_CHECKING:
     from dataplat.lake.objects import Objects
@@ -200,7 +201,7 @@ def _back(objects: Objects, head: Commit, name: str, back: int) -> tuple[str, Ma
 
 def _found_by_id(refs: Refs, objects: Objects, reference: Reference, name: str, id: str) -> tuple[Commit, str | None]:
     """Return the commit of that id, or (the commit that made the version of that id, the version)."""
-    found = objects.find(id, ".json")
+    found = objects.find(id, ".json") or erased_beginning(objects.store, id)
     if len(found) != 1:
         reason = f"{len(found)} ids begin so; give more digits" if found else "no version or commit has such an id"
         raise VersionNotFound(f"{reference.text!r}: {reason}")
@@ -209,10 +210,19 @@ def _found_by_id(refs: Refs, objects: Objects, reference: Reference, name: str, 
     except LakeFormatError:
         return load_commit(objects, found[0]), None
     heads = [refs.head(MAIN).commit, *(head.commit for head in refs.branches() if head.branch != MAIN)]
-    for head in heads:
-        made = None
-        if head.dataset(name, objects.read) is not None:
-            made = commit_of_version(objects, head, name, version)
-        if made is not None:
-            return made, version
+    made = _made(objects, heads, name, {version, found[0]})
+    if made is None and (leads := Redactions.load(objects.store)).leads:
+        made = _made(objects, heads, name, leads.leading_to(version))
+    if made is not None:
+        return made, found[0]
     raise VersionNotFound(f"{reference.text!r}: {name!r} has no version {version[:12]} on any branch")
+
+
+def _made(objects: Objects, heads: Sequence[Commit], name: str, versions: Collection[str]) -> Commit | None:
+    """Return a commit that made one of `versions`, all of which read as the same now."""
+    for head in heads:
+        if head.dataset(name, objects.read) is not None:
+            made = commit_of_version(objects, head, name, *versions)
+            if made is not None:
+                return made
+    return None

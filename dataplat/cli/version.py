@@ -44,6 +44,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compact": ("dataplat.cli._version_compact:compact", "Join small parts, and fold deleted rows in."),
     "du": ("dataplat.cli._version_keep:du", "Show who needs how many bytes."),
     "gc": ("dataplat.cli._version_keep:gc", "Delete what nothing needs any more."),
+    "erase": ("dataplat.cli._version_erase:erase", "Erase rows from every version, for ever."),
     "verify": (f"{_CARRY}:verify", "Check stored bytes against their names."),
 }
 

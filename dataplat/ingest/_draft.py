@@ -17,6 +17,7 @@ from dataplat.versioning.commit import DatasetState
 from dataplat.versioning.manifest import Manifest, load_manifest
 from dataplat.versioning.names import check_dataset_name
 from dataplat.versioning.publish import PlannedChange, commit
+from dataplat.versioning.suppression import Suppression
 
 if TYPE_CHECKING:
     from dataplat._lake import Lake
@@ -37,7 +38,9 @@ class Draft:
     def __init__(self, lake: Lake, branch: str) -> None:
         self.lake = lake
         self.branch = branch
-        self.head = lake.refs.head(branch).commit
+        record = lake.refs.head(branch)
+        self.head = record.commit
+        self._settings = record.settings
         self.stage = Stage(lake.store)
         self.objects = Objects(lake.store, self.stage)
         self._changes: dict[str, PlannedChange] = {}
@@ -61,6 +64,10 @@ class Draft:
         positions = held.advanced(change.positions, self.stage, self.objects.read)
         state = structs.replace(held, version=after.id, rows=after.rows, bytes=after.nbytes, positions=positions)
         return Target(name, self.head, state, after, self.objects, tuple(change.checks))
+
+    def suppression(self, name: str) -> Suppression | None:
+        """Return what was erased from the dataset `name`, so that it does not come in again."""
+        return Suppression.of(self.lake.objects, self._settings, name)
 
     def existing(self, name: str) -> Target:
         """Return the dataset `name` as it would be; raise `DatasetNotFound` if there is none."""

@@ -100,7 +100,9 @@ class IngestStep:
                 seconds=self.meter.seconds,
             )
         load_hashing()
-        landed = land(self.request, target, source, splits, draft.stage, self.meter)
+        landed = land(
+            self.request, target, source, splits, draft.stage, self.meter, draft.suppression(self.request.into)
+        )
         return self._planned(draft, target, landed, skipped)
 
     def done(self, draft: Draft, result: IngestResult, made: Commit | None) -> IngestResult:
@@ -132,6 +134,7 @@ class IngestStep:
             commit=None,
             version=_version_of(target),
             rows_in=landed.rows_in,
+            rows_suppressed=landed.suppressed,
             rows_added=outcome.rows_added if changes else 0,
             rows_deleted=outcome.rows_deleted if changes else 0,
             rows_rejected=landed.rejected,

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dataplat.lake.part import Part
     from dataplat.validation import Report
     from dataplat.validation.report import CheckOutcome
+    from dataplat.versioning.suppression import Suppression
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class Landed:
     quarantine: Sequence[Part]
     quarantine_schema: pa.Schema | None
     quarantined: int
+    suppressed: int
     report: Report | None
     meets_contract: bool
     starts: Mapping[str, Any]
@@ -50,26 +52,50 @@ class Landed:
 
 
 def land(
-    request: IngestRequest, target: Target, source: Source, splits: Sequence[Split], stage: Stage, meter: Meter
+    request: IngestRequest,
+    target: Target,
+    source: Source,
+    splits: Sequence[Split],
+    stage: Stage,
+    meter: Meter,
+    suppression: Suppression | None = None,
 ) -> Landed:
-    """Read `splits` into `stage`; start over, with the stage as it was, whenever a later value widens a type."""
+    """Read `splits` into `stage`; start over, with the stage as it was, whenever a later value widens a type.
+
+    Rows that were erased from the dataset (`suppression`) are left out, and counted.
+    """
     kept = stage.names()
     while True:
         try:
-            return _land_once(request, target, source, splits, stage, meter)
+            return _land_once(request, target, source, splits, stage, meter, suppression)
         except SchemaWidened:
             stage.forget_all_but(kept)
             meter.restart()
 
 
 def _land_once(
-    request: IngestRequest, target: Target, source: Source, splits: Sequence[Split], stage: Stage, meter: Meter
+    request: IngestRequest,
+    target: Target,
+    source: Source,
+    splits: Sequence[Split],
+    stage: Stage,
+    meter: Meter,
+    suppression: Suppression | None,
 ) -> Landed:
     schema = landed_schema(target.schema, source.schema(), whole=request.replaces_all, gone=target.gone)
     base = _base(request, target, schema, stage)
     gone = rows_that_go(request, target, base, source, splits)
     sink = _sink(request, base) if gone is None else Swap(base, gone)
-    run = Pass.begin(stage, schema, sink, request.contract, meter, base.key, rejecting=request.on_error == "reject")
+    run = Pass.begin(
+        stage,
+        schema,
+        sink,
+        request.contract,
+        meter,
+        base.key,
+        rejecting=request.on_error == "reject",
+        suppression=suppression,
+    )
     try:
         run.read(source, [split for split in splits if split.skipped is None])
         return _landed(request, target, base, run, _positions(request, target, source, splits))
@@ -94,6 +120,7 @@ def _landed(
         quarantine=run.quarantine.close(),
         quarantine_schema=run.quarantine.schema,
         quarantined=run.quarantine.rows,
+        suppressed=run.suppressed,
         report=report,
         meets_contract=meets_contract,
         **positions,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dataplat.lake.objects import Stage
     from dataplat.validation import Contract
     from dataplat.versioning.modes import RowSink
+    from dataplat.versioning.suppression import Suppression
 
 _BLOCK = 1 << 20
 
@@ -33,11 +34,11 @@ _BLOCK = 1 << 20
 class Pass:
     """Reads splits into a sink; rows that fail the contract and records that cannot be read go aside.
 
-    Rows in = rows written + rows in quarantine; records in = rows in + rejects.
+    Rows in = rows written + rows in quarantine + rows suppressed; records in = rows in + rejects.
     """
 
     stage: Stage
-    schema: pa.Schema
+    stored: pa.Schema
     sink: RowSink
     contract: Contract | None
     meter: Meter
@@ -46,6 +47,8 @@ class Pass:
     rejects: Aside
     quarantine: Aside
     tally: Tally
+    suppression: Suppression | None = None
+    suppressed: int = 0
 
     @classmethod
     def begin(
@@ -58,10 +61,11 @@ class Pass:
         key: tuple[str, ...],
         *,
         rejecting: bool,
+        suppression: Suppression | None = None,
     ) -> Pass:
         """Return a pass that has read nothing yet, into rows of `schema` (with stored names)."""
-        rejects, quarantine = Aside(stage), Aside(stage, schema)
-        return cls(stage, plain_schema(schema), sink, contract, meter, key, rejecting, rejects, quarantine, Tally())
+        asides = Aside(stage), Aside(stage, schema)
+        return cls(stage, schema, sink, contract, meter, key, rejecting, *asides, Tally(), suppression)
 
     def read(self, source: Source, splits: Sequence[Split]) -> None:
         """Read all `splits`; raises what the source and the sink raise, and `SourceError` where nothing may be rejected."""
@@ -91,7 +95,7 @@ class Pass:
         elif isinstance(item, Blob):
             self._take_blob(item)
         else:
-            self._take_rows(conform(item, self.schema, first_row=self.meter.rows))
+            self._take_rows(conform(item, plain_schema(self.stored), first_row=self.meter.rows))
 
     def _take_blob(self, blob: Blob) -> None:
         path = self.stage.new_file(".bin")
@@ -104,6 +108,8 @@ class Pass:
 
     def _take_rows(self, batch: pa.RecordBatch) -> None:
         self.meter.add_rows(batch.num_rows)
+        if self.suppression is not None:
+            batch = self._without_erased(batch, self.suppression)
         if self.contract is not None:
             verdict = self.contract.check_batch(batch, self.key)
             self.tally.add(verdict)
@@ -112,6 +118,14 @@ class Pass:
                 self.quarantine.write(bad)
         if batch.num_rows:
             self.sink.write(batch)
+
+    def _without_erased(self, batch: pa.RecordBatch, suppression: Suppression) -> pa.RecordBatch:
+        """Leave out the rows that were erased from the dataset."""
+        import pyarrow as pa
+
+        mask = suppression.mask(batch, self.stored)
+        self.suppressed += int(mask.sum())
+        return batch.filter(pa.array(~mask)) if mask.any() else batch
 
 
 def _blocks(source: Path, target: Path) -> Iterator[bytes]:

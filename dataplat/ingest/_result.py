@@ -15,7 +15,7 @@ class IngestResult:
     """What an ingest did: the commit that it made (None if the branch did not move), and where every row went.
 
     `rows_in` = rows read; of these `rows_quarantined` failed the contract and wait on branch `quarantine`;
-    `rows_rejected` more records could not be read and lie in `<dataset>.rejects`. `rows_added` and
+    `rows_suppressed` of them were erased before, and did not land; `rows_rejected` more records could not be read and lie in `<dataset>.rejects`. `rows_added` and
     `rows_deleted` are what the version changed by. `new_bytes` were written to the store.
     """
 
@@ -28,6 +28,7 @@ class IngestResult:
     rows_deleted: int = 0
     rows_rejected: int = 0
     rows_quarantined: int = 0
+    rows_suppressed: int = 0
     quarantine: str | None = None
     report: Report | None = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
@@ -53,6 +54,7 @@ class IngestResult:
             "rows_deleted": self.rows_deleted,
             "rows_rejected": self.rows_rejected,
             "rows_quarantined": self.rows_quarantined,
+            "rows_suppressed": self.rows_suppressed,
             "quarantine": self.quarantine,
             "contract": None if self.report is None else self.report.to_dict(),
             "nothing_to_do": self.nothing_to_do,

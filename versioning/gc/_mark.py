@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dataplat.errors import ObjectNotFound, VersionNotFound
 from dataplat.versioning._protection import contract_objects
-from dataplat.versioning.gc._closure import of_commit, step
+from dataplat.versioning.gc._closure import of_commit, of_version, step
 from dataplat.versioning.manifest import load_manifest
+from dataplat.versioning.redactions import Redactions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -22,8 +24,10 @@ if TYPE_CHECKING:
 def steps(objects: Objects, fates: Iterable[Fate], gone: Mapping[str, object]) -> Iterator[tuple[Fate, Step | None]]:
     """Yield, dataset by dataset, each version with how it differs from the one yielded before it of its dataset.
 
-    None stands for a version that was collected before; any other that is not there raises `ObjectNotFound`.
+    None stands for a version that was collected before; any other that is not there raises `ObjectNotFound`. Of an erased
+    one it is what it leads to, even while the old object is still there.
     """
+    redactions = Redactions.load(objects.store)
     by_dataset: dict[str, list[Fate]] = {}
     for fate in fates:
         by_dataset.setdefault(fate.dataset, []).append(fate)
@@ -31,7 +35,7 @@ def steps(objects: Objects, fates: Iterable[Fate], gone: Mapping[str, object]) -
         before = None
         for fate in sorted(versions, key=lambda fate: -fate.time):
             try:
-                manifest = load_manifest(objects, fate.version)
+                manifest = load_manifest(objects, redactions.follow(fate.version))
                 found = step(objects, before, manifest)
             except (ObjectNotFound, VersionNotFound):
                 if fate.version not in gone:
@@ -49,7 +53,8 @@ def of_commits(objects: Objects, found: Survey) -> set[Name]:
         names.update(of_commit(objects, commit))
     for head in found.heads:
         names.update(contract_objects(head))
-    return names
+    redactions = Redactions.load(objects.store)
+    return {(redactions.follow(id), suffix) if suffix == ".json" else (id, suffix) for id, suffix in names}
 
 
 def mark(objects: Objects, found: Survey, gone: Mapping[str, object]) -> set[Name]:
@@ -58,6 +63,9 @@ def mark(objects: Objects, found: Survey, gone: Mapping[str, object]) -> set[Nam
     for _, difference in steps(objects, [fate for fate in found.fates.values() if fate.stays], gone):
         if difference is not None:
             names.update(difference.gained)
+    for version in found.pinned:
+        with suppress(ObjectNotFound, VersionNotFound):
+            names.update(of_version(objects, load_manifest(objects, version)))
     return names
 
 

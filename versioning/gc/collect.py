@@ -48,6 +48,10 @@ def _silent(_stage: str, _done: int, _total: int) -> None:
     """Tell nobody."""
 
 
+def _by_the_rules(_found: Survey) -> None:
+    """Keep what rules say."""
+
+
 def local_answers(store: Store) -> bool:
     """Return whether a delete that returned has happened, and one that did not never will: on a local file system."""
     return isinstance(store, SupportsFiles)
@@ -59,13 +63,14 @@ class Options:
 
     `keep`: the rule of branches that have none. `grace` (µs): what is younger is left alone; this saves the work of
     writing it again, nothing depends on it. `definite`: whether every delete so far was answered, so that none can
-    land later; where that is not so, the keys stay condemned for 7 days.
+    land later; where that is not so, the keys stay condemned for 7 days. `keeping` may give versions reasons to stay.
     """
 
     keep: str = ALL
     grace: int = HOUR
     definite: Callable[[Store], bool] = local_answers
     listener: Listener = _silent
+    keeping: Callable[[Survey], object] = _by_the_rules
 
 
 @dataclass(slots=True)
@@ -148,6 +153,7 @@ def _marked(objects: Objects, now: int, options: Options) -> tuple[Survey, set[N
         except (ObjectNotFound, VersionNotFound) as error:
             problem = error
             continue
+        options.keeping(found)
         gone = collected(objects.store)
         try:
             return found, mark(objects, found, gone), gone
@@ -252,6 +258,9 @@ class _Collection:
             if fate.version not in staying and fate.version not in gone:
                 versions.setdefault(fate.dataset, []).append(fate.version)
         keys = [info.key for info in candidates if parse_key(info.key) not in live]
+        keys.sort(
+            key=lambda key: not key.endswith(".json")
+        )  # a version goes before what it needs, so it is whole or gone
         gone_now = {(version, ".json") for ids in versions.values() for version in ids}
         keys.sort(key=lambda key: parse_key(key) not in gone_now)  # whoever dies half-way leaves no version by halves
         return keys, {dataset: sorted(ids) for dataset, ids in sorted(versions.items())}

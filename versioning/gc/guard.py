@@ -16,6 +16,7 @@ from dataplat.versioning.commit import load_commit
 from dataplat.versioning.gc._closure import of_commit, of_positions, of_version, step
 from dataplat.versioning.gc._log import GcLog, ids_condemned
 from dataplat.versioning.manifest import load_manifest
+from dataplat.versioning.suppression import kept_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping, Sequence
@@ -32,9 +33,10 @@ GC, GC_LAST = "gc", "gc_last"
 
 
 def carried(before: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `settings` with what `before` says of collections: only a fence changes that."""
+    """Return `settings` with what `before` says of collections and of erased rows: only a fence takes from that."""
     kept = {name: before[name] for name in (GC, GC_LAST) if name in before}
-    return {**{name: value for name, value in settings.items() if name not in {GC, GC_LAST}}, **kept}
+    own = {name: value for name, value in settings.items() if name not in {GC, GC_LAST}}
+    return {**own, **kept, **kept_on(before, settings)}
 
 
 class Guard:

@@ -20,6 +20,7 @@ from dataplat.versioning.commit import Commit, load_commit
 from dataplat.versioning.gc.gone import collected
 from dataplat.versioning.transfer._collections import note_collected
 from dataplat.versioning.transfer._copy import Told, copy_objects
+from dataplat.versioning.transfer._erased import bring_redactions, refuse_erased
 from dataplat.versioning.transfer._missing import Missing, is_ancestor, missing
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def fetched(
                 beside=beside,
                 collected=gone.__contains__,
             )
+            refuse_erased(source, target, lacking.commits)
             found(lacking)
             copy_objects(source.objects, target.objects, lacking.objects, told)
             break
@@ -86,6 +88,7 @@ def fetched(
             if tries == _TRIES or len(collected(source.objects.store)) == len(gone):
                 raise  # nothing was collected meanwhile
             source.objects.forget()
+    bring_redactions(source, target, lacking.redacted)
     note_collected(target, lacking.collected)
     for commit in lacking.commits:
         write_commit(target, commit)

@@ -21,6 +21,7 @@ from dataplat.lake.stores import concurrency_of
 from dataplat.versioning.commit import Commit, load_commit
 from dataplat.versioning.manifest import Manifest, load_manifest
 from dataplat.versioning.needs import Name, of_commit, of_state, of_version
+from dataplat.versioning.redactions import Redactions
 
 if TYPE_CHECKING:
     from dataplat.lake.objects import Objects
@@ -36,7 +37,8 @@ class Missing:
     """Commits that the target lacks, oldest first, and the objects that they need and it lacks, with their sizes (bytes).
 
     `collected` are versions (dataset, id) that were collected in the source. `versions` (dataset, id) and `needed` are
-    what has to be whole in the target afterwards, also what is there: `needed` all but what only versions say.
+    what has to be whole in the target afterwards, also what is there: `needed` all but what only versions say. `redacted`
+    were erased in the source: the target needs their redactions.
     """
 
     commits: tuple[Commit, ...] = ()
@@ -44,6 +46,7 @@ class Missing:
     collected: tuple[tuple[str, str], ...] = ()
     versions: tuple[tuple[str, str], ...] = ()
     needed: frozenset[Name] = frozenset()
+    redacted: tuple[str, ...] = ()
 
     @property
     def nbytes(self) -> int:
@@ -97,6 +100,7 @@ def missing(
         collected=tuple(wanted.gone),
         versions=tuple(wanted.relied),
         needed=frozenset({*wanted.objects, *((commit.id, ".json") for commit in commits)}),
+        redacted=tuple(wanted.redacted),
     )
 
 
@@ -142,6 +146,8 @@ class _Wanted:
         self.relied: dict[tuple[str, str], None] = {}
         self._source, self._target, self._collected = source, target, collected
         self._whole: set[str] = set()
+        self.redacted: dict[str, None] = {}
+        self._redactions = Redactions.load(source.store)
         self._last: dict[str, str] = {}
 
     def whole(self, commit: Commit) -> None:
@@ -152,8 +158,11 @@ class _Wanted:
             self._last[dataset] = state.version
 
     def add(self, names: dict[Name, int]) -> None:
-        """Want objects."""
-        self.objects.update(names)
+        """Want objects; in place of an erased one what it leads to."""
+        for (id, suffix), size in names.items():
+            erased = suffix == ".json" and id in self._redactions.leads
+            self.redacted.update({id: None} if erased else {})
+            self.objects[self._redactions.follow(id) if erased else id, suffix] = size
 
     def version(self, dataset: str, version: str, base: str | None, *, must: bool) -> None:
         """Want a version; with `must` it may not have been collected."""
@@ -171,6 +180,8 @@ class _Wanted:
             self.gone.append((dataset, version))
             return
         near = base if base in self._whole else self._last.get(dataset)
+        if near in self._redactions.leads:  # the target may have it as it was
+            near = None
         there = None if near is None or self._collected(near) else self._load(near)
         self.add(of_version(self._source, manifest, there))
         self._whole.add(version)
@@ -186,7 +197,9 @@ class _Wanted:
 
     def _load(self, version: str) -> Manifest | None:
         try:
-            return load_manifest(self._source, version)
+            manifest = load_manifest(self._source, self._redactions.follow(version))
+            self.redacted.update({version: None} if version in self._redactions.leads else {})
+            return manifest
         except (ObjectNotFound, VersionNotFound):
             return None
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from dataplat.errors import ObjectNotFound, StoreError
 from dataplat.lake._object_keys import FOLDER, object_key
 from dataplat.lake.memos import is_whole
+from dataplat.versioning._record import is_stray
 from dataplat.versioning._seal import unseal
 from dataplat.versioning.commit import decode_commit
 from dataplat.versioning.verify._history import DAMAGE, History, Note, fault
@@ -42,6 +43,9 @@ def check_orphans(store: Store, shelf: Shelf, history: History, report: VerifyRe
                 f"was stopped before it was there, or record {head.number + 1} is lost"
             )
             report.warnings.append(Problem(object_key(*name), "stray", what, refs=(head.branch,)))
+    for info in store.list("refs/"):
+        if is_stray(info.key):
+            report.warnings.append(Problem(info.key, "stray", "nothing of a lake has such a name under refs/"))
     for key in shelf.strangers:
         report.warnings.append(Problem(key, "stray", f"nothing of a lake has such a name under {FOLDER}/"))
     return orphans
@@ -61,10 +65,13 @@ def check_memos(store: Store, report: VerifyReport) -> None:
 
 
 def check_logs(store: Store, note: Note) -> None:
-    """Check what collections and leases wrote: each by its own checksum. A damaged lease only keeps what it held."""
+    """Check what collections, erases and leases wrote: each by its own checksum. A damaged lease only keeps what it held."""
+    from dataplat.versioning.erase._log import PREFIX, EraseFile
     from dataplat.versioning.gc._leases import FOLDER as LEASES
-    from dataplat.versioning.gc._leases import LeaseFile
+    from dataplat.versioning.gc._leases import LeaseFile, is_lease_key
     from dataplat.versioning.gc._log import CLOSED, DONE, OPEN, GcLog, key_of
+    from dataplat.versioning.redactions import FOLDER as REDACTIONS
+    from dataplat.versioning.redactions import read_redaction
 
     log = GcLog(store)
     for entry in log.entries():
@@ -76,7 +83,18 @@ def check_logs(store: Store, note: Note) -> None:
                     read(entry.number)
             except DAMAGE as error:
                 note(key, *fault(store, key, error), ())
+    for info in store.list(REDACTIONS):
+        is_log = info.key.startswith(PREFIX)
+        try:
+            if is_log:
+                unseal(store.read(info.key), EraseFile, info.key, "erase")
+            else:
+                read_redaction(store, info.key.removeprefix(REDACTIONS).removesuffix(".json"))
+        except DAMAGE as error:
+            note(info.key, *fault(store, info.key, error), ())
     for info in store.list(LEASES):
+        if not is_lease_key(info.key):
+            continue
         try:
             unseal(store.read(info.key), LeaseFile, info.key, "lease")
         except ObjectNotFound:  # it has just ended

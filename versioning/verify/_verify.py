@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
 
 from dataplat.errors import ObjectNotFound, VersionNotFound
@@ -24,6 +24,7 @@ from dataplat.versioning._protection import contract_objects
 from dataplat.versioning.commit import load_commit
 from dataplat.versioning.manifest import load_manifest
 from dataplat.versioning.needs import files
+from dataplat.versioning.redactions import Redactions
 from dataplat.versioning.verify._beside import check_logs, check_memos, check_orphans
 from dataplat.versioning.verify._history import DAMAGE, History, read_history
 from dataplat.versioning.verify._manifests import Contents, Sums, contents, segment_misfit
@@ -145,7 +146,8 @@ class Verifier:
         for dataset, change in commit.changes.items():
             if change.bulk:
                 yield change.bulk, ".bin"
-            yield from ((check.report, ".json") for check in change.checks if check.report)
+            for report in (check.report for check in change.checks if check.report):
+                yield report if self.shelf.keys((report, ".json")) else self._redactions.follow(report), ".json"
             try:
                 state = commit.dataset(dataset, read)
             except DAMAGE:
@@ -160,6 +162,7 @@ class Verifier:
 
     def version(self, dataset: str, version: str) -> None:
         """Look at a version: its objects, and that it adds up."""
+        version = self._in_its_place(version)
         name = (version, ".json")
         if self._check.gone(version) and version not in self._standing and not self._is_there(version):
             return
@@ -184,6 +187,20 @@ class Verifier:
             self._note(name, wrong, version)
         else:
             self._near[dataset] = _Seen(manifest, sums)
+
+    def _in_its_place(self, version: str) -> str:
+        """Return the version that is looked at: of one that was erased the one that it leads to."""
+        new = version if self.shelf.keys((version, ".json")) else self._redactions.follow(version)
+        if new != version:
+            self._holders[new] |= self._holders.pop(version)
+        return new
+
+    @cached_property
+    def _redactions(self) -> Redactions:
+        try:
+            return Redactions.load(self.store)
+        except DAMAGE:  # noted when the logs are checked
+            return Redactions()
 
     def _is_there(self, version: str) -> bool:
         """Whether something is left of a version that was collected, and not of a collection that was stopped half-way."""

@@ -1,0 +1,124 @@
+"""Writers that planned before an erase and publish after it bring nothing back."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from dataplat.errors import CommitConflict, CommitError
+from dataplat.lake.stores import StoreWrapper
+from dataplat.versioning.suppression import SUPPRESS
+
+from .world import JO, leaks, new_store, open_on, rows  # noqa: TID252
+
+
+def past():
+    """Return a lake of which an older version, a branch and the head hold the person's row."""
+    store = new_store()
+    lake = open_on(store)
+    lake.ingest(rows(1, JO), "people", key="id")
+    lake.branch("exp")
+    lake.ingest(rows(2), "people", branch="exp")
+    lake.ingest(rows(3), "people")
+    lake.ingest(rows(4), "people")
+    return store
+
+
+class Paused(StoreWrapper):
+    """Stop before the first record is created, once, until `go` is set: everything was planned and staged by then."""
+
+    def __init__(self, inner):
+        super().__init__(inner, concurrency=1)
+        self.reached, self.go = threading.Event(), threading.Event()
+
+    def _call(self, operation, key, call, sent=None):
+        if operation in {"create", "adopt"} and key.startswith("refs/branches/") and not self.reached.is_set():
+            self.reached.set()
+            assert self.go.wait(30)
+        return call()
+
+
+WRITERS = {
+    "an ingest of the row": lambda lake: lake.ingest(rows(JO, 7), "people", mode="upsert"),
+    "an upsert beside it": lambda lake: lake.ingest(rows(1, 7, text="new"), "people", mode="upsert"),
+    "a replace": lambda lake: lake.ingest(rows(JO, 8), "people", mode="replace"),
+    "a delete": lambda lake: lake.delete("people", "id = 1"),
+    "a merge": lambda lake: lake.merge("exp"),
+    "a rollback": lambda lake: lake.rollback("people~1"),
+    "a compaction": lambda lake: lake.compact("people"),
+    "a rename": lambda lake: lake.rename("people", "folk"),
+    "a new branch": lambda lake: lake.branch("late", "main~1"),
+    "an evolution": lambda lake: lake.evolve("people", add={"age": "int64"}),
+}
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_what_was_planned_before_does_not_bring_the_row_back(writer):
+    """Planned and staged before, published after: the row is nowhere, and the other rows of the change are there or not."""
+    store = past()
+    paused = Paused(store)
+    failures = []
+
+    def write():
+        try:
+            WRITERS[writer](open_on(paused))
+        except CommitError as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    assert paused.reached.wait(30)
+    open_on(store).erase("people", f"id = {JO}", "ticket 7")
+    paused.go.set()
+    thread.join(60)
+    assert not thread.is_alive()
+    assert all(isinstance(error, CommitConflict) for error in failures)
+    lake = open_on(store)
+    for head in lake.branches():
+        assert SUPPRESS in head.settings
+        for info in lake.datasets(head.branch):
+            assert JO not in lake.version(info.name, head.branch).to_arrow()["id"].to_pylist()
+    open_on(store).erase("people", f"id = {JO}", "ticket 7")  # what was staged in vain is collected
+    assert leaks(store) == []
+    assert lake.verify().ok
+
+
+def test_writers_beside_an_erase_lose_nothing():
+    """Appends, upserts and merges in threads while rows are erased: every other row lands, the person's are gone."""
+    store = past()
+    stop = threading.Event()
+    failures = []
+
+    def append(start):
+        lake = open_on(store)
+        for at in range(start, start + 8):
+            lake.ingest(rows(at, text="w"), "people")
+
+    def upsert():
+        lake = open_on(store)
+        while not stop.is_set():
+            lake.ingest(rows(JO, 500, text="again"), "people", mode="upsert")
+
+    def guarded(work, *args):
+        try:
+            work(*args)
+        except BaseException as error:  # noqa: BLE001  (told by the test)
+            failures.append(error)
+
+    threads = [threading.Thread(target=guarded, args=(append, start)) for start in (100, 200)]
+    noise = threading.Thread(target=guarded, args=(upsert,))
+    for thread in (*threads, noise):
+        thread.start()
+    open_on(store).erase("people", f"id = {JO}", "ticket 7")
+    for thread in threads:
+        thread.join(60)
+    stop.set()
+    noise.join(60)
+    assert not failures
+    open_on(store).erase("people", f"id = {JO}", "ticket 7")
+    lake = open_on(store)
+    ids = lake["people"].to_arrow()["id"].to_pylist()
+    assert sorted(ids) == [1, 3, 4, *range(100, 108), *range(200, 208), 500]
+    assert leaks(store) == []
+    assert lake.verify().ok

@@ -1,0 +1,84 @@
+"""Erased rows and other lakes: what is left travels, with the ways to it, and nothing brings the rows back."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+import dataplat as dp
+from dataplat.errors import CommitConflict
+
+WHERE = "id = 4242"
+
+
+@pytest.fixture
+def lake(tmp_path):
+    """Return a lake with two versions and a tag; the first holds a row to be erased."""
+    lake = dp.open(tmp_path / "lake")
+    lake.ingest(pa.table({"id": [1, 4242], "name": ["a", "token"]}), "people")
+    lake.tag("v1")
+    lake.ingest(pa.table({"id": [2], "name": ["b"]}), "people")
+    return lake
+
+
+def ids(lake, reference="people"):
+    """Return the ids of a version."""
+    return sorted(lake[reference].to_arrow()["id"].to_pylist())
+
+
+def test_a_clone_has_the_ways_to_what_is_left_and_the_suppression(lake, tmp_path):
+    """Every reference resolves in a clone made after the erase, which is whole, and keeps the row out, too."""
+    old = lake["people@v1"].id
+    lake.erase("people", WHERE, "ticket 7")
+    copy = dp.clone(lake.url, tmp_path / "copy")
+    assert ids(copy, "people@v1") == ids(copy, f"people@id:{old}") == [1]
+    assert copy.verify().ok
+    assert copy.gc(grace="0s").done.objects == 0
+    assert copy.ingest(pa.table({"id": [4242, 3], "name": ["x", "c"]}), "people").rows_suppressed == 1
+    copy.branch("later")
+    assert copy.refs.head("later").settings["suppress"] == lake.refs.head("main").settings["suppress"]
+
+
+def test_a_pull_into_a_new_lake_brings_redactions(lake, tmp_path):
+    """A lake that never had the old versions reads them by what they lead to."""
+    old = lake["people@v1"].id
+    lake.erase("people", WHERE, "ticket 7")
+    other = dp.open(tmp_path / "other")
+    moved = other.pull(lake.url, tags=True)
+    (branch,) = (move.name for move in moved.branches)
+    assert ids(other, f"people@{branch}") == [1, 2]
+    assert ids(other, "people@v1") == ids(other, f"people@id:{old}") == [1]
+    assert other.verify().ok
+
+
+def test_a_copy_that_has_the_rows_is_told_to_erase(lake, tmp_path):
+    """A pull from where rows were erased says how many versions are whole here; erasing here ends that."""
+    copy = dp.clone(lake.url, tmp_path / "copy")
+    lake.erase("people", WHERE, "ticket 7")
+    moved = copy.pull(lake.url)
+    assert any("erase here, too" in note for note in moved.notes)
+    assert ids(copy, "people@v1") == [1, 4242]
+    assert ids(copy) == [1, 2]
+    copy.erase("people", WHERE, "ticket 7")
+    assert ids(copy, "people@v1") == [1]
+    assert copy.pull(lake.url).notes == ()
+    assert copy.verify().ok
+
+
+def test_a_push_brings_no_erased_row(lake, tmp_path):
+    """New versions on top of old rows are refused before anything is copied, until they are erased there, too."""
+    copy = dp.clone(lake.url, tmp_path / "copy")
+    copy.ingest(pa.table({"id": [3], "name": ["c"]}), "people")
+    lake.erase("people", WHERE, "ticket 7")
+    before = {info.key for info in lake.store.list("objects/")}
+    with pytest.raises(CommitConflict):
+        copy.push(lake.url)
+    copy.branch("extra")
+    with pytest.raises(CommitConflict, match="erase"):
+        copy.push(lake.url, ["extra"])
+    assert {info.key for info in lake.store.list("objects/")} == before
+    copy.erase("people", WHERE, "ticket 7")
+    copy.branch("clean")
+    copy.push(lake.url, ["clean"])
+    assert ids(lake, "people@clean") == [1, 2, 3]
+    assert lake.verify().ok

@@ -1,0 +1,192 @@
+"""Erase: rows of one dataset go from every version of it, and every version stays.
+
+    suppress   the condition is put down, and a fence on every branch makes every writer know of it
+    rewrite    every version that holds such a row, in any part, gets a new one without it; a redaction leads there
+    move       branches whose newest version was rewritten get a commit of mode erase
+               … again, until nothing is left: a writer may have made a version of an old one meanwhile
+    collect    what nothing needs any more is deleted, through a collection with all that makes it safe
+
+Whatever is killed where, the same call goes on with it: each step looks at what is there. `docs/erase.md` says what is
+to be seen meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from dataplat.errors import CommitConflict
+from dataplat.lake._object_keys import parse_key
+from dataplat.lake.objects import Objects, Stage
+from dataplat.lake.verified import forget as forget_copies
+from dataplat.versioning import before_image
+from dataplat.versioning.erase._fence import fence
+from dataplat.versioning.erase._log import EraseFile, newest, write
+from dataplat.versioning.erase._publish import last_collection, move_heads, redact
+from dataplat.versioning.erase._reports import blanked
+from dataplat.versioning.erase._rewrite import Rewriter
+from dataplat.versioning.erase._scope import keep_everything
+from dataplat.versioning.erase._survey import Request, Sight, see
+from dataplat.versioning.gc.collect import Options, collect, look
+from dataplat.versioning.suppression import Entries, Entry, load_entries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from dataplat.versioning.gc.collect import Collected
+    from dataplat.versioning.publish import LakeIO
+
+_ROUNDS: Final = 50
+"""How often is looked again because branches moved meanwhile."""
+
+_COLLECTIONS: Final = 10
+"""How often is collected again because another collection took over, or a memo of something old came since."""
+
+
+@dataclass(slots=True)
+class Done:
+    """What an erase did. `number` names it; `versions` were rewritten, and lost `rows` and `rejected` records in all.
+
+    `held` are the actors whose leases keep old versions; until these end something is left.
+    """
+
+    number: int
+    versions: int = 0
+    rows: int = 0
+    rejected: int = 0
+    reports: int = 0
+    commits: list[str] = field(default_factory=list)
+    objects: int = 0
+    nbytes: int = 0
+    memos: int = 0
+    held: tuple[str, ...] = ()
+    definite: bool = True
+
+
+def erase(lake: LakeIO, request: Request, stage_told: Callable[[str], object] = lambda _: None) -> Done:
+    """Erase, or go on with an erase that was stopped.
+
+    Raises:
+        DatasetNotFound, PredicateError: See `see`. Nothing was touched.
+        CommitConflict: Branches moved all the time; what was done holds, and the same call goes on.
+        CommitInDoubt: The store did not answer; the same call goes on.
+        IntegrityError: What is needed cannot be read; nothing was deleted.
+    """
+    stage_told("looking")
+    sight = see(lake.objects, lake.refs, request)
+    file = _suppressed(lake, sight, request)
+    fence(lake.objects, lake.refs, file)
+    done = Done(file.number)
+    message = request.reason or f"erase {file.number}"
+    for _ in range(_ROUNDS):
+        stage_told("erasing")
+        sight = see(lake.objects, lake.refs, request)
+        _rewrite(lake, sight, file, request, done)
+        try:
+            moved = move_heads(lake, sight, message)
+        except CommitConflict:
+            continue  # look at what came
+        done.commits += moved
+        if not (sight.dirty or sight.dirty_rejects or moved):
+            break
+    else:
+        raise CommitConflict("branches moved all the time while rows were erased. Erase again: it goes on.")
+    stage_told("collecting")
+    _collect(lake, sight, done)
+    return done
+
+
+def _suppressed(lake: LakeIO, sight: Sight, request: Request) -> EraseFile:
+    """Return the erase that says of every name of the dataset that such rows may not come back; written if need be."""
+    entry = sight.condition.entry()
+    refs, store = lake.refs, lake.objects.store
+    while True:
+        last = newest(store)
+        known = {} if last is None else last.suppress
+        lists = {name: _list(lake.objects, known.get(name)) for name in sight.scope.names}
+        lacking = {name for name, entries in lists.items() if entry not in entries}
+        if last is not None and not lacking:
+            return last
+        with Stage(store) as stage:
+            new = {name: _staged(stage, (*lists[name], entry)) for name in sorted(lacking)}
+            stage.flush()
+            since = 0 if last is None else last.number
+            file = EraseFile(
+                number=since + 1,
+                datasets=sight.scope.names,
+                entry=entry.id,
+                suppress={**known, **new},
+                actor=refs.actor,
+                time=refs.now(),
+                nonce=refs.nonce(),
+                reason=request.reason,
+            )
+            if write(store, file, refs.patience):
+                return file
+
+
+def _list(objects: Objects, id: str | None) -> tuple[Entry, ...]:
+    return () if id is None else load_entries(objects, id).entries
+
+
+def _staged(stage: Stage, entries: Iterable[Entry]) -> str:
+    return stage.put(Entries(entries=tuple(entries)).encode(), ".bin")
+
+
+def _rewrite(lake: LakeIO, sight: Sight, file: EraseFile, request: Request, done: Done) -> None:
+    """Write new versions of all that hold such rows, and lead there."""
+    since = last_collection(lake)
+    with Stage(lake.objects.store) as stage:
+        leads: dict[str, str] = {}
+        for manifests, dirty in ((sight.manifests, sight.dirty), (sight.rejects, sight.dirty_rejects)):
+            rewriter = Rewriter(Objects(lake.objects.store, stage), stage, dirty)
+            for id, manifest in manifests.items() if dirty else ():
+                fresh = rewriter.manifest(manifest)
+                if fresh.id != id:
+                    leads[id] = fresh.id
+        versions = len(leads)
+        leads.update(blanked(sight.objects, sight.redactions, sight.scope, stage))
+        done.reports += len(leads) - versions
+        if leads:
+            redact(lake, stage, leads, str(file.number), request.reason, since)
+    done.versions += versions
+    done.rows += sight.rows
+    done.rejected += sight.rejected
+
+
+def _collect(lake: LakeIO, sight: Sight, done: Done) -> None:
+    """Delete what nothing needs any more, and every memo of it."""
+    options = Options(grace=0, keeping=keep_everything)
+    collected: list[str] = []
+    for _ in range(_COLLECTIONS):
+        try:
+            seen = look(lake.objects, lake.refs, options)
+            result: Collected = collect(lake.objects, lake.refs, options, seen=seen)
+            collected += [name[0] for info in seen.candidates if (name := parse_key(info.key)) is not None]
+        except CommitConflict:  # another collection took over; it knows less than we do
+            continue
+        done.objects += result.objects
+        done.nbytes += result.nbytes
+        done.memos += result.memos
+        done.definite = done.definite and result.definite
+        if not (result.objects or result.memos):
+            break
+    before_image.forget(lake.objects.store)
+    lake.objects.forget()
+    sweep: Any = getattr(lake.objects.store, "sweep", None)
+    if sweep is not None:
+        sweep()
+    forget_copies(collected)
+    pinned = partial(_holds, sight)
+    done.held = tuple(sorted({held.file.actor for held in seen.survey.leases if pinned(held.file.versions)}))
+
+
+def _holds(sight: Sight, versions: Iterable[str]) -> bool:
+    """Whether one of `versions` is an old one, which a lease keeps as it is."""
+    from dataplat.versioning.redactions import Redactions
+
+    redactions = Redactions.load(sight.objects.store)
+    mine = {*sight.scope.versions, *sight.scope.rejects_versions}
+    return any(version in redactions.leads and version in mine for version in versions)
