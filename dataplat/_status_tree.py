@@ -65,6 +65,9 @@ def _compare(target: Target, branch: str, files: Listing, meter: Meter, *, conte
 
 def _rows(target: Target) -> tuple[dict[str, tuple[int, int | None, str]], set[str]]:
     """Return size, time (ns) and SHA-256 by path, and the paths that several rows have."""
+    from dataplat.lake.arrow_alone import keep_pandas_out
+
+    keep_pandas_out()
     import pyarrow as pa
 
     from dataplat.lake.scan import scan

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dataplat.cli import _exits
-from dataplat.cli._options import branch_in_force, branch_option, command, complete_datasets, open_data
+from dataplat.cli._options import branch_in_force, branch_option, command, complete_datasets, open_lake
 from dataplat.cli._output import number, print_json
 from dataplat.cli._progress import ProgressLine
 
@@ -32,7 +32,7 @@ def status(
     are looked at that its rows came from (with DIR: those below it).
     """
     with ProgressLine() as line:
-        found = open_data(lake).status(name, folder, branch=branch_in_force(branch), content=content, progress=line)
+        found = open_lake(lake).status(name, folder, branch=branch_in_force(branch), content=content, progress=line)
     if as_json:
         print_json(found.to_dict(limit))
     else:

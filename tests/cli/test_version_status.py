@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import uuid
 
 import pytest
@@ -54,3 +56,21 @@ def test_not_there(run):
     """No such folder, no such dataset: the code of not found."""
     run("version", "status", "files", "elsewhere", code=3)
     run("version", "status", "other", code=3)
+
+
+def test_a_second_look_needs_no_data_library(run, tmp_path):
+    """Where a look found all the same, the next one goes by the listing alone, and loads neither Arrow nor NumPy."""
+    lake = str(tmp_path / "lake")
+    script = (
+        "import sys; from dataplat.cli import main; code = main(sys.argv[1:]); "
+        "print(code, sorted({name.partition('.')[0] for name in sys.modules} & {'pyarrow', 'numpy', 'polars'}))"
+    )
+
+    def loaded(*words):
+        command = [sys.executable, "-c", script, *words, "--lake", lake]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
+
+    subprocess.run([sys.executable, "-m", "dataplat", "init", lake], check=True, capture_output=True)
+    loaded("ingest", "in", "--into", "files")
+    assert loaded("version", "status", "files") == "0 ['numpy', 'pyarrow']"
+    assert loaded("version", "status", "files") == "0 []"
