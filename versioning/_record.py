@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from typing import Any, Final, Literal, TypeAlias
 
@@ -95,6 +96,10 @@ class Tag(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_fie
         return 0 < self.expires <= now
 
 
+_RECORD_KEY: Final = re.compile(r"refs/branches/[^/]+/[0-9]{20}\.json")
+_TAG_KEY: Final = re.compile(r"refs/tags/[^/]+\.json")
+
+
 def branch_prefix(branch: str) -> str:
     """Return the prefix of the keys of a branch's records."""
     return f"refs/branches/{segment(branch)}/"
@@ -108,6 +113,21 @@ def record_key(branch: str, number: int) -> str:
 def record_number(key: str) -> int:
     """Return the number of the record that lies at `key`."""
     return _LAST - int(key.rpartition("/")[2].removesuffix(".json"))
+
+
+def is_record_key(key: str) -> bool:
+    """Whether a record may lie there; file managers and file systems leave files of their own (`.DS_Store`, `.nfs…`)."""
+    return _RECORD_KEY.fullmatch(key) is not None
+
+
+def is_tag_key(key: str) -> bool:
+    """Whether a tag may lie there."""
+    return _TAG_KEY.fullmatch(key) is not None
+
+
+def is_stray(key: str) -> bool:
+    """Whether a key lies among the refs, and is neither of a record nor of a tag."""
+    return key.startswith("refs/") and not is_record_key(key) and not is_tag_key(key)
 
 
 def tag_key(name: str) -> str:

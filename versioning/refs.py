@@ -23,7 +23,7 @@ from dataplat.errors import (
     ObjectNotFound,
     TagNotFound,
 )
-from dataplat.lake.stores import Store, SupportsFiles
+from dataplat.lake.stores import ObjectInfo, Store, SupportsFiles
 from dataplat.versioning._record import (
     BARRED,
     Record,
@@ -32,6 +32,8 @@ from dataplat.versioning._record import (
     branch_prefix,
     decode_record,
     decode_tag,
+    is_record_key,
+    is_tag_key,
     record_key,
     record_number,
     tag_key,
@@ -271,7 +273,7 @@ class Refs:
         """Return the heads of all branches, in order of name; deleted ones are left out."""
         heads = []
         after: str | None = None
-        while newest := next(iter(self._store.list("refs/branches/", after, 1)), None):
+        while newest := self._first_record("refs/branches/", after):
             folder = newest.key.rpartition("/")[0]
             record = decode_record(self._store.read(newest.key), newest.key)
             if record.kind != "delete":
@@ -363,7 +365,7 @@ class Refs:
 
     def tags(self) -> list[Tag]:
         """Return all tags, in order of name."""
-        keys = [found.key for found in self._store.list("refs/tags/")]
+        keys = [found.key for found in self._store.list("refs/tags/") if is_tag_key(found.key)]
         return [decode_tag(self._store.read(key), key) for key in keys]
 
     # ------------------------------------------------------------------------------------------------ internal
@@ -397,8 +399,14 @@ class Refs:
             self._heads[name] = newest
         return newest
 
+    def _first_record(self, prefix: str, after: str | None = None) -> ObjectInfo | None:
+        found = next(iter(self._store.list(prefix, after, 1)), None)
+        if found is None or is_record_key(found.key):
+            return found
+        return next((info for info in self._store.list(prefix, found.key) if is_record_key(info.key)), None)
+
     def _listed(self, branch: str) -> Record | None:
-        found = next(iter(self._store.list(branch_prefix(branch), limit=1)), None)
+        found = self._first_record(branch_prefix(branch))
         return None if found is None else self.record(branch, record_number(found.key))
 
     def _from(self, known: Record) -> Record:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 FOLDER: Final = "leases/"
 TTL: Final = 24 * 3600 * 1_000_000
 """How long a lease holds (µs)."""
+_KEY: Final = re.compile(r"leases/[^/.]+\.json")
 HORIZON: Final = 7 * 24 * 3600 * 1_000_000
 """No request lands, and no process wakes up, later than this after it was last heard of (µs)."""
 
@@ -131,9 +133,16 @@ class Held:
         return now < self.created + self.file.ttl + (HORIZON if self.file.kind == "write" else 0)
 
 
+def is_lease_key(key: str) -> bool:
+    """Whether a lease may lie there."""
+    return _KEY.fullmatch(key) is not None
+
+
 def leases(store: Store) -> Iterator[Held]:
     """Yield all leases that are in the store."""
     for info in store.list(FOLDER):
+        if not is_lease_key(info.key):
+            continue
         try:
             file = unseal(store.read(info.key), LeaseFile, info.key, "lease")
         except ObjectNotFound:  # it has just ended

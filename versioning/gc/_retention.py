@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from dataplat.errors import ConfigError
-from dataplat.versioning._record import BARRED, Record, Tag, decode_record, decode_tag
+from dataplat.versioning._record import (
+    BARRED,
+    Record,
+    Tag,
+    decode_record,
+    decode_tag,
+    is_record_key,
+    is_tag_key,
+)
 from dataplat.versioning.commit import load_commit
 from dataplat.versioning.gc._leases import Held, leases
 from dataplat.versioning.history import log
@@ -83,10 +91,7 @@ class Fate:
 
 @dataclass(slots=True)
 class Survey:
-    """Refs and leases as they are now, every commit that they reach, and the fate of every version.
-
-    `pinned` are versions that readers hold by id: as they are, even where they were erased since.
-    """
+    """Refs and leases as they are now, every commit that they reach, and the fate of every version."""
 
     heads: list[Record]
     deleted: list[Record]
@@ -94,7 +99,6 @@ class Survey:
     leases: list[Held]
     commits: dict[str, Commit]
     fates: dict[tuple[str, str], Fate] = field(default_factory=dict)
-    pinned: set[str] = field(default_factory=set)
 
     def fate(self, dataset: str, version: str, time: int, rows: int) -> Fate:
         """Return the fate of a version, noted first if need be."""
@@ -109,7 +113,7 @@ def survey(objects: Objects, now: int, default: str = ALL) -> Survey:
     store = objects.store
     held = list(leases(store))
     heads, deleted, commits = _records(objects)
-    tags = [decode_tag(store.read(info.key), info.key) for info in store.list("refs/tags/")]
+    tags = [decode_tag(store.read(info.key), info.key) for info in store.list("refs/tags/") if is_tag_key(info.key)]
     found = Survey(heads, deleted, tags, held, commits)
     for commit_id in [tag.commit_id for tag in tags] + [id for lease in held for id in lease.file.commits]:
         _load(objects, commit_id, commits)
@@ -132,6 +136,8 @@ def _records(objects: Objects) -> tuple[list[Record], list[Record], dict[str, Co
     heads, deleted, commits = [], [], {}
     folder = ""
     for info in objects.store.list("refs/branches/"):
+        if not is_record_key(info.key):
+            continue
         record = decode_record(objects.store.read(info.key), info.key)
         commits[record.commit_id] = record.commit
         if record.kind == "delete":
@@ -226,7 +232,6 @@ def _pinned(objects: Objects, found: Survey, lease: Held) -> None:
     by_id: dict[str, Fate] = {}
     for fate in found.fates.values():
         by_id.setdefault(fate.version, fate)
-    found.pinned.update(lease.file.versions)
     for version in lease.file.versions:
         fate = by_id.get(version) or found.fate("", version, 0, 0)
         fate.because.append(who)

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 from dataplat.errors import AlreadyExists, CommitInDoubt, LakeNotFound, ObjectExists
 from dataplat.versioning._protection import contract_objects
-from dataplat.versioning._record import decode_record, decode_tag
+from dataplat.versioning._record import decode_record, decode_tag, is_stray
 from dataplat.versioning._seal import seal
 from dataplat.versioning._settle import Undecided, settle
 from dataplat.versioning.commit import load_commit
 from dataplat.versioning.gc.guard import GC, GC_LAST
 from dataplat.versioning.lakefile import LAKE_KEY, LakeFile, open_lake
-from dataplat.versioning.redactions import FOLDER as REDACTIONS
 from dataplat.versioning.transfer._branches import fetched
 
 if TYPE_CHECKING:
@@ -75,10 +74,9 @@ def refuse_lake(store: Store) -> None:
 
 
 def _written(store: Store) -> dict[str, bytes]:
-    """Return records, tags and redactions by key, of each branch the oldest record first: names count down."""
-    keys = [info.key for info in store.list(_BRANCHES)][::-1]
-    keys += [info.key for prefix in (_TAGS, REDACTIONS) for info in store.list(prefix)]
-    return {key: store.read(key) for key in keys}
+    """Return records and tags by key, of each branch the oldest record first: names count down."""
+    keys = [info.key for info in store.list(_BRANCHES)][::-1] + [info.key for info in store.list(_TAGS)]
+    return {key: store.read(key) for key in keys if not is_stray(key)}
 
 
 def _write(store: Store, key: str, data: bytes) -> None:

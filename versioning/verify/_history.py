@@ -8,7 +8,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from dataplat.errors import IntegrityError, LakeFormatError, LakeNotFound, StoreError
-from dataplat.versioning._record import Record, Tag, decode_record, decode_tag, record_key, record_number
+from dataplat.versioning._record import (
+    Record,
+    Tag,
+    decode_record,
+    decode_tag,
+    is_record_key,
+    is_tag_key,
+    record_key,
+    record_number,
+)
 from dataplat.versioning.lakefile import LAKE_KEY, open_lake
 
 if TYPE_CHECKING:
@@ -56,6 +65,8 @@ def read_history(store: Store, note: Note) -> History:
     except DAMAGE as error:
         note(LAKE_KEY, *fault(store, LAKE_KEY, error), ())
     for info in store.list("refs/branches/"):
+        if not is_record_key(info.key):
+            continue
         folder = info.key.rpartition("/")[0]
         records = history.branches.setdefault(folder, {})
         try:
@@ -70,6 +81,8 @@ def read_history(store: Store, note: Note) -> History:
     if "refs/branches/main" not in history.branches:
         note(record_key("main", 0), "missing", "a lake has a branch main, and there is no record of it", ("main",))
     for info in store.list("refs/tags/"):
+        if not is_tag_key(info.key):
+            continue
         try:
             history.tags.append(decode_tag(store.read(info.key), info.key))
         except DAMAGE as error:
@@ -94,7 +107,7 @@ def fault(store: Store, key: str, error: Exception) -> tuple[Kind, str]:
 
 def _check_branch(store: Store, folder: str, records: dict[int, Record], note: Note) -> None:
     """Check that numbers have no gap, times ascend, and records that move nothing stay where the one before was."""
-    stored = {record_number(info.key) for info in store.list(f"{folder}/") if info.key[-25:-5].isdigit()}
+    stored = {record_number(info.key) for info in store.list(f"{folder}/") if is_record_key(info.key)}
     name = folder.rpartition("/")[2]
     for number in sorted(set(range(max(stored, default=-1))) - stored):
         at = f"{folder}/{record_key('', number).rpartition('/')[2]}"
@@ -110,7 +123,8 @@ def misfit(before: Record, record: Record) -> str:
     """Return what does not fit between a record and the one before it, "" where they do."""
     if record.time <= before.time:
         return f"its time is not later than that of record {before.number}"
-    if record.kind in _STAY and record.commit_id != before.commit_id:
+    bars = record.kind == before.kind == "delete"  # a collection took the number of a branch about to be created
+    if record.kind in _STAY and record.commit_id != before.commit_id and not bars:
         return f"it is of kind {record.kind}, which does not move a branch, but names another commit"
     if record.kind == "create" and before.kind != "delete":
         return "it creates a branch that was there"

@@ -11,6 +11,7 @@ from dataplat.lake._object_keys import object_key
 from dataplat.lake.stores import MemoryStore
 from dataplat.testing.store_faults import SimulatedCrash
 from dataplat.versioning._cache import forget_decoded
+from dataplat.versioning.gc._leases import take_lease
 from dataplat.versioning.gc._log import Closed, Done, GcLog
 from dataplat.versioning.gc._retention import Rule
 from dataplat.versioning.gc.collect import Options, collect
@@ -94,10 +95,16 @@ def test_odd_files_are_left_alone(memory_lake: Lake) -> None:
     """Files that are not the lake's neither stop a collection nor go; so do copies beside objects."""
     replaced(memory_lake, 1, 2)
     odd = ["gc/notes.txt", "objects/README", f"{min(keys(memory_lake))}.bak", "objects/ab/Thumbs.db"]
+    odd += [f"{folder}/.DS_Store" for folder in ("refs", "refs/branches", "refs/branches/main", "refs/tags", "leases")]
     for key in odd:
         memory_lake.store.create(key, b"mine")
-    memory_lake.gc("1", grace="0s")
-    memory_lake.tag("v")
+    lake = fresh(memory_lake)
+    lake.gc("1", grace="0s")
+    lake.tag("v")
+    assert len(lake.branches()) == len(lake.tags()) == 1
+    replaced(fresh(memory_lake), 3)
+    cloned(fresh(memory_lake).io, Lake(MemoryStore(), "test", "memory").io)
+    assert {w.key for w in fresh(memory_lake).verify().warnings} >= {key for key in odd if key.startswith("refs")}
     assert all(memory_lake.store.read(key) == b"mine" for key in odd)
     assert fresh(memory_lake).verify().ok
 
@@ -152,3 +159,15 @@ def test_files_of_trees(tmp_path_factory: pytest.TempPathFactory) -> None:
     missing = min(info.key for info in store.list("objects/") if info.size > 1_400_000)
     store.delete(missing)
     assert [problem.key for problem in fresh(lake).verify().problems] == [missing]
+
+
+def test_a_collection_that_took_the_number_of_a_branch(memory_lake: Lake) -> None:
+    """That a branch which is created anew elsewhere was barred in between is no damage."""
+    replaced(memory_lake, 1, 2)
+    memory_lake.branch("exp", "main~1")
+    memory_lake.delete_branch("exp")
+    with take_lease(memory_lake.refs, "write", commits=[memory_lake.refs.head("main").commit_id], branch="exp"):
+        memory_lake.gc("1", grace="0s")
+    memory_lake.branch("exp")
+    assert [record.kind for record in memory_lake.refs.log("exp")] == ["create", "delete", "delete", "create"]
+    assert fresh(memory_lake).verify().ok
