@@ -136,6 +136,15 @@ def test_resolutions_that_a_spreadsheet_saved_are_read(lake, tmp_path, delimiter
     assert shown(lake)[0]["a"] == 2
 
 
+def test_a_dataset_made_anew_with_other_types_is_taken(lake):
+    """Dropped and made anew there with keys of another type: it comes whole, and no row counts as changed."""
+    lake.drop("t", branch="exp")
+    lake.ingest(rows(id=["a"], z=[1.5]), into="t", key=KEY, branch="exp")
+    told = lake.merge("exp").datasets[0]
+    assert shown(lake) == [{"id": "a", "z": 1.5}]
+    assert (told.action, told.rows_added, told.rows_removed, told.rows_changed) == ("taken", 1, 3, 0)
+
+
 @pytest.mark.parametrize("policy", ["ours", "theirs"])
 def test_two_columns_that_came_to_one_name_are_parted(lake, policy):
     """Both branches gave different columns one name: the side that wins keeps it, the other column its old name."""
