@@ -91,7 +91,10 @@ class Fate:
 
 @dataclass(slots=True)
 class Survey:
-    """Refs and leases as they are now, every commit that they reach, and the fate of every version."""
+    """Refs and leases as they are now, every commit that they reach, and the fate of every version.
+
+    `pinned` are versions that readers hold by id: as they are, even where they were erased since.
+    """
 
     heads: list[Record]
     deleted: list[Record]
@@ -99,6 +102,7 @@ class Survey:
     leases: list[Held]
     commits: dict[str, Commit]
     fates: dict[tuple[str, str], Fate] = field(default_factory=dict)
+    pinned: set[str] = field(default_factory=set)
 
     def fate(self, dataset: str, version: str, time: int, rows: int) -> Fate:
         """Return the fate of a version, noted first if need be."""
@@ -232,6 +236,7 @@ def _pinned(objects: Objects, found: Survey, lease: Held) -> None:
     by_id: dict[str, Fate] = {}
     for fate in found.fates.values():
         by_id.setdefault(fate.version, fate)
+    found.pinned.update(lease.file.versions)
     for version in lease.file.versions:
         fate = by_id.get(version) or found.fate("", version, 0, 0)
         fate.because.append(who)

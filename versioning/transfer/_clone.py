@@ -13,6 +13,7 @@ from dataplat.versioning._settle import Undecided, settle
 from dataplat.versioning.commit import load_commit
 from dataplat.versioning.gc.guard import GC, GC_LAST
 from dataplat.versioning.lakefile import LAKE_KEY, LakeFile, open_lake
+from dataplat.versioning.redactions import FOLDER as REDACTIONS
 from dataplat.versioning.transfer._branches import fetched
 
 if TYPE_CHECKING:
@@ -69,13 +70,14 @@ def refuse_lake(store: Store) -> None:
     except LakeNotFound:
         return
     raise AlreadyExists(
-        f"there is a lake ({there.id[:12]}) in {store!r} already: clone to another place, or pull into it"
+        f"there is a lake ({there.id[:12]}) in that place already: clone to another one, or pull into it"
     )
 
 
 def _written(store: Store) -> dict[str, bytes]:
-    """Return records and tags by key, of each branch the oldest record first: names count down."""
-    keys = [info.key for info in store.list(_BRANCHES)][::-1] + [info.key for info in store.list(_TAGS)]
+    """Return records, tags and redactions by key, of each branch the oldest record first: names count down."""
+    keys = [info.key for info in store.list(_BRANCHES)][::-1]
+    keys += [info.key for prefix in (_TAGS, REDACTIONS) for info in store.list(prefix)]
     return {key: store.read(key) for key in keys if not is_stray(key)}
 
 

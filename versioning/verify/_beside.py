@@ -65,10 +65,13 @@ def check_memos(store: Store, report: VerifyReport) -> None:
 
 
 def check_logs(store: Store, note: Note) -> None:
-    """Check what collections and leases wrote: each by its own checksum. A damaged lease only keeps what it held."""
+    """Check what collections, erases and leases wrote: each by its own checksum. A damaged lease only keeps what it held."""
+    from dataplat.versioning.erase._log import PREFIX, EraseFile
     from dataplat.versioning.gc._leases import FOLDER as LEASES
     from dataplat.versioning.gc._leases import LeaseFile, is_lease_key
     from dataplat.versioning.gc._log import CLOSED, DONE, OPEN, GcLog, key_of
+    from dataplat.versioning.redactions import FOLDER as REDACTIONS
+    from dataplat.versioning.redactions import read_redaction
 
     log = GcLog(store)
     for entry in log.entries():
@@ -80,6 +83,15 @@ def check_logs(store: Store, note: Note) -> None:
                     read(entry.number)
             except DAMAGE as error:
                 note(key, *fault(store, key, error), ())
+    for info in store.list(REDACTIONS):
+        is_log = info.key.startswith(PREFIX)
+        try:
+            if is_log:
+                unseal(store.read(info.key), EraseFile, info.key, "erase")
+            else:
+                read_redaction(store, info.key.removeprefix(REDACTIONS).removesuffix(".json"))
+        except DAMAGE as error:
+            note(info.key, *fault(store, info.key, error), ())
     for info in store.list(LEASES):
         if not is_lease_key(info.key):
             continue
