@@ -184,7 +184,7 @@ class RejectsCondition:
 
     def _has(self, row: dict[str, Any]) -> bool:
         text = b"\n".join(v if isinstance(v, bytes) else str(v).encode() for v in row.values() if v is not None)
-        return all(any(_stands_in(word, text) for word in each) for each in self.words or ())
+        return all(any(stands_in(word, text) for word in each) for each in self.words or ())
 
     def view(self, _manifest: Manifest) -> View:
         """Return that nothing is told by names."""
@@ -195,6 +195,6 @@ class RejectsCondition:
         return True
 
 
-def _stands_in(word: bytes, text: bytes) -> bool:
+def stands_in(word: bytes, text: bytes) -> bool:
     """Whether a value stands in a text as a word of its own: 42 not in 1420."""
     return re.search(rb"(?<![0-9A-Za-z_])" + re.escape(word) + rb"(?![0-9A-Za-z_])", text) is not None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataplat.errors import DatasetNotFound, PredicateError
 from dataplat.lake.objects import Objects
-from dataplat.versioning.erase._condition import Condition, RejectsCondition
+from dataplat.versioning.erase._condition import Condition, RejectsCondition, stands_in
 from dataplat.versioning.erase._find import Dirty, Finder, manifests_of, sharing
 from dataplat.versioning.erase._scope import Derived, Scope, derivations, keep_everything, scope_of
 from dataplat.versioning.gc._retention import Survey, survey
@@ -136,7 +136,7 @@ def mentions(sight: Sight) -> list[str]:
     for commit, _, change in sight.scope.changes:
         texts = [change.where or "", commit.message, change.description or ""]
         text = "\n".join(texts).encode()
-        if any(word in text for each in words for word in each if len(word) > 2):
+        if any(stands_in(word, text) for each in words for word in each):
             named.append(commit.id)
     return list(dict.fromkeys(named))
 
