@@ -99,6 +99,7 @@ class IngestStep:
                 notes=tuple(skipped),
                 seconds=self.meter.seconds,
             )
+        skipped += _added_again(self.request, splits)
         load_hashing()
         landed = land(
             self.request, target, source, splits, draft.stage, self.meter, draft.suppression(self.request.into)
@@ -154,6 +155,15 @@ def _version_of(target: Target) -> Version | None:
 def _left_out(splits: Sequence[Split]) -> list[str]:
     notes = [f"{split.label} was left out: {split.skipped}" for split in splits[:_SHOWN]]
     return [*notes, f"{len(splits) - _SHOWN:,} more were left out"] if len(splits) > _SHOWN else notes
+
+
+def _added_again(request: IngestRequest, splits: Sequence[Split]) -> list[str]:
+    """Return the note on a folder of files that was landed before, and whose files all come on top now."""
+    again = [split for split in splits if split.source.startswith("tree:") and split.start and split.skipped is None]
+    if request.mode != "append" or not again:
+        return []
+    what = f"{again[0].label} was landed before, and all of its files came on top of those"
+    return [f"{what}: to have {request.into} be what the folder is now, land it with mode replace"]
 
 
 def _prepare(draft: Draft, request: IngestRequest) -> tuple[Target, Source, list[Split]]:

@@ -170,7 +170,9 @@ def test_rows_of_others_go(memory_lake: Lake, folder: Path) -> None:
     memory_lake.ingest(folder / "0", "files", source_format="tree")  # skipped: it is there
     memory_lake.ingest(folder / "1", "files", source_format="tree")
     (folder / "0" / "000.txt").write_text("again, with other rows of it there")
-    memory_lake.ingest(folder / "0", "files", source_format="tree")
+    result = memory_lake.ingest(folder / "0", "files", source_format="tree")
+    [note] = result.notes
+    assert note.startswith(f"{folder}/0 was landed before, and all of its files came on top of those: ")
     assert memory_lake["files"].rows > len(list((folder / "0").iterdir())) * 2
     result = memory_lake.ingest(folder / "0", "files", source_format="tree", mode="replace")
     assert sorted(whole(memory_lake)["path"].to_pylist()) == sorted(file.name for file in (folder / "0").iterdir())
