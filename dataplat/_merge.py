@@ -212,7 +212,9 @@ def _rows(resolve: Any) -> Iterable[Mapping[str, Any]]:
         return resolve.to_dicts()  # type: ignore[no-any-return]
     if hasattr(resolve, "to_dict") and hasattr(resolve, "columns"):
         return resolve.astype(object).where(resolve.notna(), None).to_dict("records")  # type: ignore[no-any-return]
-    return list(resolve)
+    if isinstance(resolve, Iterable) and not isinstance(resolve, Mapping):
+        return resolve
+    raise ConfigError(f"resolutions are a table, a list of rows, or a file of them, not {resolve!r}")
 
 
 def _rows_of_file(path: Path) -> list[dict[str, Any]]:
@@ -234,6 +236,8 @@ def _rows_of_file(path: Path) -> list[dict[str, Any]]:
                 raise ConfigError(
                     f"{path}: resolutions are .csv, .json or .parquet, not {other or 'without an ending'}"
                 )
+    except ConfigError:
+        raise
     except (ValueError, OSError) as error:
         raise ConfigError(f"{path} cannot be read as resolutions: {error}") from error
     if not all(isinstance(row, dict) for row in rows):

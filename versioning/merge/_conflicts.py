@@ -107,6 +107,8 @@ def resolutions_of(rows: Iterable[Mapping[str, Any]]) -> dict[Place, str]:
     """
     found: dict[Place, str] = {}
     for number, row in enumerate(rows, 1):
+        if not isinstance(row, Mapping):
+            raise ConfigError(f"row {number} of the resolutions is {row!r}; each is a row of the table of conflicts")
         missing = [name for name in ("dataset", "kind", "key", "column", "resolution") if name not in row]
         if missing:
             raise ConfigError(f"resolutions have no column {missing[0]!r}; hand back the table of conflicts")

@@ -136,6 +136,14 @@ def test_resolutions_that_a_spreadsheet_saved_are_read(lake, tmp_path, delimiter
     assert shown(lake)[0]["a"] == 2
 
 
+@pytest.mark.parametrize("given", [5, {"a": 1}, [None], [1], [{"dataset": "t"}]])
+def test_what_is_no_table_of_conflicts_is_refused(lake, given):
+    """Anything but rows of the table is an error that says what is wanted."""
+    upsert(lake, "exp", id=[1], a=[2], b=["x"])
+    with pytest.raises(ConfigError, match="resolutions"):
+        lake.merge("exp", resolve=given)
+
+
 def test_a_dataset_made_anew_with_other_types_is_taken(lake):
     """Dropped and made anew there with keys of another type: it comes whole, and no row counts as changed."""
     lake.drop("t", branch="exp")
