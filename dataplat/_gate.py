@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from dataplat.errors import ContractError, ContractFailed, MissingExtra, ObjectNotFound
+from dataplat.errors import ContractError, ContractFailed, MissingExtra, ObjectNotFound, VersionNotFound
 from dataplat.versioning._protection import contracts_of
 from dataplat.versioning.commit import Check
 
@@ -148,7 +148,7 @@ def _passed(
         found = held.get("version")
     try:
         return None if found is None else load_manifest(objects, found)
-    except ObjectNotFound:  # collected: all rows are looked at
+    except (ObjectNotFound, VersionNotFound):  # collected: all rows are looked at
         return None
 
 

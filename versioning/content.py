@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
-from dataplat.errors import IntegrityError, ObjectNotFound
+from dataplat.errors import IntegrityError, ObjectNotFound, VersionNotFound
 from dataplat.lake.digest import Digest
 from dataplat.lake.memos import Memos, computation_id
 
@@ -57,7 +57,7 @@ def _digest_since(objects: Objects, base: str, manifest: Manifest) -> Digest | N
         if known is None or before.root.renames or manifest.root.renames:
             return None
         change = balance(objects, before, manifest, lambda part: digest_of_live(objects, manifest, part))
-    except (ObjectNotFound, IntegrityError):  # it was collected, or is damaged: all that is needed is ours
+    except (ObjectNotFound, VersionNotFound, IntegrityError):  # collected, or damaged: all that is needed is ours
         return None
     return None if change is None else known + change
 

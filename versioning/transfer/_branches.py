@@ -14,6 +14,7 @@ from dataplat.errors import (
     ObjectExists,
     ObjectNotFound,
     TagNotFound,
+    VersionNotFound,
 )
 from dataplat.lake._object_keys import object_key
 from dataplat.versioning.commit import Commit, load_commit
@@ -83,7 +84,7 @@ def fetched(
             found(lacking)
             copy_objects(source.objects, target.objects, lacking.objects, told)
             break
-        except (IntegrityError, ObjectNotFound):
+        except (IntegrityError, ObjectNotFound, VersionNotFound):
             tries += 1
             if tries == _TRIES or len(collected(source.objects.store)) == len(gone):
                 raise  # nothing was collected meanwhile

@@ -192,7 +192,7 @@ class _Wanted:
         """Whether a version that was collected is there in spite of it: made again since, not half deleted."""
         try:
             return all(self._source.stored(*name) for name in of_version(self._source, manifest))
-        except ObjectNotFound:
+        except (ObjectNotFound, IntegrityError):
             return False
 
     def _load(self, version: str) -> Manifest | None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
 
-from dataplat.errors import ObjectNotFound, VersionNotFound
+from dataplat.errors import VersionNotFound
 from dataplat.lake._object_keys import object_key
 from dataplat.lake.deletes import load_deletes
 from dataplat.lake.objects import Objects
@@ -206,7 +206,7 @@ class Verifier:
         """Whether something is left of a version that was collected, and not of a collection that was stopped half-way."""
         try:
             return all(map(self.shelf.keys, self._of_version(version)))
-        except ObjectNotFound:
+        except DAMAGE:
             return False
 
     def _versions_at(self, history: History) -> set[str]:

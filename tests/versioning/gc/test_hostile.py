@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pyarrow as pa
 import pytest
 
+import dataplat as dp
 from dataplat._lake import Lake
 from dataplat.errors import ConfigError, IntegrityError
 from dataplat.lake._object_keys import object_key
@@ -170,4 +174,46 @@ def test_a_collection_that_took_the_number_of_a_branch(memory_lake: Lake) -> Non
         memory_lake.gc("1", grace="0s")
     memory_lake.branch("exp")
     assert [record.kind for record in memory_lake.refs.log("exp")] == ["create", "delete", "delete", "create"]
+    assert fresh(memory_lake).verify().ok
+
+
+def test_the_content_id_of_what_was_made_from_a_collected_version(memory_lake: Lake) -> None:
+    """It is computed from the version alone, as if nothing had been collected."""
+    memory_lake.ingest(pa.table({"id": range(9)}), "t", key="id")
+    memory_lake.delete("t", "id = 1")
+    memory_lake.gc("1", grace="0s")
+    memory_lake.ingest(pa.table({"id": [0, *range(2, 9)]}), "same")
+    assert fresh(memory_lake)["t"].content_id == fresh(memory_lake)["same"].content_id
+
+
+def test_a_branch_whose_last_checked_version_was_collected(tmp_path: Path) -> None:
+    """A protected branch takes commits as before: all rows are looked at."""
+    contract = tmp_path / "c.py"
+    contract.write_text("import pandera.polars as pan\n\nC = pan.DataFrameSchema({'id': pan.Column(int)})\n")
+    lake = dp.open(tmp_path / "lake")
+    replaced(lake, 1, 2)
+    lake.gc("1", grace="0s")
+    lake.protect("main", f"{contract}:C", dataset="t")
+    head = lake.refs.head("main")
+    held = {**head.settings["contracts"]["t"], "version": min(collected(lake.store))}
+    lake.refs.publish("main", head, head.commit, kind="protect", settings={"contracts": {"t": held}})
+    forget_decoded()
+    lake = dp.open(tmp_path / "lake")
+    replaced(lake, 4)
+    assert lake["t"].to_arrow()["id"].to_pylist() == [4]
+
+
+def test_a_writer_that_is_overtaken_by_a_commit_and_a_collection(memory_lake: Lake) -> None:
+    """What it planned on is gone when it comes to commit: it plans again, and lands."""
+    memory_lake.ingest(pa.table({"id": [1], "v": [1]}), "t", key="id")
+    schema = pa.schema([("id", pa.int64()), ("v", pa.int64())])
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        fresh(memory_lake).ingest(pa.table({"id": [1, 2], "v": [2, 2]}), "t", mode="upsert")
+        fresh(memory_lake).gc("1", grace="0s")
+        yield pa.record_batch([[3], [3]], schema=schema)
+
+    reader = pa.RecordBatchReader.from_batches(schema, batches())
+    memory_lake.ingest(reader, "t", mode="upsert")
+    assert fresh(memory_lake)["t"].rows == 3
     assert fresh(memory_lake).verify().ok
