@@ -163,7 +163,7 @@ def _recorded(check: Any, column: str) -> pl.Expr | None:
     """Return the expression that pandera itself would evaluate, or None: then pandera evaluates the check."""
     try:
         expr = check_function(check)(PolarsData(cast("pl.LazyFrame", _Recorder()), column))
-    except Exception:  # noqa: BLE001 - pandera will meet it again, and then it is an outcome of the check
+    except (Exception, SystemExit):  # noqa: BLE001 - pandera will meet it again, and then it is an outcome of the check
         return None
     return expr if isinstance(expr, pl.Expr) else None
 

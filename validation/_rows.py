@@ -14,7 +14,7 @@ from dataplat.validation.report import EXAMPLES_PER_CHECK, CheckOutcome, Example
 from dataplat.validation.verdict import BatchVerdict
 
 # A panic in polars is a BaseException of its own; it is a check that could not be evaluated like any other error.
-FAULTS: tuple[type[BaseException], ...] = (Exception, pl.exceptions.PanicException)
+FAULTS: tuple[type[BaseException], ...] = (Exception, SystemExit, pl.exceptions.PanicException)
 
 _LONGEST_VALUE = 200
 _LONGEST_NAME = 120

@@ -143,6 +143,10 @@ def _raises(data):
     raise RuntimeError("boom")
 
 
+def _exits(data):
+    raise SystemExit(2)
+
+
 def _wrong_kind(data):
     return "yes"
 
@@ -154,6 +158,7 @@ def _wrong_kind(data):
         (_all_small, "failed", None),
         (_positive, "failed", 2),
         (_raises, "could not check", None),
+        (_exits, "could not check", None),
         (_wrong_kind, "could not check", None),
     ],
 )
