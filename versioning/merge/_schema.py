@@ -72,14 +72,13 @@ class SchemaMerge:
                 columns[stored] = merged
         self._settle_names(columns)
         ordered = [columns[stored] for stored in self._order(columns) if stored in columns]
-        ours = self._manifests["ours"]
         return MergedSchema(
             columns=ordered,
             key=self._named("key", columns),
             sort=self._named("sort", columns),
             kept=self._kept,
             recast=tuple(self._recast),
-            gone=self._foreign(columns, ours),
+            gone=self._foreign(columns),
         )
 
     # -------------------------------------------------------------------------------------------------- one column
@@ -196,10 +195,10 @@ class SchemaMerge:
         chosen, _ = _three_way(stored["base"], stored["ours"], stored["theirs"])
         return tuple(columns[name]["name"] for name in chosen if name in columns)
 
-    def _foreign(self, columns: Mapping[str, Any], ours: Manifest) -> tuple[str, ...]:
-        theirs = self._manifests["theirs"]
-        there = {*self._columns["theirs"], *theirs.root.gone, *self._columns["base"]}
-        return tuple(sorted(there - columns.keys() - self._columns["ours"].keys() - set(ours.root.gone)))
+    def _foreign(self, columns: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return what parts of theirs may hold; with ours, for its columns are forgotten where all of its parts go."""
+        there = {*self._columns["theirs"], *self._manifests["theirs"].root.gone, *self._columns["base"]}
+        return tuple(sorted(there - columns.keys()))
 
 
 def by_stored(columns: Sequence[Column]) -> dict[str, Column]:

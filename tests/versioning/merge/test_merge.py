@@ -153,6 +153,24 @@ def test_a_dataset_made_anew_with_other_types_is_taken(lake):
     assert (told.action, told.rows_added, told.rows_removed, told.rows_changed) == ("taken", 1, 3, 0)
 
 
+def test_a_dropped_column_stays_known_where_all_parts_of_ours_go(memory_lake):
+    """A part of theirs may hold what theirs dropped later: the content id leaves it out, and it never comes back."""
+    lake = memory_lake
+    lake.ingest(rows(v=[1, 2], m=[1, 2]), into="t")
+    lake.branch("exp")
+    lake.delete("t", "v = 1")
+    lake.ingest(rows(v=[9], m=[77]), into="t", branch="exp")
+    lake.delete("t", "v < 9", branch="exp")
+    lake.evolve("t", drop=["m"], branch="exp")
+    lake.merge("exp")
+    lake.ingest(rows(v=[9]), into="plain")
+    assert shown(lake) == [{"v": 9}]
+    assert lake["t"].content_id == lake["plain"].content_id
+    lake.evolve("t", add={"m": "int64"})
+    assert shown(lake) == [{"v": 9, "m": None}]
+    assert lake.verify().ok
+
+
 @pytest.mark.parametrize("policy", ["ours", "theirs"])
 def test_two_columns_that_came_to_one_name_are_parted(lake, policy):
     """Both branches gave different columns one name: the side that wins keeps it, the other column its old name."""
