@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
-from dataplat.errors import AlreadyExists, CommitInDoubt, LakeNotFound, ObjectExists
+from dataplat.errors import AlreadyExists, CommitInDoubt, IntegrityError, LakeNotFound, ObjectExists
 from dataplat.versioning._protection import contract_objects
 from dataplat.versioning._record import decode_record, decode_tag, is_stray
 from dataplat.versioning._seal import seal
@@ -13,11 +13,13 @@ from dataplat.versioning._settle import Undecided, settle
 from dataplat.versioning.commit import load_commit
 from dataplat.versioning.gc.guard import GC, GC_LAST
 from dataplat.versioning.lakefile import LAKE_KEY, LakeFile, open_lake
+from dataplat.versioning.names import segment
 from dataplat.versioning.redactions import FOLDER as REDACTIONS
 from dataplat.versioning.transfer._branches import fetched
 
 if TYPE_CHECKING:
     from dataplat.lake.stores import Store
+    from dataplat.versioning._record import Record
     from dataplat.versioning.publish import LakeIO
     from dataplat.versioning.transfer._copy import Told
     from dataplat.versioning.transfer._missing import Missing
@@ -45,6 +47,7 @@ def cloned(
     written = _written(source.objects.store)
     records = [decode_record(data, key) for key, data in written.items() if key.startswith(_BRANCHES)]
     tags = [decode_tag(data, key) for key, data in written.items() if key.startswith(_TAGS)]
+    _refuse_gaps(records)
     newest = {record.branch: record for record in records}.values()
     commits = {record.commit_id: record.commit for record in records}
     commits.update({tag.commit_id: load_commit(source.objects, tag.commit_id) for tag in tags})
@@ -72,6 +75,19 @@ def refuse_lake(store: Store) -> None:
     raise AlreadyExists(
         f"there is a lake ({there.id[:12]}) in that place already: clone to another one, or pull into it"
     )
+
+
+def _refuse_gaps(records: Iterable[Record]) -> None:
+    """Raise `IntegrityError` where a record is lost: numbers have no gaps, and a clone would not know of it."""
+    last: dict[str, int] = {}
+    for record in records:  # of each branch the oldest first
+        expected = last.get(segment(record.branch), -1) + 1
+        if record.number != expected:
+            raise IntegrityError(
+                f"record {expected} of branch {record.branch!r} is missing in the lake that is to be cloned. Run "
+                "`dataplat version verify` there. Nothing was copied."
+            )
+        last[segment(record.branch)] = record.number
 
 
 def _written(store: Store) -> dict[str, bytes]:

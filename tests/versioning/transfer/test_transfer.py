@@ -437,3 +437,13 @@ def test_a_tag_is_not_given_to_what_is_being_collected(base: MemoryStore, more: 
     GcLog(target).write(opened, theirs.refs.patience)
     with pytest.raises(dp.CommitConflict, match="under way"):
         tagged(theirs.io, ours.tags())
+
+
+def test_a_lake_that_lost_a_record_is_not_cloned(more: MemoryStore) -> None:
+    """A gap in the history of a branch is said, not copied."""
+    source = copied(more)
+    source.delete(sorted(info.key for info in source.list("refs/branches/main/"))[1])
+    target = MemoryStore()
+    with pytest.raises(dp.IntegrityError, match="record . of branch 'main' is missing"):
+        cloned(lake_on(source).io, lake_on(target).io)
+    assert not list(target.list(""))
