@@ -5,18 +5,19 @@ SHELL := /bin/sh
 # Where it is set, every process compiles every module anew: most of what a short command takes.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help demo check test bench simulate docs proof format clean reference constraints dvc
+.PHONY: help demo check test bench simulate simulate-many docs proof format clean reference constraints dvc
 
 VENV := .venv
 BIN := $(VENV)/bin
 N ?= 2000
 SEED ?= 0
+JOBS ?= 2
 PYTEST ?=
 # Written into the virtual environment, so that removing it forgets them.
 READY := $(VENV)/.ready
 
 help: ## what can be made
-	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile | while IFS='	' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | while IFS='	' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
 
 # ------------------------------------------------------------------------------------------------------ set-up
 
@@ -55,6 +56,9 @@ test: check ## check, then every test in random order on two workers
 
 simulate: $(READY)-dev ## N=… seeded histories of racing, crashing writers (SEED=… to start elsewhere)
 	$(BIN)/python -m dataplat.testing.histories $(N) --seed $(SEED)
+
+simulate-many: $(READY)-dev ## the same in JOBS=… processes, for very many; goes on where it was stopped
+	$(BIN)/python scripts/simulate_many.py $(N) --seed $(SEED) --jobs $(JOBS)
 
 proof: ## all that CI proves: check, every test, strict docs, the demo
 	@$(MAKE) dvc

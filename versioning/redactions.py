@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from dataplat.errors import IntegrityError, ObjectNotFound
+from dataplat.errors import CommitInDoubt, IntegrityError, ObjectNotFound
 from dataplat.versioning._seal import seal, unseal
-from dataplat.versioning._settle import settle
+from dataplat.versioning._settle import Undecided, settle
 
 if TYPE_CHECKING:
     from dataplat.lake.stores import Store
@@ -54,8 +54,15 @@ def read_redaction(store: Store, old: str) -> Redaction:
 
 
 def write_redaction(store: Store, redaction: Redaction, patience: Patience) -> bool:
-    """Create a redaction, durably; return False if another leads on from the same object."""
-    return settle(store, redaction.key, seal(redaction), patience)
+    """Create a redaction, durably; return False if another leads on from the same object.
+
+    Raises:
+        CommitInDoubt: The store never said whether it landed.
+    """
+    try:
+        return settle(store, redaction.key, seal(redaction), patience)
+    except Undecided as error:
+        raise CommitInDoubt(f"nobody knows whether {redaction.key} landed: {error} Erase again.", "") from error
 
 
 def followed(store: Store, id: str) -> str:

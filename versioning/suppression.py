@@ -56,9 +56,13 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Entries(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", tag="dataplat.suppress/1"):
-    """All that was erased from one dataset."""
+    """All that was erased from one dataset. `nonce` makes each list an object of its own.
+
+    One with the bytes of an older list that nothing names any more might be collected with that.
+    """
 
     entries: tuple[Entry, ...]
+    nonce: str = ""
 
     def encode(self) -> Bytes:
         """Return the bytes of the list."""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from dataplat.errors import BranchNotFound, ObjectNotFound, VersionNotFound
 from dataplat.lake.objects import Objects
 from dataplat.lake.stores import Store
+from dataplat.testing._history_erase import condition_of, erases
 from dataplat.testing._history_gate import limit_of
 from dataplat.testing._history_kept import kept
 from dataplat.testing._history_merge import columns_of
 from dataplat.testing._history_model import Broken, Data, Models, expect, operations_of
-from dataplat.testing._history_plans import KEYED
-from dataplat.testing._history_rows import content, digest_of
+from dataplat.testing._history_plans import KEYED, Operation
+from dataplat.testing._history_rows import Row, content, digest_of, read_part
 from dataplat.testing._history_script import Attempt
 from dataplat.versioning import history
 from dataplat.versioning._protection import contracts_of
@@ -28,10 +30,18 @@ __all__ = ["Broken", "Checker"]
 class Checker:
     """Judges what a history left in `store`, with fresh eyes: nothing that its writers remembered."""
 
-    def __init__(self, store: Store, attempts: Iterable[Attempt], branches: Iterable[str], keep: str = "all") -> None:
+    def __init__(
+        self,
+        store: Store,
+        attempts: Iterable[Attempt],
+        branches: Iterable[str],
+        keep: str = "all",
+        erases: Iterable[Operation] = (),
+    ) -> None:
         self._objects = Objects(store)
         self._keep = keep
         self._kept: set[str] = set()
+        self._erases = list(erases)
         self._refs = Refs(store, actor="checker")
         self._attempts = list(attempts)
         self._branches = list(branches)
@@ -51,6 +61,25 @@ class Checker:
             self._check_histories(records)
             self._check_protected(branch, records)
         self._check_tags()
+
+    def check_erased(self, ids: Collection[str]) -> None:
+        """Raise `Broken` if a version of any commit holds a row, deleted or not, that an erase of these ids took."""
+        for operation in self._erases:
+            if operation.id not in ids:
+                continue
+            gone = erases(condition_of(operation))
+            records = [record for branch in self._branches for record in self._log(branch)]
+            changes = [record.commit.changes.get(operation.dataset) for record in records]
+            for version in {change.version for change in changes if change is not None} - {None}:
+                self._check_version_without(str(version), operation, gone)
+
+    def _check_version_without(self, version: str, operation: Operation, gone: Callable[[int], bool]) -> None:
+        try:
+            parts = load_manifest(self._objects, version).parts()
+            keys = [key for part in parts for key, _ in read_part(self._objects.read, part) if gone(key)]
+        except (ObjectNotFound, VersionNotFound):
+            return
+        expect(not keys, f"version {version[:12]} holds keys {keys}, which were erased: {operation.text}")
 
     def _load(self, id: str) -> Commit:
         if id not in self._commits:
@@ -95,7 +124,9 @@ class Checker:
                 numbers.setdefault(id, []).append(record.number)
         done = []
         for attempt in self._attempts:
-            if attempt.kind in {"tag", "gc", "read"} or (attempt.kind != "unbranch" and attempt.branch != branch):
+            if attempt.kind in {"tag", "gc", "read", "erase"} or (
+                attempt.kind != "unbranch" and attempt.branch != branch
+            ):
                 continue
             if attempt.kind == "unbranch" and branch != "exp":
                 continue
@@ -136,7 +167,8 @@ class Checker:
             before, after = (load_manifest(self._objects, str(id)) for id in (change.base, change.version))
         except (ObjectNotFound, VersionNotFound):  # whether that was right is judged elsewhere
             return
-        expect(before.digest == after.digest, f"{where}: the digest was {before.digest}, and is {after.digest}")
+        if before.redacted_from is None and after.redacted_from is None:
+            expect(before.digest == after.digest, f"{where}: the digest was {before.digest}, and is {after.digest}")
 
     def _check_kept(self, where: str, name: str, state: DatasetState, data: Data) -> None:
         """A version may be gone only if nothing keeps it."""
@@ -149,7 +181,8 @@ class Checker:
         read = self._objects.read
         manifest = load_manifest(self._objects, str(state.version))
         rows = content(read, manifest)
-        expect(rows == data.rows, f"{where}: rows are {dict(rows)}, should be {dict(data.rows)}")
+        wanted = self._unerased(name, data.rows)
+        expect(rows == wanted, f"{where}: rows are {dict(rows)}, should be {dict(wanted)}")
         parts = manifest.parts()
         counted = (
             sum(part.live for part in parts),
@@ -159,7 +192,8 @@ class Checker:
         )
         stored = (manifest.rows, manifest.deleted, manifest.nbytes, manifest.n_parts)
         expect(counted == stored, f"{where}: the root counts {stored}, its parts are {counted}")
-        expect((state.rows, state.bytes) == (manifest.rows, manifest.nbytes), f"{where}: the commit counts otherwise")
+        counts = (state.rows, state.bytes) == (manifest.rows, manifest.nbytes)
+        expect(counts or manifest.redacted_from is not None, f"{where}: the commit counts otherwise")
         expect(
             columns_of(manifest) == data.columns, f"{where}: the columns are {columns_of(manifest)}, not {data.columns}"
         )
@@ -183,11 +217,18 @@ class Checker:
             held, there = contracts_of(record), set(datasets)
             for name in held.keys() & there:
                 limit = int(held[name]["id"].removeprefix("limit"))
-                over = [key for key, _ in datasets[name].rows if key > limit]
+                over = [key for key, _ in self._unerased(name, datasets[name].rows) if key > limit]
                 expect(not over, f"{where}: {name} has keys {over}, and is held to {limit}")
         if records and records[-1].kind != "delete":
             for contract in held.values():
                 limit_of(self._objects.read, contract)
+
+    def _unerased(self, name: str, rows: Counter[Row]) -> Counter[Row]:
+        for operation in self._erases:
+            if operation.dataset == name:
+                gone = erases(condition_of(operation))
+                rows = Counter({row: n for row, n in rows.items() if not gone(row[0])})
+        return rows
 
     def _check_histories(self, records: list[Record]) -> None:
         """The log of a dataset visits exactly the commits that changed it."""

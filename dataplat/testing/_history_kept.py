@@ -15,6 +15,7 @@ from dataplat.versioning.gc._closure import of_commit
 from dataplat.versioning.gc.collect import Options, collect, look
 from dataplat.versioning.manifest import load_manifest
 from dataplat.versioning.refs import Refs
+from dataplat.versioning.suppression import lists_of
 
 if TYPE_CHECKING:
     from dataplat.lake.stores import Store
@@ -58,6 +59,7 @@ def clean_up(store: Store, keep: str, simulator: Simulator) -> None:
         needed.update(load_manifest(objects, version).object_ids())
     for head in refs.branches():
         needed.update((held["source"], ".bin") for held in contracts_of(head).values())
+        needed.update((id, ".bin") for id in lists_of(head.settings).values())
     keys = {info.key: parse_key(info.key) for info in store.list("objects/")}
     there = set(keys.values())
     for key, name in keys.items():

@@ -107,6 +107,8 @@ class Models:
                 rows = Counter({row: n for row, n in data.rows.items() if row[0] % operation.modulus})
             case "replace":
                 rows = Counter(operation.rows)
+            case "erase":  # what was erased is left out where a version is compared with this
+                return
             case "compact":
                 expect(name in datasets, f"{where}: it compacts what is not there")
                 rows = data.rows

@@ -37,6 +37,7 @@ Kind: TypeAlias = Literal[
     "compact",
     "delete",
     "drop",
+    "erase",
     "evolve",
     "ingest",
     "insert",
@@ -58,7 +59,8 @@ MODES: dict[Kind, Mode] = {"insert": "append", "ingest": "append"}
 class Operation(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a writer means to do; it travels as the message of the commit, from which a reader judges the result.
 
-    `modulus` selects the rows that a delete is for: those whose key is a multiple of it. `back_to` is the commit that
+    `modulus` selects the rows that a delete or an erase is for: those whose key is a multiple of it (an erase without
+    it is of the key `stop`). `back_to` is the commit that
     a rollback, a merge, a cherry-pick or a revert looks at. `columns` are what an evolution makes of them, as
     (name, stored name).
     """

@@ -18,6 +18,7 @@ from dataplat.errors import (
 
 if TYPE_CHECKING:
     from dataplat.lake.stores import Store
+    from dataplat.testing._history_plans import Operation
     from dataplat.testing.simulator import Simulator
 
 Outcome: TypeAlias = Literal["done", "refused", "in doubt", "died"]
@@ -59,6 +60,7 @@ class Script:
     branches: tuple[str, ...] = ("main", "exp")
     auto: float = 0.0
     done: list[Attempt] = field(default_factory=list)
+    erases: list[Operation] = field(default_factory=list)
 
 
 class Process(Protocol):

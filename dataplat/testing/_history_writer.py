@@ -12,6 +12,7 @@ from dataplat.errors import AlreadyExists, CommitInDoubt, DatasetNotFound, Objec
 from dataplat.lake.objects import Objects, Stage
 from dataplat.lake.stores import RetryingStore, Store
 from dataplat.testing._history_compact import plan_compaction
+from dataplat.testing._history_erase import request_of
 from dataplat.testing._history_gate import LimitGate, protect, unprotect
 from dataplat.testing._history_merge import Columns, Merging, columns_of
 from dataplat.testing._history_plans import KEYED, Kind, Operation, Planner
@@ -19,6 +20,7 @@ from dataplat.testing._history_rows import content
 from dataplat.testing._history_script import DATASETS, FEEDS, KEYS, LIMITS, REFUSALS, Attempt, Process, Script
 from dataplat.versioning import history, publish
 from dataplat.versioning.commit import Commit, DatasetState, load_commit
+from dataplat.versioning.erase import erase
 from dataplat.versioning.gc.collect import Options, collect
 from dataplat.versioning.gc.lease import lease_versions
 from dataplat.versioning.lakefile import create_lake
@@ -91,6 +93,7 @@ class Session:
         """Do one thing; return the id of the commit that it made or named."""
         steps: dict[str, Callable[[str, str, str], str]] = {
             "branch": self._branch,
+            "erase": self._erase,
             "gc": self._collect,
             "merge": self._merge,
             "pick": self._merge,
@@ -114,6 +117,14 @@ class Session:
 
     def _collect(self, kind: str, branch: str, id: str) -> str:
         collect(self._lake.objects, self._refs, Options(self._script.keep, 0, self._definite))
+        return ""
+
+    def _erase(self, kind: str, branch: str, id: str) -> str:
+        rng = self._me.rng
+        modulus, key = rng.choice(((5, 0), (7, 0), (11, 0), (0, rng.randrange(2 * KEYS))))
+        operation = Operation(id, "erase", rng.choice(DATASETS), modulus=modulus, stop=key)
+        self._script.erases.append(operation)
+        erase(self._lake, request_of(operation))
         return ""
 
     def _protect(self, kind: str, branch: str, id: str) -> str:

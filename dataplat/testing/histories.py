@@ -21,19 +21,21 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from random import Random
 
 from dataplat.testing._history_check import Checker
+from dataplat.testing._history_erase import erase_all, erasing_pairs
 from dataplat.testing._history_kept import clean_up
 from dataplat.testing._history_model import Broken
+from dataplat.testing._history_plans import Operation
 from dataplat.testing._history_script import Attempt, Founder, Script
 from dataplat.testing._history_writer import Session
 from dataplat.testing.simulator import Faults, Simulator
 from dataplat.versioning._cache import forget_decoded
 
-__all__ = ["Broken", "Failure", "History", "failures", "run_history"]
+__all__ = ["Broken", "Failure", "History", "Verdict", "failures", "run_history", "verdicts"]
 
 BRANCHES = ("main", "exp")
 WEIGHTS = {
@@ -61,8 +63,11 @@ WEIGHTS = {
     "revert": 2,
     "protect": 2,
     "unprotect": 1,
+    "erase": 2,
 }
 BETWEEN = frozenset({"branch", "merge", "pick", "unbranch"})
+MERGES = frozenset({"merge", "pick", "revert"})
+"""Not together with erases: the model does not know which rows were erased when a merge looked for conflicts."""
 MONTHS = 60 * 86_400 * 1_000_000
 
 
@@ -73,13 +78,27 @@ class History:
     simulator: Simulator
     attempts: list[Attempt]
     keep: str = "all"
+    erases: list[Operation] = field(default_factory=list)
 
     def check(self) -> None:
         """Raise `Broken` if an invariant does not hold."""
+        with erasing_pairs():
+            self._check()
+
+    def _check(self) -> None:
         forget_decoded()
         store = self.simulator.store
-        Checker(store, self.attempts, BRANCHES, self.keep).check()
-        if any(attempt.kind == "gc" for attempt in self.attempts):
+        checker = Checker(store, self.attempts, BRANCHES, self.keep, self.erases)
+        if self.erases:
+            done = {attempt.id for attempt in self.attempts if attempt.kind == "erase" and attempt.outcome == "done"}
+            checker.check_erased(done)
+            self.simulator.now += MONTHS
+            erase_all(store, self.simulator, self.erases)
+            forget_decoded()
+            checker = Checker(store, self.attempts, BRANCHES, self.keep, self.erases)
+            checker.check_erased({operation.id for operation in self.erases})
+        checker.check()
+        if any(attempt.kind in {"gc", "erase"} for attempt in self.attempts):
             self.simulator.now += MONTHS  # nothing is under way any more, and nobody holds a lease
             clean_up(store, self.keep, self.simulator)
 
@@ -122,8 +141,9 @@ def run_history(seed: int, *, faults: Faults | None = None, weights: Mapping[str
     _lay_ground(simulator, script)
     for _ in range(rng.randint(2, 5)):
         simulator.spawn(lambda me: Session(simulator, me, script).run(), restarts=1)
-    simulator.run()
-    return History(simulator, script.done, script.keep)
+    with erasing_pairs():
+        simulator.run()
+    return History(simulator, script.done, script.keep, script.erases)
 
 
 def _lay_ground(simulator: Simulator, script: Script) -> None:
@@ -144,7 +164,9 @@ def _ground(branches: tuple[str, ...]) -> tuple[list[tuple[str, bytes]], list[At
 
 
 def _drawn_weights(rng: Random) -> dict[str, int]:
-    return {kind: weight * rng.choice((0, 1, 1, 3)) for kind, weight in WEIGHTS.items()} | {"ingest": 6}
+    weights = {kind: weight * rng.choice((0, 1, 1, 3)) for kind, weight in WEIGHTS.items()} | {"ingest": 6}
+    left_out = rng.choice((MERGES, frozenset({"erase"})))
+    return {kind: weight for kind, weight in weights.items() if kind not in left_out}
 
 
 def _fitting(weights: Mapping[str, int], branches: tuple[str, ...]) -> dict[str, int]:
@@ -152,13 +174,32 @@ def _fitting(weights: Mapping[str, int], branches: tuple[str, ...]) -> dict[str,
     return {kind: weight for kind, weight in weights.items() if len(branches) > 1 or kind not in BETWEEN}
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How one history went: its attempts by kind and outcome, and its failure, if it is one."""
+
+    seed: int
+    ends: Counter[tuple[str, str]]
+    failure: Failure | None = None
+
+
+def verdicts(seeds: Iterable[int], *, weights: Mapping[str, int] | None = None) -> Iterator[Verdict]:
+    """Run and judge the histories of `seeds` (see `run_history`), one after the other."""
+    for seed in seeds:
+        ends: Counter[tuple[str, str]] = Counter()
+        try:
+            run = run_history(seed, weights=weights)
+            ends.update((attempt.kind, attempt.outcome) for attempt in run.attempts)
+            run.check()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is a finding
+            yield Verdict(seed, ends, Failure(seed, error))
+        else:
+            yield Verdict(seed, ends)
+
+
 def failures(seeds: Iterable[int], *, weights: Mapping[str, int] | None = None) -> Iterator[Failure]:
     """Run and judge the histories of `seeds` (see `run_history`); yield those that fail."""
-    for seed in seeds:
-        try:
-            run_history(seed, weights=weights).check()
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is a finding
-            yield Failure(seed, error)
+    return (verdict.failure for verdict in verdicts(seeds, weights=weights) if verdict.failure is not None)
 
 
 def main(arguments: list[str] | None = None) -> int:

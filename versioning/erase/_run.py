@@ -29,6 +29,7 @@ from dataplat.versioning.erase._reports import blanked
 from dataplat.versioning.erase._rewrite import Rewriter
 from dataplat.versioning.erase._scope import keep_everything
 from dataplat.versioning.erase._survey import Request, Sight, see
+from dataplat.versioning.gc._leases import take_lease
 from dataplat.versioning.gc.collect import Options, collect, look
 from dataplat.versioning.suppression import Entries, Entry, load_entries
 
@@ -76,8 +77,9 @@ def erase(lake: LakeIO, request: Request, stage_told: Callable[[str], object] = 
     """
     stage_told("looking")
     sight = see(lake.objects, lake.refs, request)
-    file = _suppressed(lake, sight, request)
-    fence(lake.objects, lake.refs, file)
+    with take_lease(lake.refs, "write"):  # no branch names the lists yet: whoever collects has to leave them
+        file = _suppressed(lake, sight, request)
+        fence(lake.objects, lake.refs, file)
     done = Done(file.number)
     message = request.reason or f"erase {file.number}"
     for _ in range(_ROUNDS):
@@ -110,7 +112,7 @@ def _suppressed(lake: LakeIO, sight: Sight, request: Request) -> EraseFile:
         if last is not None and not lacking:
             return last
         with Stage(store) as stage:
-            new = {name: _staged(stage, (*lists[name], entry)) for name in sorted(lacking)}
+            new = {name: _staged(stage, (*lists[name], entry), refs.nonce()) for name in sorted(lacking)}
             stage.flush()
             since = 0 if last is None else last.number
             file = EraseFile(
@@ -131,8 +133,8 @@ def _list(objects: Objects, id: str | None) -> tuple[Entry, ...]:
     return () if id is None else load_entries(objects, id).entries
 
 
-def _staged(stage: Stage, entries: Iterable[Entry]) -> str:
-    return stage.put(Entries(entries=tuple(entries)).encode(), ".bin")
+def _staged(stage: Stage, entries: Iterable[Entry], nonce: str) -> str:
+    return stage.put(Entries(entries=tuple(entries), nonce=nonce).encode(), ".bin")
 
 
 def _rewrite(lake: LakeIO, sight: Sight, file: EraseFile, request: Request, done: Done) -> None:
