@@ -118,8 +118,8 @@ def _points(lake: Lake) -> list[str]:
 
 
 def _references(lake: Lake) -> Iterable[str]:
-    names = list(_datasets(lake))
-    return [*names, *(f"{name}@{point}" for name in names for point in _points(lake))]
+    names, points = list(_datasets(lake)), _points(lake)
+    return [*names, *(f"{name}@{point}" for name in ("", *names) for point in points)]  # @v1: all of the lake
 
 
 complete_datasets = _completer(_datasets)

@@ -349,6 +349,7 @@ def test_names_are_completed_from_the_lake(stock):
             ("branches", _options.complete_branches, ""),
             ("points", _options.complete_points, ""),
             ("references", _options.complete_references, "stock@"),
+            ("of the lake", _options.complete_references, "@"),
         )
     }
     assert given == {
@@ -356,6 +357,7 @@ def test_names_are_completed_from_the_lake(stock):
         "branches": ["main"],
         "points": ["main", "v1"],
         "references": ["stock@main", "stock@v1"],
+        "of the lake": ["@main", "@v1"],
     }
     context.params["lake"] = "memory://nothing-here"
     assert _options.complete_datasets(context, None, "") == []
