@@ -3,7 +3,8 @@
 Measured (1 M rows × 8 columns, CPU seconds, MB; DuckDB's own zstd Parquet is 0.29, 22.8): dictionary on every
 column 0.36, 31.6; on columns with few values only 0.17, 22.4; and integers and times delta-packed 0.13, 20.5.
 zstd level 3 costs 0.02 more and saves 1 %, level −1 saves 0.02 and costs 10 %. Page size, page version and
-statistics make no difference, page CRCs under 0.01.
+statistics make no difference, page CRCs under 0.01. zstd makes measured floats 4 % smaller, and reading them takes 2.0 ms a
+row group in place of 0.8: columns of such are stored as they are.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from dataplat.lake.part import ColumnStats
 _SMALL: Final = 16_384  # rows of a batch below which batches are joined
 _SAMPLE: Final = 2048
 _FEW: Final = 256  # distinct values in the sample up to which a dictionary is worth its hashing
+_RUN: Final = 2048  # values in each of the runs by which it is told whether floats are worth compressing
+_SAVED: Final = 0.1  # of their bytes, below which they are not
 _PACKED: Final = frozenset({"int", "date", "time", "timestamp", "timestamp_tz", "duration"})
 _DICTIONARY: Final = _PACKED | {"string", "binary", "float", "decimal"}
 
@@ -63,7 +66,7 @@ def _digest(table: pa.Table) -> Digest:
 
 
 def _options(table: pa.Table, stats_of: Sequence[str]) -> dict[str, Any]:
-    dictionary, packed = [], {}
+    dictionary, packed, raw = [], {}, []
     # a column named `a.b` and the field `b` of a column `a` are one path to Parquet's writer
     nested = tuple(f"{field.name}." for field in table.schema if field.type.num_fields)
     for field, column in zip(table.schema, table.columns, strict=True):
@@ -71,15 +74,25 @@ def _options(table: pa.Table, stats_of: Sequence[str]) -> dict[str, Any]:
             dictionary.append(field.name)
         elif family(field.type) in _PACKED and not field.name.startswith(nested):
             packed[field.name] = "DELTA_BINARY_PACKED"
-    return {
+        elif _is_random(column):
+            raw.append(field.name)
+    return _compression(table.schema, raw) | {
         "version": "2.6",
-        "compression": "zstd",
-        "compression_level": 1,
         "use_dictionary": dictionary,
         "column_encoding": packed or None,
         "write_page_checksum": True,
         "write_statistics": list(stats_of),
         "store_schema": True,
+    }
+
+
+def _compression(schema: pa.Schema, raw: Sequence[str]) -> dict[str, Any]:
+    if not raw or any(kind.num_fields for kind in schema.types):  # of these each leaf would have to be named
+        return {"compression": "zstd", "compression_level": 1}
+    others = [name for name in schema.names if name not in raw]
+    return {
+        "compression": dict.fromkeys(raw, "none") | dict.fromkeys(others, "zstd"),
+        "compression_level": dict.fromkeys(others, 1),
     }
 
 
@@ -90,6 +103,16 @@ def _has_few_values(column: pa.ChunkedArray) -> bool:
     if len(column) > _SAMPLE:
         column = column.take(_sample(len(column)))
     return bool(pc.count_distinct(column).as_py() <= min(_FEW, max(1, len(column) // 4)))
+
+
+def _is_random(column: pa.ChunkedArray) -> bool:
+    """Whether compression saves next to nothing of floats, by four runs of them (the same for the same rows)."""
+    if family(column.type) != "float":
+        return False
+    runs = (column.slice(len(column) * quarter // 4, _RUN).drop_null().to_numpy() for quarter in range(4))
+    sample = b"".join(run.tobytes() for run in runs)
+    packed = pa.Codec("zstd", compression_level=1).compress(sample, asbytes=True)
+    return len(packed) > (1 - _SAVED) * len(sample)
 
 
 def _sample(rows: int) -> pa.Array:

@@ -41,12 +41,20 @@ class OpenPart:
         """How many row groups there are."""
         return int(self.metadata.num_row_groups)
 
-    def read(self, row_group: int, columns: Sequence[str]) -> pa.Table:
-        """Return these columns of one row group; raise `IntegrityError` if its bytes are not what was written."""
+    def read(self, row_group: int, columns: Sequence[str], keep: pa.BooleanArray | None = None) -> pa.Table:
+        """Return these columns of one row group, of all its rows or those to `keep`.
+
+        Raises:
+            IntegrityError: Its bytes are not what was written.
+        """
         group = self.metadata.row_group(row_group)
         try:
             reader = pq.ParquetFile(
-                self.file, metadata=self.metadata, pre_buffer=False, page_checksum_verification=not self.checked
+                self.file,
+                metadata=self.metadata,
+                read_dictionary=self._repeating(group, columns),
+                pre_buffer=False,
+                page_checksum_verification=not self.checked,
             )
             table = reader.read_row_group(row_group, columns=list(columns), use_threads=False).select(list(columns))
         except (OSError, pa.ArrowException, KeyError) as error:
@@ -55,7 +63,17 @@ class OpenPart:
             raise damaged(self.part, self.where, f"row group {row_group} gave {len(table)} of {group.num_rows} rows")
         if not self.checked:
             self._check_nested(table, group, row_group)
-        return table
+        fields = [self.schema.field(name) for name in columns]
+        arrays = [_plain(column, field.type, keep) for column, field in zip(table.columns, fields, strict=True)]
+        return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+
+    def _repeating(self, group: pq.RowGroupMetaData, columns: Sequence[str]) -> list[str]:
+        """Return the columns of text with a dictionary: laid out after they were filtered, they take half the time."""
+        texts = [name for name in columns if _is_text(self.schema.field(name).type)]
+        if not texts:
+            return []
+        at = first_leaves(self.schema)
+        return [name for name in texts if group.column(at[name]).has_dictionary_page]
 
     def _check_nested(self, table: pa.Table, group: pq.RowGroupMetaData, row_group: int) -> None:
         for name, column in zip(table.schema.names, table.columns, strict=True):
@@ -63,6 +81,15 @@ class OpenPart:
                 for leaf, count in enumerate(stored_values(column), first_leaves(self.schema)[name]):
                     if group.column(leaf).num_values != count:
                         raise damaged(self.part, self.where, f"row group {row_group} lost values of column {name!r}")
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_binary(kind))
+
+
+def _plain(column: pa.ChunkedArray, kind: pa.DataType, keep: pa.BooleanArray | None) -> pa.ChunkedArray:
+    kept = column if keep is None else column.filter(keep)  # by column: a table would count out the rows first
+    return kept if kept.type == kind else kept.cast(kind)
 
 
 def open_part(objects: Objects, part: Part) -> OpenPart:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dataplat.errors import IntegrityError, SchemaMismatch
 from dataplat.lake._conform import conform_column
@@ -64,41 +64,45 @@ class Unit:
 
     def read(self) -> list[pa.RecordBatch]:
         """Return the rows that count and match, in order."""
-        request, mask = self.request, None
+        request, keep = self.request, None
         known: dict[str, pa.ChunkedArray] = {}
         if self.deletes.range_cardinality(self.start, self.start + self.rows):
-            mask = live_mask(self.deletes, self.start, self.start + self.rows)
-            if not mask.any():
+            keep = pa.array(live_mask(self.deletes, self.start, self.start + self.rows))
+            if not keep.true_count:
                 return []
         if request.where is not None:
             known = self._columns([request.schema.field(name) for name in request.where.columns])
             matching = self._matching(known)
-            mask = matching if mask is None else mask & matching
-            if not mask.any():
+            keep = matching if keep is None else pc.and_(keep, matching)
+            if not keep.true_count:
                 return []
-        columns = known | self._columns([field for field in request.output if field.name not in known])
-        return self._batches(columns, None if mask is None or mask.all() else mask)
+        if keep is not None and keep.true_count == self.rows:
+            keep = None
+        if keep is not None:
+            known = {name: column.filter(keep) for name, column in known.items() if name in request.output.names}
+        columns = known | self._columns([field for field in request.output if field.name not in known], keep)
+        return self._batches(columns, keep)
 
-    def _matching(self, known: dict[str, pa.ChunkedArray]) -> npt.NDArray[np.bool_]:
+    def _matching(self, known: dict[str, pa.ChunkedArray]) -> pa.BooleanArray:
         where = self.request.where
         assert where is not None
         if not known:
-            return np.full(self.rows, where.constant(), dtype=np.bool_)
-        selected: npt.NDArray[np.bool_] = where.mask(pa.table(known)).to_numpy(zero_copy_only=False)
-        return selected
+            return pa.repeat(pa.scalar(where.constant()), self.rows)
+        return where.mask(pa.table(known))
 
-    def _columns(self, fields: Sequence[pa.Field]) -> dict[str, pa.ChunkedArray]:
+    def _columns(self, fields: Sequence[pa.Field], keep: pa.BooleanArray | None = None) -> dict[str, pa.ChunkedArray]:
         """Read columns as the schema of the dataset has them: widened, or null where the part is older."""
         if not fields:
             return {}
         there = set(self.opened.schema.names)
         stored = {field.name: self.request.stored(field.name) for field in fields}
-        table = self.opened.read(self.row_group, [name for name in stored.values() if name in there])
-        return {field.name: self._column(table, field, stored[field.name]) for field in fields}
+        table = self.opened.read(self.row_group, [name for name in stored.values() if name in there], keep)
+        rows = self.rows if keep is None else keep.true_count
+        return {field.name: self._column(table, field, stored[field.name], rows) for field in fields}
 
-    def _column(self, table: pa.Table, field: pa.Field, stored: str) -> pa.ChunkedArray:
+    def _column(self, table: pa.Table, field: pa.Field, stored: str, rows: int) -> pa.ChunkedArray:
         if stored not in table.schema.names:
-            return pa.chunked_array([pa.nulls(self.rows, field.type)])
+            return pa.chunked_array([pa.nulls(rows, field.type)])
         column = table.column(stored)
         if column.type == field.type:
             return column
@@ -109,18 +113,17 @@ class Unit:
                 f"part {self.opened.part.id} does not fit the schema of its dataset: {error}"
             ) from error
 
-    def _batches(self, columns: dict[str, pa.ChunkedArray], mask: npt.NDArray[np.bool_] | None) -> list[pa.RecordBatch]:
+    def _batches(self, columns: dict[str, pa.ChunkedArray], keep: pa.BooleanArray | None) -> list[pa.RecordBatch]:
+        """Return the columns, of the rows that were kept, as batches."""
         request = self.request
         arrays: list[pa.ChunkedArray | pa.Array] = [columns[field.name] for field in request.output]
-        if mask is not None and arrays:
-            arrays = pa.Table.from_arrays(arrays, schema=request.output).filter(pa.array(mask)).columns
         if request.positions:
-            rows = np.arange(self.start, self.start + self.rows, dtype=np.uint32)
-            rows = rows if mask is None else rows[mask]
+            kept = np.arange(self.rows) if keep is None else pc.indices_nonzero(keep).to_numpy()
+            rows = (kept + self.start).astype(np.uint32)
             arrays.append(pa.array(np.full(len(rows), self.part_index, np.uint32)))
             arrays.append(pa.array(rows))
         if not arrays:
-            return _bare(self.rows if mask is None else int(mask.sum()), request.batch_rows)
+            return _bare(self.rows if keep is None else keep.true_count, request.batch_rows)
         table = pa.Table.from_arrays(arrays, schema=request.result)
         return table.to_batches(max_chunksize=request.batch_rows)  # type: ignore[no-any-return]
 

@@ -253,6 +253,22 @@ def test_wide_rows_make_short_row_groups(monkeypatch):
     assert [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)] == [3, 3, 3, 3, 3, 3, 2]
 
 
+def test_floats_that_do_not_compress_are_stored_as_they_are():
+    """Reading measured digits would take more than twice as long, for a few bytes less; all else is compressed."""
+    stage = Stage(MemoryStore())
+    noise = np.random.default_rng(1).normal(size=20_000)
+    table = pa.table({"noise": noise, "price": np.round(noise, 2), "number": np.arange(20_000)})
+    for rows, expected in (
+        (table, {"noise": "UNCOMPRESSED", "price": "ZSTD", "number": "ZSTD"}),
+        (table.append_column("many", pa.array([[1.5]] * 20_000)), dict.fromkeys(("noise", "price", "number"), "ZSTD")),
+    ):
+        parts = write(stage, rows)
+        group = pq.read_metadata(io.BytesIO(stage.read(parts[0].id, ".parquet"))).row_group(0)
+        found = {group.column(i).path_in_schema: group.column(i).compression for i in range(3)}
+        assert found == expected
+        assert same(read(Objects(stage.store, stage), parts, rows.schema), rows)
+
+
 def test_rows_of_a_part_are_sorted_on_demand():
     """With `sort` each part is sorted within itself, nulls last, ties in the order they came."""
     table = pa.table({"k": [3, 1, None, 1, 9, 8, 7, 6], "n": list(range(8))})

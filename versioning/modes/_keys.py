@@ -153,9 +153,11 @@ def find_keys(objects: Objects, parts: Sequence[Part], schema: pa.Schema, keys: 
     if not keys.rows:
         return
     values = keys.values
-    wanted = KeySet(values, keys.key, keys.digests)
     bounds = _bounds(values, keys.key)
     todo = [part for part in parts if part.live and _may_hold(part, bounds)]
+    if not todo:
+        return
+    wanted = KeySet(values, keys.key, keys.digests)
 
     def find(part: Part) -> KeyMatch | None:
         return _find_in_part(objects, part, schema, keys.key, wanted, values)
