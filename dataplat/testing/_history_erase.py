@@ -64,7 +64,7 @@ def erasing_pairs() -> Iterator[None]:
     with (
         patch.object(Condition, "positions", _positions),
         patch.object(Rewriter, "_written", _written),
-        patch.object(Rewriter, "_overlay", _overlay),
+        patch.object(Rewriter, "_moved", _moved),
         patch.object(Suppression, "count", _count),
     ):
         yield
@@ -89,10 +89,7 @@ def _written(self: Rewriter, part: Part) -> Part | None:
     return stage_part(self.stage, [row for at, row in enumerate(_rows(self.objects, part)) if at not in erased])
 
 
-def _overlay(self: Rewriter, part_id: str, overlay: Overlay) -> Overlay:
-    deletes, erased = overlay[0], self.dirty[part_id]
-    if deletes is None or erased is None:
-        return None, 0
+def _moved(self: Rewriter, deletes: str, erased: BitMap) -> Overlay:
     moved = remap(BitMap(read_deletes(self.objects.read, deletes)), erased, 0)
     return JsonCodec(self.stage, self.objects.read).stage(moved)
 

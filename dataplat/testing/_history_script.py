@@ -61,6 +61,7 @@ class Script:
     auto: float = 0.0
     done: list[Attempt] = field(default_factory=list)
     erases: list[Operation] = field(default_factory=list)
+    erased: set[str] = field(default_factory=set)
 
 
 class Process(Protocol):

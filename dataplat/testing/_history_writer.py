@@ -124,7 +124,9 @@ class Session:
         modulus, key = rng.choice(((5, 0), (7, 0), (11, 0), (0, rng.randrange(2 * KEYS))))
         operation = Operation(id, "erase", rng.choice(DATASETS), modulus=modulus, stop=key)
         self._script.erases.append(operation)
-        erase(self._lake, request_of(operation))
+        done = erase(self._lake, request_of(operation))
+        if done.definite and not done.held:
+            self._script.erased.add(id)
         return ""
 
     def _protect(self, kind: str, branch: str, id: str) -> str:

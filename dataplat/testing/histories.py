@@ -79,6 +79,8 @@ class History:
     attempts: list[Attempt]
     keep: str = "all"
     erases: list[Operation] = field(default_factory=list)
+    erased: set[str] = field(default_factory=set)
+    """Ids of the erases that said that nothing is left."""
 
     def check(self) -> None:
         """Raise `Broken` if an invariant does not hold."""
@@ -90,8 +92,7 @@ class History:
         store = self.simulator.store
         checker = Checker(store, self.attempts, BRANCHES, self.keep, self.erases)
         if self.erases:
-            done = {attempt.id for attempt in self.attempts if attempt.kind == "erase" and attempt.outcome == "done"}
-            checker.check_erased(done)
+            checker.check_erased(self.erased)
             self.simulator.now += MONTHS
             erase_all(store, self.simulator, self.erases)
             forget_decoded()
@@ -143,7 +144,7 @@ def run_history(seed: int, *, faults: Faults | None = None, weights: Mapping[str
         simulator.spawn(lambda me: Session(simulator, me, script).run(), restarts=1)
     with erasing_pairs():
         simulator.run()
-    return History(simulator, script.done, script.keep, script.erases)
+    return History(simulator, script.done, script.keep, script.erases, script.erased)
 
 
 def _lay_ground(simulator: Simulator, script: Script) -> None:

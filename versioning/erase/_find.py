@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from dataplat.errors import IntegrityError, ObjectNotFound, VersionNotFound
 from dataplat.versioning._index import children
 from dataplat.versioning._table import load_segment
+from dataplat.versioning.gc.gone import collected
 from dataplat.versioning.manifest import load_manifest
 
 if TYPE_CHECKING:
@@ -93,11 +94,22 @@ class Finder:
 
 def manifests_of(objects: Objects, redactions: Redactions, versions: Sequence[str]) -> Iterator[tuple[str, Manifest]]:
     """Yield what versions lead to now, each once; those that were collected are left out."""
+    gone = collected(objects.store)
     for id in dict.fromkeys(redactions.follow(version) for version in versions):
         try:
-            yield id, load_manifest(objects, id)
+            manifest = load_manifest(objects, id)
         except (ObjectNotFound, VersionNotFound):
             continue
+        if redactions.leading_to(id).isdisjoint(gone) or _is_whole(objects, manifest):
+            yield id, manifest
+
+
+def _is_whole(objects: Objects, manifest: Manifest) -> bool:
+    """Whether a version that was collected is there again: a delete that got no answer may leave its root behind."""
+    try:
+        return all(objects.stored(*name) for name in manifest.object_ids())
+    except ObjectNotFound:
+        return False
 
 
 def part_ids(manifest: Manifest, seen: set[str]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from dataplat.errors import IntegrityError, ObjectNotFound
 from dataplat.lake._part_open import missing
 from dataplat.versioning._frames import pack
 from dataplat.versioning._index import children
@@ -23,6 +24,8 @@ from dataplat.versioning.manifest import Manifest
 from dataplat.versioning.segments import Entries, Overlay, column_bounds, encode
 
 if TYPE_CHECKING:
+    from pyroaring import BitMap
+
     from dataplat.lake.objects import Objects, Stage
     from dataplat.lake.part import Part
     from dataplat.versioning._root import Root
@@ -44,6 +47,7 @@ class Rewriter:
     _parts: dict[str, Part | None] = field(default_factory=dict)
     _places: dict[str, Mapping[int, str]] = field(default_factory=dict)
     _deletes: dict[tuple[str, str | None], Overlay] = field(default_factory=dict)
+    _lost: set[str | None] = field(default_factory=set)
     _refs: dict[_Key, SegmentRef | None] = field(default_factory=dict)
 
     def manifest(self, manifest: Manifest) -> Manifest:
@@ -72,6 +76,11 @@ class Rewriter:
             if self.dirty[part.id] is None:
                 raise missing(part)
             after = self._changed(part)
+            if part.deletes in self._lost:
+                raise IntegrityError(
+                    f"deletes {part.deletes} of part {part.id} are missing in the store. `dataplat version verify` "
+                    "lists what is missing; put the object back from a copy of the lake. Nothing was erased."
+                )
             rows -= part.live - (0 if after is None else after.live)
             deleted -= part.deleted - (0 if after is None else after.deleted)
             nbytes -= part.size - (0 if after is None else after.size)
@@ -119,17 +128,27 @@ class Rewriter:
         return fresh
 
     def _overlay(self, part_id: str, overlay: Overlay) -> Overlay:
-        """Return deletes of a part as deletes of what is left of it."""
-        from dataplat.lake.deletes import decode, remap, stage_deletes
+        """Return deletes of a part as deletes of what is left of it.
 
+        Those that were collected are superseded by others in every version that is left, so none will do for them;
+        `_counts` says where that is not so.
+        """
         deletes = overlay[0]
         erased = self.dirty[part_id]
         if deletes is None or erased is None:
             return None, 0
         if (part_id, deletes) not in self._deletes:
-            moved = remap(decode(self.objects.read(deletes, ".bin")), erased, 0)
-            self._deletes[part_id, deletes] = stage_deletes(self.stage, moved)
+            try:
+                self._deletes[part_id, deletes] = self._moved(deletes, erased)
+            except ObjectNotFound:
+                self._lost.add(deletes)
+                self._deletes[part_id, deletes] = None, 0
         return self._deletes[part_id, deletes]
+
+    def _moved(self, deletes: str, erased: BitMap) -> Overlay:
+        from dataplat.lake.deletes import decode, remap, stage_deletes
+
+        return stage_deletes(self.stage, remap(decode(self.objects.read(deletes, ".bin")), erased, 0))
 
     # ------------------------------------------------------------------------------------------------ segments
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from dataplat.errors import CommitConflict
+from dataplat.errors import CommitConflict, IntegrityError, ObjectNotFound
 from dataplat.lake._object_keys import parse_key
 from dataplat.lake.objects import Objects, Stage
 from dataplat.lake.verified import forget as forget_copies
@@ -31,12 +31,14 @@ from dataplat.versioning.erase._scope import keep_everything
 from dataplat.versioning.erase._survey import Request, Sight, see
 from dataplat.versioning.gc._leases import take_lease
 from dataplat.versioning.gc.collect import Options, collect, look
+from dataplat.versioning.gc.gone import collected
 from dataplat.versioning.suppression import Entries, Entry, load_entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from dataplat.versioning.gc.collect import Collected
+    from dataplat.versioning.manifest import Manifest
     from dataplat.versioning.publish import LakeIO
 
 _ROUNDS: Final = 50
@@ -145,7 +147,7 @@ def _rewrite(lake: LakeIO, sight: Sight, file: EraseFile, request: Request, done
         for manifests, dirty in ((sight.manifests, sight.dirty), (sight.rejects, sight.dirty_rejects)):
             rewriter = Rewriter(Objects(lake.objects.store, stage), stage, dirty)
             for id, manifest in manifests.items() if dirty else ():
-                fresh = rewriter.manifest(manifest)
+                fresh = _rewritten(rewriter, manifest, sight)
                 if fresh.id != id:
                     leads[id] = fresh.id
         versions = len(leads)
@@ -158,15 +160,25 @@ def _rewrite(lake: LakeIO, sight: Sight, file: EraseFile, request: Request, done
     done.rejected += sight.rejected
 
 
+def _rewritten(rewriter: Rewriter, manifest: Manifest, sight: Sight) -> Manifest:
+    """Return a version without the rows; as it is where it is being collected, and only parts of it are there."""
+    try:
+        return rewriter.manifest(manifest)
+    except (IntegrityError, ObjectNotFound):
+        if sight.redactions.leading_to(manifest.id).isdisjoint(collected(sight.objects.store)):
+            raise
+        return manifest
+
+
 def _collect(lake: LakeIO, sight: Sight, done: Done) -> None:
     """Delete what nothing needs any more, and every memo of it."""
     options = Options(grace=0, keeping=keep_everything)
-    collected: list[str] = []
+    went: list[str] = []
     for _ in range(_COLLECTIONS):
         try:
             seen = look(lake.objects, lake.refs, options)
             result: Collected = collect(lake.objects, lake.refs, options, seen=seen)
-            collected += [name[0] for info in seen.candidates if (name := parse_key(info.key)) is not None]
+            went += [name[0] for info in seen.candidates if (name := parse_key(info.key)) is not None]
         except CommitConflict:  # another collection took over; it knows less than we do
             continue
         done.objects += result.objects
@@ -180,7 +192,7 @@ def _collect(lake: LakeIO, sight: Sight, done: Done) -> None:
     sweep: Any = getattr(lake.objects.store, "sweep", None)
     if sweep is not None:
         sweep()
-    forget_copies(collected)
+    forget_copies(went)
     pinned = partial(_holds, sight)
     done.held = tuple(sorted({held.file.actor for held in seen.survey.leases if pinned(held.file.versions)}))
 
