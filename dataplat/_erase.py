@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from dataplat._lake import Lake
     from dataplat.ingest._progress import Listener
-    from dataplat.versioning.erase import Derived, Request, Sight
+    from dataplat.versioning.erase import Derived, Request, Shared, Sight
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,23 @@ class DerivedDataset:
 
 
 @dataclass(frozen=True, slots=True)
+class SharingDataset:
+    """A dataset that holds `parts` of the very parts with such rows, wherever it has them from; it keeps them.
+
+    `fits`: the same condition can be asked of it; then `command` erases there, too.
+    """
+
+    name: str
+    parts: int
+    fits: bool
+    command: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return {"name": self.name, "parts": self.parts, "fits": self.fits, "command": self.command}
+
+
+@dataclass(frozen=True, slots=True)
 class ErasePlan:
     """What an erase would do.
 
@@ -49,6 +66,7 @@ class ErasePlan:
     often as it was written, deleted or not) would go from `parts` parts of `nbytes`, and `rejected` records from the rejects.
     `digested`: what is kept against rows that come again are digests, and not the condition itself. `shared` are other
     datasets that hold some of the parts, too, where the rows stay; `mentioned` commits whose own text has such a value.
+    `exports` are tags of tables that were exported in place (Iceberg): they lose the files that go.
     """
 
     dataset: str
@@ -61,10 +79,11 @@ class ErasePlan:
     parts: int
     nbytes: int
     digested: bool
-    shared: dict[str, int]
+    shared: tuple[SharingDataset, ...]
     derived: tuple[DerivedDataset, ...]
     mentioned: tuple[str, ...]
     readers: tuple[str, ...]
+    exports: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as plain values."""
@@ -79,10 +98,11 @@ class ErasePlan:
             "parts": self.parts,
             "bytes": self.nbytes,
             "digested": self.digested,
-            "shared": self.shared,
+            "shared": [one.to_dict() for one in self.shared],
             "derived": [derived.to_dict() for derived in self.derived],
             "mentioned": list(self.mentioned),
             "readers": list(self.readers),
+            "exports": list(self.exports),
         }
 
 
@@ -187,7 +207,7 @@ def _request(
 
 
 def _planned(lake: Lake, request: Request) -> ErasePlan:
-    from dataplat.versioning.erase import derived_from, mentions, refuse_twins, see, shared_with
+    from dataplat.versioning.erase import derived_from, exports_of, mentions, refuse_twins, see, shared_with
 
     sight = see(lake.objects, lake.refs, request)
     if twins := refuse_twins(sight.scope, request.also):
@@ -211,10 +231,11 @@ def _planned(lake: Lake, request: Request) -> ErasePlan:
         parts=parts,
         nbytes=nbytes,
         digested=sight.condition.equalities is not None,
-        shared=shared_with(sight),
+        shared=tuple(_shared(one, sight.condition.text) for one in shared_with(sight, request.where)),
         derived=tuple(_derived(one, sight.condition.text) for one in derived_from(sight, request.where)),
         mentioned=tuple(mentions(sight)),
         readers=tuple(sorted(readers)),
+        exports=tuple(tag.name for tag in exports_of(sight)),
     )
 
 
@@ -230,10 +251,21 @@ def _extent(sight: Sight) -> tuple[int, int, int]:
 
 
 def _derived(one: Derived, where: str) -> DerivedDataset:
-    condition = where if one.fits and not where.startswith("{") else "…"
+    return DerivedDataset(one.name, one.made_from, one.branches, one.fits, _command(one.name, where, fits=one.fits))
+
+
+def _shared(one: Shared, where: str) -> SharingDataset:
+    return SharingDataset(one.name, one.parts, one.fits, _command(one.name, where, fits=one.fits))
+
+
+def _command(name: str, where: str, *, fits: bool) -> str:
+    condition = where if fits and not where.startswith("{") else "…"
     quoted = "'" + condition.replace("'", "'\\''") + "'"
-    command = f"dataplat version erase {one.name} --where {quoted} --reason …"
-    return DerivedDataset(one.name, one.made_from, one.branches, one.fits, command)
+    return f"dataplat version erase {name} --where {quoted} --reason …"
+
+
+def _same(parts: int) -> str:
+    return "one of the same parts" if parts == 1 else f"{parts:,} of the same parts"
 
 
 def _left(plan: ErasePlan, held: Sequence[str]) -> list[str]:
@@ -244,10 +276,11 @@ def _left(plan: ErasePlan, held: Sequence[str]) -> list[str]:
         )
     if not plan.digested:
         notes.append("the text of the condition is kept with the lake, so that the rows do not come back")
-    notes += [
-        f"{name} holds {count} of the same parts: the rows are still there" for name, count in plan.shared.items()
-    ]
+    notes += [f"{one.name} holds {_same(one.parts)}: the rows are still there: {one.command}" for one in plan.shared]
     notes += [f"{one.name} was made from {', '.join(one.made_from)}: {one.command}" for one in plan.derived]
+    if plan.exports:
+        tags = ", ".join(plan.exports)
+        notes.append(f"Iceberg tables in place (tags {tags}) lost files: export them again")
     if plan.mentioned:
         shown = ", ".join(commit[:12] for commit in plan.mentioned[:5])
         notes.append(f"the log itself names such a value, in {len(plan.mentioned)} commits ({shown}): it never changes")

@@ -12,6 +12,12 @@ from urllib.parse import quote
 
 from dataplat.errors import BadName
 
+EXPORTED: Final = "exported/"
+"""How tags begin that keep the parts of what was exported in place; they end with digits of the version's id."""
+
+TAG_DIGITS: Final = 12
+"""How many digits of a version's id such a tag ends with."""
+
 _FORBIDDEN: Final = frozenset('@~:"\\*?<>|^')
 _HEX: Final = re.compile(r"[0-9a-f]{7,}", re.IGNORECASE)
 _DATE: Final = re.compile(r"\d{4}-\d{2}(-\d{2}.*)?")

@@ -12,7 +12,7 @@ from dataplat.cli._output import counted, facts, note, number, print_json, size
 from dataplat.cli._progress import ProgressLine
 
 if TYPE_CHECKING:
-    from dataplat._erase import ErasePlan, EraseResult
+    from dataplat._erase import DerivedDataset, ErasePlan, EraseResult, SharingDataset
 
 _EXAMPLE = (
     "dataplat version erase customers --where 'user_id = 42' --reason 'ticket 7' --plan\n"
@@ -89,17 +89,29 @@ def _show(plan: ErasePlan) -> None:
                 ("rejected records", number(plan.rejected) if plan.rejected else None),
                 ("names of the dataset", ", ".join(plan.names) if len(plan.names) > 1 else None),
                 ("kept against their return", kept),
-                ("also held by", ", ".join(f"{name} ({number(n)} parts)" for name, n in plan.shared.items()) or None),
+                (
+                    "also held by",
+                    ", ".join(f"{one.name} ({counted(one.parts, 'part')})" for one in plan.shared) or None,
+                ),
+                ("exported in place", ", ".join(plan.exports) or None),
                 ("readers with a lease", ", ".join(plan.readers) or None),
                 ("named in the log", counted(len(plan.mentioned), "commit") if plan.mentioned else None),
             ]
         )
     )
-    for derived in plan.derived:
-        made = f"{derived.name} was made from {', '.join(derived.made_from)}"
+    others: list[tuple[str, SharingDataset | DerivedDataset]] = [
+        (f"{one.name} holds parts of it and keeps the rows", one) for one in plan.shared
+    ]
+    others += [(f"{one.name} was made from {', '.join(one.made_from)}", one) for one in plan.derived]
+    for said, one in others:
+        click.echo(f"{said}: {one.command}" if one.fits else f"{said}: look yourself, the condition does not fit")
+    if plan.exports:
         click.echo(
-            f"{made}: {derived.command}" if derived.fits else f"{made}: look yourself, the condition does not fit"
+            "Iceberg tables exported in place read parts that go, and fail then: export them again after the erase"
         )
+    click.echo(
+        "not touched: exports to files, DVC and Delta, what Iceberg tables hold as copies, other lakes (clones), and the same\nrows in datasets that share no part and were not made from this one"
+    )
 
 
 def _tell(result: EraseResult) -> None:

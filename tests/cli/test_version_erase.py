@@ -47,6 +47,24 @@ def test_plan_says_what_would_go_and_touches_nothing(run):
     assert rows() == 2
 
 
+def test_plan_names_who_shares_a_part_and_tables_in_place(run, tmp_path):
+    """A dataset that has such a part by other ways, with its command, and the tag of an Iceberg table, which loses it."""
+    lake = dp.open(".dataplat")
+    lake.ingest(pa.table({"id": [9], "name": ["x"]}), "other")
+    lake.ingest(pa.table({"id": [1, 42], "name": ["a", "jo"]}), "other")
+    lake["titles"].export(tmp_path / "titles", to="iceberg")
+    lake["customers"].export(tmp_path / "table", to="iceberg")
+    printed = run(*ERASE, "--plan").out
+    assert "other holds parts of it and keeps the rows: dataplat version erase other --where 'id = 42'" in printed
+    tag = f"exported/iceberg-{lake['customers'].id[:12]}"
+    assert f"exported in place          {tag}\n" in printed
+    assert "DVC and Delta" in printed
+    plan = json.loads(run(*ERASE, "--plan", "--json").out)
+    assert (plan["exports"], plan["shared"][0]["name"]) == ([tag], "other")
+    assert f"(tags {tag}) lost files" in run(*ERASE, "--yes").err
+    assert "1 removed" in dp.open(".dataplat")["customers"].export(tmp_path / "table", to="iceberg").notes[0]
+
+
 def test_without_a_terminal_it_wants_yes(run):
     """Nobody to ask: it is refused, with and without --json, and nothing is touched."""
     for more in ((), ("--json",)):

@@ -102,6 +102,15 @@ class Derived:
     fits: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Another dataset that holds `parts` of the parts with such rows: `fits` says that the condition can be asked of it."""
+
+    name: str
+    parts: int
+    fits: bool
+
+
 def derivations(commits: Mapping[str, Commit], names: Iterable[str]) -> dict[str, set[str]]:
     """Return by name the datasets that were made from `names`, and from what, through any number of steps."""
     made: dict[str, set[str]] = defaultdict(set)

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 from dataplat.errors import DatasetNotFound, PredicateError
 from dataplat.lake.objects import Objects
 from dataplat.versioning.erase._condition import Condition, RejectsCondition, stands_in
-from dataplat.versioning.erase._find import Dirty, Finder, manifests_of, sharing
-from dataplat.versioning.erase._scope import Derived, Scope, derivations, keep_everything, scope_of
+from dataplat.versioning.erase._find import Dirty, Finder, manifests_of, part_ids, sharing
+from dataplat.versioning.erase._scope import Derived, Scope, Shared, derivations, keep_everything, scope_of
 from dataplat.versioning.gc._retention import Survey, survey
 from dataplat.versioning.manifest import load_manifest
-from dataplat.versioning.names import nearest
+from dataplat.versioning.names import EXPORTED, TAG_DIGITS, nearest
 from dataplat.versioning.redactions import Redactions
 
 if TYPE_CHECKING:
     from dataplat.versioning.manifest import Manifest
-    from dataplat.versioning.refs import Refs
+    from dataplat.versioning.refs import Refs, Tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +86,8 @@ def see(objects: Objects, refs: Refs, request: Request) -> Sight:
     return Sight(found, redactions, scope, condition, manifests, finder.dirty, rejects, records.dirty, fresh)
 
 
-def shared_with(sight: Sight) -> dict[str, int]:
-    """Return how many of the parts with such rows other datasets hold, too: there the rows stay."""
+def shared_with(sight: Sight, where: Any) -> list[Shared]:
+    """Return the other datasets that hold parts with such rows, too, whatever they came from: there the rows stay."""
     mine = {*sight.scope.names, *(f"{name}.rejects" for name in sight.scope.names)}
     ours = {id(change) for _, _, change in (*sight.scope.changes, *sight.scope.rejects)}
     others: dict[str, dict[str, None]] = defaultdict(dict)
@@ -96,23 +96,44 @@ def shared_with(sight: Sight) -> dict[str, int]:
             if id(change) not in ours and change.version is not None and name not in mine:
                 others[name][sight.redactions.follow(change.version)] = None
     held = sharing(sight.objects, others, [*sight.dirty, *sight.dirty_rejects])
-    return {name: len(parts) for name, parts in sorted(held.items())}
+    newest = _newest(sight)
+    return [Shared(name, len(parts), _fits(sight, newest.get(name), where)) for name, parts in sorted(held.items())]
+
+
+def exports_of(sight: Sight) -> list[Tag]:
+    """Return the tags of exports in place whose tables may refer to parts that go: a tag names the version it is for."""
+    versions = {
+        old[:TAG_DIGITS]
+        for id, manifest in sight.manifests.items()
+        if not sight.dirty.keys().isdisjoint(part_ids(manifest, set()))
+        for old in sight.redactions.leading_to(id)
+    }
+    exports = [tag for tag in sight.found.tags if tag.name.startswith(EXPORTED)]
+    return [tag for tag in exports if tag.name.rpartition("-")[2] in versions]
 
 
 def derived_from(sight: Sight, where: Any) -> list[Derived]:
     """Return the datasets that were made from this one, and whether the condition can be asked of their newest version."""
     heads: dict[str, list[str]] = defaultdict(list)
-    newest: dict[str, str] = {}
     for head in sight.found.heads:
-        for name, state in head.commit.datasets(sight.objects.read).items():
+        for name in head.commit.datasets(sight.objects.read):
             heads[name].append(head.branch)
-            newest.setdefault(name, str(state.version))
+    newest = _newest(sight)
     made = derivations(sight.found.commits, sight.scope.names)
     return [
         Derived(name, tuple(sorted(inputs)), tuple(heads[name]), _fits(sight, newest.get(name), where))
         for name, inputs in sorted(made.items())
         if not name.endswith(".rejects")
     ]
+
+
+def _newest(sight: Sight) -> dict[str, str]:
+    """Return the newest version of each dataset, on the first branch that has it."""
+    found: dict[str, str] = {}
+    for head in sight.found.heads:
+        for name, state in head.commit.datasets(sight.objects.read).items():
+            found.setdefault(name, str(state.version))
+    return found
 
 
 def _fits(sight: Sight, version: str | None, where: Any) -> bool:

@@ -15,6 +15,7 @@ from dataplat.lake.verified import verified_paths
 from dataplat.versioning.export._held import held_schema
 from dataplat.versioning.export._pieces import pieces, place_piece, stored_file
 from dataplat.versioning.export._target import ExportResult, Origin, appear_whole, is_empty
+from dataplat.versioning.names import EXPORTED, TAG_DIGITS
 from dataplat.versioning.refs import Refs
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def export_iceberg(objects: Objects, manifest: Manifest, target: Path, origin: O
 
 def _tag(manifest: Manifest) -> str:
     """Return the name of the tag that keeps a version's parts; the same version has one."""
-    return f"exported/iceberg-{manifest.id[:12]}"
+    return f"{EXPORTED}iceberg-{manifest.id[:TAG_DIGITS]}"
 
 
 def _create(

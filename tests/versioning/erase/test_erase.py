@@ -201,7 +201,9 @@ def test_others_keep_an_equal_part():
     part = lake["people"].parts[0].id
     assert part in {each.id for each in lake["twin"].parts}
     result = erase(store, "people")
-    assert result.plan.shared == {"twin": 1}
+    (shared,) = result.plan.shared
+    assert (shared.name, shared.parts, shared.fits) == ("twin", 1, True)
+    assert shared.command == f"dataplat version erase twin --where '{WHERE}' --reason …"
     assert any("twin" in note for note in result.notes)
     lake = open_on(store)
     assert (lake["people"].rows, lake["twin"].rows) == (1, 3)
