@@ -7,8 +7,6 @@ under `.simulate/`, so a run that was stopped (or killed) goes on with the block
 operations by kind and outcome, as the table of `docs/reliability.md` has them, and every failing seed.
 """
 
-# ruff: noqa: T201 - a command prints
-
 from __future__ import annotations
 
 import argparse

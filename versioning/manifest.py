@@ -264,9 +264,9 @@ def load_manifest(objects: Objects, id: str) -> Manifest:
     try:
         data = objects.read(id, ".json")
     except ObjectNotFound:
-        refuse_collected(objects.store, id)
-        new = followed(objects.store, id)
+        new = followed(objects.store, id)  # first: a version that was collected may have been made again, and erased
         if new == id:
+            refuse_collected(objects.store, id)
             raise
         return _in_its_place(objects, id, new)
     try:
