@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dataplat.ingest import IngestResult
     from dataplat.ingest._draft import Draft
     from dataplat.ingest._progress import Meter
+    from dataplat.ingest._target import Target
     from dataplat.lake.part import Part
     from dataplat.lake.where import Where
     from dataplat.versioning.commit import Commit, DatasetState
@@ -116,10 +117,10 @@ def rollback_step(reference: str) -> ChangeStep:
         from dataplat.versioning.references import resolve
 
         dataset, manifest, found_at = resolve(draft.lake.refs, draft.lake.objects, reference)
-        current = draft.target(dataset).version
-        if current != manifest.id:
+        target = draft.target(dataset)
+        if target.version != manifest.id:
             restore = _state_of(draft.lake, found_at, dataset, manifest.redacted_from or manifest.id)
-            draft.add(PlannedChange(dataset=dataset, mode="rollback", base_version=current, restore=restore))
+            draft.add(_restoring(draft, target, restore))
 
     return ChangeStep(plan, replays=False)
 
@@ -133,14 +134,29 @@ def rollback_all_step(reference: str) -> ChangeStep:
         read = draft.lake.objects.read
         wanted = resolve_commit(draft.lake.refs, draft.lake.objects, reference).datasets(read)
         for name in sorted(wanted.keys() | draft.head.datasets(read).keys()):
-            now, then = draft.target(name).state, wanted.get(name)
+            target, then = draft.target(name), wanted.get(name)
+            now = target.state
             version = None if now is None else now.version
             if then is None:
                 draft.add(PlannedChange(dataset=name, mode="drop", base_version=version))
             elif version != then.version or _others(draft, now, then):
-                draft.add(PlannedChange(dataset=name, mode="rollback", base_version=version, restore=then))
+                draft.add(_restoring(draft, target, then))
 
     return ChangeStep(plan, replays=False)
+
+
+def _restoring(draft: Draft, target: Target, restore: DatasetState) -> PlannedChange:
+    """Return a rollback; the rows that it brings are told by parts, without reading any."""
+    from dataplat.versioning.diff import Diff
+    from dataplat.versioning.manifest import load_manifest
+
+    brought = 0
+    if target.manifest is not None and target.version != restore.version:
+        then = load_manifest(draft.objects, str(restore.version))
+        _, brought = Diff(draft.objects, target.manifest, then).by_parts
+    return PlannedChange(
+        dataset=target.name, mode="rollback", base_version=target.version, restore=restore, rows_added=brought
+    )
 
 
 def _others(draft: Draft, now: DatasetState | None, then: DatasetState) -> bool:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from dataplat.errors import CommitConflict, ConfigError, MergeConflict, SourceNotFound
+from dataplat.errors import BranchProtected, CommitConflict, ConfigError, ContractError, MergeConflict, SourceNotFound
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from dataplat._lake import Lake
+    from dataplat.lake.objects import Objects
     from dataplat.versioning._record import Record
     from dataplat.versioning.commit import Commit
     from dataplat.versioning.merge import MergedDataset, MergePlan, Planner, Policy
@@ -28,7 +29,8 @@ class MergeResult:
     """What a merge, cherry-pick or revert did, or, of a plan, would do.
 
     `commit` is None where nothing was committed: it was a plan, or `note` says why. `conflicts` is the Arrow table of
-    everything that both branches changed, each with what settled it; in a plan `resolution` may be null.
+    everything that both branches changed, each with what settled it; in a plan `resolution` may be null. `refused` says,
+    of a plan without open conflicts, why a contract that the branch is held to would not let it land.
     """
 
     kind: str
@@ -39,6 +41,7 @@ class MergeResult:
     datasets: tuple[MergedDataset, ...]
     conflicts: pa.Table
     note: str = ""
+    refused: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as plain values."""
@@ -51,6 +54,7 @@ class MergeResult:
             "datasets": [dataset.to_dict() for dataset in self.datasets],
             "conflicts": self.conflicts.to_pylist(),
             "note": self.note,
+            "refused": self.refused,
         }
 
 
@@ -152,14 +156,34 @@ def _once(
         planner = Planner(Objects(lake.store, stage), stage, Settlement(policy, resolutions))
         planned = plan(planner, head.commit)
         if dry or not planned.is_needed:
-            return _result(planned, branch, None)
+            refused = "" if planned.open else _refused(lake, head, planned, planner.objects)
+            return _result(planned, branch, None, refused)
         if planned.open:
             raise _stopped(planned, branch)
         made = commit(lake.io, branch, planned.changes, stage, message=message, merged=planned.parents, admit=admit)
     return _result(planned, branch, made.id)
 
 
-def _result(planned: MergePlan, branch: str, commit: str | None) -> MergeResult:
+def _refused(lake: Lake, head: Record, planned: MergePlan, objects: Objects) -> str:
+    """Return why the contracts that the branch is held to would refuse a plan; empty where they would not."""
+    from dataplat.versioning._protection import contracts_of, pass_gate
+    from dataplat.versioning.manifest import load_manifest
+
+    held = contracts_of(head)
+    for change in planned.changes:
+        name, kept = change.rename_to or change.dataset, change.restore
+        if name not in held:
+            continue
+        versions = (change.base_version, None if kept is None else kept.version)
+        before, after = (None if version is None else load_manifest(objects, version) for version in versions)
+        try:
+            pass_gate(lake.io.gate, head, name, before, after, change, objects)
+        except (BranchProtected, ContractError) as error:
+            return str(error)
+    return ""
+
+
+def _result(planned: MergePlan, branch: str, commit: str | None, refused: str = "") -> MergeResult:
     from dataplat.versioning.merge import conflict_table
 
     return MergeResult(
@@ -171,6 +195,7 @@ def _result(planned: MergePlan, branch: str, commit: str | None) -> MergeResult:
         datasets=planned.datasets,
         conflicts=conflict_table(planned.conflicts),
         note="" if planned.is_needed else f"nothing to {planned.kind}: {branch} has it all",
+        refused=refused,
     )
 
 

@@ -36,6 +36,17 @@ def test_rollback_makes_an_earlier_version_the_newest(lake: Lake) -> None:
     assert values(lake) == [1, 2]
 
 
+def test_rollback_counts_what_came_and_went(memory_lake: Lake) -> None:
+    """Rows are counted by parts, not net: two went and two others are back."""
+    memory_lake.ingest(pa.table({"id": [1, 2, 3], "a": [1, 1, 1]}), "k", key="id")
+    memory_lake.tag("before")
+    memory_lake.ingest(pa.table({"id": [1, 2], "a": [2, 2]}), "k", mode="upsert")
+    memory_lake.rollback("k@before")
+    memory_lake.rollback("k@main~1")
+    memory_lake.rollback("@before", all=True)
+    assert [(entry.rows_added, entry.rows_deleted) for entry in memory_lake.log("k", limit=3)] == [(2, 2)] * 3
+
+
 def test_rollback_to_where_it_is_does_nothing(lake: Lake) -> None:
     """Rolling back to the version that is there makes no commit."""
     before = lake.refs.head("main").number

@@ -329,3 +329,22 @@ def test_a_compaction_is_not_asked_and_forgets_nothing(lake: Lake, reads: Any) -
     assert lake["d"].commit.changes["d"].mode == "compact"
     lake.ingest(rows(9, start=9), "d")
     assert lake["d"].commit.changes["d"].checks[0].rows == 1
+
+
+@pytest.mark.parametrize("forward", [True, False])
+def test_a_plan_of_a_merge_asks_the_contract(lake: Lake, forward: bool) -> None:
+    """A plan says what the merge would be refused for, of rows that are only staged too; a good one says nothing."""
+    lake.branch("exp")
+    lake.ingest(rows(-5, start=9), "d", mode="append", branch="exp")
+    if not forward:
+        lake.ingest(rows(7, start=5), "d", mode="append")
+        lake.ingest(rows(2, start=0), "d", mode="upsert", branch="exp")
+        lake.ingest(pa.table({"id": [0], "a": [1]}), "d", mode="upsert")
+    before = state(lake)
+    plan = lake.plan_merge("exp")
+    assert "to contract Positive" in plan.refused
+    assert state(lake) == before
+    with pytest.raises(dp.ContractFailed):
+        lake.merge("exp")
+    lake.delete("d", "id = 9", branch="exp")
+    assert lake.plan_merge("exp").refused == ""

@@ -329,7 +329,7 @@ class _Attempt:
         rows = 0 if after is None else after.rows
         rows_added = 0 if change.mode == "compact" else sum(part.live for part in change.edit.add)
         if change.restore is not None or change.mode == "drop":
-            rows_added = max(0, rows - rows_before)
+            rows_added = max(change.rows_added, rows - rows_before, 0)
         return DatasetChange(
             mode=change.mode,
             version=None if after is None else after.id,

@@ -60,8 +60,8 @@ class PlannedChange:
     `where_matches`: given such parts, whether the condition matches any of their rows.
     `merge_deletes`: see `MergesDeletes`. `recheck`: given the manifest as it would be, return the checks' outcomes,
     or raise. `replan`: given the head's manifest (None: no dataset), plan anew where the change does not hold.
-    `rename_to` is the new name of a rename, `restore` the state that a rollback goes back to. `rewrites` is what a
-    compaction did, `codec` how deletes are read and staged where they are no Roaring bitmaps.
+    `rename_to` is the new name of a rename, `restore` the state that a rollback goes back to; `rows_added` are rows that
+    it brings, where that is known: else more or fewer of them are counted. `rewrites` is what a compaction did, `codec` how deletes are read and staged where they are no Roaring bitmaps.
     """
 
     dataset: str
@@ -76,6 +76,7 @@ class PlannedChange:
     description: str | None = None
     rename_to: str = ""
     restore: DatasetState | None = None
+    rows_added: int = 0
     keys_overlap: Callable[[Sequence[Part]], Sequence[object]] | None = None
     where_matches: Callable[[Sequence[Part]], bool] | None = None
     merge_deletes: MergesDeletes | None = None

@@ -44,9 +44,12 @@ def rollback(
         text = f"{at} is as at {reference} again: {', '.join(names)}" if names else f"{at} is as at {reference} already"
         _say(done, text, as_json=as_json)
         return
-    made = open_lake(lake).rollback(reference, branch=at, message=message or "")
+    opened = open_lake(lake)
+    before = opened.refs.head(at).commit_id
+    made = opened.rollback(reference, branch=at, message=message or "")
+    when = "already" if opened.refs.head(at).commit_id == before else "again"
     facts = {"dataset": made.dataset, "branch": at, "version": made.id, "rows": made.rows, "commit": made.commit.id}
-    _say(facts, f"{made.dataset}@{at} is version {short(made.id)} again, {number(made.rows)} rows", as_json=as_json)
+    _say(facts, f"{made.dataset}@{at} is version {short(made.id)} {when}, {number(made.rows)} rows", as_json=as_json)
 
 
 @command("delete", example='dataplat version delete flights --where "carrier = \'XX\'" -m "test flights"')

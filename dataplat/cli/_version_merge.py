@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dataplat.cli import _exits
 from dataplat.cli._options import (
     command,
     complete_branches,
@@ -50,10 +51,11 @@ def merge(
     message: str | None,
     lake: str | None,
     as_json: bool,
-) -> None:
+) -> int:
     """Bring what FROM has into a branch, by rows and columns, all datasets in one commit.
 
-    Where both changed one thing otherwise nothing moves, unless a policy settles it: see `version conflicts`.
+    Where both changed one thing otherwise nothing moves, unless a policy settles it: see `version conflicts`. A plan asks
+    the contracts that the branch is held to, and ends with 1 where one would refuse the merge.
     """
     opened = open_data(lake)
     if dry:
@@ -61,6 +63,7 @@ def merge(
     else:
         result = opened.merge(source, into, list(datasets) or None, policy, message=message or "")
     _report(result, dry=dry, as_json=as_json)
+    return _exits.DATA_FAILED if result.refused else _exits.DONE
 
 
 @command(
@@ -211,6 +214,8 @@ def _report(result: MergeResult, *, dry: bool, as_json: bool) -> None:
         click.echo(f"{counted(settled, 'conflict')} settled")
     if left:
         click.echo(f"{counted(left, 'conflict')} to settle: dataplat version conflicts")
+    if result.refused:
+        click.echo(f"this would be refused: {result.refused}")
     done = "nothing was touched: this is a plan" if dry else f"{result.branch} is at commit {short(result.commit)}"
     click.echo(done)
 

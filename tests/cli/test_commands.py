@@ -217,7 +217,8 @@ def test_delete_rollback_rename_describe_drop(stock):
     """Each makes one entry in the log and says what is now."""
     assert "+0 -2 rows, now 2" in stock("version", "delete", "stock", "--where", "shelf = 'B'")
     assert "nothing to do" in stock("version", "delete", "stock", "--where", "shelf = 'Z'")
-    assert "4 rows" in stock("version", "rollback", "stock@main~1", "-m", "sorry")
+    assert "again, 4 rows" in stock("version", "rollback", "stock@main~1", "-m", "sorry")
+    assert "already, 4 rows" in stock("version", "rollback", "stock@main")
     stock("version", "describe", "stock", "What lies on the shelves.")
     assert "What lies" in stock("version", "list")
     stock("version", "rename", "stock", "shelves")

@@ -78,6 +78,11 @@ class Diff:
         return DiffSummary(len(match.added), len(match.removed), len(match.changed_after))
 
     @property
+    def by_parts(self) -> tuple[int, int]:
+        """Rows that went and that came, told by parts without reading any: those that were written anew did both."""
+        return self._counts
+
+    @property
     def is_empty(self) -> bool:
         """Whether neither a row nor the schema differs."""
         return self.summary.is_empty and not self.schema_changes

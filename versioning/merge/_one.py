@@ -158,7 +158,9 @@ class OneMerge:
         restore = structs.replace(
             ours.state, version=version, commit="", rows=here.rows, bytes=here.nbytes, description=description
         )
-        return replace(self._change(trio, ours.name, ours.version, restore), positions=positions, **_rename(ours, name))
+        change = self._change(trio, ours.name, ours.version, restore)
+        brought = result.rows_added + result.rows_changed
+        return replace(change, positions=positions, rows_added=brought, **_rename(ours, name))
 
     def _noted(self, trio: Trio, ours: Point, theirs: Point) -> PlannedChange | None:
         """Return a change that says no more than that theirs was looked at, where no parent will say so."""

@@ -61,6 +61,29 @@ def test_cells_of_one_row_come_together(lake):
     assert lake.verify().ok
 
 
+def counts(lake, reference="main"):
+    """Return what the newest commit of a branch says of t: rows added, deleted and there."""
+    change = lake.refs.head(reference).commit.changes["t"]
+    return change.rows_added, change.rows_deleted, change.rows
+
+
+def test_the_log_counts_what_came_and_went(lake):
+    """A merge, fast-forward or not, a cherry-pick and a revert count rows that changed as gone and come, not the net."""
+    upsert(lake, "exp", id=[1, 2, 9], a=[2, 2, 9], b=["x", "x", "x"])
+    lake.branch("forward", "main")
+    lake.branch("picked", "main")
+    lake.merge("exp", "forward")
+    assert counts(lake, "forward") == (3, 2, 4)
+    lake.cherry_pick("exp", "picked")
+    assert counts(lake, "picked") == (3, 2, 4)
+    upsert(lake, "main", id=[3], a=[1], b=["y"])
+    lake.merge("exp")
+    assert counts(lake) == (3, 2, 4)
+    lake.revert("main")
+    assert counts(lake) == (2, 3, 3)
+    assert lake.log("t", limit=1)[0].rows_added == 2
+
+
 def test_a_conflict_moves_nothing_and_is_a_table(lake):
     """Without a policy any conflict raises, with base, ours and theirs as JSON."""
     upsert(lake, "exp", id=[1], a=[2], b=["x"])
