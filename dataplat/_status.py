@@ -89,7 +89,7 @@ def _landed_from(target: Target) -> Path:
 
 
 def _compare_files(target: Target, branch: str, root: Path | None, meter: Meter, *, content: bool) -> Status:
-    """Compare the files that rows came from by their positions; what is new beside them is of the same kinds."""
+    """Compare the files that rows came from by their positions; new is what the folders and patterns now hold that they came from."""
     held = {
         Path(source.removeprefix("file:")): position
         for source, position in target.positions().items()
@@ -100,7 +100,7 @@ def _compare_files(target: Target, branch: str, root: Path | None, meter: Meter,
     if root is not None:
         held = {path: position for path, position in held.items() if path.is_relative_to(root)}
     states = {path: _state(path, position, content=content) for path, position in sorted(held.items())}
-    there = _beside(held) if root is None else _below(root)
+    there = _found_now(held) if root is None else _below(root)
 
     def names(wanted: Callable[[Path], bool], paths: Mapping[Path, Any]) -> tuple[str, ...]:
         return tuple(str(path if root is None else path.relative_to(root)) for path in paths if wanted(path))
@@ -137,16 +137,15 @@ def _state(path: Path, held: Mapping[str, Any], *, content: bool) -> State | Non
     return "same" if timely else "touched"
 
 
-def _beside(held: Mapping[Path, Any]) -> list[Path]:
-    """Return the files in the folders of those that were landed, with a suffix that one of them has."""
+def _found_now(held: Mapping[Path, Mapping[str, Any]]) -> list[Path]:
+    """Return the data files where files were found by folder or pattern; a file that was named itself brings no others."""
+    from dataplat.connectors.files._formats import format_of_name
+    from dataplat.connectors.files._open import files_found_by
+
     suffixes = {path.suffix for path in held}
-    folders = sorted({path.parent for path in held if path.parent.is_dir()})
-    return [
-        path
-        for folder in folders
-        for path in sorted(folder.iterdir())
-        if path.suffix in suffixes and not path.name.startswith((".", "_")) and path.is_file()
-    ]
+    places = sorted({position["found_by"] for position in held.values() if "found_by" in position})
+    found = sorted({path for place in places for path in files_found_by(place)})
+    return [path for path in found if path.suffix in suffixes or format_of_name(path.name) is not None]
 
 
 def _below(root: Path) -> list[Path]:

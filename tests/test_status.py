@@ -204,6 +204,16 @@ class TestDataFiles:
         below = memory_lake.status("rows", days / "old")
         assert (below.new, below.deleted, below.same) == ((), ("0.csv",), 0)
 
+    def test_a_file_that_was_named_itself_brings_no_others(self, memory_lake: Lake, days: Path) -> None:
+        """Of single files no other is new; of a pattern those are that match it, elsewhere none; below a folder all."""
+        memory_lake.ingest(days / "1.csv", "rows")
+        assert memory_lake.status("rows").is_same
+        assert memory_lake.status("rows", days).new == ("2.csv", "old/0.csv")
+        memory_lake.ingest(days / "old" / "*.csv", "rows")
+        (days / "old" / "5.csv").write_text("id\n5\n")
+        (days / "old" / "5.txt").write_text("no data")
+        assert memory_lake.status("rows").new == (str(days / "old" / "5.csv"),)
+
     def test_after_landing_them_again_all_is_as_it_was(self, memory_lake: Lake, days: Path) -> None:
         """What status calls new is what the next ingest reads."""
         memory_lake.ingest(days, "rows")

@@ -47,7 +47,8 @@ class FileSource:
     """Files of one format as one source; each file keeps a position of its own under `file:<absolute path>`.
 
     `left_out` names what lies beside them and is not read, with the reason, for the plan to say. `shown` replaces the
-    path in messages, and `keeps_position=False` leaves files without an id (a spooled standard input). Raises `SourceNotFound` and `SourceError` where a file is missing or of no known format.
+    path in messages, `found_by` is the folder or pattern that they were found by, absolute, which each position says; and
+    `keeps_position=False` leaves files without an id (a spooled standard input). Raises `SourceNotFound` and `SourceError` where a file is missing or of no known format.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class FileSource:
         left_out: Sequence[tuple[Path, str]] = (),
         shown: str | None = None,
         keeps_position: bool = True,
+        found_by: str = "",
     ) -> None:
         self._name = name
         self._options = options
@@ -66,6 +68,7 @@ class FileSource:
         self._left_out = left_out
         self._shown = shown
         self._keeps_position = keeps_position
+        self._found_by: Position = {"found_by": found_by} if found_by else {}
         self._active = self._paths
         self._widenings = 0
         self._by_label = {shown or str(path): path for path in self._paths}
@@ -105,7 +108,7 @@ class FileSource:
             if held.get("mtime_ns") == stat.st_mtime_ns:
                 reason = "already ingested (same size and modification time)"
                 return Split(source, label, held, stat.st_size, reason, held)
-            now = position_of(path)
+            now = position_of(path) | self._found_by
             if now["xxh3_128"] == held.get("xxh3_128"):
                 return Split(source, label, held, stat.st_size, "already ingested (same content)", now)
         return Split(source, label, held, stat.st_size)
@@ -228,7 +231,7 @@ class FileSource:
         path = Path(split.source.removeprefix("file:"))
         if path not in self._positions:
             raise SourceError(f"{split.label} was not read to its end, so it has no position yet")
-        return self._positions[path]
+        return self._positions[path] | self._found_by
 
 
 def _first_reject(rejects: Rejects) -> SourceError:

@@ -99,7 +99,17 @@ def open_path(name: str, options: FileOptions, stdin: IO[bytes] | None = None) -
         raise SourceNotFound(f"{lost} matches {name}, but is a link that leads to nothing")
     if not files:
         raise SourceNotFound(f"no file matches {name} (looked in {Path.cwd()})")
-    return FileSource(name, files, options)
+    return FileSource(name, files, options, found_by=str(path.absolute()))
+
+
+def files_found_by(place: str) -> list[Path]:
+    """Return the files that a folder or pattern names now, by what positions say of how their files were found."""
+    from dataplat.connectors.files._folder import files_below
+
+    if Path(place).is_dir():
+        return list(files_below(Path(place), hidden=False).files)
+    found = sorted(Path(match) for match in glob.glob(place, recursive=True))  # noqa: PTH207 (absolute patterns)
+    return [path for path in found if path.is_file()]
 
 
 def _directory(name: str, path: Path, options: FileOptions) -> Source:
@@ -115,7 +125,7 @@ def _directory(name: str, path: Path, options: FileOptions) -> Source:
         return _tree(name, path)
     other = next((file for file in folder.names if format_of_name(file) is None), None)
     if other is None or options.format is not None:
-        return FileSource(name, folder.files, options, left_out=folder.left_out)
+        return FileSource(name, folder.files, options, left_out=folder.left_out, found_by=str(path))
     data = [file for file in folder.names if format_of_name(file) is not None]
     if not data:
         return _tree(name, path)

@@ -36,7 +36,10 @@ def test_a_directory_of_data_files(folder: Path, read_source: Read) -> None:
     landed = read_source(open_source(folder))
     assert landed.rows == [{"a": 1.0, "b": "x"}, {"a": 2.5, "b": "y"}]
     assert sorted(landed.positions) == [f"file:{folder}/a.csv", f"file:{folder}/b.csv"]
-    assert set(landed.positions[f"file:{folder}/a.csv"]) == {"size", "mtime_ns", "xxh3_128"}
+    assert set(landed.positions[f"file:{folder}/a.csv"]) == {"size", "mtime_ns", "xxh3_128", "found_by"}
+    assert landed.positions[f"file:{folder}/a.csv"]["found_by"] == str(folder)
+    alone = read_source(open_source(folder / "a.csv"))
+    assert set(alone.positions[f"file:{folder}/a.csv"]) == {"size", "mtime_ns", "xxh3_128"}
 
 
 def test_a_glob(folder: Path, read_source: Read) -> None:
