@@ -68,7 +68,7 @@ class FileSource:
         self._left_out = left_out
         self._shown = shown
         self._keeps_position = keeps_position
-        self._found_by: Position = {"found_by": found_by} if found_by else {}
+        self._found_by = {"found_by": found_by} if found_by else {}
         self._active = self._paths
         self._widenings = 0
         self._by_label = {shown or str(path): path for path in self._paths}
@@ -108,7 +108,7 @@ class FileSource:
             if held.get("mtime_ns") == stat.st_mtime_ns:
                 reason = "already ingested (same size and modification time)"
                 return Split(source, label, held, stat.st_size, reason, held)
-            now = position_of(path) | self._found_by
+            now = self._told(position_of(path))
             if now["xxh3_128"] == held.get("xxh3_128"):
                 return Split(source, label, held, stat.st_size, "already ingested (same content)", now)
         return Split(source, label, held, stat.st_size)
@@ -231,7 +231,10 @@ class FileSource:
         path = Path(split.source.removeprefix("file:"))
         if path not in self._positions:
             raise SourceError(f"{split.label} was not read to its end, so it has no position yet")
-        return self._positions[path] | self._found_by
+        return self._told(self._positions[path])
+
+    def _told(self, fingerprint: Position) -> Position:
+        return {**fingerprint, **self._found_by}
 
 
 def _first_reject(rejects: Rejects) -> SourceError:

@@ -261,6 +261,29 @@ def test_a_name_that_another_column_took(memory_lake: Lake) -> None:
 
 
 @pytest.mark.parametrize("key", ["id", None])
+@pytest.mark.parametrize("value", ["x", ["x"], None])
+def test_back_over_a_drop_rows_with_a_value_differ_wherever_they_lie(
+    memory_lake: Lake, key: str | None, value: Any
+) -> None:
+    """A dropped column that is back in the later version counts by its values, in parts of both as in those written anew."""
+    for number in range(3):
+        held = pa.array([value], pa.list_(pa.string()) if isinstance(value, list) else pa.string())
+        memory_lake.ingest(pa.table({"id": [number], "b": held}), "d", key=key)
+    memory_lake.tag("old")
+    memory_lake.evolve("d", drop=["b"])
+    memory_lake.delete("d", "id = 2")
+    memory_lake.tag("dropped")
+    memory_lake.compact("d")
+    differ = 0 if value is None else 2
+    for place in ("dropped", "main"):
+        back = memory_lake.diff(f"d@{place}", "d@old")
+        counts = (1, 0, differ) if key else (1 + differ, differ, 0)
+        assert (back.summary.added, back.summary.removed, back.summary.changed) == counts
+        there = memory_lake.diff("d@old", f"d@{place}").summary
+        assert (there.added, there.removed, there.changed) == (0, 1, 0)
+
+
+@pytest.mark.parametrize("key", ["id", None])
 def test_a_drop_changes_no_row_wherever_rows_lie(memory_lake: Lake, key: str | None) -> None:
     """Rows that were written anew since a column was dropped do not differ, as those do not that were not."""
     for number in range(4):

@@ -3,7 +3,8 @@
 Only parts, and deletes of parts, that differ are read: a part that both versions hold with the same deletes
 cannot differ. With a key a row that was replaced is *changed*, and the columns that differ are named; without
 one the two versions are compared as multisets of rows. Columns go by the names of the later version, so that a
-rename changes no row; nor does a drop, while a value in a column that came does.
+rename changes no row; nor does a drop, while a value in a column that came does: also where it is back, since the later
+version is an older one. Then parts that both versions hold are read, too, if they have such a value.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataplat.versioning._difference import PartsDifference, difference
 from dataplat.versioning.before_image import count_gone, load, rows_gone
-from dataplat.versioning.diff._schema import SchemaChange, names_in_later, schema_changes, view_of
+from dataplat.versioning.diff._schema import SchemaChange, columns_back, names_in_later, schema_changes, view_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -180,6 +181,8 @@ class Diff:
         nothing = PartsDifference((), (), ())
         if self._before.id == self._after.id:
             return nothing
+        if back := columns_back(self._before, self._after):
+            return _with_values(self._before, self._after, back)
         found = difference(self._before, self._after)
         same = Counter(map(_identity, found.dropped)) & Counter(map(_identity, found.added))
         left = PartsDifference(_without(found.added, same), _without(found.dropped, same), found.changed)
@@ -239,6 +242,19 @@ def _candidates(
             yield from conform(remembered.rename_columns(plain.names), plain).to_batches()
 
     return Rows(plain, count, read)
+
+
+def _with_values(before: Manifest, after: Manifest, names: Sequence[str]) -> PartsDifference:
+    """Return all parts as different, but those of both sides in which the columns `names` of the later are null."""
+    old, new = tuple(before.parts()), tuple(after.parts())
+    null = [part for part in new if all(_is_null(part, name) for name in names)]
+    same = Counter(map(_identity, old)) & Counter(map(_identity, null))
+    return PartsDifference(_without(new, same), _without(old, same), ())
+
+
+def _is_null(part: Part, name: str) -> bool:
+    held = part.stats.get(name)
+    return held is not None and held.nulls == part.rows  # where nothing is said it is read
 
 
 def _identity(part: Part) -> tuple[str, str | None]:

@@ -53,6 +53,12 @@ def schema_changes(before: Sequence[dict[str, Any]], after: Sequence[dict[str, A
     return changes
 
 
+def columns_back(before: Manifest, after: Manifest) -> list[str]:
+    """Return the columns of `after` that `before` has dropped: parts of both may hold values of them."""
+    gone = set(before.root.gone)
+    return [column["name"] for column in after.schema_json if _stored(column) in gone] if gone else []
+
+
 def names_in_later(before: Manifest, after: Manifest) -> dict[str, str]:
     """Return by each column of `before` the name under which it is compared: the one that it has in `after`.
 
