@@ -26,7 +26,7 @@ from dataplat.versioning._difference import PartsDifference, difference
 from dataplat.versioning._lsm import Read
 from dataplat.versioning._table import named
 from dataplat.versioning.commit import Check, DatasetState, Input, Mode, Position
-from dataplat.versioning.compact import DeletesCodec, Rewrite, edit_of, rebased
+from dataplat.versioning.compact import DeletesCodec, Rewrite, edit_of, rebased, used_places
 from dataplat.versioning.manifest import Manifest, ManifestEdit
 
 _REBASED: Final = frozenset({"append", "upsert", "delete", "evolve", "describe"})
@@ -137,9 +137,19 @@ def _compacted(change: PlannedChange, base: Manifest, head: Manifest, *, restore
     if restored or not same or change.codec is None:
         raise _conflict(change, "parts cannot be compacted across that")
     left = rebased(change.rewrites, difference(base, head), change.codec)
+    left = [rewrite for rewrite in left if not _places_taken(rewrite, head)]
     if not left:
         raise _conflict(change, "somebody else was faster")
     return edit_of(left, head.digest)
+
+
+def _places_taken(rewrite: Rewrite, head: Manifest) -> bool:
+    """Whether `head` speaks of a place of an output: of a part that another compaction put there, and that went since.
+
+    What segments say of a place is one part's story, so another part there would be dropped with it.
+    """
+    places = [part.place for part in rewrite.outputs if part.live]
+    return bool(places) and not used_places(head, places[0], rewrite.end).isdisjoint(places)
 
 
 def _fitted(change: PlannedChange, base: Manifest, head: Manifest) -> ManifestEdit:

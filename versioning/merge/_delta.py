@@ -42,8 +42,8 @@ def delta(objects: Objects, before: Manifest, after: Manifest) -> Delta:
     """Return what became of the rows; a part that lies at another place only is no difference."""
     differs = difference(before, after)
     moved, dropped, fresh = _moved(differs.dropped, differs.added)
-    removed = [(part, _live(objects, part)) for part in dropped]
-    added = [(part, _live(objects, part)) for part in fresh]
+    removed = [(part, live_rows(objects, part)) for part in dropped]
+    added = [(part, live_rows(objects, part)) for part in fresh]
     twins: dict[int, Part | None] = {part.place: None for part in dropped}
     for old, new in (*differs.changed, *moved):
         twins[old.place] = new
@@ -54,7 +54,8 @@ def delta(objects: Objects, before: Manifest, after: Manifest) -> Delta:
     return Delta(Selection.of(removed), Selection.of(added), twins, frozenset(part.place for part in fresh))
 
 
-def _live(objects: Objects, part: Part) -> BitMap:
+def live_rows(objects: Objects, part: Part) -> BitMap:
+    """Return the positions of a part that count."""
     return BitMap(range(part.rows)) - load_deletes(objects, part)
 
 

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 
 from pyroaring import BitMap
 
+from dataplat.lake._part_open import open_part
 from dataplat.lake.deletes import load_deletes, stage_deletes
 from dataplat.lake.parts import PartWriter
 from dataplat.lake.rows_at import rows_at
 from dataplat.versioning.manifest import ManifestEdit
+from dataplat.versioning.merge._delta import live_rows
 from dataplat.versioning.merge._selection import Selection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     import pyarrow as pa
 
@@ -85,10 +87,13 @@ class RowEdits:
         """Return the edit. `exact` says that what each side did to the rows adds up."""
         deletes, drop, removed = self._deleted()
         whole, pieces = self._taken_parts()
-        written = self._write(pieces)
-        brought = sum(part.live for part in (*whole, *written))
         sides = self._sides
         ours = sides.ours
+        anew = self._recast()
+        if anew:
+            deletes, drop = {}, [part.place for part in ours.parts()]
+        written = self._write([*anew, *pieces])
+        brought = sum(part.live for part in (*whole, *written)) - sum(len(rows) for _, rows in anew)
         edit = ManifestEdit(
             add=(*whole, *written),
             deletes=deletes,
@@ -99,7 +104,15 @@ class RowEdits:
             gone=sides.merged.gone if whole else (),
             digest=self._digest() if exact else None,
         )
-        return RowsMerged(edit, self._staying(), brought - changed, removed - changed, changed, merged)
+        return RowsMerged(edit, stays, brought - changed, removed - changed, changed, merged)
+
+    def _veiled_of_ours(self, stays: Selection) -> list[tuple[Part, BitMap]]:
+        """Return rows that ours wrote before it dropped a column that stays: they lack it, and have to be written anew."""
+        hidden = self._sides.hidden("ours")
+        return [(part, positions) for part, positions in stays.pieces if positions and self._holds(part, hidden)]
+
+    def _holds(self, part: Part, stored: frozenset[str]) -> bool:
+        return bool(stored) and not stored.isdisjoint(open_part(self._sides.objects, part).schema.names)
 
     def _staying(self) -> Selection:
         pieces = self._sides.moved.ours.added.pieces
@@ -122,12 +135,29 @@ class RowEdits:
                 deletes[place] = stage_deletes(self._sides.stage, gone)
         return deletes, drop, sum(map(len, self._deletes.values()))
 
+    def _recast(self) -> list[tuple[Part, BitMap]]:
+        """Return the rows of ours that stay, to be written anew, where a column becomes what its parts do not hold.
+
+        A part that is kept would have the digest of its old values, and would not fit later changes of the schema.
+        """
+        if not self._is_recast("ours"):
+            return []
+        live = ((part, live_rows(self._sides.objects, part)) for part in self._sides.ours.parts())
+        return [(part, rows - self._deletes.get(part.place, BitMap())) for part, rows in live]
+
+    def _is_recast(self, side: str) -> bool:
+        return any(recast == side for _, recast in self._sides.merged.recast)
+
     def _taken_parts(self) -> tuple[list[Part], list[tuple[Part, BitMap]]]:
         """Return parts of theirs that come as they are, and rows of those that are half empty, to be written anew."""
+        if self._is_recast("theirs"):
+            return [], list(self._taken.pieces)
         whole: list[Part] = []
         pieces: list[tuple[Part, BitMap]] = []
+        hidden = self._sides.hidden("theirs")
+        fresh = self._sides.moved.theirs.fresh
         for part, positions in self._taken.pieces:
-            if part.place not in self._sides.moved.theirs.fresh or 2 * len(positions) < part.rows:
+            if part.place not in fresh or 2 * len(positions) < part.rows or self._holds(part, hidden):
                 pieces.append((part, positions))
             elif len(positions) == part.live:
                 whole.append(replace(part, place=-1))
@@ -136,14 +166,14 @@ class RowEdits:
                 whole.append(replace(part.with_deletes(*stage_deletes(self._sides.stage, gone)), place=-1))
         return whole, pieces
 
-    def _write(self, pieces: Iterable[tuple[Part, BitMap]]) -> list[Part]:
+    def _write(self, pieces: Sequence[tuple[Part, BitMap]]) -> list[Part]:
         sides = self._sides
-        pieces = list(pieces)
         if not pieces and not self._tables:
             return []
         with PartWriter(sides.stage, sides.schema, key=sides.merged.key, sort=sides.merged.sort) as writer:
-            for batch in rows_at(sides.objects, pieces, sides.schema):
-                writer.write(batch)
+            for side, pieces in (("ours", ours), ("theirs", theirs)):
+                for batch in rows_at(sides.objects, pieces, sides.seen_by(side)):
+                    writer.write(batch)
             for table in self._tables:
                 for batch in table.to_batches():
                     writer.write(batch)

@@ -26,9 +26,10 @@ def upsert(lake: Lake, writer: int, rounds: int) -> None:
 
 
 def compact(lake: Lake, done: Callable[[], bool]) -> int:
-    """Compact until told to stop; return how often something came of it."""
-    made = 0
-    while not done():
+    """Compact until told to stop, and once more then; return how often something came of it."""
+    made, last = 0, False
+    while not last:
+        last = done()
         made += lake.compact("d").commit is not None
     return made
 

@@ -47,13 +47,13 @@ def rows(lake: Lake, reference: str = "d") -> list[tuple[int, str]]:
 
 
 @contextmanager
-def compaction(lake: Lake, runs: list[Run] | None = None) -> Iterator[Callable[[], Commit]]:
+def compaction(lake: Lake, runs: list[Run] | None = None, target: Target = TARGET) -> Iterator[Callable[[], Commit]]:
     """Give a compaction that has read and written all it will; calling it commits it."""
     manifest = lake["d"].manifest
     with Stage(lake.store) as stage:
         base = Base(manifest, manifest.schema, manifest.key, manifest.sort, Objects(lake.store, stage), stage)
-        runs = plan_runs(manifest.parts(), manifest.root.next, TARGET) if runs is None else runs
-        rewrites = tuple(rewrite_runs(base, runs, TARGET))
+        runs = plan_runs(manifest.parts(), manifest.root.next, target) if runs is None else runs
+        rewrites = tuple(rewrite_runs(base, runs, target))
         change = PlannedChange(
             dataset="d",
             mode="compact",
@@ -178,6 +178,26 @@ def test_runs_that_others_left_alone_are_still_done() -> None:
         finish()
     assert [part.rows for part in lake["d"].manifest.parts()] == [8, 4, 4, 8]
     assert rows(lake) == before
+    assert_sound(lake)
+
+
+def test_places_of_parts_that_came_and_went_meanwhile_are_left_alone() -> None:
+    """Where another compaction put a part whose rows were all deleted since, none of ours would be seen."""
+    lake = new_lake()
+    feed(lake, 3)
+    first = lake["d"].manifest
+    with compaction(lake, [Run(tuple(first.parts()), first.root.next)], Target()) as finish_first:
+        for at in (12, 16, 20):
+            lake.ingest(table(range(at, at + 4)), "d", key="id")
+        second = lake["d"].manifest
+        with compaction(lake, [Run(tuple(second.parts()), second.root.next)], Target()) as finish:
+            finish_first()
+            lake.delete("d", "id < 12")
+            lake.ingest(table([100]), "d", key="id")
+            expected = rows(lake)
+            with pytest.raises(CommitConflict, match="faster"):
+                finish()
+    assert rows(lake) == expected
     assert_sound(lake)
 
 
