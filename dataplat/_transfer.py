@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +82,7 @@ def push(
     renewal = Renewal(lake.io, target.io)
     with _held(lake, wanted):
         lacking = fetched(lake.io, target.io, wanted, told=told.copied, found=told.found)
-    admit, renew = admission(target.io), partial(renewal.renew, lacking=lacking)
+    admit, renew = admission(target.io), renewal.ready(lacking)
     message = f"pushed from {lake.url}"
     moves = [
         forwarded(lake.io, target.io, head.branch, head.commit, message=message, admit=admit, renew=renew)
@@ -104,7 +103,7 @@ def pull(lake: Lake, url: str | Path, branch: str, *, tags: bool, plan: bool, li
     renewal = Renewal(source.io, lake.io)
     with _held(source, wanted):
         lacking = fetched(source.io, lake.io, wanted, told=told.copied, found=told.found)
-    admit, renew = admission(lake.io), partial(renewal.renew, lacking=lacking)
+    admit, renew = admission(lake.io), renewal.ready(lacking)
     move = _pull_move(source, lake, head)
     message = f"pulled from {url}"
     done = forwarded(source.io, lake.io, move.name, head.commit, message=message, admit=admit, renew=renew)

@@ -166,7 +166,7 @@ class Refs:
         with take_lease(self, "write", commits=[commit.id], branch=name):
             for attempt in range(_RACES):
                 pinned = check_pinned(self._store, commits=[commit.id], ready=ready)
-                settings = {**pinned, **self._suppressing()}
+                settings = {**pinned, **self.suppressing()}
                 last = self._refuse_taken(name)
                 with suppress(ObjectExists):  # lost: to somebody who creates it, or to a collection that looks for us
                     return self._begin(name, commit, last, message, settings)
@@ -189,8 +189,8 @@ class Refs:
             raise AlreadyExists(f"there is a tag {name!r}: a branch of the same name could not be told from it")
         return last
 
-    def _suppressing(self) -> dict[str, Any]:
-        """Return what a new branch has to know of rows that were erased: what any branch and the newest erase say."""
+    def suppressing(self) -> dict[str, Any]:
+        """Return settings that say all that is known of erased rows: what any branch and the newest erase say."""
         from dataplat.versioning.erase._log import newest
 
         last = newest(self._store)

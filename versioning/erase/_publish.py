@@ -9,7 +9,7 @@ from dataplat.lake.objects import Objects, Stage
 from dataplat.versioning.commit import DatasetState
 from dataplat.versioning.erase._find import Dirty
 from dataplat.versioning.erase._rewrite import Rewriter
-from dataplat.versioning.gc._log import GcLog
+from dataplat.versioning.gc._log import GcLog, ids_condemned
 from dataplat.versioning.manifest import load_manifest
 from dataplat.versioning.publish import PlannedChange, commit
 from dataplat.versioning.redactions import Redaction, Redactions, write_redaction
@@ -22,16 +22,20 @@ if TYPE_CHECKING:
     from dataplat.versioning.publish import LakeIO
 
 
-def last_collection(lake: LakeIO) -> int:
-    """Return the number of the newest collection; call it before anything is staged."""
-    return max((entry.number for entry in GcLog(lake.objects.store).entries()), default=0)
+def over(lake: LakeIO) -> frozenset[int]:
+    """Return the collections that can delete nothing any more; call it before anything is staged."""
+    log = GcLog(lake.objects.store)
+    return frozenset(entry.number for entry in log.entries() if log.is_definite(entry))
 
 
-def redact(lake: LakeIO, stage: Stage, leads: Mapping[str, str], erase: str, reason: str, since: int) -> int:
+def redact(
+    lake: LakeIO, stage: Stage, leads: Mapping[str, str], erase: str, reason: str, harmless: frozenset[int]
+) -> int:
     """Make `stage` durable, then lead each old object to its new one; return how many redactions were written.
 
     A collection that began before a redaction was there may take what it leads to for garbage: such objects are
-    written once more, under keys that no collection knows. Nothing old was deleted before that.
+    written once more, under keys that no collection knows. Nothing old was deleted before that. `harmless` are those
+    that were `over` before anything was staged: one that ended since may have taken what the flush found to be there.
     """
     stage.flush()
     refs = lake.refs
@@ -40,8 +44,7 @@ def redact(lake: LakeIO, stage: Stage, leads: Mapping[str, str], erase: str, rea
         redaction = Redaction(old=old, new=new, erase=erase, actor=refs.actor, time=refs.now(), reason=reason)
         written += write_redaction(lake.objects.store, redaction, refs.patience)
     log = GcLog(lake.objects.store)
-    numbers = [entry.number for entry in log.entries() if entry.number > since or not log.is_definite(entry)]
-    condemned = {id for number in numbers for id in log.condemned(number)}
+    condemned = ids_condemned(log, [entry.number for entry in log.entries() if entry.number not in harmless])
     for id, suffix in stage.names():
         if id in condemned:
             try:

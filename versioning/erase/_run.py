@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from dataplat.errors import CommitConflict, IntegrityError, ObjectNotFound
@@ -24,7 +25,7 @@ from dataplat.lake.verified import forget as forget_copies
 from dataplat.versioning import before_image
 from dataplat.versioning.erase._fence import fence
 from dataplat.versioning.erase._log import EraseFile, newest, write
-from dataplat.versioning.erase._publish import last_collection, move_heads, redact
+from dataplat.versioning.erase._publish import move_heads, over, redact
 from dataplat.versioning.erase._reports import blanked
 from dataplat.versioning.erase._rewrite import Rewriter
 from dataplat.versioning.erase._scope import keep_everything
@@ -79,9 +80,8 @@ def erase(lake: LakeIO, request: Request, stage_told: Callable[[str], object] = 
     """
     stage_told("looking")
     sight = see(lake.objects, lake.refs, request)
-    with take_lease(lake.refs, "write"):  # no branch names the lists yet: whoever collects has to leave them
-        file = _suppressed(lake, sight, request)
-        fence(lake.objects, lake.refs, file)
+    file = _suppressed(lake, sight, request)
+    fence(lake.objects, lake.refs, file)
     done = Done(file.number)
     message = request.reason or f"erase {file.number}"
     for _ in range(_ROUNDS):
@@ -103,45 +103,45 @@ def erase(lake: LakeIO, request: Request, stage_told: Callable[[str], object] = 
 
 
 def _suppressed(lake: LakeIO, sight: Sight, request: Request) -> EraseFile:
-    """Return the erase that says of every name of the dataset that such rows may not come back; written if need be."""
+    """Return the erase that says of every name of the dataset that such rows may not come back; written if need be.
+
+    Every name gets what any of them has: a name that came with a rename has its list on branches only.
+    """
     entry = sight.condition.entry()
     refs, store = lake.refs, lake.objects.store
     while True:
         last = newest(store)
         known = {} if last is None else last.suppress
-        lists = {name: _list(lake.objects, known.get(name)) for name in sight.scope.names}
-        lacking = {name for name, entries in lists.items() if entry not in entries}
-        if last is not None and not lacking:
+        lists = [_list(lake.objects, known.get(name)) for name in sight.scope.names]
+        if last is not None and all(entry in entries for entries in lists):
             return last
+        entries = dict.fromkeys([*chain.from_iterable(lists), entry])
         with Stage(store) as stage:
-            new = {name: _staged(stage, (*lists[name], entry), refs.nonce()) for name in sorted(lacking)}
-            stage.flush()
-            since = 0 if last is None else last.number
-            file = EraseFile(
-                number=since + 1,
-                datasets=sight.scope.names,
-                entry=entry.id,
-                suppress={**known, **new},
-                actor=refs.actor,
-                time=refs.now(),
-                nonce=refs.nonce(),
-                reason=request.reason,
-            )
-            if write(store, file, refs.patience):
-                return file
+            id = stage.put(Entries(entries=tuple(entries), nonce=refs.nonce()).encode(), ".bin")
+            # nothing names the list before the erase does: the lease keeps it from collections until then
+            with take_lease(refs, "write", objects=[id]):
+                stage.flush()
+                file = EraseFile(
+                    number=1 if last is None else last.number + 1,
+                    datasets=sight.scope.names,
+                    entry=entry.id,
+                    suppress={**known, **dict.fromkeys(sight.scope.names, id)},
+                    actor=refs.actor,
+                    time=refs.now(),
+                    nonce=refs.nonce(),
+                    reason=request.reason,
+                )
+                if write(store, file, refs.patience):
+                    return file
 
 
 def _list(objects: Objects, id: str | None) -> tuple[Entry, ...]:
     return () if id is None else load_entries(objects, id).entries
 
 
-def _staged(stage: Stage, entries: Iterable[Entry], nonce: str) -> str:
-    return stage.put(Entries(entries=tuple(entries), nonce=nonce).encode(), ".bin")
-
-
 def _rewrite(lake: LakeIO, sight: Sight, file: EraseFile, request: Request, done: Done) -> None:
     """Write new versions of all that hold such rows, and lead there."""
-    since = last_collection(lake)
+    harmless = over(lake)
     with Stage(lake.objects.store) as stage:
         leads: dict[str, str] = {}
         for manifests, dirty in ((sight.manifests, sight.dirty), (sight.rejects, sight.dirty_rejects)):
@@ -154,7 +154,7 @@ def _rewrite(lake: LakeIO, sight: Sight, file: EraseFile, request: Request, done
         leads.update(blanked(sight.objects, sight.redactions, sight.scope, stage))
         done.reports += len(leads) - versions
         if leads:
-            redact(lake, stage, leads, str(file.number), request.reason, since)
+            redact(lake, stage, leads, str(file.number), request.reason, harmless)
     done.versions += versions
     done.rows += sight.rows
     done.rejected += sight.rejected

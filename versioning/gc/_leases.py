@@ -31,9 +31,9 @@ HORIZON: Final = 7 * 24 * 3600 * 1_000_000
 class LeaseFile(
     msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="format", tag="dataplat.lease/1"
 ):
-    """What a lease says: it pins `versions`, and those of all datasets at the commits `commits`.
+    """What a lease says: it pins `versions`, those of all datasets at the commits `commits`, and `objects` (`.bin`).
 
-    `branch` is one that its owner is about to create. A `write` lease holds back all objects younger than itself.
+    `branch` is one that its owner is about to create. A `write` lease of no commits holds back what is younger than itself.
     """
 
     kind: Literal["read", "write"]
@@ -42,6 +42,7 @@ class LeaseFile(
     nonce: str
     versions: tuple[str, ...] = ()
     commits: tuple[str, ...] = ()
+    objects: tuple[str, ...] = ()
     branch: str = ""
     ttl: int = TTL
 
@@ -52,7 +53,7 @@ class Lease:
     def __init__(self, refs: Refs, file: LeaseFile) -> None:
         self._refs = refs
         self.file = file
-        self._key = ""
+        self._keys: list[str] = []
         self._take()
 
     def _take(self) -> None:
@@ -61,21 +62,25 @@ class Lease:
             settle(self._refs.store, key, seal(self.file), self._refs.patience)
         except Undecided as error:
             raise CommitInDoubt(f"nobody knows whether the lease {key} landed: {error}", "") from error
-        self._key = key
+        self._keys.append(key)
 
     def renew(self) -> bool:
-        """Take it for its whole time again if half of it is over; return whether that was done."""
+        """Take it for its whole time again if half of it is over; return whether that was done.
+
+        The file before stays until the next time: who lists leases just now would see neither it nor the new one.
+        """
         if self._refs.now() < self.file.time + self.file.ttl // 2:
             return False
-        old = self._key
         self.file = msgspec.structs.replace(self.file, time=self._refs.now(), nonce=self._refs.nonce())
         self._take()
-        self._delete(old)
+        while len(self._keys) > 2:
+            self._delete(self._keys.pop(0))
         return True
 
     def end(self) -> None:
         """Give it up; where the store does not answer it ends by itself."""
-        self._delete(self._key)
+        for key in self._keys:
+            self._delete(key)
 
     def _delete(self, key: str) -> None:
         with suppress(StoreError):
@@ -97,6 +102,7 @@ def take_lease(
     *,
     versions: Sequence[str] = (),
     commits: Sequence[str] = (),
+    objects: Sequence[str] = (),
     branch: str = "",
     ttl: int = TTL,
 ) -> Lease:
@@ -110,6 +116,7 @@ def take_lease(
             nonce=refs.nonce(),
             versions=tuple(versions),
             commits=tuple(commits),
+            objects=tuple(objects),
             branch=branch,
             ttl=ttl,
         ),

@@ -53,11 +53,13 @@ def of_commits(objects: Objects, found: Survey) -> set[Name]:
         names.update(of_commit(objects, commit))
     for head in found.heads:
         names.update(contract_objects(head))
-    from dataplat.versioning.erase._log import newest
+    from dataplat.versioning.erase._log import erases
 
-    last = newest(objects.store)
-    if last is not None:  # also before a branch names them: the erase goes on from there, and new branches begin so
-        names.update((id, ".bin") for id in last.suppress.values())
+    for erase in erases(
+        objects.store
+    ):  # of each: branches name its lists only afterwards, and those of later ones after that
+        names.update((id, ".bin") for id in erase.suppress.values())
+    names.update((id, ".bin") for id in found.objects)
     redactions = Redactions.load(objects.store)
     return {(redactions.follow(id), suffix) if suffix == ".json" else (id, suffix) for id, suffix in names}
 

@@ -93,7 +93,8 @@ class Fate:
 class Survey:
     """Refs and leases as they are now, every commit that they reach, and the fate of every version.
 
-    `pinned` are versions that readers hold by id: as they are, even where they were erased since.
+    `pinned` are versions that readers hold by id: as they are, even where they were erased since; `objects` (`.bin`) are
+    held by who has yet to name them.
     """
 
     heads: list[Record]
@@ -103,6 +104,7 @@ class Survey:
     commits: dict[str, Commit]
     fates: dict[tuple[str, str], Fate] = field(default_factory=dict)
     pinned: set[str] = field(default_factory=set)
+    objects: set[str] = field(default_factory=set)
 
     def fate(self, dataset: str, version: str, time: int, rows: int) -> Fate:
         """Return the fate of a version, noted first if need be."""
@@ -237,6 +239,7 @@ def _pinned(objects: Objects, found: Survey, lease: Held) -> None:
     for fate in found.fates.values():
         by_id.setdefault(fate.version, fate)
     found.pinned.update(lease.file.versions)
+    found.objects.update(lease.file.objects)
     for version in lease.file.versions:
         fate = by_id.get(version) or found.fate("", version, 0, 0)
         fate.because.append(who)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from dataplat.errors import (
     AlreadyExists,
@@ -19,7 +19,7 @@ from dataplat.errors import (
 from dataplat.lake._object_keys import object_key
 from dataplat.versioning.commit import Commit, load_commit
 from dataplat.versioning.gc.gone import collected
-from dataplat.versioning.transfer._collections import note_collected
+from dataplat.versioning.transfer._collections import Renew, note_collected
 from dataplat.versioning.transfer._copy import Told, copy_objects
 from dataplat.versioning.transfer._erased import bring_redactions, refuse_erased
 from dataplat.versioning.transfer._missing import Missing, is_ancestor, missing
@@ -34,9 +34,6 @@ How: TypeAlias = Literal["new", "forward", "same", "ahead"]
 
 Admit: TypeAlias = Callable[["Record", Commit], None]
 """Sees the head that a branch is to be moved from, and the commit that it is moved to; may raise."""
-
-Renew: TypeAlias = Callable[[Mapping[str, Any]], object]
-"""Makes what was brought safe from the collections that settings of a branch name (see `Renewal.renew`)."""
 
 _TRIES: Final = 5
 """How often is begun again because the source was collected meanwhile."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dataplat.errors import CommitConflict, ObjectNotFound, VersionNotFound
 from dataplat.lake._object_keys import generation_key
@@ -13,6 +13,7 @@ from dataplat.versioning.gc._log import Closed, Done, GcLog
 from dataplat.versioning.gc.gone import collected
 from dataplat.versioning.gc.guard import GC, GC_LAST
 from dataplat.versioning.manifest import Manifest, load_manifest
+from dataplat.versioning.transfer._erased import refuse_erased
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from dataplat.versioning.needs import Name
     from dataplat.versioning.publish import LakeIO
     from dataplat.versioning.transfer._missing import Missing
+
+Renew: TypeAlias = Callable[[Mapping[str, Any]], object]
+"""Makes what was brought fit to be named by a record after one with these settings of a branch (see `Renewal.ready`)."""
 
 
 def note_collected(target: LakeIO, gone: Iterable[tuple[str, str]]) -> None:
@@ -52,12 +56,24 @@ class Renewal:
         self._log = GcLog(target.objects.store)
         heads = target.refs.branches()
         self._since = min((head.settings.get(GC_LAST, 0) for head in heads), default=0)
+        self._open = {number for head in heads for number in head.settings.get(GC, ())}
+        self._suppressing = target.refs.suppressing()
         self._renewed: dict[Name, set[int]] = {}
+
+    def ready(self, lacking: Missing) -> Renew:
+        """Return what is to be called right before a branch or a tag names the commits of a transfer."""
+
+        def make_ready(settings: Mapping[str, Any]) -> None:
+            self.renew(settings, lacking)
+            if self._target.refs.suppressing() != self._suppressing:  # somebody erased since it was asked
+                refuse_erased(self._source, self._target, lacking.commits)
+
+        return make_ready
 
     def renew(self, settings: Mapping[str, Any], lacking: Missing) -> None:
         """Make what the commits of a transfer need safe to be named by a record with, or after one with, `settings`."""
         came = range(self._since + 1, settings.get(GC_LAST, 0) + 1)
-        numbers = sorted({*settings.get(GC, ()), *came})
+        numbers = sorted({*self._open, *settings.get(GC, ()), *came})
         condemned = {number: self._log.condemned(number) for number in numbers}
         if not any(condemned.values()):
             return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dataplat.errors import CommitConflict, ObjectExists, ObjectNotFound, VersionNotFound
 from dataplat.versioning.manifest import load_manifest
 from dataplat.versioning.redactions import Redactions, redaction_key
-from dataplat.versioning.suppression import Suppression, lists_of, suppressing
+from dataplat.versioning.suppression import Suppression, lists_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -39,7 +39,7 @@ def erased_elsewhere(source: LakeIO, target: LakeIO) -> int:
 
 def refuse_erased(source: LakeIO, target: LakeIO, commits: Sequence[Commit]) -> None:
     """Raise `CommitConflict` if a version that would be brought holds rows that were erased in `target`."""
-    settings = suppressing([head.settings for head in target.refs.branches()])
+    settings = target.refs.suppressing()
     if not lists_of(settings):
         return
     asked: set[tuple[str, str]] = set()

@@ -8,6 +8,9 @@ import pytest
 
 from dataplat.errors import CommitConflict, CommitError
 from dataplat.lake.stores import StoreWrapper
+from dataplat.versioning.erase import _publish
+from dataplat.versioning.gc import collect as collecting
+from dataplat.versioning.gc.collect import Options, collect
 from dataplat.versioning.suppression import SUPPRESS
 
 from .world import JO, leaks, new_store, open_on, rows  # noqa: TID252
@@ -122,3 +125,38 @@ def test_writers_beside_an_erase_lose_nothing():
     assert sorted(ids) == [1, 3, 4, *range(100, 108), *range(200, 208), 500]
     assert leaks(store) == []
     assert lake.verify().ok
+
+
+def test_an_object_that_an_older_collection_takes_meanwhile(monkeypatch):
+    """What is left of a part is what an old version had: it was there, and goes before the redaction is written."""
+    store = new_store()
+    lake = open_on(store)
+    lake.ingest(rows(1), "people", mode="replace")
+    lake.ingest(rows(1, JO), "people", mode="replace")
+    lake.keep("main", "1")
+    begun, go = threading.Event(), threading.Event()
+    delete = collecting._Collection._delete
+
+    def waiting(self, keys, stage):
+        if stage == "deleting" and keys and not begun.is_set():
+            begun.set()
+            assert go.wait(30)
+        return delete(self, keys, stage)
+
+    monkeypatch.setattr(collecting._Collection, "_delete", waiting)
+    definite = Options(grace=0, definite=lambda _: True)
+    other = threading.Thread(target=lambda: collect(open_on(store).objects, open_on(store).refs, definite))
+    other.start()
+    assert begun.wait(30)
+    redact = _publish.write_redaction
+
+    def late(*args):
+        go.set()
+        other.join(30)
+        return redact(*args)
+
+    monkeypatch.setattr(_publish, "write_redaction", late)
+    open_on(store).erase("people", f"id = {JO}", "ticket 7")
+    assert go.is_set()
+    assert open_on(store)["people"].to_arrow()["id"].to_pylist() == [1]
+    assert open_on(store).verify().ok

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 
 import dataplat as dp
+from dataplat import _transfer
 from dataplat.errors import CommitConflict
 
 WHERE = "id = 4242"
@@ -82,3 +83,24 @@ def test_a_push_brings_no_erased_row(lake, tmp_path):
     copy.push(lake.url, ["clean"])
     assert ids(lake, "people@clean") == [1, 2, 3]
     assert lake.verify().ok
+
+
+@pytest.mark.parametrize("branch", ["main", "extra"])
+def test_a_push_that_an_erase_overtakes(lake, tmp_path, monkeypatch, branch):
+    """Rows that are erased after everything was brought, and before the branch moves or is made, are refused all the same."""
+    copy = dp.clone(lake.url, tmp_path / "copy")
+    copy.ingest(pa.table({"id": [3, 4242], "name": ["c", "token"]}), "people")
+    copy.branch("extra")
+    bring = _transfer.fetched
+
+    def overtaken(*args, **more):
+        lacking = bring(*args, **more)
+        dp.open(lake.url).erase("people", "id = 3", "ticket 8")
+        return lacking
+
+    monkeypatch.setattr(_transfer, "fetched", overtaken)
+    with pytest.raises(CommitConflict, match="erase"):
+        copy.push(lake.url, [branch])
+    fresh = dp.open(lake.url)
+    assert [head.branch for head in fresh.branches()] == ["main"]
+    assert ids(fresh) == [1, 2, 4242]

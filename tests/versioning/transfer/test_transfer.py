@@ -16,7 +16,7 @@ from dataplat._lake import Lake
 from dataplat.lake.stores import FileStore, MemoryStore, Store
 from dataplat.testing.store_faults import CountingStore, CrashStore, SimulatedCrash
 from dataplat.versioning._cache import forget_decoded
-from dataplat.versioning.gc._log import GcLog, Opened
+from dataplat.versioning.gc._log import Closed, Done, GcLog, Opened
 from dataplat.versioning.gc.collect import Options, collect
 from dataplat.versioning.gc.gone import collected
 from dataplat.versioning.lakefile import create_lake
@@ -311,8 +311,37 @@ def test_what_a_collection_may_delete_is_written_anew(base: MemoryStore, more: M
     GcLog(target).write(opened, theirs.refs.patience)
     before = theirs.refs.head("main")
     theirs.refs.publish("main", before, before.commit, kind="fence", settings={"gc": [1], "gc_last": 1})
-    forwarded(ours.io, theirs.io, "main", head, renew=partial(renewal.renew, lacking=lacking))
+    forwarded(ours.io, theirs.io, "main", head, renew=renewal.ready(lacking))
     target.delete(key)  # as the collection would
+    assert lake_on(target).verify().ok
+
+
+def test_what_a_collection_that_ended_meanwhile_has_deleted(base: MemoryStore, more: MemoryStore) -> None:
+    """It was under way when it was asked what is there, and nothing says so any more when the branch is moved."""
+    target = copied(base)
+    ours, theirs = lake_on(more), lake_on(target)
+    head = ours.refs.head("main").commit
+    settle = partial(theirs.refs.publish, "main", kind="fence")
+    before = theirs.refs.head("main")
+    before = settle(before, before.commit, settings={"gc": [1], "gc_last": 1})
+    source = copied(more)
+    for name in [n for n in missing(ours.objects, theirs.objects, [head], []).objects if n[1] == ".parquet"]:
+        copy_objects(lake_on(source).objects, theirs.objects, {name: 0})  # of a push that was killed
+    keys = [info.key for info in target.list("objects/") if info.key.endswith(".parquet")]
+    keys = [key for key in keys if not any(info.key == key for info in base.list("objects/"))]
+    renewal = Renewal(ours.io, theirs.io)
+    lacking = fetched(ours.io, theirs.io, [head])
+    for value in (
+        Opened(number=1, actor="gc", time=1, nonce="0", keys=keys),
+        Closed(number=1, actor="gc", time=1, nonce="0", keys=keys),
+        Done(number=1, actor="gc", time=1, nonce="0", definite=True),
+    ):
+        GcLog(target).write(value, theirs.refs.patience)
+    for key in keys:
+        target.delete(key)
+    settle(before, before.commit, settings={"gc_last": 1})
+    forwarded(ours.io, theirs.io, "main", head, renew=renewal.ready(lacking))
+    assert keys
     assert lake_on(target).verify().ok
 
 
@@ -343,7 +372,7 @@ def test_after_a_transfer_that_was_killed_beside_a_collection(
             ours, theirs = lake_on(more), lake_on(target)
             renewal = Renewal(ours.io, theirs.io)
             lacking = fetched(ours.io, theirs.io, [head])
-            forwarded(ours.io, theirs.io, branch, head, renew=partial(renewal.renew, lacking=lacking))
+            forwarded(ours.io, theirs.io, branch, head, renew=renewal.ready(lacking))
 
         def delete(
             key: str, real: Callable[[str], None] = real, seen: list[str] = seen, died: int | None = died
@@ -385,7 +414,7 @@ def test_tags_that_keep_nothing_any_more(base: MemoryStore) -> None:
     head = lake.refs.head("main").commit
     renewal = Renewal(lake.io, lake_on(there).io)
     lacking = fetched(lake.io, lake_on(there).io, [head])
-    forwarded(lake.io, lake_on(there).io, "back", head, renew=partial(renewal.renew, lacking=lacking))
+    forwarded(lake.io, lake_on(there).io, "back", head, renew=renewal.ready(lacking))
     assert lake_on(there)["d@back"].rows == 1
 
 
