@@ -44,7 +44,7 @@ class GcPlan:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values."""
-        found = asdict(self)
+        found = _plain(self)
         return {name: value for name, value in found.items() if name != "use"} | (
             {} if self.use is None else {"explained": use_dict(self.use)}
         )
@@ -64,15 +64,22 @@ class GcResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values."""
-        return {"plan": self.plan.to_dict(), **asdict(self.done)}
+        return {"plan": self.plan.to_dict(), **_plain(self.done)}
 
 
 def use_dict(found: Use) -> dict[str, Any]:
     """Return who needs which bytes as plain values."""
-    values = asdict(found)
+    values = _plain(found)
+    values["datasets"] = [_plain(dataset) for dataset in found.datasets]
+    values["versions"] = [_plain(version) for version in found.versions]
     for version in values["versions"]:
         version["created"] = moment(version.pop("time")).isoformat()
     return values
+
+
+def _plain(found: Any) -> dict[str, Any]:
+    """Return a dataclass as a dictionary, in which bytes are called so, as everywhere in JSON."""
+    return {"bytes" if name == "nbytes" else name: value for name, value in asdict(found).items()}
 
 
 def _options(keep: str | None, grace: str, listener: Listener | None) -> Options:

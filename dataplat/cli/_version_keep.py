@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -11,8 +11,15 @@ from dataplat.cli._output import counted, facts, moment, note, number, print_jso
 from dataplat.cli._progress import ProgressLine
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dataplat._collect import GcPlan
     from dataplat.versioning.gc.du import Use, VersionUse
+
+_NEWEST: Final = "newest on "
+_KEEPS: Final = " keeps "
+_MAIN: Final = "main"
+"""The branch that references without one mean."""
 
 
 @command("du", example="dataplat version du\ndataplat version du flights")
@@ -53,12 +60,35 @@ def _versions(versions: tuple[VersionUse, ...]) -> str:
             size(item.nbytes) if item.present else "-",
             size(item.only) if item.present else "-",
             _said(item),
-            ", ".join(item.why),
+            why(item.why),
         )
         for item in versions
     ]
     headers = ("dataset", "version", "time", "rows", "bytes", "only here", "state", "why")
     return table(headers, rows, right=("rows", "bytes", "only here"))
+
+
+def why(reasons: Sequence[str]) -> str:
+    """Return reasons on one line; those that several branches have are one: newest on main, exp."""
+    told: dict[tuple[str, str], list[str]] = {}
+    for reason in reasons:
+        branch, keeps, rule = reason.partition(_KEEPS)
+        if reason.startswith(_NEWEST):
+            told.setdefault((_NEWEST, ""), []).append(reason.removeprefix(_NEWEST))
+        elif keeps:
+            told.setdefault(("", rule), []).append(branch)
+        else:
+            told[reason, ""] = []
+    return "; ".join(_together(before, after, _main_first(branches)) for (before, after), branches in told.items())
+
+
+def _together(before: str, rule: str, branches: Sequence[str]) -> str:
+    keep = "" if not rule else f"{_KEEPS}{rule}" if len(branches) == 1 else f" keep {rule}"
+    return f"{before}{', '.join(branches)}{keep}"
+
+
+def _main_first(branches: Sequence[str]) -> list[str]:
+    return sorted(branches, key=lambda branch: (branch != _MAIN, branch))
 
 
 def _said(item: VersionUse) -> str:
@@ -88,7 +118,7 @@ def gc(keep: str | None, explain: bool, dry_run: bool, grace: str, lake: str | N
         else:
             result = opened.gc(keep, grace=grace, explain=explain, progress=line, planned=None if as_json else _show)
     if as_json:
-        print_json(plan.to_dict() if dry_run else result.to_dict())
+        print_json({"plan": plan.to_dict()} if dry_run else result.to_dict())
     elif dry_run:
         _show(plan)
         note("nothing was deleted (--dry-run)")

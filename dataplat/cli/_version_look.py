@@ -111,7 +111,7 @@ def show(reference: str, content_id: bool, lake: str | None, as_json: bool) -> N
         print_json(described)
         return
     described["content_id"] = known or "pending (--content-id computes it)"
-    described["rows"], described["size"] = number(version.rows), size(described.pop("nbytes"))
+    described["rows"], described["size"] = number(version.rows), size(described.pop("bytes"))
     described["created"] = moment(version.created)
     described["columns"] = len(version.schema_json)
     click.echo(facts((name.replace("_", " "), _joined(value)) for name, value in described.items() if value))
@@ -130,7 +130,7 @@ def describe_version(version: Version) -> dict[str, Any]:
         "content_id": None,
         "created": version.created,
         "rows": version.rows,
-        "nbytes": version.nbytes,
+        "bytes": version.nbytes,
         "parts": len(version.parts),
         "key": list(version.key),
         "sort": list(version.sort),

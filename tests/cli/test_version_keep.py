@@ -35,9 +35,19 @@ def test_dry_run_explains_and_deletes_nothing(run):
     printed = run("version", "gc", "--dry-run", "--explain", "--keep", "1", "--grace", "0s")
     assert printed.count(" goes ") == 2
     assert "newest on main" in printed
-    assert json.loads(run("version", "gc", "--dry-run", "--keep", "1", "--grace", "0s", "--json"))["versions"] == {
-        "t": 2
-    }
+    found = json.loads(run("version", "gc", "--dry-run", "--explain", "--keep", "1", "--grace", "0s", "--json"))["plan"]
+    assert found["versions"] == {"t": 2}
+    assert found["bytes"]
+    assert {"bytes", "created"} <= found["explained"]["versions"][0].keys()
+
+
+def test_several_branches_are_one_reason(run):
+    """A version that is the newest of several branches says so once, main first."""
+    for name in ("exp2", "exp"):
+        run("version", "branch", "create", name)
+    printed = run("version", "du", "t")
+    assert "newest on main, exp, exp2; main, exp, exp2 keep all\n" in printed
+    assert "stays  main, exp, exp2 keep all\n" in printed
 
 
 def test_gc_says_what_it_deleted(run):
@@ -47,7 +57,8 @@ def test_gc_says_what_it_deleted(run):
     assert "versions that go    1 of t" in printed
     assert "in collection 1" in printed
     assert "was collected by gc 1" in run("version", "head", "t~2", code=3)
-    assert json.loads(run("version", "gc", "--grace", "0s", "--json"))["objects"] == 0
+    done = json.loads(run("version", "gc", "--grace", "0s", "--json"))
+    assert (done["objects"], done["plan"]["objects"]) == (0, 0)
 
 
 def test_du(run):
@@ -55,7 +66,7 @@ def test_du(run):
     assert "unreachable" in run("version", "du")
     assert run("version", "du", "t").count("stays") == 3
     found = json.loads(run("version", "du", "--json"))
-    assert found["nbytes"] >= found["datasets"][0]["nbytes"]
+    assert found["bytes"] >= found["datasets"][0]["bytes"]
     run("version", "du", "u", code=3)
 
 
@@ -70,10 +81,10 @@ def test_tag_keeps_for_a_time(run):
     """A tag with `--keep` names its commit for ever, and keeps its versions until then."""
     run("version", "tag", "short", "main~1", "--keep", "0s")
     assert json.loads(run("version", "tags", "--json"))[0]["expires"] is not None
-    plan = json.loads(run("version", "gc", "--dry-run", "--keep", "1", "--grace", "0s", "--json"))
+    plan = json.loads(run("version", "gc", "--dry-run", "--keep", "1", "--grace", "0s", "--json"))["plan"]
     assert (plan["versions"], plan["expired_tags"]) == ({"t": 2}, ["short"])
     run("version", "tag", "long", "main~1", "--keep", "1d")
-    plan = json.loads(run("version", "gc", "--dry-run", "--keep", "1", "--grace", "0s", "--json"))
+    plan = json.loads(run("version", "gc", "--dry-run", "--keep", "1", "--grace", "0s", "--json"))["plan"]
     assert plan["versions"] == {"t": 1}
     run("version", "tag", "wrong", "--keep", "soon", code=2)
 
