@@ -11,7 +11,7 @@ from pyroaring import BitMap
 from dataplat.lake._part_open import open_part
 from dataplat.lake.deletes import load_deletes, stage_deletes
 from dataplat.lake.parts import PartWriter
-from dataplat.lake.rows_at import rows_at
+from dataplat.lake.take import rows_at
 from dataplat.versioning.manifest import ManifestEdit
 from dataplat.versioning.merge._delta import live_rows
 from dataplat.versioning.merge._selection import Selection
@@ -85,14 +85,19 @@ class RowEdits:
 
     def finish(self, *, changed: int, exact: bool, merged: int = 0) -> RowsMerged:
         """Return the edit. `exact` says that what each side did to the rows adds up."""
+        stays = self._staying()
         deletes, drop, removed = self._deleted()
         whole, pieces = self._taken_parts()
         sides = self._sides
         ours = sides.ours
-        anew = self._recast()
-        if anew:
+        if self._is_recast("ours"):
+            anew = self._live_of_ours()
             deletes, drop = {}, [part.place for part in ours.parts()]
-        written = self._write([*anew, *pieces])
+        elif anew := self._veiled_of_ours(stays):
+            for part, positions in anew:
+                self._delete(part, positions)
+            deletes, drop, _ = self._deleted()
+        written = self._write(anew, pieces)
         brought = sum(part.live for part in (*whole, *written)) - sum(len(rows) for _, rows in anew)
         edit = ManifestEdit(
             add=(*whole, *written),
@@ -135,13 +140,11 @@ class RowEdits:
                 deletes[place] = stage_deletes(self._sides.stage, gone)
         return deletes, drop, sum(map(len, self._deletes.values()))
 
-    def _recast(self) -> list[tuple[Part, BitMap]]:
-        """Return the rows of ours that stay, to be written anew, where a column becomes what its parts do not hold.
+    def _live_of_ours(self) -> list[tuple[Part, BitMap]]:
+        """Return the rows of ours that stay, to be written anew where a column becomes what its parts do not hold.
 
         A part that is kept would have the digest of its old values, and would not fit later changes of the schema.
         """
-        if not self._is_recast("ours"):
-            return []
         live = ((part, live_rows(self._sides.objects, part)) for part in self._sides.ours.parts())
         return [(part, rows - self._deletes.get(part.place, BitMap())) for part, rows in live]
 
@@ -166,14 +169,18 @@ class RowEdits:
                 whole.append(replace(part.with_deletes(*stage_deletes(self._sides.stage, gone)), place=-1))
         return whole, pieces
 
-    def _write(self, pieces: Sequence[tuple[Part, BitMap]]) -> list[Part]:
+    def _write(self, ours: Sequence[tuple[Part, BitMap]], theirs: Sequence[tuple[Part, BitMap]]) -> list[Part]:
+        """Write rows of both sides anew, each as its side sees them."""
         sides = self._sides
-        if not pieces and not self._tables:
+        if not ours and not theirs and not self._tables:
             return []
+        added = {part.place for part, _ in sides.moved.ours.added.pieces}
         with PartWriter(sides.stage, sides.schema, key=sides.merged.key, sort=sides.merged.sort) as writer:
             for side, pieces in (("ours", ours), ("theirs", theirs)):
-                for batch in rows_at(sides.objects, pieces, sides.seen_by(side)):
-                    writer.write(batch)
+                for piece in pieces:
+                    seen = sides.seen_by(side) if side == "theirs" or piece[0].place in added else sides.schema
+                    for batch in rows_at(sides.objects, [piece], seen):
+                        writer.write(batch)
             for table in self._tables:
                 for batch in table.to_batches():
                     writer.write(batch)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from dataplat.lake.schema import schema_from_json
+from dataplat.lake.schema import schema_from_json, stored_name
 from dataplat.versioning.merge._delta import Delta, delta
 from dataplat.versioning.merge._schema import by_stored
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from dataplat.versioning.merge._conflicts import Settlement
     from dataplat.versioning.merge._schema import MergedSchema
     from dataplat.versioning.merge._selection import Digests
+
+_NOWHERE: Final = b"\0"
+"""A stored name that no part has, since no column can be called so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,22 @@ class Sides:
     def schema(self) -> pa.Schema:
         """The schema to come, with stored names."""
         return schema_from_json(self.merged.columns)
+
+    def hidden(self, side: str) -> frozenset[str]:
+        """Return stored names of columns that stay though `side` dropped them: its rows lack them, whatever its parts hold."""
+        return frozenset(stored for stored, dropper in self.merged.kept.items() if dropper == side)
+
+    def seen_by(self, side: str) -> pa.Schema:
+        """Return the schema to come for reading rows that `side` wrote: what is hidden from it is null."""
+        hidden = self.hidden(side)
+        if not hidden:
+            return self.schema
+        import pyarrow as pa
+
+        veil = {b"stored": _NOWHERE}
+        return pa.schema(
+            [field.with_metadata(veil) if stored_name(field) in hidden else field for field in self.schema]
+        )
 
     @property
     def key(self) -> list[str]:

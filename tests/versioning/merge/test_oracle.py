@@ -10,6 +10,7 @@ import os
 from collections import Counter
 
 import pyarrow as pa
+import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
@@ -261,6 +262,25 @@ def check_counts(world, told, result):
     """The counts that are told lead from the rows of ours to those of the result."""
     assert told.rows_added - told.rows_removed == len(result.rows) - len(world.sides["main"].rows)
     assert min(told.rows_added, told.rows_removed, told.rows_changed, told.rows_merged) >= 0
+
+
+RENAMED = ("evolve", "rename", 0, "c")
+DROPPED = ("evolve", "drop", 0, "a")
+
+
+@pytest.mark.parametrize("keyed", [True, False])
+@pytest.mark.parametrize(("dropper", "renamer"), [("main", "exp"), ("exp", "main")])
+def test_rows_lack_what_their_side_dropped(keyed, dropper, renamer):
+    """A value that a side wrote before it dropped the column does not come back where the other side keeps it."""
+    world = World(keyed, [])
+    world.do(renamer, ("put", [(0, None, None, None)]))
+    world.do(renamer, RENAMED)
+    world.do(dropper, ("put", [(1, 1, None, None)]))
+    world.do(dropper, DROPPED)
+    for policy in (None, "ours", "theirs", "newest"):
+        check(world, policy)
+    rows, *_ = merged(world, "ours" if renamer == "main" else "theirs")
+    assert rows.column("c").null_count == (2 if keyed else 1)  # without a key the first column is what is dropped: "id"
 
 
 @settings(
