@@ -11,9 +11,10 @@ from dataplat.lake.objects import Objects
 from dataplat.versioning import history
 from dataplat.versioning._protection import contracts_of
 from dataplat.versioning.commit import load_commit
-from dataplat.versioning.gc._closure import of_commit
+from dataplat.versioning.erase._log import erases
 from dataplat.versioning.gc.collect import Options, collect, look
 from dataplat.versioning.manifest import load_manifest
+from dataplat.versioning.needs import of_commit
 from dataplat.versioning.refs import Refs
 from dataplat.versioning.suppression import lists_of
 
@@ -54,12 +55,14 @@ def clean_up(store: Store, keep: str, simulator: Simulator) -> None:
     collect(Objects(store), refs, options)
     objects = Objects(store)
     found = look(objects, refs, options).survey
-    needed = {name for commit in found.commits.values() for name in of_commit(objects, commit)}
+    needed = {(id, ".json") for id in found.commits}
+    needed.update(name for commit in found.commits.values() for name in of_commit(commit, objects.read))
     for version in kept(objects, refs, keep):
         needed.update(load_manifest(objects, version).object_ids())
     for head in refs.branches():
         needed.update((held["source"], ".bin") for held in contracts_of(head).values())
         needed.update((id, ".bin") for id in lists_of(head.settings).values())
+    needed.update((id, ".bin") for erase in erases(store) for id in erase.suppress.values())
     keys = {info.key: parse_key(info.key) for info in store.list("objects/")}
     there = set(keys.values())
     for key, name in keys.items():

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 from dataplat.errors import ObjectNotFound, VersionNotFound
 from dataplat.versioning._protection import contract_objects
-from dataplat.versioning.gc._closure import of_commit, of_version, step
 from dataplat.versioning.manifest import load_manifest
+from dataplat.versioning.needs import of_commit, of_version, step
 from dataplat.versioning.redactions import Redactions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from dataplat.lake.objects import Objects
-    from dataplat.versioning.gc._closure import Name, Step
     from dataplat.versioning.gc._retention import Fate, Survey
+    from dataplat.versioning.needs import Name, Step
 
 
 def steps(objects: Objects, fates: Iterable[Fate], gone: Mapping[str, object]) -> Iterator[tuple[Fate, Step | None]]:
@@ -50,7 +50,7 @@ def of_commits(objects: Objects, found: Survey) -> set[Name]:
     """Return what commits and branches need beside versions; it stays for ever, so that the past can be told."""
     names: set[Name] = set()
     for commit in found.commits.values():
-        names.update(of_commit(objects, commit))
+        names.update([(commit.id, ".json"), *of_commit(commit, objects.read)])
     for head in found.heads:
         names.update(contract_objects(head))
     from dataplat.versioning.erase._log import erases

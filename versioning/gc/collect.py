@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from dataplat.lake.stores import ObjectInfo
-    from dataplat.versioning.gc._closure import Name
     from dataplat.versioning.gc._log import Entry, Gone
+    from dataplat.versioning.needs import Name
     from dataplat.versioning.refs import Refs
 
 HOUR: Final = 3600 * 1_000_000

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dataplat.lake.objects import Objects
-    from dataplat.versioning.gc._closure import Name
     from dataplat.versioning.gc._retention import Fate
     from dataplat.versioning.gc.collect import Look
+    from dataplat.versioning.needs import Name
 
 
 @dataclass(frozen=True, slots=True)

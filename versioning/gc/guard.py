@@ -13,9 +13,9 @@ from dataplat.errors import CommitConflict, ObjectNotFound, VersionNotFound
 from dataplat.lake._object_keys import object_key, parse_key
 from dataplat.lake.objects import Objects
 from dataplat.versioning.commit import load_commit
-from dataplat.versioning.gc._closure import of_commit, of_positions, of_version, step
 from dataplat.versioning.gc._log import GcLog, ids_condemned
 from dataplat.versioning.manifest import load_manifest
+from dataplat.versioning.needs import of_commit, of_positions, of_version
 from dataplat.versioning.suppression import kept_on
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from dataplat.lake.stores import Store
     from dataplat.versioning._record import Record
     from dataplat.versioning.commit import Commit
-    from dataplat.versioning.gc._closure import Name
+    from dataplat.versioning.needs import Name
     from dataplat.versioning.rebase import PlannedChange
     from dataplat.versioning.refs import Refs
 
@@ -128,7 +128,7 @@ class Guard:
                 names.difference_update(of_positions(before, self._objects.read))
                 there = None if before.version is None else load_manifest(self._objects, before.version)
             staged = Objects(self._objects.store, self._stage)
-            names.update(step(staged, there, load_manifest(staged, version)).gained)
+            names.update(of_version(staged, load_manifest(staged, version), there))
             found.update(names)
         return {name for name in found if not self._stage.knows(*name)}
 
@@ -196,7 +196,7 @@ def _pinned(objects: Objects, commits: Iterable[str], versions: Iterable[str]) -
         found = {name for version in versions for name in of_version(objects, load_manifest(objects, version))}
         for commit_id in commits:
             commit = load_commit(objects, commit_id)
-            found.update(of_commit(objects, commit))
+            found.update([(commit.id, ".json"), *of_commit(commit, objects.read)])
             for state in commit.datasets(objects.read).values():
                 found.update(of_version(objects, load_manifest(objects, str(state.version))))
     except ObjectNotFound as error:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dataplat.errors import CommitConflict, ObjectNotFound, VersionNotFound
 from dataplat.lake._object_keys import generation_key
-from dataplat.versioning.gc._closure import step
 from dataplat.versioning.gc._log import Closed, Done, GcLog
 from dataplat.versioning.gc.gone import collected
 from dataplat.versioning.gc.guard import GC, GC_LAST
 from dataplat.versioning.manifest import Manifest, load_manifest
+from dataplat.versioning.needs import of_version
 from dataplat.versioning.transfer._erased import refuse_erased
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Renewal:
         for dataset, version in lacking.versions:
             try:
                 manifest = load_manifest(objects, version)
-                found.update(step(objects, before.get(dataset), manifest).gained)
+                found.update(of_version(objects, manifest, before.get(dataset)))
             except (ObjectNotFound, VersionNotFound):  # the target has it, and the source has no more
                 continue
             before[dataset] = manifest

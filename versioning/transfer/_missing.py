@@ -20,7 +20,7 @@ from dataplat.lake._object_keys import FOLDER
 from dataplat.lake.stores import concurrency_of
 from dataplat.versioning.commit import Commit, load_commit
 from dataplat.versioning.manifest import Manifest, load_manifest
-from dataplat.versioning.needs import Name, of_commit, of_state, of_version
+from dataplat.versioning.needs import Name, of_commit, of_positions, of_version
 from dataplat.versioning.redactions import Redactions
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def missing(
     for commit in live:
         wanted.whole(commit)
     for commit in commits:
-        wanted.add(of_commit(commit, source.read))
+        wanted.add(dict.fromkeys(of_commit(commit, source.read), 0))
         for dataset, change in commit.changes.items():
             if change.version is not None:
                 wanted.version(dataset, change.version, change.base, must=False)
@@ -93,7 +93,7 @@ def missing(
         for dataset, state in head.datasets(source.read).items():
             assert state.version is not None
             wanted.version(dataset, state.version, None, must=True)
-            wanted.add(of_state(state, source.read))
+            wanted.add(dict.fromkeys(of_positions(state, source.read), 0))
     return Missing(
         commits=tuple(commits),
         objects=_sized(source, absent(target, wanted.objects)),

@@ -257,7 +257,7 @@ class Verifier:
             return False
         held = part.id, part.deletes
         if held not in self._blobs:
-            self._blobs[held] = files(self.objects, manifest, [part])
+            self._blobs[held] = dict(files(self.objects, manifest, [part]))
         blobs = [self.shelf.check(*blob) for blob in self._blobs[held].items()]  # all are looked at
         return all(blobs)
 
