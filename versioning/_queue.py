@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import fcntl
 import os
-import threading
+import random
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
@@ -69,51 +70,22 @@ def _open(store: Store, branch: str) -> int | None:
 
 
 def _lock(descriptor: int, longest: float) -> bool:
-    """Get the lock, or close the descriptor and return False."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return True
-    except BlockingIOError:
-        return _Waiting(descriptor).wait(longest) if longest > 0 else _closed(descriptor)
-    except OSError:
-        return _closed(descriptor)
+    """Try until it is got, else close the descriptor and return False.
 
-
-def _closed(descriptor: int) -> bool:
-    os.close(descriptor)
-    return False
-
-
-class _Waiting:
-    """Waits in a thread, because the kernel lets waiters in one by one, in order, but only who cannot give up.
-
-    Trying again and again instead keeps the processors busy with those whose turn it is not.
+    A blocking wait could not be given up when its holder is stopped. In a thread of its own it can, and costs less
+    than half the CPU with 32 waiters, but lets them in strictly by turns: each turn then begins with two threads
+    waking up, and on a busy machine that was slower in each of 7 trials (29 commits/s beside 42).
     """
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._over = threading.Event()
-        self._deciding = threading.Lock()
-        self._got = self._left = False
-
-    def wait(self, longest: float) -> bool:
-        """Return whether the lock was got; if not, the descriptor is closed as soon as it can be."""
-        threading.Thread(target=self._run, name="dataplat-turn", daemon=True).start()
+    deadline = time.monotonic() + longest
+    while True:
         try:
-            self._over.wait(longest)
-        finally:  # also when we are interrupted
-            with self._deciding:
-                self._left = not self._got
-        return self._got
-
-    def _run(self) -> None:
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-            got = True
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() < deadline:
+                time.sleep(random.uniform(0.0005, 0.002))  # noqa: S311 - no secret
+                continue
         except OSError:
-            got = False
-        with self._deciding:
-            self._got = got and not self._left
-            if not self._got:
-                os.close(self._descriptor)
-        self._over.set()
+            pass
+        os.close(descriptor)
+        return False
