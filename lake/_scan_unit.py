@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -164,3 +167,20 @@ def _may_match(opened: OpenPart, group: object, at: dict[str, int], request: Req
     stats = group_stats(opened.part, opened.schema, group, at, stored)
     types = {name: opened.schema.field(stored[name]).type for name in stats}
     return where.may_match(stats, group.num_rows, types)  # type: ignore[attr-defined]
+
+
+def read_ahead(todo: Iterator[Unit], threads: int) -> Iterator[pa.RecordBatch]:
+    """Yield the batches of the units, read a few ahead of the one whose batches are being taken."""
+    first = list(islice(todo, 2)) if threads > 1 else []
+    if threads <= 1 or len(first) <= 1:
+        for unit in (*first, *todo):
+            yield from unit.read()
+        return
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="dataplat-scan")
+    ahead: deque[Future[list[pa.RecordBatch]]] = deque(pool.submit(unit.read) for unit in first)
+    try:
+        while ahead:
+            ahead.extend(pool.submit(unit.read) for unit in islice(todo, 2 * threads - len(ahead)))
+            yield from ahead.popleft().result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from dataplat.errors import SchemaError
-from dataplat.lake._scan_unit import PART_COLUMN, ROW_COLUMN, Request, Unit, units
+from dataplat.lake._scan_unit import PART_COLUMN, ROW_COLUMN, Request, read_ahead, units
 from dataplat.lake.schema import did_you_mean, plain_schema
 
 if TYPE_CHECKING:
@@ -19,7 +16,7 @@ if TYPE_CHECKING:
     from dataplat.lake.part import Part
     from dataplat.lake.where import Where
 
-__all__ = ["PART_COLUMN", "ROW_COLUMN", "scan", "to_table"]
+__all__ = ["PART_COLUMN", "ROW_COLUMN", "project", "scan", "to_table"]
 
 
 def scan(
@@ -55,8 +52,8 @@ def scan(
         SchemaError: A column is not in `schema`.
         IntegrityError: A part or its deletes are missing or damaged. No row of a damaged row group is returned.
     """
-    request = Request(schema, _project(schema, columns), where, batch_rows, with_positions)
-    return _run(units(objects, parts, request), threads)
+    request = Request(schema, project(schema, columns), where, batch_rows, with_positions)
+    return read_ahead(units(objects, parts, request), threads)
 
 
 def to_table(
@@ -70,31 +67,15 @@ def to_table(
     threads: int = 2,
 ) -> pa.Table:
     """Return the rows that `scan` yields as one table; it has the schema even where there are no rows."""
-    request = Request(schema, _project(schema, columns), where, None, with_positions)
-    return pa.Table.from_batches(_run(units(objects, parts, request), threads), request.result)
+    request = Request(schema, project(schema, columns), where, None, with_positions)
+    return pa.Table.from_batches(read_ahead(units(objects, parts, request), threads), request.result)
 
 
-def _project(schema: pa.Schema, columns: Sequence[str] | None) -> pa.Schema:
+def project(schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Schema:
+    """Return the plain schema of these columns (None: all); raise `SchemaError` for one that is not there."""
     if columns is None:
         return plain_schema(schema)
     for name in columns:
         if name not in schema.names:
             raise SchemaError(f"no column {name!r}{did_you_mean(name, schema.names)}")
     return plain_schema(pa.schema([schema.field(name) for name in dict.fromkeys(columns)]))
-
-
-def _run(todo: Iterator[Unit], threads: int) -> Iterator[pa.RecordBatch]:
-    """Read the units, a few ahead of the one whose batches are being taken."""
-    first = list(islice(todo, 2)) if threads > 1 else []
-    if threads <= 1 or len(first) <= 1:
-        for unit in (*first, *todo):
-            yield from unit.read()
-        return
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="dataplat-scan")
-    ahead: deque[Future[list[pa.RecordBatch]]] = deque(pool.submit(unit.read) for unit in first)
-    try:
-        while ahead:
-            ahead.extend(pool.submit(unit.read) for unit in islice(todo, 2 * threads - len(ahead)))
-            yield from ahead.popleft().result()
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)

@@ -1,34 +1,48 @@
-"""Rows of a part: all that were written, those that count, those that were deleted, or between two versions."""
+"""Rows of parts by position: those written, those deleted, those that went between two versions, or any that are asked for.
+
+Only the row groups that hold such a row are read, two at a time.
+"""
 
 from __future__ import annotations
 
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
 from pyroaring import BitMap
 
 from dataplat.lake._part_open import OpenPart, open_part
-from dataplat.lake._scan_unit import Request, Unit
+from dataplat.lake._scan_unit import Request, Unit, read_ahead
 from dataplat.lake.deletes import load_deletes
-from dataplat.lake.scan import scan
-from dataplat.lake.schema import plain_schema
+from dataplat.lake.scan import project, scan
 from dataplat.lake.stores import concurrency_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     import pyarrow as pa
 
     from dataplat.lake.objects import Objects
     from dataplat.lake.part import Part
 
-_THREADS: Final = 2  # row groups decoded at once
+_THREADS: Final = 2
 
 
-def live_rows(objects: Objects, part: Part, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of `part` that count, projected to `schema`."""
-    return scan(objects, [part], schema)
+def rows_at(
+    objects: Objects, pieces: Iterable[tuple[Part, BitMap]], schema: pa.Schema, columns: Sequence[str] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of each part at the given positions, deleted or not, in order, projected to `schema`.
+
+    Args:
+        objects: Where the parts lie.
+        pieces: Parts, each with the positions to read in it.
+        schema: The schema of the dataset, with stored names.
+        columns: The columns to return; None is all of them.
+
+    Raises:
+        IntegrityError: A part is missing or damaged.
+    """
+    request = Request(schema, project(schema, columns), None, None, positions=False)
+    opened = ((open_part(objects, part), wanted) for part, wanted in pieces if wanted)
+    return _read(objects, opened, request)
 
 
 def written_rows(objects: Objects, part: Part) -> Iterator[pa.RecordBatch]:
@@ -40,7 +54,9 @@ def written_rows(objects: Objects, part: Part) -> Iterator[pa.RecordBatch]:
 def deleted_rows(objects: Objects, part: Part, schema: pa.Schema | None = None) -> Iterator[pa.RecordBatch]:
     """Yield the rows of `part` that no longer count, projected to `schema`, else with the columns as written."""
     opened = open_part(objects, part)
-    return _rows_at(opened, load_deletes(objects, part), opened.schema if schema is None else schema)
+    schema = opened.schema if schema is None else schema
+    request = Request(schema, project(schema), None, None, positions=False)
+    return _read(objects, [(opened, load_deletes(objects, part))], request)
 
 
 def positions_deleted_between(objects: Objects, part: Part, later: Part) -> BitMap:
@@ -51,44 +67,17 @@ def positions_deleted_between(objects: Objects, part: Part, later: Part) -> BitM
 def rows_deleted_between(
     objects: Objects, pairs: Iterable[tuple[Part, Part]], schema: pa.Schema
 ) -> Iterator[pa.RecordBatch]:
-    """Yield, of each (part, the same object with other deletes), the rows that count in it and no longer in the later.
-
-    They are projected to `schema`. Row groups are decoded two at a time, and only those that hold such a row.
-    """
-    request = Request(schema, plain_schema(schema), None, None, positions=False)
-
-    def todo() -> Iterator[Unit]:
-        for part, later in pairs:
-            positions = positions_deleted_between(objects, part, later)
-            if positions:
-                yield from _units_at(open_part(objects, part), positions, request)
-
-    return _read(todo(), min(_THREADS, concurrency_of(objects.store)))
+    """Yield, of each (part, the same object with other deletes), the rows that count in it and no longer in the later."""
+    return rows_at(objects, ((part, positions_deleted_between(objects, part, later)) for part, later in pairs), schema)
 
 
-def _read(units: Iterator[Unit], threads: int) -> Iterator[pa.RecordBatch]:
-    if threads < 2:
-        for unit in units:
-            yield from unit.read()
-        return
-    with ThreadPoolExecutor(threads, thread_name_prefix="dataplat-take") as pool:
-        ahead: deque[Future[list[pa.RecordBatch]]] = deque()
-        for unit in units:
-            ahead.append(pool.submit(unit.read))
-            if len(ahead) > 2 * threads:
-                yield from ahead.popleft().result()
-        while ahead:
-            yield from ahead.popleft().result()
-
-
-def _rows_at(opened: OpenPart, wanted: BitMap, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """Yield the rows at the positions `wanted`; row groups without any are not read."""
-    request = Request(schema, plain_schema(schema), None, None, positions=False)
-    for unit in _units_at(opened, wanted, request):
-        yield from unit.read()
+def _read(objects: Objects, pieces: Iterable[tuple[OpenPart, BitMap]], request: Request) -> Iterator[pa.RecordBatch]:
+    todo = (unit for opened, wanted in pieces for unit in _units_at(opened, wanted, request))
+    return read_ahead(todo, min(_THREADS, concurrency_of(objects.store)))
 
 
 def _units_at(opened: OpenPart, wanted: BitMap, request: Request) -> Iterator[Unit]:
+    """Yield the row groups that hold a row at one of the positions `wanted`."""
     start = 0
     for number in range(opened.row_groups):
         rows = opened.metadata.row_group(number).num_rows

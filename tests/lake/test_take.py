@@ -14,8 +14,9 @@ from dataplat.lake.deletes import stage_deletes
 from dataplat.lake.objects import Objects, Stage
 from dataplat.lake.part import Part
 from dataplat.lake.parts import PartWriter
+from dataplat.lake.scan import scan
 from dataplat.lake.stores import MemoryStore
-from dataplat.lake.take import deleted_rows, live_rows, positions_deleted_between, rows_deleted_between, written_rows
+from dataplat.lake.take import deleted_rows, positions_deleted_between, rows_deleted_between, written_rows
 
 SCHEMA = pa.schema([("n", pa.int32())])
 ROWS = 40
@@ -51,7 +52,7 @@ def test_each_row_is_in_one_place(written: tuple[Objects, Stage, Part], gone: se
     """Live and deleted rows make up the part, in order; between two versions it is the difference of deletes."""
     objects, stage, part = written
     before, after = without(stage, part, gone), without(stage, part, gone | later)
-    assert numbers(live_rows(objects, before, SCHEMA)) == sorted(set(range(ROWS)) - gone)
+    assert numbers(scan(objects, [before], SCHEMA)) == sorted(set(range(ROWS)) - gone)
     assert numbers(deleted_rows(objects, before)) == sorted(gone)
     assert numbers(written_rows(objects, before)) == list(range(ROWS))
     assert numbers(rows_deleted_between(objects, [(before, after)], SCHEMA)) == sorted(later - gone)
