@@ -74,7 +74,7 @@ def _lock(descriptor: int, longest: float) -> bool:
 
     A blocking wait could not be given up when its holder is stopped. In a thread of its own it can, and costs less
     than half the CPU with 32 waiters, but lets them in strictly by turns: each turn then begins with two threads
-    waking up, and on a busy machine that was slower in each of 7 trials (29 commits/s beside 42).
+    waking up, and on a busy machine that was slower in each of 7 trials (30 commits/s beside 42 on average).
     """
     deadline = time.monotonic() + longest
     while True:
