@@ -93,7 +93,7 @@ def columns_of(manifest: Manifest) -> Columns:
 class PairMerge(OneMerge):
     """Merges datasets whose rows are pairs of key and value."""
 
-    def _same_rows(self, one: Point, other: Point) -> bool:
+    def same_rows(self, one: Point, other: Point) -> bool:
         if one.version == other.version:
             return True
         left, right = (load_manifest(self.objects, point.version) for point in (one, other))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -136,47 +136,42 @@ class Models:
     # ----------------------------------------------------------------------------------------------------- merges
 
     def _merge(self, operation: Operation, datasets: dict[str, Data], commit: Commit) -> None:
+        from dataplat.testing._history_bases import BaseModels  # it needs what is here
+
         ours, other = commit.parents[0], operation.back_to
         where = f"commit {commit.id[:8]} ({operation.text})"
         expect(commit.parents[1:] == ((other,) if operation.kind == "merge" else ()), f"{where} has other parents")
+        bases = BaseModels(self._load, self.of)
         if operation.kind == "merge":
-            base, theirs = self._ancestor(ours, other), other
+            lowest, theirs = bases.lowest([ours], [other]), other
         else:
             base, theirs = self._load(other).parents[0], other
             if operation.kind == "revert":
                 base, theirs = theirs, base
+            lowest = [base]
         touched = None if operation.kind == "merge" else self._load(other).changes.keys()
         one = OneModel(operation, datasets, where)
-        for trio in trios(self.of(base), self.of(ours), self.of(theirs), self._load(base).time):
+        before = [(self.of(base), self._load(base).time) for base in lowest]
+        for trio in trios(before, self.of(ours), self.of(theirs)):
             if touched is None or trio.names & touched:
                 try:
-                    one.merge(trio)
+                    one.merge(trio if len(lowest) == 1 else replace(trio, base=bases.base(trio, ours, theirs)))
                 except Unsettled as error:
                     raise Broken(f"{where}: a conflict was not noticed: {error} of {trio.names}") from error
 
-    def _ancestor(self, ours: str, theirs: str) -> str:
-        common = self._ancestors(ours) & self._ancestors(theirs)
-        behind = {parent for id in common for parent in self._ancestors(id) - {id}}
-        return max(common - behind, key=lambda id: self._load(id).time)
 
-    def _ancestors(self, id: str) -> set[str]:
-        found = {id}
-        todo = [id]
-        while todo:
-            for parent in self._load(todo.pop()).parents:
-                if parent not in found:
-                    found.add(parent)
-                    todo.append(parent)
-        return found
+def trios(bases: Sequence[tuple[Model, int]], ours: Model, theirs: Model) -> Iterator[Trio]:
+    """Yield all datasets: one of a base (given with its time) is on a branch by its name, or where that renamed it."""
+    from dataplat.testing._history_bases import came_by
 
-
-def trios(base: Model, ours: Model, theirs: Model, since: int) -> Iterator[Trio]:
-    """Yield all datasets: one of the base is found on a branch by its name, or where that renamed it (after `since`)."""
+    (base, since), *others = bases
     sides = [_matched(base, side, since) for side in (ours, theirs)]
     for name in base.datasets:
         mine, other = (known.get(name) for known, _ in sides)
         yield Trio(_at(base, name), _at(ours, mine), _at(theirs, other))
     (_, mine_new), (_, other_new) = sides
+    for mine, other in came_by(others, ours, theirs, (mine_new, other_new), _matched):
+        yield Trio(None, _at(ours, mine), _at(theirs, other))
     for name in sorted(mine_new | other_new):
         mine, other = (name if name in new else None for new in (mine_new, other_new))
         yield Trio(None, _at(ours, mine), _at(theirs, other))

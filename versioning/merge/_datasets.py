@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dataplat.errors import DatasetNotFound
+from dataplat.errors import DatasetNotFound, ObjectNotFound, VersionNotFound
 from dataplat.versioning.commit import load_commit
 from dataplat.versioning.history import log
 from dataplat.versioning.names import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from dataplat.lake.objects import Objects
-    from dataplat.versioning.commit import Commit, DatasetState, Input
-    from dataplat.versioning.merge._ancestor import Ancestry
+    from dataplat.versioning.commit import Commit, DatasetState
+    from dataplat.versioning.history import Entry
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A dataset at a commit: its name there and how it stands."""
+    """A dataset at a commit: its name there and how it stands. `known` is a version to tell of where it has none stored."""
 
     name: str
     state: DatasetState
+    known: str = ""
 
     @property
     def version(self) -> str:
         """The version id."""
         return str(self.state.version)
+
+    @property
+    def told(self) -> str:
+        """The version id that people and lineage are told."""
+        return self.known or self.version
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +59,38 @@ class Trio:
         return point.name
 
 
-def trios(objects: Objects, base: Commit, ours: Commit, theirs: Commit) -> list[Trio]:
-    """Return every dataset that is in one of the three commits, by name."""
-    before = _points(objects, base)
-    sides = [_matched(objects, base, before, head) for head in (ours, theirs)]
+def trios(objects: Objects, bases: Sequence[Commit], ours: Commit, theirs: Commit) -> list[Trio]:
+    """Return every dataset that is in one of the commits, by name; `base` is how it stands in the first of the bases.
+
+    What came since that is known on both sides by its name in another of them, if it is in one.
+    """
+    first, *others = bases
+    before = points(objects, first)
+    sides = [_matched(objects, first, before, head) for head in (ours, theirs)]
     found = [Trio(point, *(known.get(name) for known, _ in sides)) for name, point in before.items()]
     mine, other = (new for _, new in sides)
+    for base in others:
+        if mine or other:
+            found += _came_by(objects, base, (ours, mine), (theirs, other))
     found += [Trio(None, mine.get(name), other.get(name)) for name in sorted({*mine, *other})]
     return sorted(found, key=lambda trio: trio.name)
+
+
+def _came_by(objects: Objects, base: Commit, *sides: tuple[Commit, dict[str, Point]]) -> Iterator[Trio]:
+    """Yield datasets new to both sides that `base` has, and take them from what is new."""
+    before = points(objects, base)
+    matched = [_matched(objects, base, before, head)[0] for head, _ in sides]
+    for name in sorted(before):
+        there = [known.get(name) for known in matched]
+        new = [
+            point if point is not None and side.get(point.name) == point else None
+            for point, (_, side) in zip(there, sides, strict=True)
+        ]
+        if any(new) and new == there:
+            for point, (_, side) in zip(new, sides, strict=True):
+                if point is not None:
+                    del side[point.name]
+            yield Trio(None, new[0], new[1])
 
 
 def chosen(found: Sequence[Trio], names: Collection[str] | None) -> list[Trio]:
@@ -73,37 +104,50 @@ def chosen(found: Sequence[Trio], names: Collection[str] | None) -> list[Trio]:
     return [trio for trio in found if trio.names & set(names)]
 
 
-def taken_before(objects: Objects, ancestry: Ancestry, ours: Commit, theirs: Commit, trio: Trio) -> Point | None:
-    """Return the version that the newest merge of this dataset alone, in either direction, took; None if there is none.
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Where a dataset came from: (commit, its name there) of all that changed it, and what was merged of it alone.
 
-    Such a merge does not make one branch an ancestor of the other, but what it took is a better base.
+    A merge of one dataset does not make one branch an ancestor of the other; for that dataset it does: `taken` are,
+    by the commit of such a merge, the commits that it took.
     """
-    found = [
-        _newest_taken(objects, head, point, others, ancestry.base.time)
-        for head, point, others in ((ours, trio.ours, ancestry.theirs), (theirs, trio.theirs, ancestry.ours))
-        if point is not None
-    ]
-    merges = [one for one in found if one is not None]
-    if not merges:
-        return None
-    source = max(merges, key=lambda one: one[0])[1]
-    state = load_commit(objects, source.detail["commit"]).dataset(source.name, objects.read)
-    return None if state is None or state.version is None else Point(source.name, state)
+
+    spots: frozenset[tuple[str, str]]
+    taken: Mapping[str, Sequence[str]]
 
 
-def _newest_taken(
-    objects: Objects, head: Commit, point: Point, others: Collection[str], since: int
-) -> tuple[int, Input] | None:
-    for entry in log(objects, head, point.name):
-        if entry.commit.time <= since:
-            return None
-        for source in entry.change.lineage:
-            if source.kind == "merge" and source.detail.get("commit") in others:
-                return entry.commit.time, source
-    return None
+def line(objects: Objects, heads: Iterable[tuple[Commit, str]], since: int) -> Line:
+    """Follow a dataset from (commit, name there) back to what changed it at `since`, or last before, through merges."""
+    todo = list(heads)
+    spots: set[tuple[str, str]] = set()
+    taken: dict[str, list[str]] = {}
+    while todo:
+        for entry in log(objects, *todo.pop()):
+            spot = (entry.commit.id, entry.dataset)
+            if spot in spots:
+                break
+            spots.add(spot)
+            if entry.commit.time <= since:
+                break
+            for source in _merged_in(objects, entry):
+                todo.append(source)
+                if source[0].id not in entry.commit.parents:
+                    taken.setdefault(entry.commit.id, []).append(source[0].id)
+    return Line(frozenset(spots), taken)
 
 
-def _points(objects: Objects, commit: Commit) -> dict[str, Point]:
+def _merged_in(objects: Objects, entry: Entry) -> Iterator[tuple[Commit, str]]:
+    """Yield what a merge took, where it is here: a clone has not the branches that one dataset was merged from."""
+    for source in entry.change.lineage:
+        if source.kind == "merge" and "commit" in source.detail:
+            with suppress(ObjectNotFound, VersionNotFound):
+                commit = load_commit(objects, source.detail["commit"])
+                if commit.dataset(source.name, objects.read) is not None:
+                    yield commit, source.name
+
+
+def points(objects: Objects, commit: Commit) -> dict[str, Point]:
+    """Return the datasets of a commit by name."""
     return {name: Point(name, state) for name, state in commit.datasets(objects.read).items()}
 
 
@@ -111,7 +155,7 @@ def _matched(
     objects: Objects, base: Commit, before: Mapping[str, Point], head: Commit
 ) -> tuple[dict[str, Point], dict[str, Point]]:
     """Return the datasets of `head` by their name in the base, and those that the base has not, by their own."""
-    after = _points(objects, head)
+    after = points(objects, head)
     known: dict[str, Point] = {}
     new: dict[str, Point] = {}
     renamed = dict(_renamed(objects, base, before, head, [name for name in after if name not in before]))

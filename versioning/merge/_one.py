@@ -88,7 +88,7 @@ class OneMerge:
     def _dropped_there(self, trio: Trio) -> PlannedChange | None:
         if trio.base is None or trio.ours is None:
             return None
-        if not self._same_rows(trio.base, trio.ours) and self._settle_whole(trio) != "theirs":
+        if not self.same_rows(trio.base, trio.ours) and self._settle_whole(trio) != "theirs":
             return None
         ours = trio.ours
         self.done.append(MergedDataset(dataset=ours.name, action="dropped", rows_removed=ours.state.rows))
@@ -96,7 +96,7 @@ class OneMerge:
 
     def _absent_here(self, trio: Trio) -> PlannedChange | None:
         assert trio.theirs is not None
-        if trio.base is not None and (self._same_rows(trio.base, trio.theirs) or self._settle_whole(trio) != "theirs"):
+        if trio.base is not None and (self.same_rows(trio.base, trio.theirs) or self._settle_whole(trio) != "theirs"):
             return None
         theirs = trio.theirs
         self._refuse_taken_name(theirs.name)
@@ -113,9 +113,10 @@ class OneMerge:
     def _shown(self, point: Point | None) -> str | None:
         if point is None:
             return None
-        return json_text({"name": point.name, "version": point.version[:12], "rows": point.state.rows})
+        return json_text({"name": point.name, "version": point.told[:12], "rows": point.state.rows})
 
-    def _same_rows(self, one: Point, other: Point) -> bool:
+    def same_rows(self, one: Point, other: Point) -> bool:
+        """Return whether two versions hold the same."""
         if one.version == other.version:
             return True
         left, right = (load_manifest(self.objects, point.version) for point in (one, other))
@@ -188,7 +189,7 @@ class OneMerge:
         if base is not None and ours.version == base.version:
             return other, self._taken(ours, mine, other)
         if base is None:
-            if self._same_rows(ours, theirs):
+            if self.same_rows(ours, theirs):
                 return None, same
             alike = mine.key and mine.key == other.key and mine.schema_json == other.schema_json
             if not alike:
@@ -287,7 +288,7 @@ class OneMerge:
 
     def _lineage(self, trio: Trio) -> tuple[Input, ...]:
         point = trio.theirs
-        base = "" if trio.base is None else trio.base.version
+        base = "" if trio.base is None else trio.base.told
         return (
             Input(
                 name=trio.name if point is None else point.name,

@@ -122,7 +122,8 @@ class SchemaMerge:
             what = (base or ours)["name"]
             choice = self._settle(what, base, json_text(_shown(ours)), json_text(_shown(theirs)))
             chosen = theirs if choice == "theirs" else ours
-            name = chosen["name"] if names_clash else name
+            old = base if choice == "base" and base is not None else chosen
+            name = old["name"] if names_clash else name
             kind = chosen["type"] if types_clash else kind
         self._recast += [
             (stored, side)

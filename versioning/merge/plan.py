@@ -10,14 +10,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from dataplat.errors import ConfigError
+from dataplat.lake.objects import Stage
 from dataplat.versioning.commit import load_commit
-from dataplat.versioning.merge._ancestor import ancestry
+from dataplat.versioning.merge._ancestor import lowest_common
+from dataplat.versioning.merge._bases import Bases
 from dataplat.versioning.merge._conflicts import Conflict, Settlement
-from dataplat.versioning.merge._datasets import Trio, chosen, taken_before, trios
+from dataplat.versioning.merge._datasets import Trio, chosen, trios
 from dataplat.versioning.merge._one import MergedDataset, OneMerge
 
 if TYPE_CHECKING:
-    from dataplat.lake.objects import Objects, Stage
+    from dataplat.lake.objects import Objects
     from dataplat.versioning.commit import Commit
     from dataplat.versioning.rebase import PlannedChange
 
@@ -64,26 +66,26 @@ class Planner:
 
         With `datasets` only these are merged, and `theirs` does not become a parent.
         """
-        history = ancestry(self.objects, ours, theirs)
-        if history.base.id == theirs.id:
-            return MergePlan("merge", history.base, ours, theirs, is_needed=False)
-        found = []
-        for trio in chosen(trios(self.objects, history.base, ours, theirs), datasets):
-            point = taken_before(self.objects, history, ours, theirs, trio) if _both_moved(trio) else None
-            found.append(trio if point is None else Trio(point, trio.ours, trio.theirs))
+        lowest = lowest_common(self.objects, [ours], [theirs])
+        if lowest[0].id == theirs.id:
+            return MergePlan("merge", theirs, ours, theirs, is_needed=False)
         parents = (theirs.id,) if datasets is None else ()
-        return self._plan("merge", history.base, ours, theirs, found, parents)
+        with Stage(self.objects.store) as shadow:
+            bases = Bases(self.objects, shadow, self.merges, (ours, theirs), lowest)
+            wanted = chosen(trios(self.objects, lowest, ours, theirs), datasets)
+            found = [Trio(bases.of(trio), trio.ours, trio.theirs) for trio in wanted]
+            return self._plan("merge", lowest[0], ours, theirs, found, parents, bases.objects)
 
     def cherry_pick(self, commit: Commit, onto: Commit) -> MergePlan:
         """Plan to do on `onto` what `commit` did to its datasets."""
         parent = self._parent(commit)
-        found = self._touched(commit, trios(self.objects, parent, onto, commit))
+        found = self._touched(commit, trios(self.objects, [parent], onto, commit))
         return self._plan("cherry-pick", parent, onto, commit, found, ())
 
     def revert(self, commit: Commit, on: Commit) -> MergePlan:
         """Plan to undo on `on` what `commit` did to its datasets."""
         parent = self._parent(commit)
-        found = self._touched(commit, trios(self.objects, commit, on, parent))
+        found = self._touched(commit, trios(self.objects, [commit], on, parent))
         return self._plan("revert", commit, on, parent, found, ())
 
     def _parent(self, commit: Commit) -> Commit:
@@ -95,10 +97,17 @@ class Planner:
         return [trio for trio in found if trio.names & commit.changes.keys()]
 
     def _plan(
-        self, kind: str, base: Commit, ours: Commit, theirs: Commit, found: list[Trio], parents: tuple[str, ...]
+        self,
+        kind: str,
+        base: Commit,
+        ours: Commit,
+        theirs: Commit,
+        found: list[Trio],
+        parents: tuple[str, ...],
+        objects: Objects | None = None,
     ) -> MergePlan:
         one = self.merges(
-            objects=self.objects,
+            objects=objects or self.objects,
             stage=self.stage,
             ours=ours,
             theirs=theirs,
@@ -125,9 +134,3 @@ class Planner:
             parents,
             is_needed=bool(changes or parents or self.settlement.open),
         )
-
-
-def _both_moved(trio: Trio) -> bool:
-    if trio.ours is None or trio.theirs is None:
-        return False
-    return trio.ours.version != trio.theirs.version and trio.base not in (trio.ours, trio.theirs)
