@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dataplat._version import Version
     from dataplat.errors import (
         AlreadyExists,
+        BadColumn,
         BadName,
         BadReference,
         BranchNotFound,
@@ -79,6 +80,7 @@ _HOMES = {
 
 __all__ = [
     "AlreadyExists",
+    "BadColumn",
     "BadName",
     "BadReference",
     "BranchNotFound",

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack
 
-from dataplat.errors import DatasetNotFound, SchemaError
+from dataplat.errors import BadColumn, DatasetNotFound, SchemaError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -88,7 +88,7 @@ def column_and_type(text: str) -> tuple[str, str]:
     else:
         name, _, kind = text.partition(" ")
     if not name or not kind.strip():
-        raise SchemaError(f"{text!r} is no column with its type: write it as 'gate string' or 'price decimal(10, 2)'")
+        raise BadColumn(f"{text!r} is no column with its type: write it as 'gate string' or 'price decimal(10, 2)'")
     return name, kind.strip()
 
 
@@ -100,8 +100,11 @@ def as_type(kind: TypeLike) -> pa.DataType:
         try:
             kind = json.loads(kind)
         except ValueError as error:
-            raise SchemaError(f"the type {kind!r} is no JSON: {error}") from error
-    return parse_type(kind) if isinstance(kind, (str, dict)) else kind
+            raise BadColumn(f"the type {kind!r} is no JSON: {error}") from error
+    try:
+        return parse_type(kind) if isinstance(kind, (str, dict)) else kind
+    except SchemaError as error:
+        raise BadColumn(str(error)) from error
 
 
 def _listed(names: Sequence[str]) -> list[str]:

@@ -12,6 +12,7 @@ from dataplat._keeping import Keeping
 from dataplat._origins import Origins
 from dataplat.errors import AlreadyExists, LakeNotFound, StoreError
 from dataplat.lake.objects import Objects
+from dataplat.versioning.names import without_space
 from dataplat.versioning.refs import Refs
 
 if TYPE_CHECKING:
@@ -336,7 +337,7 @@ class Lake(Erasing, Guarding, Keeping, Origins):
         """Create a branch of the whole lake at a reference; no data is copied."""
         from dataplat.versioning.references import resolve_commit
 
-        return self.refs.create_branch(name, resolve_commit(self.refs, self.objects, from_))
+        return self.refs.create_branch(without_space(name, "branch"), resolve_commit(self.refs, self.objects, from_))
 
     def branches(self) -> list[Record]:
         """Return the heads of all branches, in order of name."""
@@ -358,7 +359,7 @@ class Lake(Erasing, Guarding, Keeping, Origins):
 
         expires = self.refs.now() + span(keep) if keep else 0
         commit = resolve_commit(self.refs, self.objects, ref)
-        return self.refs.create_tag(name, commit.id, message=message, expires=expires)
+        return self.refs.create_tag(without_space(name, "tag"), commit.id, message=message, expires=expires)
 
     def tags(self) -> list[Tag]:
         """Return all tags, in order of name."""

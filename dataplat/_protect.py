@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dataplat.errors import ConfigError, ContractFailed, ObjectExists
+from dataplat.errors import ConfigError, ContractError, ContractFailed, ObjectExists
 from dataplat.versioning._protection import CONTRACTS, contracts_of
 from dataplat.versioning.gc.guard import Guard
 
@@ -52,10 +52,14 @@ def protect(lake: Lake, branch: str, contract: str | Path, dataset: str | None) 
     from dataplat._gate import SOURCE_SUFFIX, ask, load_held
     from dataplat.ingest._target import Target
     from dataplat.lake.objects import Objects, Stage
-    from dataplat.validation.loading import split_source
+    from dataplat.validation.loading import contract_from_text, split_source
     from dataplat.versioning.names import check_dataset_name
 
-    path, name = split_source(str(contract))
+    try:
+        path, name = split_source(str(contract))
+        contract_from_text(path.read_bytes(), name, path.name)
+    except ContractError as error:
+        raise ContractError(f"the contract cannot be loaded, and nothing was protected: {error}") from error
     with Stage(lake.store) as stage:
         held: dict[str, Any] = {"name": name, "file": path.name, "source": stage.put(path.read_bytes(), SOURCE_SUFFIX)}
         objects = Objects(lake.store, stage)

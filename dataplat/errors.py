@@ -23,6 +23,7 @@ knows nothing of dataplat can catch `FileNotFoundError` or `ValueError`.
     │   └── VersionNotFound (KeyError)
     ├── AlreadyExists (FileExistsError)       a branch, tag or dataset of that name is there already
     ├── SchemaError (ValueError)              columns or types do not fit
+    │   ├── BadColumn                         a column or type that is asked for is not there, taken or no type
     │   └── SchemaMismatch                    the input's columns differ from the dataset's
     ├── KeyViolation (ValueError)             null, NaN, duplicate, existing or missing key
     ├── PredicateError (ValueError)           a `where` that cannot be read or names no such column
@@ -130,6 +131,10 @@ class AlreadyExists(DataplatError, FileExistsError):
 
 class SchemaError(DataplatError, ValueError):
     """Columns or types that do not fit, or that dataplat cannot hold."""
+
+
+class BadColumn(SchemaError):
+    """A column or type that is asked for is not there, taken, named twice, or no type."""
 
 
 class SchemaMismatch(SchemaError):

@@ -214,3 +214,16 @@ def test_changes_since(lake: Lake) -> None:
     for since in ("v1", "@v1", "main~1", "d@main~1", "~1", f"id:{lake['d@v1'].id}"):
         assert lake.changes("d", since).summary.added == 1, since
     assert lake.changes("d", "main", to="v1").summary.removed == 1
+
+
+def test_a_branch_with_a_space_in_its_name_stays_usable(lake: Lake) -> None:
+    """A branch that was named so before white space was refused is read, written, merged and deleted."""
+    lake.refs.create_branch("my branch", lake.refs.head("main").commit)
+    lake.ingest(pa.table({"a": [3]}), "d", branch="my branch")
+    assert values(lake, "d@my branch") == [1, 2, 3]
+    lake.merge("my branch")
+    assert values(lake) == [1, 2, 3]
+    lake.delete_branch("my branch")
+    assert [record.branch for record in lake.branches()] == ["main"]
+    with pytest.raises(dp.BadName):
+        lake.tag("my tag")

@@ -17,6 +17,7 @@ ROOMS = ("connectors", "feature_store", "labeling", "lake", "validation", "versi
 
 PUBLIC_NAMES = [
     "AlreadyExists",
+    "BadColumn",
     "BadName",
     "BadReference",
     "BranchNotFound",

@@ -182,6 +182,8 @@ def test_what_does_not_meet_it_is_not_protected(lake: Lake, contract: str) -> No
     lake.ingest(rows(-1), "e")
     with pytest.raises(dp.ContractFailed, match="does not meet contract Positive now"):
         lake.protect("main", contract, "e")
+    with pytest.raises(dp.ContractError, match=r"cannot be loaded, and nothing was protected: .*Nope"):
+        lake.protect("main", contract.replace(":Positive", ":Nope"), "d")
     with pytest.raises(dp.ConfigError, match="d, e"):
         lake.protect("main", contract)
     assert [found.dataset for found in protections(lake.refs.head("main"))] == ["d"]

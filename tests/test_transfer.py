@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 import dataplat as dp
 from dataplat._lake import Lake
+from dataplat.cli import main
 from dataplat.cli._app import app
 
 
@@ -88,6 +89,30 @@ def test_a_protected_branch_is_asked(lake: Lake, tmp_path: Path) -> None:
     lake.delete("d", "v < 0")
     lake.push(there.url)
     assert dp.open(there.url)["d"].id == lake["d"].id
+
+
+@pytest.mark.parametrize("word", ["clone", "push", "pull"])
+def test_ctrl_c_says_that_it_goes_on(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], word: str
+) -> None:
+    """An interrupted transfer says so with the code of interruption, and the same command finishes it."""
+    there = str(tmp_path / "there")
+    if word != "clone":
+        dp.clone(lake.url, there)
+        lake.delete("d", "id = 1")
+    line = {"clone": [lake.url, there], "push": [there, "--lake", lake.url], "pull": [lake.url, "--lake", there]}
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("dataplat._transfer.clone_with_report", interrupt)
+        patch.setattr("dataplat._lake.Lake.push", interrupt)
+        patch.setattr("dataplat._lake.Lake.pull", interrupt)
+        assert main(["version", word, *line[word]]) == 130
+    assert "run it again, and it goes on" in capsys.readouterr().err
+    assert main(["version", word, *line[word]]) == 0
+    assert dp.open(there)["d"].id == dp.open(lake.url)["d"].id
 
 
 def test_commands(lake: Lake, tmp_path: Path) -> None:

@@ -35,6 +35,15 @@ def check_tag_name(name: str) -> str:
     return _check_ref(name, "tag")
 
 
+def without_space(name: str, kind: str) -> str:
+    """Return the name of a new branch or tag; raise `BadName` if white space is in it. Older ones stay readable."""
+    if any(letter.isspace() for letter in name):
+        raise BadName(
+            f"{name!r} cannot name a {kind}: it holds white space, which a shell takes for two words; use '-'"
+        )
+    return name
+
+
 def check_dataset_name(name: str) -> str:
     """Return `name`, normalised to NFC; raise `BadName` where it may not be given to a dataset."""
     return _check(name, "dataset")

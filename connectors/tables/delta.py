@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataplat.connectors.tables._location import Location
@@ -70,6 +71,8 @@ def _table(location: Location, version: int | None) -> DeltaTable:
         from deltalake.exceptions import DeltaError, TableNotFoundError
     except ImportError as error:
         raise MissingExtra("Delta tables need deltalake: pip install 'dataplat[delta]'") from error
+    if "://" not in location.place and not (Path(location.place) / "_delta_log").is_dir():
+        raise SourceNotFound(f"{location.place} is no Delta table: there is no folder _delta_log in it")
     try:
         return DeltaTable(location.place, version=version)
     except TableNotFoundError as error:

@@ -75,6 +75,9 @@ def _table(location: Location) -> StaticTable:
         from pyiceberg.table import StaticTable
     except ImportError as error:
         raise MissingExtra("Iceberg tables need pyiceberg: pip install 'dataplat[iceberg]'") from error
+    path = Path(location.place)
+    if "://" not in location.place and not path.is_file() and not (path / "metadata").is_dir():
+        raise SourceNotFound(f"{location.place} is no Iceberg table: there is no folder metadata in it")
     try:
         return StaticTable.from_metadata(_metadata(location.place))
     except (FileNotFoundError, ValueError) as error:

@@ -18,7 +18,7 @@ BROKEN_PIPE = 141
 MEANINGS: dict[int, str] = {
     DONE: "done (also: there was nothing to do)",
     DATA_FAILED: "the data failed: its contract, schema or keys, an input that cannot be read, or nothing landed",
-    USAGE: "the command, a setting, a reference, a name, a predicate or a contract file is wrong",
+    USAGE: "the command, a setting, a reference, a name, a column, a predicate or a contract file is wrong",
     NOT_FOUND: "no such lake, dataset, branch, tag, version or input",
     CONFLICT: "somebody else was first: the branch moved, or the name is taken",
     STORE: "the store failed, is unsuitable, or holds damaged bytes",
@@ -36,6 +36,7 @@ _CODES: tuple[tuple[type[errors.DataplatError], int], ...] = (
     (errors.AlreadyExists, CONFLICT),
     (errors.BadReference, USAGE),
     (errors.BadName, USAGE),
+    (errors.BadColumn, USAGE),
     (errors.PredicateError, USAGE),
     (errors.ConfigError, USAGE),
     (errors.ContractFailed, DATA_FAILED),

@@ -20,26 +20,25 @@ class LakeCommand(click.Command):
 
     Args:
         example: command lines that are shown in its help, one a line.
+        lake: False for a command that takes no lake from its surroundings, and is not called with one.
     """
 
-    def __init__(self, name: str | None, *, example: str, **kwargs: Any) -> None:
+    def __init__(self, name: str | None, *, example: str, lake: bool = True, **kwargs: Any) -> None:
         block = "\n".join(f"  {line}" for line in example.strip().splitlines())
         super().__init__(name, epilog=f"\b\nExample:\n{block}", **kwargs)
         self.example = example
+        if lake:
+            about = "The lake; else DATAPLAT_LAKE, dataplat.toml, or the nearest .dataplat upward."
+            self.params.append(click.Option(["--lake"], metavar="PATH|URL", help=about))
         self.params += [
-            click.Option(
-                ["--lake"],
-                metavar="PATH|URL",
-                help="The lake; else DATAPLAT_LAKE, dataplat.toml, or the nearest .dataplat upward.",
-            ),
             click.Option(["--json", "as_json"], is_flag=True, help="Print JSON for machines, errors too."),
             click.Option(["--debug"], is_flag=True, expose_value=False, help="Show the traceback of an error."),
         ]
 
 
-def command(name: str, *, example: str) -> Callable[[Callable[..., Any]], click.Command]:
-    """Make a function a command on a lake; its docstring is the help."""
-    return click.command(name, cls=LakeCommand, example=example)
+def command(name: str, *, example: str, lake: bool = True) -> Callable[[Callable[..., Any]], click.Command]:
+    """Make a function a command on a lake (see `LakeCommand`); its docstring is the help."""
+    return click.command(name, cls=LakeCommand, example=example, lake=lake)
 
 
 def branch_option(function: F) -> F:
@@ -120,6 +119,20 @@ def _points(lake: Lake) -> list[str]:
 def _references(lake: Lake) -> Iterable[str]:
     names, points = list(_datasets(lake)), _points(lake)
     return [*names, *(f"{name}@{point}" for name in ("", *names) for point in points)]  # @v1: all of the lake
+
+
+def complete_columns(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete a column of the dataset NAME, the last of several with commas between them."""
+    from click.shell_completion import CompletionItem
+
+    before, comma, last = incomplete.rpartition(",")
+    try:
+        lake, name = open_lake(ctx.params.get("lake")), ctx.params["name"]
+        version = lake.version(name, branch_in_force(ctx.params.get("branch")))
+        columns = [column["name"] for column in version.schema_json]
+    except Exception:  # noqa: BLE001  (a shell must never see a traceback while somebody types)
+        return []
+    return [CompletionItem(f"{before}{comma}{column}") for column in columns if column.startswith(last)]
 
 
 complete_datasets = _completer(_datasets)

@@ -44,8 +44,8 @@ def _invoke(arguments: list[str], *, debug: bool, as_json: bool) -> int:
         return stop.exit_code
     except click.ClickException as error:
         return _usage(error, as_json=as_json)
-    except (click.Abort, KeyboardInterrupt):
-        _say("Interrupted", "interrupted; the branch is where it was", _exits.INTERRUPTED, as_json=as_json)
+    except (click.Abort, KeyboardInterrupt) as stop:
+        _say("Interrupted", str(stop) or "interrupted; the branch is where it was", _exits.INTERRUPTED, as_json=as_json)
         return _exits.INTERRUPTED
     except BrokenPipeError:
         raise

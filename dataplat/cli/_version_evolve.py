@@ -8,13 +8,14 @@ from dataplat.cli._options import (
     branch_in_force,
     branch_option,
     command,
+    complete_columns,
     complete_datasets,
     message_option,
     open_data,
     split_columns,
 )
 from dataplat.cli._output import print_json, short
-from dataplat.errors import SchemaError
+from dataplat.errors import BadColumn
 
 _EXAMPLE = """\
 dataplat version evolve flights --add "gate string" --rename dep=departure --drop note
@@ -23,13 +24,44 @@ dataplat version evolve flights --widen delay=int64 --required carrier --order f
 
 @command("evolve", example=_EXAMPLE)
 @click.argument("name", metavar="NAME", shell_complete=complete_datasets)
-@click.option("--drop", multiple=True, metavar="COL", help="A column that goes; older versions keep it.")
-@click.option("--rename", multiple=True, metavar="OLD=NEW", help="Another name for a column.")
+@click.option(
+    "--drop",
+    multiple=True,
+    metavar="COL",
+    shell_complete=complete_columns,
+    help="A column that goes; older versions keep it.",
+)
+@click.option(
+    "--rename", multiple=True, metavar="OLD=NEW", shell_complete=complete_columns, help="Another name for a column."
+)
 @click.option("--add", multiple=True, metavar="'COL TYPE'", help="A new column, null in all rows.")
-@click.option("--widen", multiple=True, metavar="COL=TYPE", help="A type that holds all values of the one there is.")
-@click.option("--nullable", multiple=True, metavar="COL", help="A column that may be null from now on.")
-@click.option("--required", multiple=True, metavar="COL", help="A column that may not be null, and is not in any row.")
-@click.option("--order", metavar="COLS", help="Columns that come first, as a,b,c; the others follow.")
+@click.option(
+    "--widen",
+    multiple=True,
+    metavar="COL=TYPE",
+    shell_complete=complete_columns,
+    help="A type that holds all values of the one there is.",
+)
+@click.option(
+    "--nullable",
+    multiple=True,
+    metavar="COL",
+    shell_complete=complete_columns,
+    help="A column that may be null from now on.",
+)
+@click.option(
+    "--required",
+    multiple=True,
+    metavar="COL",
+    shell_complete=complete_columns,
+    help="A column that may not be null, and is not in any row.",
+)
+@click.option(
+    "--order",
+    metavar="COLS",
+    shell_complete=complete_columns,
+    help="Columns that come first, as a,b,c; the others follow.",
+)
 @click.option("--plan", is_flag=True, help="Show what would change, and change nothing.")
 @branch_option
 @message_option
@@ -90,6 +122,6 @@ def _pairs(given: tuple[str, ...], option: str, form: str) -> dict[str, str]:
         if not (left.strip() and equals and right.strip()):
             raise click.UsageError(f"{option} wants {form}, not {text!r}")
         if left.strip() in pairs:
-            raise SchemaError(f"column {left.strip()!r} is named twice by {option}")
+            raise BadColumn(f"column {left.strip()!r} is named twice by {option}")
         pairs[left.strip()] = right.strip()
     return pairs

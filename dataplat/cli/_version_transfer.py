@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +12,8 @@ from dataplat.cli._output import note, number, print_json, short, size
 from dataplat.cli._progress import ProgressLine
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from dataplat._transfer import Transfer
     from dataplat.versioning.transfer import Moved
 
@@ -40,7 +43,7 @@ def push(
         raise click.UsageError("--all pushes every branch: leave out --branch")
     opened = open_data(lake)
     names = None if every else branches or (branch_in_force(None),)
-    with ProgressLine() as line:
+    with _going_on(), ProgressLine() as line:
         done = opened.push(url, names, tags=tags, plan=plan, progress=line)
     _report(done, "would be pushed" if plan else "pushed", "to", as_json=as_json, plan=plan)
 
@@ -55,29 +58,36 @@ def push(
 def pull(url: str, branch: str | None, tags: bool, plan: bool, lake: str | None, as_json: bool) -> None:
     """Bring a branch of the lake at URL here. Where both have moved it lands on pulled/NAME, to be merged."""
     opened = open_data(lake)
-    with ProgressLine() as line:
+    with _going_on(), ProgressLine() as line:
         done = opened.pull(url, branch_in_force(branch), tags=tags, plan=plan, progress=line)
     _report(done, "would be pulled" if plan else "pulled", "from", as_json=as_json, plan=plan)
 
 
-@command("clone", example="dataplat version clone /team/lake .dataplat")
+@command("clone", example="dataplat version clone /team/lake .dataplat", lake=False)
 @click.argument("url", metavar="URL")
 @click.argument("folder", metavar="FOLDER")
-def clone(url: str, folder: str, lake: str | None, as_json: bool) -> None:
+def clone(url: str, folder: str, as_json: bool) -> None:
     """Make a new lake in FOLDER with all that the lake at URL has. One that was stopped goes on."""
-    if lake is not None:
-        raise click.UsageError("clone makes a lake of its own: leave out --lake")
     from dataplat._transfer import clone_with_report
     from dataplat.lake.arrow_alone import keep_pandas_out
 
     keep_pandas_out()
-    with ProgressLine() as line:
+    with _going_on(), ProgressLine() as line:
         made, done = clone_with_report(url, folder, listener=line)
     if as_json:
         print_json({"id": made.id, "folder": folder, **done.to_dict()})
         return
     refs = f"{_counted(len(done.branches), 'branch', 'es')} and {_counted(len(done.tags), 'tag')}"
     click.echo(f"cloned {refs} to {folder}: {_amount(done)}")
+
+
+@contextmanager
+def _going_on() -> Iterator[None]:
+    """Say of a transfer that is interrupted that nothing is lost."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise click.Abort("interrupted; what was copied stays: run it again, and it goes on from there") from None
 
 
 def _report(done: Transfer, word: str, way: str, *, as_json: bool, plan: bool) -> None:

@@ -4,10 +4,12 @@ import json
 import os
 import uuid
 
+import click
 import pytest
 
 import dataplat as dp
 from dataplat.cli import main
+from dataplat.cli._app import app
 
 
 @pytest.fixture
@@ -64,9 +66,32 @@ def test_refusals(run):
     assert "null in row 2 (item = 'banana')" in run("version", "evolve", "stock", "--required", "shelf", code=1)
     assert "in the key" in run("version", "evolve", "stock", "--drop", "item", code=1)
     assert "--rename wants old=new" in run("version", "evolve", "stock", "--rename", "count", code=2)
-    assert "named twice" in run("version", "evolve", "stock", "--rename", "count=a", "--rename", "count=b", code=1)
+    assert "named twice" in run("version", "evolve", "stock", "--rename", "count=a", "--rename", "count=b", code=2)
+    for words, said in (
+        (["--drop", "cuont"], "did you mean 'count'"),
+        (["--add", "gate strnig"], "strnig"),
+        (["--add", "gate"], "no column with its type"),
+        (["--widen", "count={"], "no JSON"),
+        (["--add", "count string"], "already"),
+        (["--rename", "count=item"], "two columns"),
+    ):
+        assert said in run("version", "evolve", "stock", *words, code=2)
+    assert "cannot be widened" in run("version", "evolve", "stock", "--widen", "count=int32", code=1)
     assert "name a change" in run("version", "evolve", "stock", code=2)
     assert "no dataset 'other'" in run("version", "evolve", "other", "--drop", "x", code=3)
+
+
+def test_columns_are_completed(run):
+    """Every option that names columns of the dataset completes them, also behind a comma; a wrong name is no error."""
+    command = app.get_command(None, "version").get_command(None, "evolve")
+    context = click.Context(command)
+    context.params |= {"name": "stock", "lake": None}
+    options = {param.name: param for param in command.params}
+    for name in ("drop", "rename", "widen", "nullable", "required", "order"):
+        assert [item.value for item in options[name].shell_complete(context, "sh")] == ["shelf"]
+    assert [item.value for item in options["order"].shell_complete(context, "item,c")] == ["item,count"]
+    context.params["name"] = "other"
+    assert options["drop"].shell_complete(context, "") == []
 
 
 def test_on_a_branch(run):

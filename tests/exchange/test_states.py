@@ -128,3 +128,13 @@ def test_names_of_other_things(tmp_path: Path) -> None:
     """Files, globs, URLs and folders of files are no tables."""
     for text in ("a.csv", "-", "*.parquet", "s3://bucket/x", "https://host/x.csv", str(tmp_path), "delta://"):
         assert locate(text) is None
+
+
+@pytest.mark.parametrize("kind", ["Delta", "Iceberg"])
+def test_a_table_that_is_not_there_is_said(lake: dp.Lake, tmp_path: Path, monkeypatch, kind: str) -> None:
+    """A wrong path, and a folder that is something else, end in an error of ours that names the path."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    for place in ("nosuch", "empty"):
+        with pytest.raises(dp.SourceNotFound, match=rf"{place} is no {kind} table: there is no "):
+            lake.ingest(f"{kind.lower()}://{place}", "t")

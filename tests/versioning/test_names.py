@@ -23,6 +23,15 @@ def test_good_names(name):
     assert names.check_dataset_name(name) == name
 
 
+@pytest.mark.parametrize("name", ["a b", "a\u00a0b", "a/ b"])
+def test_new_branches_and_tags_hold_no_white_space(name):
+    """A space is refused in a new name, and read in one that is there."""
+    assert names.check_branch_name(name) == name
+    assert names.without_space("a-b", "branch") == "a-b"
+    with pytest.raises(BadName, match="white space"):
+        names.without_space(name, "branch")
+
+
 @pytest.mark.parametrize(
     ("name", "why"),
     [

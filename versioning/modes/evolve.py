@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from dataplat.errors import SchemaError, SchemaMismatch
+from dataplat.errors import BadColumn, SchemaError, SchemaMismatch
 from dataplat.lake.scan import scan
 from dataplat.lake.schema import (
     canonical_schema,
@@ -61,8 +61,8 @@ def evolved(objects: Objects, manifest: Manifest, evolution: Evolution) -> Evolv
     """Return how to evolve `manifest`; rows are read only where statistics cannot tell that a column has no null.
 
     Raises:
-        SchemaError: A column is not there, there already, named twice, of the key or sort order (to be dropped), or the
-            last; or a type does not hold all values of the one there is.
+        BadColumn: A column is not there, there already, named twice, or the last.
+        SchemaError: It is of the key or sort order (to be dropped); or a type does not hold all values of the one there is.
         SchemaMismatch: A column to be required is null in a row, which the message names.
     """
     columns = _Columns(manifest)
@@ -157,7 +157,7 @@ class _Columns:
             self._loses = True
             self._said.append(f"drops column {name} ({_text(kind)})")
         if not self._fields:
-            raise SchemaError("a dataset has at least one column: the last cannot be dropped")
+            raise BadColumn("a dataset has at least one column: the last cannot be dropped")
 
     def _refuse_role(self, name: str) -> None:
         for role, columns in (("key", self._key), ("sort order", self._sort)):
@@ -173,9 +173,9 @@ class _Columns:
         after = [names.get(name, name) for name in self._fields]
         for new in names.values():
             if not new:
-                raise SchemaError("a column needs a name")
+                raise BadColumn("a column needs a name")
             if after.count(new) > 1:
-                raise SchemaError(f"there would be two columns {new!r}: rename or drop the other, too")
+                raise BadColumn(f"there would be two columns {new!r}: rename or drop the other, too")
         self._fields = {
             names.get(name, name): stored_as(field.with_name(names.get(name, name)), stored_name(field))
             for name, field in self._fields.items()
@@ -189,7 +189,7 @@ class _Columns:
     def add(self, types: Mapping[str, pa.DataType]) -> None:
         for column in _typed(types):
             if column.name in self._fields:
-                raise SchemaError(f"there is a column {column.name!r} already: choose another name, or drop it, too")
+                raise BadColumn(f"there is a column {column.name!r} already: choose another name, or drop it, too")
             stored = fresh_stored_name(column.name, self._taken)
             self._taken.add(stored)
             self._fields[column.name] = stored_as(column, stored)
@@ -247,14 +247,14 @@ class _Columns:
 
     def _find(self, name: str, what: str) -> pa.Field:
         if name not in self._fields:
-            raise SchemaError(f"no column {name!r} to {what}{did_you_mean(name, self._fields)}")
+            raise BadColumn(f"no column {name!r} to {what}{did_you_mean(name, self._fields)}")
         return self._fields[name]
 
 
 def _once(names: Sequence[str], what: str) -> Sequence[str]:
     for name in names:
         if list(names).count(name) > 1:
-            raise SchemaError(f"column {name!r} is to {what} twice: name it once")
+            raise BadColumn(f"column {name!r} is to {what} twice: name it once")
     return names
 
 
