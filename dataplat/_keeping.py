@@ -26,7 +26,7 @@ class Keeping:
     def keep(self, branch: str, rule: str) -> Record:
         """Say what collections keep of a branch: "all", "30d" (younger), "10" (newest of each dataset), "30d,10" (either).
 
-        The newest version of each dataset always stays, and so does what a tag names.
+        The newest version of each dataset always stays, and so does what a tag names, or a merge of two branches begins with.
         """
         from dataplat._collect import keep
 

@@ -156,7 +156,7 @@ def _show(plan: GcPlan) -> None:
 def branch_keep(name: str, rule: str, lake: str | None, as_json: bool) -> None:
     """Say which versions of branch NAME collections keep: all, 30d (younger), 10 (newest of a dataset), 30d,10 (either).
 
-    The newest version of each dataset, and what a tag names, always stay.
+    The newest version of each dataset, what a tag names, and what merges of two branches begin with always stay.
     """
     made = open_lake(lake).keep(name, rule)
     kept = made.settings["keep"]

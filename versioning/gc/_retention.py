@@ -1,9 +1,10 @@
-"""Which versions stay: the newest of each branch, what tags and leases name, and what the rule of a branch keeps."""
+"""Which versions stay: the newest of each branch, what tags and leases name, what the rule of a branch keeps, bases of merges."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
 from dataplat.errors import ConfigError
@@ -110,6 +111,15 @@ class Survey:
         """Return the fate of a version, noted first if need be."""
         return self.fates.setdefault((dataset, version), Fate(dataset, version, time, rows))
 
+    def past(self, commit_id: str) -> set[str]:
+        """Return the ids of a commit and of all that it descends from."""
+        seen, todo = {commit_id}, [commit_id]
+        while todo:
+            new = [parent for parent in self.commits[todo.pop()].parents if parent not in seen]
+            seen.update(new)
+            todo += new
+        return seen
+
 
 def survey(objects: Objects, now: int, default: str = ALL) -> Survey:
     """Look at all refs; `now` (µs) is the store's time, `default` the rule of branches that have none.
@@ -134,6 +144,8 @@ def survey(objects: Objects, now: int, default: str = ALL) -> Survey:
     for lease in held:
         if lease.pins(now):
             _pinned(objects, found, lease)
+    if any(head.settings.get(KEEP, default) != ALL for head in heads):
+        _bases(objects, found)
     return found
 
 
@@ -183,13 +195,7 @@ def _branch(objects: Objects, found: Survey, head: Record, now: int, default: st
 
 def _merged(found: Survey, head: Record) -> None:
     """A branch that keeps all keeps also what was merged into it."""
-    todo, seen = [head.commit_id], {head.commit_id}
-    while todo:
-        commit = found.commits[todo.pop()]
-        for parent in commit.parents:
-            if parent not in seen:
-                seen.add(parent)
-                todo.append(parent)
+    for commit in (found.commits[commit_id] for commit_id in found.past(head.commit_id)):
         for dataset, change in commit.changes.items():
             if change.version is not None:
                 fate = found.fate(dataset, change.version, commit.time, change.rows)
@@ -206,6 +212,18 @@ def _walk(objects: Objects, found: Survey, head: Commit) -> Iterator[tuple[Fate,
             if change.version is not None and entry.is_version:
                 yield found.fate(entry.dataset, change.version, entry.commit.time, change.rows), place
                 place += 1
+
+
+def _bases(objects: Objects, found: Survey) -> None:
+    """Keep what any two branches have in common last: a merge of them compares both with it."""
+    pasts = [(head.branch, found.past(head.commit_id)) for head in found.heads]
+    for (ours, mine), (theirs, other) in combinations(pasts, 2):
+        common = mine & other
+        for commit_id in common.difference(*(found.commits[id].parents for id in common)):
+            for dataset, state in found.commits[commit_id].datasets(objects.read).items():
+                fate = found.fate(dataset, str(state.version), state.time, state.rows)
+                if not fate.because:
+                    fate.because.append(f"merges of {ours} and {theirs} begin there")
 
 
 class _Known:

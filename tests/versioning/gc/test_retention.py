@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
 import pytest
 
-from dataplat.errors import ConfigError
+from dataplat._lake import Lake
+from dataplat.errors import ConfigError, VersionNotFound
 from dataplat.versioning.gc._retention import Rule, span
 
 DAY = 86_400 * 1_000_000
@@ -42,3 +44,20 @@ def test_other_times_are_refused(text):
     """What is no time is said to be none."""
     with pytest.raises(ConfigError):
         span(text)
+
+
+def test_what_two_branches_began_with_stays(memory_lake):
+    """Rules of a number leave the versions that a later merge compares both sides with; other old ones go."""
+    lake = memory_lake
+    for at in range(3):
+        lake.ingest(pa.table({"id": [1, 2], "v": [at, at]}), "t", key="id", mode="upsert")
+    lake.branch("exp")
+    for at, branch in ((10, "main"), (11, "main"), (20, "exp"), (21, "exp")):
+        lake.ingest(pa.table({"id": [1 if branch == "main" else 2], "v": [at]}), "t", mode="upsert", branch=branch)
+    lake.gc("1", grace="0s")
+    fresh = Lake(lake.store, "test", "memory")
+    assert fresh["t~2"].to_arrow()["v"].to_pylist() == [2, 2]
+    with pytest.raises(VersionNotFound):
+        fresh["t~1"].to_arrow()
+    fresh.merge("exp")
+    assert sorted(fresh["t"].to_arrow()["v"].to_pylist()) == [11, 21]
