@@ -6,13 +6,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
-from dataplat._erasing import Erasing
-from dataplat._guarding import Guarding
+from dataplat._branching import Branching
 from dataplat._keeping import Keeping
-from dataplat._origins import Origins
 from dataplat.errors import AlreadyExists, LakeNotFound, StoreError
 from dataplat.lake.objects import Objects
-from dataplat.versioning.names import without_space
+from dataplat.versioning.lakefile import MAIN
 from dataplat.versioning.refs import Refs
 
 if TYPE_CHECKING:
@@ -24,11 +22,10 @@ if TYPE_CHECKING:
     from dataplat._compact import CompactPlan, CompactResult
     from dataplat._evolve import EvolveOptions, EvolvePlan
     from dataplat._listing import DatasetInfo, LogEntry
-    from dataplat._merge import MergeResult
     from dataplat._query import Query
+    from dataplat._status import Status
     from dataplat._transaction import Transaction
     from dataplat._transfer import Transfer
-    from dataplat._verify import VerifyReport
     from dataplat._version import Version
     from dataplat.ingest import IngestPlan, IngestResult
     from dataplat.ingest._progress import Listener
@@ -37,11 +34,8 @@ if TYPE_CHECKING:
     from dataplat.versioning import Diff
     from dataplat.versioning.commit import Commit
     from dataplat.versioning.diff import LakeDiff
-    from dataplat.versioning.merge import Policy
     from dataplat.versioning.publish import LakeIO
-    from dataplat.versioning.refs import Record, Tag
 
-MAIN = "main"
 DEFAULT_FOLDER = ".dataplat"
 
 
@@ -90,7 +84,7 @@ def _no_lake(url: str | Path) -> str:
     return f"there is no lake at {url}: make one with `dataplat init {url}`, or name another with --lake"
 
 
-class Lake(Erasing, Guarding, Keeping, Origins):
+class Lake(Branching, Keeping):
     """A lake: datasets in versions, on branches. Get one from `dataplat.open`.
 
     `lake["flights"]`, `lake["flights@v1"]`, `lake["flights@main~1"]` are versions. Every method that changes
@@ -213,6 +207,29 @@ class Lake(Erasing, Guarding, Keeping, Origins):
 
         return plan_ingest(self, request_of(source, into, **options))
 
+    def status(
+        self,
+        dataset: str,
+        folder: str | Path | None = None,
+        *,
+        branch: str = MAIN,
+        content: bool = False,
+        progress: Listener | None = None,
+    ) -> Status:
+        """Return which files are new, changed or gone since `dataset` was landed from them; changes nothing.
+
+        Sizes and times of change decide, and a file is read only where the time alone differs (with `content`: always).
+        A dataset of the files of a folder is compared with `folder`, or the one that it was landed from; of any other
+        the files are looked at that its rows came from, with `folder` those below it.
+
+        Raises:
+            ConfigError: The dataset was not landed from files, or from several folders, and none is named.
+            SourceNotFound: There is no such folder.
+        """
+        from dataplat._status import status
+
+        return status(self, dataset, folder, branch, progress, content=content)
+
     def sql(self, query: str, branch: str = MAIN) -> Query:
         """Return a query over versions, named as quoted references: `select … from "flights@v1"`."""
         from dataplat._query import Query
@@ -331,40 +348,6 @@ class Lake(Erasing, Guarding, Keeping, Origins):
 
         return Transaction(self, branch, message)
 
-    # ------------------------------------------------------------------------------------------- branches, tags
-
-    def branch(self, name: str, from_: str = MAIN) -> Record:
-        """Create a branch of the whole lake at a reference; no data is copied."""
-        from dataplat.versioning.references import resolve_commit
-
-        return self.refs.create_branch(without_space(name, "branch"), resolve_commit(self.refs, self.objects, from_))
-
-    def branches(self) -> list[Record]:
-        """Return the heads of all branches, in order of name."""
-        return self.refs.branches()
-
-    def delete_branch(self, name: str) -> None:
-        """Delete a branch; raise `ConfigError` for `main`, `BranchProtected` for one that is held to a contract."""
-        from dataplat._changes import delete_branch
-
-        delete_branch(self, name)
-
-    def tag(self, name: str, ref: str = MAIN, *, message: str = "", keep: str = "") -> Tag:
-        """Give the commit that a reference names a name that never moves.
-
-        With `keep` ("30d") it keeps the versions of that commit from being collected only for so long.
-        """
-        from dataplat.versioning.gc._retention import span
-        from dataplat.versioning.references import resolve_commit
-
-        expires = self.refs.now() + span(keep) if keep else 0
-        commit = resolve_commit(self.refs, self.objects, ref)
-        return self.refs.create_tag(without_space(name, "tag"), commit.id, message=message, expires=expires)
-
-    def tags(self) -> list[Tag]:
-        """Return all tags, in order of name."""
-        return self.refs.tags()
-
     # ------------------------------------------------------------------------------------------------ other lakes
 
     def push(
@@ -407,83 +390,7 @@ class Lake(Erasing, Guarding, Keeping, Origins):
 
         return pull(self, url, branch, tags=tags, plan=plan, listener=progress)
 
-    # ------------------------------------------------------------------------------------------ bringing together
-
-    def merge(
-        self,
-        reference: str,
-        into: str = MAIN,
-        dataset: str | Sequence[str] | None = None,
-        policy: Policy | None = None,
-        resolve: Any = None,
-        message: str = "",
-    ) -> MergeResult:
-        """Bring what another branch (or commit) has into the branch `into`, by rows and columns, in one commit.
-
-        What one side changed is taken; what both changed otherwise is a conflict. *Ours* is the branch `into`.
-
-        Args:
-            reference: A branch, `@tag`, `exp~2`, `id:…` or date.
-            into: The branch that moves.
-            dataset: Merge only these; the other branch does not become a parent.
-            policy: What settles conflicts: "ours", "theirs", or "newest" (the side that touched it last).
-            resolve: The table of conflicts (Arrow, a frame, or a CSV, JSON or Parquet file) with its column
-                `resolution` filled: ours, theirs, base or value:<JSON>.
-            message: For the log.
-
-        Raises:
-            MergeConflict: Something is left that nothing settles; nothing moved. `.conflicts` is the table.
-            ConfigError: A resolution settles what is no conflict, or cannot be read.
-        """
-        from dataplat._merge import merge
-
-        return merge(self, reference, into, dataset, policy, resolve, message)
-
-    def plan_merge(
-        self,
-        reference: str,
-        into: str = MAIN,
-        dataset: str | Sequence[str] | None = None,
-        policy: Policy | None = None,
-        resolve: Any = None,
-    ) -> MergeResult:
-        """Return what `merge` with the same arguments would do, with all conflicts, and touch nothing."""
-        from dataplat._merge import merge
-
-        return merge(self, reference, into, dataset, policy, resolve, "", dry=True)
-
-    def cherry_pick(
-        self, commit: str, onto: str = MAIN, policy: Policy | None = None, resolve: Any = None, message: str = ""
-    ) -> MergeResult:
-        """Do on the branch `onto` what one commit (`exp`, `exp~1`, `id:…`) did to its datasets."""
-        from dataplat._merge import cherry_pick
-
-        return cherry_pick(self, commit, onto, policy, resolve, message)
-
-    def revert(
-        self, commit: str, on: str = MAIN, policy: Policy | None = None, resolve: Any = None, message: str = ""
-    ) -> MergeResult:
-        """Undo on the branch `on` what one commit did to its datasets, and keep what came since."""
-        from dataplat._merge import revert
-
-        return revert(self, commit, on, policy, resolve, message)
-
-    # ------------------------------------------------------------------------------------------------ integrity
-
-    def verify(
-        self,
-        reference: str | None = None,
-        *,
-        repair_from: str | Path | None = None,
-        progress: Listener | None = None,
-    ) -> VerifyReport:
-        """Hash again every object of a version, or of all that there is, and compare counts and digests with rows.
-
-        With `repair_from`, the place of another lake, what is damaged here and whole there is put right.
-        """
-        from dataplat._verify import verify
-
-        return verify(self, reference, progress, repair_from)
+    # ------------------------------------------------------------------------------------------------ as Python has it
 
     def __iter__(self) -> Iterator[str]:
         return iter(info.name for info in self.datasets())

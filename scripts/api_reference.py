@@ -37,8 +37,9 @@ def described(name: str, thing: Any, depth: int) -> Iterator[str]:
 
 
 def members(kind: type) -> Iterator[tuple[str, Any]]:
-    """Yield the public methods and properties that a class defines itself, in the order of its source."""
-    for name, value in vars(kind).items():
+    """Yield the public methods and properties that a class has from itself and the private modules that it is split into."""
+    parts = [base for base in kind.__mro__ if base is kind or base.__module__.startswith("dataplat._")]
+    for name, value in (member for base in parts for member in vars(base).items()):
         plain = value.__func__ if isinstance(value, classmethod | staticmethod) else value
         shown = inspect.isfunction(plain) or isinstance(plain, property) or hasattr(plain, "attrname")
         if not name.startswith("_") and shown and text_of(plain):
