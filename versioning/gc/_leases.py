@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, Self
 
 import msgspec
 
-from dataplat.errors import CommitInDoubt, ObjectNotFound, StoreError
+from dataplat.errors import CommitInDoubt, IntegrityError, ObjectNotFound, StoreError
 from dataplat.versioning._seal import seal, unseal
 from dataplat.versioning._settle import Undecided, settle
 
@@ -145,13 +145,25 @@ def is_lease_key(key: str) -> bool:
     return _KEY.fullmatch(key) is not None
 
 
+def read_lease(store: Store, key: str) -> LeaseFile:
+    """Return what the lease at `key` says; raise `ObjectNotFound`, or `IntegrityError` with what to do."""
+    data = store.read(key)
+    try:
+        return unseal(data, LeaseFile, key, "lease")
+    except IntegrityError as error:
+        raise IntegrityError(
+            f"lease {key} was damaged: nobody knows what it holds, so nothing can be collected. Delete that file when nobody "
+            "reads, pushes, tags or branches any more who began before it was found; after eight days that is sure."
+        ) from error
+
+
 def leases(store: Store) -> Iterator[Held]:
     """Yield all leases that are in the store."""
     for info in store.list(FOLDER):
         if not is_lease_key(info.key):
             continue
         try:
-            file = unseal(store.read(info.key), LeaseFile, info.key, "lease")
+            file = read_lease(store, info.key)
         except ObjectNotFound:  # it has just ended
             continue
         yield Held(info.key, file, info.created)

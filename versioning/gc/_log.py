@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
-from dataplat.errors import CommitInDoubt, ObjectNotFound
+from dataplat.errors import CommitInDoubt, IntegrityError, ObjectNotFound
 from dataplat.lake._object_keys import parse_key
 from dataplat.versioning._frames import pack, unpack
 from dataplat.versioning._seal import seal, unseal
@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 
 FOLDER: Final = "gc/"
 OPEN, CLOSED, DONE = ".open", ".closed", ".done"
+
+_DELETE: Final = "While no collection is running, delete that file and run `dataplat version gc`"
+_WAY_OUT: Final = {
+    OPEN: "Run `dataplat version gc`: it ends that collection without looking at it.",
+    CLOSED: f"{_DELETE}; of versions that this collection took `dataplat version verify` will say that they are missing.",
+    DONE: f"{_DELETE}: it notes once more that this collection is over.",
+}
 
 T = TypeVar("T")
 
@@ -128,7 +135,16 @@ class GcLog:
 
     def _read(self, number: int, kind: str, type: type[T]) -> T:
         key = key_of(number, kind)
-        return unseal(unpack(self._store.read(key), key), type, key, "log of a collection")
+        data = self._store.read(key)
+        try:
+            return unseal(unpack(data, key), type, key, "log of a collection")
+        except IntegrityError as error:
+            raise IntegrityError(f"{key} was damaged. {_WAY_OUT[kind]}") from error
+
+    def trim(self, entry: Entry) -> None:
+        """Remove the candidates of a collection that was over long ago: nobody asks for more than what it deleted."""
+        if entry.opened and entry.closed and entry.done:
+            self._store.delete(key_of(entry.number, OPEN))
 
     def write(self, value: Opened | Closed | Done, patience: Patience) -> bool:
         """Create a file of a collection; return False if there is another in its place.

@@ -277,8 +277,11 @@ class _Collection:
         return answered and self._options.definite(self._store)
 
     def _tidy(self, now: int) -> None:
-        """Forget collections that are over, and remove leases that nobody can mean any more."""
+        """Forget collections that are over, and remove candidates and leases that nobody can mean any more."""
         _fence.forget(self._refs, _fence.forgettable(self._log, now))
+        for entry in self._log.entries():
+            if entry.done and entry.done + HORIZON < now:
+                self._log.trim(entry)
         for lease in leases(self._store):
             if lease.created + lease.file.ttl + HORIZON < now:
                 self._store.delete(lease.key)

@@ -68,7 +68,7 @@ def check_logs(store: Store, note: Note) -> None:
     """Check what collections, erases and leases wrote: each by its own checksum. A damaged lease only keeps what it held."""
     from dataplat.versioning.erase._log import PREFIX, EraseFile
     from dataplat.versioning.gc._leases import FOLDER as LEASES
-    from dataplat.versioning.gc._leases import LeaseFile, is_lease_key
+    from dataplat.versioning.gc._leases import is_lease_key, read_lease
     from dataplat.versioning.gc._log import CLOSED, DONE, OPEN, GcLog, key_of
     from dataplat.versioning.redactions import FOLDER as REDACTIONS
     from dataplat.versioning.redactions import read_redaction
@@ -96,7 +96,7 @@ def check_logs(store: Store, note: Note) -> None:
         if not is_lease_key(info.key):
             continue
         try:
-            unseal(store.read(info.key), LeaseFile, info.key, "lease")
+            read_lease(store, info.key)
         except ObjectNotFound:  # it has just ended
             continue
         except DAMAGE as error:

@@ -386,6 +386,15 @@ def test_condemned_keys_are_forgotten_after_the_horizon(lake, monkeypatch):
     replace(lake, 5)
     collect(lake.objects, lake.refs, Options("1", 0, definite=lambda _: True))
     assert "gc" not in lake.refs.head("main").settings
+    kinds = [
+        "1.closed",
+        "1.done",
+        "2.closed",
+        "2.done",
+        "2.open",
+    ]  # the candidates of the first went, its versions stay
+    assert [info.key.removeprefix("gc/").lstrip("0") for info in lake.store.list("gc/")] == kinds
+    assert len(collected(lake.store)) == 3
 
 
 def test_damage_stops_a_collection(lake):

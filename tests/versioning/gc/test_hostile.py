@@ -217,3 +217,33 @@ def test_a_writer_that_is_overtaken_by_a_commit_and_a_collection(memory_lake: La
     memory_lake.ingest(reader, "t", mode="upsert")
     assert fresh(memory_lake)["t"].rows == 3
     assert fresh(memory_lake).verify().ok
+
+
+@pytest.mark.parametrize("kind", [".open", ".closed", ".done", ".json"])
+def test_a_damaged_log_or_lease_has_a_way_out(memory_lake: Lake, kind: str) -> None:
+    """Verification names it with what to do, and once that is done collections and commits go on."""
+    replaced(memory_lake, 1, 2)
+    memory_lake.gc("1", grace="0s")
+    take_lease(memory_lake.refs, "read", versions=[memory_lake["t"].id])
+    replaced(memory_lake, 3, 4)
+    store = memory_lake.store
+    key = next(info.key for prefix in ("gc/", "leases/") for info in store.list(prefix) if info.key.endswith(kind))
+    data = store.read(key)
+    store.delete(key)
+    store.create(key, data[:-9] + b"xx" + data[-7:])
+    if kind == ".open":
+        store.delete(f"{key.removesuffix(kind)}.closed")
+        store.delete(f"{key.removesuffix(kind)}.done")
+    damaged = [problem for problem in fresh(memory_lake).verify().problems if problem.key == key]
+    assert ("elete that file" if kind != ".open" else "dataplat version gc") in damaged[0].what
+    if kind == ".open":
+        with pytest.raises(IntegrityError, match="gc"):
+            replaced(fresh(memory_lake), 5)
+    else:
+        with pytest.raises(IntegrityError, match="elete that file"):
+            fresh(memory_lake).gc("1", grace="0s")
+        store.delete(key)
+    fresh(memory_lake).gc("1", grace="0s")
+    replaced(fresh(memory_lake), 6)
+    fresh(memory_lake).tag("v")
+    assert fresh(memory_lake)["t"].to_arrow()["id"].to_pylist() == [6]
