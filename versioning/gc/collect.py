@@ -140,7 +140,7 @@ def _remembers(key: str, needed: set[str], short: set[str]) -> bool:
     pieces = key.split("/")
     if len(pieces) != 4:
         return True
-    part, _, deletes = (pieces[2] + pieces[3].removesuffix(".json")).partition(".")
+    part, _, deletes = (pieces[2] + pieces[3].rpartition(".")[0]).partition(".")
     return part in needed and (not deletes or deletes in short)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from dataplat.lake.stores import MemoryStore
 from dataplat.testing.store_faults import CrashStore, SimulatedCrash
+from dataplat.versioning.gc._leases import leases
 
 from .world import JO, leaks, new_store, open_on, picture, rows, without  # noqa: TID252
 
@@ -73,5 +74,9 @@ def test_after_a_death_each_name_has_old_or_new_rows_and_again_finishes(when):
         }, at
         assert leaks(store) == []
         report = open_on(store).verify()
-        assert (report.problems, report.orphans) == ([], 0)
+        held = [
+            id for lease in leases(store) for id in lease.file.objects
+        ]  # by the one that died, for a week and a day
+        assert report.problems == []
+        assert report.orphans <= len(held)
         assert open_on(store).gc(grace="0s").done.objects == 0

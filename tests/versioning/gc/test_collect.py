@@ -416,7 +416,10 @@ def test_memos_of_dead_parts_go(lake):
     dead, alive = lake["t~2"].parts[0].id, lake["t"].parts[0].id
     for part in (dead, alive):
         memos.put({"n": 1}, "c" * 32, part)
+        memos.put_bytes(b"rows", "c" * 32, part, alive)
     lake.gc("1", grace="0s")
+    assert memos.get_bytes("c" * 32, dead, alive) is None
+    assert memos.get_bytes("c" * 32, alive, alive) == b"rows"
     assert memos.get("c" * 32, dead) is None
     assert memos.get("c" * 32, alive) == {"n": 1}
 
