@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -83,8 +84,11 @@ def refuse_full(target: Path) -> None:
 
 def appear_whole(target: Path, write: Callable[[Path], Made]) -> Made:
     """Call `write` with a new folder that becomes `target` once it returns, and goes where it does not."""
-    partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
+    host = "".join(letter if letter.isalnum() else "_" for letter in socket.gethostname())
+    stem = f".{target.name}.partial-{host}-"
+    partial = target.with_name(f"{stem}{os.getpid()}")
     try:
+        _remove_dead(target.parent, stem)
         partial.mkdir(parents=True)
         made = write(partial)
         if target.exists():
@@ -97,6 +101,24 @@ def appear_whole(target: Path, write: Callable[[Path], Made]) -> Made:
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return made
+
+
+def _remove_dead(folder: Path, stem: str) -> None:
+    """Remove what exports to the same target left that were killed on this machine."""
+    for left in folder.iterdir() if os.name == "posix" and folder.is_dir() else ():
+        pid = left.name.removeprefix(stem)
+        if left.name.startswith(stem) and pid.isdecimal() and not _runs(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def size_below(folder: Path) -> int:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -61,6 +65,20 @@ def test_a_failure_leaves_nothing(lake: Lake, tmp_path: Path, monkeypatch: pytes
     with pytest.raises(dp.StoreError, match=f"cannot export to {tmp_path / 'out'}: the file system is full"):
         lake["d"].export(tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_export_left_goes_with_the_next(lake: Lake, tmp_path: Path) -> None:
+    """Half an export of a process that is no more is removed, one of a process that runs is not."""
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    host = "".join(letter if letter.isalnum() else "_" for letter in socket.gethostname())
+    left, runs = (tmp_path / f".out.partial-{host}-{pid}" for pid in (dead.pid, os.getppid()))
+    for folder in (left, runs):
+        folder.mkdir()
+        (folder / "half.parquet").write_bytes(b"x")
+    lake["d"].export(tmp_path / "out")
+    assert runs.exists()
+    assert not left.exists()
 
 
 def test_unknown_formats_and_links(lake: Lake, tmp_path: Path) -> None:
