@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,12 +15,18 @@ if TYPE_CHECKING:
 
     from dataplat._lake import Lake
     from dataplat.lake.objects import Objects
+    from dataplat.versioning._queue import Turn
     from dataplat.versioning._record import Record
     from dataplat.versioning.commit import Commit
     from dataplat.versioning.merge import MergedDataset, MergePlan, Planner, Policy
     from dataplat.versioning.merge._conflicts import Place
 
-_REPLANS: Final = 10
+_REPLANS: Final = 50
+"""How often a merge is planned before it gives up, because others change the datasets that it is about."""
+_PATIENT: Final = 2
+"""Plans that others may overtake; for further ones the branch's turn is held, where its store has turns."""
+_BEHIND: Final = 64
+"""Commits that a plan may be behind its branch."""
 _SHOWN: Final = 3
 _POLICIES: Final = ("ours", "theirs", "newest")
 
@@ -119,13 +126,26 @@ def _carry_out(
     resolutions = {} if resolve is None else read_resolutions(resolve)
     for attempt in range(_REPLANS):
         try:
-            return _once(lake, branch, plan, policy, resolutions, message, dry=dry)
+            with _turn(lake, branch, wanted=attempt >= _PATIENT and not dry) as held:
+                return _once(lake, branch, plan, policy, resolutions, message, dry=dry, held=held)
         except MergeConflict:
             raise
         except _MovedError:
             if attempt == _REPLANS - 1:
                 raise
     raise AssertionError("unreachable")
+
+
+@contextmanager
+def _turn(lake: Lake, branch: str, *, wanted: bool) -> Iterator[Turn | None]:
+    """Hold the branch's turn, if it is wanted and got."""
+    from dataplat.versioning._queue import turn
+
+    if not wanted:
+        yield None
+        return
+    with turn(lake.store, branch) as mine:
+        yield mine if mine.got else None
 
 
 class _MovedError(CommitConflict):
@@ -141,6 +161,7 @@ def _once(
     message: str,
     *,
     dry: bool,
+    held: Turn | None,
 ) -> MergeResult:
     from dataplat.lake.objects import Objects, Stage
     from dataplat.versioning.merge import Planner, Settlement
@@ -149,7 +170,7 @@ def _once(
     head = lake.refs.head(branch)
 
     def admit(now: Record) -> None:
-        if now.commit_id != head.commit_id:
+        if not _only_others_moved(lake, head.commit_id, now.commit, planned.looked_at):
             raise _MovedError(f"branch {branch!r} moved while a merge into it was planned. Nothing was committed.")
 
     with Stage(lake.store) as stage:
@@ -160,7 +181,9 @@ def _once(
             return _result(planned, branch, None, refused)
         if planned.open:
             raise _stopped(planned, branch)
-        made = commit(lake.io, branch, planned.changes, stage, message=message, merged=planned.parents, admit=admit)
+        made = commit(
+            lake.io, branch, planned.changes, stage, message=message, merged=planned.parents, admit=admit, held=held
+        )
     return _result(planned, branch, made.id)
 
 
@@ -181,6 +204,19 @@ def _refused(lake: Lake, head: Record, planned: MergePlan, objects: Objects) -> 
         except (BranchProtected, ContractError) as error:
             return str(error)
     return ""
+
+
+def _only_others_moved(lake: Lake, planned_on: str, now: Commit, looked_at: frozenset[str]) -> bool:
+    """Whether a plan holds on a later head: no merge came in between, and nothing that touched its datasets."""
+    from dataplat.versioning.commit import load_commit
+
+    for _ in range(_BEHIND):
+        if now.id == planned_on:
+            return True
+        if len(now.parents) != 1 or not looked_at.isdisjoint(now.changes):
+            return False
+        now = load_commit(lake.objects, now.parents[0])
+    return False
 
 
 def _result(planned: MergePlan, branch: str, commit: str | None, refused: str = "") -> MergeResult:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -230,17 +229,18 @@ class Version:
         )
 
     def _repr_html_(self) -> str:
+        from dataplat.versioning._html import html_text
+
         head = self.head(5)
         titles = "".join(
-            f"<th style='text-align:left'>{html.escape(field.name)}<br><small>{html.escape(str(field.type))}</small></th>"
+            f"<th style='text-align:left'>{html_text(field.name)}<br><small>{html_text(field.type)}</small></th>"
             for field in head.schema
         )
         body = "".join(
-            f"<tr>{''.join(f'<td>{html.escape(str(value))}</td>' for value in row.values())}</tr>"
-            for row in head.to_pylist()
+            f"<tr>{''.join(f'<td>{html_text(value)}</td>' for value in row.values())}</tr>" for row in head.to_pylist()
         )
         caption = (
-            f"{html.escape(self.dataset)} <code>{self.id[:12]}</code> · {self.rows:,} rows · {self.nbytes:,} bytes · "
+            f"{html_text(self.dataset)} <code>{self.id[:12]}</code> · {self.rows:,} rows · {self.nbytes:,} bytes · "
             f"{self.created:%Y-%m-%d %H:%M}Z"
         )
         return f"<table><caption>{caption}</caption><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>"

@@ -85,6 +85,16 @@ def test_html_is_escaped(lake: Lake) -> None:
     assert "x &amp; y" in html
 
 
+def test_html_shows_little_of_long_cells_and_no_control_characters(lake: Lake) -> None:
+    """A cell of a million characters is cut, NUL and terminal codes are written out, and no number is NaN."""
+    lake.ingest(pa.table({"a\x00": ["x" * 1_000_000, "\x00\x1b[31m"], "v": [1.5, float("nan")]}), "odd")
+    text = lake["odd"]._repr_html_()
+    assert len(text) < 2_000
+    assert "\x00" not in text
+    assert "<td>\\x00\\x1b[31m</td><td>NaN</td>" in text
+    assert "a\\x00" in text
+
+
 def test_every_way_to_read_is_the_same(lake: Lake) -> None:
     """Arrow, Polars, pandas, DuckDB and batches give the rows that count, in order."""
     version = lake["d"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,7 +12,7 @@ from msgspec import structs
 from dataplat.errors import AlreadyExists, CommitConflict, DatasetNotFound, ObjectExists, PositionConflict
 from dataplat.lake.objects import Objects
 from dataplat.versioning._protection import Gate, contracts_of, pass_gate, refuse_protected
-from dataplat.versioning._queue import turn
+from dataplat.versioning._queue import Turn, turn
 from dataplat.versioning._record import Record
 from dataplat.versioning._unite import RoaringCodec, unites_deletes
 from dataplat.versioning.commit import (
@@ -76,12 +77,14 @@ def commit(
     merged: Sequence[str] = (),
     admit: Callable[[Record], None] | None = None,
     settings: Callable[[Record], dict[str, Any]] | None = None,
+    held: Turn | None = None,
 ) -> Commit:
     """Commit `changes`, whose parts are in `stage`, to `branch`; return the commit once it is on it.
 
     Where the branch has moved since they were planned, they are rebased, or planned anew by their `replan`. All
     objects are durable before the branch moves. `merged` are further parents; `admit` sees every head that the
-    commit is tried on, and may raise; `settings` gives, of such a head, those that the branch has afterwards.
+    commit is tried on, and may raise; `settings` gives, of such a head, those that the branch has afterwards. `held` is
+    the branch's turn where the caller has it already.
 
     Raises:
         BranchNotFound: There is no such branch (any more).
@@ -95,7 +98,7 @@ def commit(
     pending = list(changes)
     guard = Guard(lake.objects, lake.refs, stage, lake.refs.seen(branch))
     stage.flush()
-    with turn(lake.objects.store, branch) as mine:
+    with nullcontext(held) if held is not None else turn(lake.objects.store, branch) as mine:
         for attempt in range(_RACES):
             head = lake.refs.head(branch, guess=mine.last)
             if admit is not None:

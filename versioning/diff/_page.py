@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import html
 from typing import TYPE_CHECKING, Any, Final
+
+from dataplat.versioning._html import html_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -49,7 +50,7 @@ def page(diff: Diff, limit: int, title: str) -> str:
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
-        f"<title>{html.escape(title)}</title>"
+        f"<title>{html_text(title, None)}</title>"
         "<style>html{background:#fff}@media (prefers-color-scheme:dark){html{background:#0f1419}}"
         "body{margin:0}body>.dp-diff{max-width:1200px;margin:0 auto;padding:2em 1.5em 4em}</style></head>"
         f"<body>{fragment(diff, limit, title)}</body></html>\n"
@@ -63,7 +64,7 @@ def fragment(diff: Diff, limit: int, title: str) -> str:
     cards = "".join(f'<div class="card {kind}"><b>{count:,}</b><span>{kind}</span></div>' for kind, count in counts)
     body = [
         f"<style>{_STYLE}</style>",
-        f"<h1>{html.escape(title)}</h1>",
+        f"<h1>{html_text(title, None)}</h1>",
         f'<p class="ids">{told["before"][:12]} → {told["after"][:12]}</p>',
         f'<div class="cards">{cards}</div>',
         _schema(diff),
@@ -79,7 +80,7 @@ def fragment(diff: Diff, limit: int, title: str) -> str:
 def _schema(diff: Diff) -> str:
     if not diff.schema_changes:
         return ""
-    items = "".join(f"<li>{html.escape(str(change))}</li>" for change in diff.schema_changes)
+    items = "".join(f"<li>{html_text(change, None)}</li>" for change in diff.schema_changes)
     return f"<h2>Schema</h2><ul>{items}</ul>"
 
 
@@ -88,7 +89,7 @@ def _columns(columns: Sequence[ColumnDiff]) -> str:
     if not shown:
         return ""
     lines = "".join(
-        f"<tr><td>{html.escape(column.name)}{''.join(f'<span class=tag>{kind}</span>' for kind in column.changes)}</td>"
+        f"<tr><td>{html_text(column.name, None)}{''.join(f'<span class=tag>{kind}</span>' for kind in column.changes)}</td>"
         f'<td class="n">{column.cells:,}</td><td class="n">{column.share:.1%}</td>'
         f'<td style="width:60%"><div class="bar"><i style="width:{column.share:.2%}"></i></div></td></tr>'
         for column in sorted(shown, key=lambda column: -column.cells)
@@ -134,7 +135,7 @@ def _cells(row: Mapping[str, Any]) -> str:
 
 
 def _table(title: str, names: Iterable[str], lines: Iterable[str], rest: int) -> str:
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
+    head = "".join(f"<th>{html_text(name, None)}</th>" for name in names)
     more = f'<p class="rest">{rest:,} more are not shown.</p>' if rest > 0 else ""
     body = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
     return f'<h2>{title}</h2><div class="scroll">{body}</div>{more}'
@@ -143,5 +144,4 @@ def _table(title: str, names: Iterable[str], lines: Iterable[str], rest: int) ->
 def _cell(value: Any) -> str:
     if value is None:
         return '<span class="null">null</span>'
-    text = str(value)
-    return html.escape(text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…")
+    return html_text(value, _LONGEST)

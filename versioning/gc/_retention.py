@@ -215,15 +215,26 @@ def _walk(objects: Objects, found: Survey, head: Commit) -> Iterator[tuple[Fate,
 
 
 def _bases(objects: Objects, found: Survey) -> None:
-    """Keep what any two branches have in common last: a merge of them compares both with it."""
-    pasts = [(head.branch, found.past(head.commit_id)) for head in found.heads]
-    for (ours, mine), (theirs, other) in combinations(pasts, 2):
-        common = mine & other
-        for commit_id in common.difference(*(found.commits[id].parents for id in common)):
+    """Keep what any two branches have in common last: a merge of them compares both with it.
+
+    Where several commits are last the base is their merge (a criss-cross), which needs what those have in common, too.
+    """
+    pairs = {
+        (ours.commit_id, theirs.commit_id): f"{ours.branch} and {theirs.branch}"
+        for ours, theirs in combinations(found.heads, 2)
+    }
+    done: set[tuple[str, str]] = set()
+    while pairs:
+        pair, whose = pairs.popitem()
+        done.add(pair)
+        common = found.past(pair[0]) & found.past(pair[1])
+        lowest = sorted(common.difference(*(found.commits[id].parents for id in common)))
+        pairs |= {inner: whose for inner in combinations(lowest, 2) if inner not in done}
+        for commit_id in lowest:
             for dataset, state in found.commits[commit_id].datasets(objects.read).items():
                 fate = found.fate(dataset, str(state.version), state.time, state.rows)
                 if not fate.because:
-                    fate.because.append(f"merges of {ours} and {theirs} begin there")
+                    fate.because.append(f"merges of {whose} begin there")
 
 
 class _Known:

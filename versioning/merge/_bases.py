@@ -38,7 +38,7 @@ class Bases:
         sides: tuple[Commit, Commit],
         lowest: Sequence[Commit],
     ) -> None:
-        self.objects = _Beside(objects, shadow)
+        self.objects = Beside(objects, shadow)
         self._shadow = shadow
         self._merges = merges
         self._sides = sides
@@ -116,7 +116,7 @@ class _AsBefore(Settlement):
         return [conflict for conflict in self.conflicts if conflict.kind == kind]
 
 
-class _Beside(Objects):
+class Beside(Objects):
     """Objects, with those of a further stage, which is not flushed."""
 
     def __init__(self, objects: Objects, shadow: Stage) -> None:

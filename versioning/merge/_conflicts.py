@@ -30,7 +30,9 @@ class Conflict:
     """One thing that both branches changed, each otherwise.
 
     `key` (JSON of the key columns) and `column` are "" where they do not apply. `base`, `ours` and `theirs` are JSON
-    texts, None where there is nothing. `resolution` is what settles it: ours, theirs, base or value:<JSON>.
+    texts, None where there is nothing. `resolution` is what settles it: ours, theirs, base or value:<JSON>. Of two that
+    would have one place (a column that was dropped and added again on one side, and changed on the other) the second
+    has the key {"again":2}.
     """
 
     dataset: str
@@ -63,6 +65,8 @@ class Settlement:
 
     def settle(self, conflict: Conflict, newest: Callable[[], str]) -> str | None:
         """Return ours, theirs, base or value:<JSON>; None where nothing settles it. `newest` says the newer side."""
+        if conflict.kind not in {"cell", "row"}:  # those have a key of their own
+            conflict = self._apart(conflict)
         choice = self.resolutions.get(conflict.place)
         if choice is None and self.policy is not None:
             choice = newest() if self.policy == "newest" else self.policy
@@ -70,6 +74,13 @@ class Settlement:
             _check(conflict, choice)
         self.conflicts.append(replace(conflict, resolution=choice))
         return choice
+
+    def _apart(self, conflict: Conflict) -> Conflict:
+        """Return it under a place that no other has."""
+        taken = sum(
+            known.place[:2] == conflict.place[:2] and known.column == conflict.column for known in self.conflicts
+        )
+        return replace(conflict, key=json_text({"again": taken + 1})) if taken else conflict
 
     @property
     def open(self) -> list[Conflict]:
@@ -91,12 +102,21 @@ def _check(conflict: Conflict, choice: str) -> None:
 
 
 def conflict_table(conflicts: Iterable[Conflict]) -> pa.Table:
-    """Return conflicts as an Arrow table of text columns, with `resolution` last."""
+    """Return conflicts as an Arrow table of text columns, `resolution` last; of a dataset rows follow, in order of keys."""
     import pyarrow as pa
 
-    rows = [[getattr(conflict, name) for name in COLUMNS] for conflict in conflicts]
+    rows = [[getattr(conflict, name) for name in COLUMNS] for conflict in sorted(conflicts, key=_in_order)]
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(COLUMNS)
     return pa.table({name: pa.array(column, pa.string()) for name, column in zip(COLUMNS, columns, strict=True)})
+
+
+def _in_order(conflict: Conflict) -> tuple[Any, ...]:
+    cells = json.loads(conflict.key).values() if conflict.key else ()
+    return conflict.dataset, [_comparable(cell) for cell in cells]
+
+
+def _comparable(cell: Any) -> tuple[str, Any]:
+    return (type(cell).__name__, cell) if isinstance(cell, int | float | str) else ("", str(cell))
 
 
 def resolutions_of(rows: Iterable[Mapping[str, Any]]) -> dict[Place, str]:
@@ -134,11 +154,11 @@ def in_short(kind: str, base: str | None, ours: str | None, theirs: str | None) 
         else ()
     )
     return tuple(
-        side and json_text({name: cell for name, cell in json.loads(side).items() if name not in same})
+        side and json_text({name: cell for name, cell in json.loads(side).items() if name not in same}, in_order=True)
         for side in sides
     )
 
 
-def json_text(value: Any) -> str:
-    """Return a plain value as canonical JSON on one line."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+def json_text(value: Any, *, in_order: bool = False) -> str:
+    """Return a plain value as JSON on one line, names sorted, or in the order that they have."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=not in_order, separators=(",", ":"), allow_nan=False)

@@ -6,14 +6,14 @@ Pure but for what it reads and stages: the branch does not move, and the stage m
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from dataplat.errors import ConfigError
 from dataplat.lake.objects import Stage
 from dataplat.versioning.commit import load_commit
 from dataplat.versioning.merge._ancestor import lowest_common
-from dataplat.versioning.merge._bases import Bases
+from dataplat.versioning.merge._bases import Bases, Beside
 from dataplat.versioning.merge._conflicts import Conflict, Settlement
 from dataplat.versioning.merge._datasets import Trio, chosen, trios
 from dataplat.versioning.merge._one import MergedDataset, OneMerge
@@ -30,7 +30,8 @@ _SHOWN: Final = 3
 class MergePlan:
     """What a merge would commit.
 
-    `parents` are the commit's further parents; `is_needed` is False where there is nothing to commit.
+    `parents` are the commit's further parents; `is_needed` is False where there is nothing to commit. `looked_at` are
+    the names of datasets that it depends on: it holds as long as nobody changes them.
     """
 
     kind: str
@@ -42,6 +43,7 @@ class MergePlan:
     conflicts: tuple[Conflict, ...] = ()
     parents: tuple[str, ...] = ()
     is_needed: bool = True
+    looked_at: frozenset[str] = frozenset()
 
     @property
     def open(self) -> list[Conflict]:
@@ -116,13 +118,7 @@ class Planner:
             alone=kind == "merge" and not parents,
         )
         changes = [change for change in map(one.plan, found) if change is not None]
-        unknown = self.settlement.unknown()
-        if unknown:
-            shown = "; ".join(" ".join(part for part in place if part) for place in unknown[:_SHOWN])
-            raise ConfigError(
-                f"{len(unknown)} of the resolutions settle what is no conflict of this {kind}: {shown}. Nothing moved; "
-                "make the table of conflicts anew."
-            )
+        self._refuse_unknown(one, found)
         return MergePlan(
             kind,
             base,
@@ -133,4 +129,24 @@ class Planner:
             tuple(self.settlement.conflicts),
             parents,
             is_needed=bool(changes or parents or self.settlement.open),
+            looked_at=frozenset().union(*(trio.names for trio in found if trio.base != trio.theirs)),
         )
+
+    def _refuse_unknown(self, one: OneMerge, found: list[Trio]) -> None:
+        """Raise where something is resolved that neither is a conflict nor was shown as one before any was resolved."""
+        unknown = self.settlement.unknown()
+        if not unknown:
+            return
+        with Stage(self.objects.store) as shadow:
+            unresolved = Settlement(self.settlement.policy)
+            again = replace(one, objects=Beside(one.objects, shadow), stage=shadow, settlement=unresolved, done=[])
+            for trio in found:
+                again.plan(trio)
+        shown_once = {conflict.place for conflict in unresolved.conflicts}
+        unknown = [place for place in unknown if place not in shown_once]
+        if unknown:
+            shown = "; ".join(" ".join(part for part in place if part) for place in unknown[:_SHOWN])
+            raise ConfigError(
+                f"{len(unknown)} of the resolutions settle what is no conflict of this {one.kind}: {shown}. "
+                "Nothing moved; make the table of conflicts anew."
+            )

@@ -103,6 +103,20 @@ def test_a_conflict_moves_nothing_and_is_a_table(lake):
     assert found[1]["theirs"] is None
 
 
+def test_conflicts_are_in_order_of_keys_as_the_dataset_has_them(memory_lake):
+    """The columns of a key stand in its order, and rows are sorted by its values, numbers as numbers; handed back, it settles."""
+    ids = [10, 9, 2]
+    memory_lake.ingest(rows(a=["x"] * 3, z=ids, v=[0] * 3), into="t", key=["z", "a"])
+    memory_lake.branch("exp")
+    for branch, value in (("exp", 1), ("main", 2)):
+        memory_lake.ingest(rows(a=["x"] * 3, z=ids, v=[value] * 3), into="t", mode="upsert", branch=branch)
+    found = memory_lake.plan_merge("exp").conflicts
+    assert found.column("key").to_pylist() == ['{"z":2,"a":"x"}', '{"z":9,"a":"x"}', '{"z":10,"a":"x"}']
+    settled = [row | {"resolution": "theirs"} for row in found.to_pylist()]
+    memory_lake.merge("exp", resolve=settled)
+    assert {row["v"] for row in shown(memory_lake)} == {1}
+
+
 def test_a_plan_touches_nothing(lake):
     """A plan says the same and leaves neither commit nor object."""
     upsert(lake, "exp", id=[1, 9], a=[2, 9], b=["x", "n"])

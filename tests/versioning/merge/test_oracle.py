@@ -212,7 +212,9 @@ def merged(world, policy):
     with Stage(lake.store) as stage:
         objects = Objects(lake.store, stage)
         plan = Planner(objects, stage, Settlement(policy)).merge(ours, theirs)
-        conflicts = [(c.kind, json.loads(c.key) if c.key else None, c.column) for c in plan.conflicts]
+        conflicts = [
+            (c.kind, json.loads(c.key) if c.key and c.kind != "column" else None, c.column) for c in plan.conflicts
+        ]
         if plan.open:
             return None, None, conflicts, plan
         state = ours.dataset("t", objects.read)
