@@ -11,8 +11,8 @@ import pyarrow as pa
 from pyroaring import BitMap
 
 from dataplat.lake.content_id import key_digests
-from dataplat.lake.rows_at import rows_at
 from dataplat.lake.schema import plain_schema
+from dataplat.lake.take import rows_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -11,7 +11,7 @@ from pyroaring import BitMap
 
 from dataplat.lake.content_id import row_digests
 from dataplat.lake.digest import Digest
-from dataplat.lake.rows_at import rows_at
+from dataplat.lake.take import rows_at
 from dataplat.versioning.manifest import ManifestEdit
 from dataplat.versioning.modes._deletes import Deletions
 from dataplat.versioning.modes._keys import REPLACE_HINT, IncomingKeys, refuse_existing

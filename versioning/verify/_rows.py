@@ -16,8 +16,8 @@ from dataplat.lake.canonical import family
 from dataplat.lake.content_id import digest
 from dataplat.lake.digest import Digest
 from dataplat.lake.parts import read_part
+from dataplat.lake.scan import scan
 from dataplat.lake.schema import stored_name
-from dataplat.lake.take import live_rows
 
 if TYPE_CHECKING:
     from dataplat.lake.objects import Objects
@@ -68,7 +68,7 @@ def live_digest(objects: Objects, part: Part, schema: pa.Schema, check: PartChec
     """Return the digest of the rows that count, as the manifest's schema has them."""
     if part.deletes is None and _same(check.schema, schema):
         return check.digest
-    return digest(live_rows(objects, part, schema), schema)
+    return digest(scan(objects, [part], schema), schema)
 
 
 def _same(written: pa.Schema, wanted: pa.Schema) -> bool:
