@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dataplat.errors import IntegrityError, ObjectNotFound
+from dataplat.errors import ObjectNotFound
+from dataplat.lake._damage import damaged, missing
 from dataplat.lake._part_footer import MAGIC
 from dataplat.lake._part_levels import stored_values
 from dataplat.lake._stats import first_leaves
@@ -131,20 +132,3 @@ def _opened(part: Part, file: pa.NativeFile, where: str, *, checked: bool) -> Op
         raise damaged(part, where, "its footer is not the one that was written")
     metadata = pq.read_metadata(pa.BufferReader(MAGIC + tail))
     return OpenPart(part, file, metadata, metadata.schema.to_arrow_schema(), checked, where)
-
-
-def damaged(part: Part, where: str, what: str) -> IntegrityError:
-    """Return the error for a part whose bytes are not what was written."""
-    return IntegrityError(
-        f"part {part.id} is damaged ({where}): {what}. Nothing of it was returned. `dataplat version verify` lists what "
-        "is damaged; put the object back from a copy of the lake (its name is the SHA-256 of its bytes), or ingest "
-        "its source again"
-    )
-
-
-def missing(part: Part) -> IntegrityError:
-    """Return the error for a part that is not in the store."""
-    return IntegrityError(
-        f"part {part.id} is missing in the store ({part.live} rows). `dataplat version verify` lists what is missing; "
-        "put the object back from a copy of the lake, or ingest its source again"
-    )

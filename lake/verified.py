@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from dataplat.errors import IntegrityError, ObjectNotFound
-from dataplat.lake._part_open import damaged, missing
+from dataplat.lake._damage import damaged, missing
 
 if TYPE_CHECKING:
     from dataplat.lake.objects import Objects

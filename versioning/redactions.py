@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 FOLDER: Final = "redactions/"
 _LOG: Final = "erase-"
-"""Begins the names of the files in the same folder that say which erases there were (see `erase._log`)."""
+"""Begins the names of the files in the same folder that say which erases there were (see `erasures`)."""
 
 
 class Redaction(

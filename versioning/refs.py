@@ -191,7 +191,7 @@ class Refs:
 
     def suppressing(self) -> dict[str, Any]:
         """Return settings that say all that is known of erased rows: what any branch and the newest erase say."""
-        from dataplat.versioning.erase._log import newest
+        from dataplat.versioning.erasures import newest
 
         last = newest(self._store)
         if last is None:

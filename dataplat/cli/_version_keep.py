@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from dataplat.cli._options import command, complete_branches, complete_datasets, open_data, open_lake
+from dataplat.cli._options import command, complete_branches, complete_datasets, open_lake
 from dataplat.cli._output import counted, facts, moment, note, number, print_json, short, size, table
 from dataplat.cli._progress import ProgressLine
 
@@ -27,7 +27,7 @@ _MAIN: Final = "main"
 def du(name: str | None, lake: str | None, as_json: bool) -> None:
     """Show how many bytes each dataset (or each version of NAME) needs, and how many nobody else needs."""
     with ProgressLine() as line:
-        found = open_data(lake).du(name, progress=line)
+        found = open_lake(lake).du(name, progress=line)
     if as_json:
         from dataplat._collect import use_dict
 
@@ -111,7 +111,7 @@ _GC_EXAMPLE = (
 @click.option("--grace", metavar="TIME", default="1h", show_default=True, help="Leave alone what is younger.")
 def gc(keep: str | None, explain: bool, dry_run: bool, grace: str, lake: str | None, as_json: bool) -> None:
     """Delete what no branch, tag, rule or lease needs, while others write and read."""
-    opened = open_data(lake)
+    opened = open_lake(lake)
     with ProgressLine() as line:
         if dry_run:
             plan = opened.plan_gc(keep, grace=grace, explain=explain, progress=line)

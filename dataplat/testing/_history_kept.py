@@ -11,7 +11,7 @@ from dataplat.lake.objects import Objects
 from dataplat.versioning import history
 from dataplat.versioning._protection import contracts_of
 from dataplat.versioning.commit import load_commit
-from dataplat.versioning.erase._log import erases
+from dataplat.versioning.erasures import erases
 from dataplat.versioning.gc.collect import Options, collect, look
 from dataplat.versioning.manifest import load_manifest
 from dataplat.versioning.needs import of_commit

@@ -174,7 +174,11 @@ def test_main_reads_the_process_arguments(monkeypatch, capsys):
     [
         (["version", "list"], set()),
         (["version", "log", "t"], set()),
+        (["version", "log", "--graph"], set()),
         (["version", "tags"], set()),
+        (["version", "branch", "list"], set()),
+        (["version", "du"], set()),
+        (["version", "gc", "--dry-run"], set()),
         (["version", "head", "t"], {"pyarrow"}),
         (["ingest", "u.csv", "--into", "u"], {"pyarrow"}),
         (["sql", "select * from t"], {"pyarrow", "duckdb"}),

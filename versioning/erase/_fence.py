@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from dataplat.lake.objects import Objects
-    from dataplat.versioning.erase._log import EraseFile
+    from dataplat.versioning.erasures import EraseFile
     from dataplat.versioning.refs import Refs
 
 

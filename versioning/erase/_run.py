@@ -24,12 +24,12 @@ from dataplat.lake.objects import Objects, Stage
 from dataplat.lake.verified import forget as forget_copies
 from dataplat.versioning import before_image
 from dataplat.versioning.erase._fence import fence
-from dataplat.versioning.erase._log import EraseFile, newest, write
 from dataplat.versioning.erase._publish import move_heads, over, redact
 from dataplat.versioning.erase._reports import blanked
 from dataplat.versioning.erase._rewrite import Rewriter
 from dataplat.versioning.erase._scope import keep_everything
 from dataplat.versioning.erase._survey import Request, Sight, see
+from dataplat.versioning.erasures import EraseFile, newest, write
 from dataplat.versioning.gc._leases import take_lease
 from dataplat.versioning.gc.collect import Options, collect, look
 from dataplat.versioning.gc.gone import collected

@@ -53,7 +53,7 @@ def of_commits(objects: Objects, found: Survey) -> set[Name]:
         names.update([(commit.id, ".json"), *of_commit(commit, objects.read)])
     for head in found.heads:
         names.update(contract_objects(head))
-    from dataplat.versioning.erase._log import erases
+    from dataplat.versioning.erasures import erases
 
     for erase in erases(
         objects.store

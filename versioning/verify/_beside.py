@@ -66,7 +66,7 @@ def check_memos(store: Store, report: VerifyReport) -> None:
 
 def check_logs(store: Store, note: Note) -> None:
     """Check what collections, erases and leases wrote: each by its own checksum. A damaged lease only keeps what it held."""
-    from dataplat.versioning.erase._log import PREFIX, EraseFile
+    from dataplat.versioning.erasures import PREFIX, EraseFile
     from dataplat.versioning.gc._leases import FOLDER as LEASES
     from dataplat.versioning.gc._leases import is_lease_key, read_lease
     from dataplat.versioning.gc._log import CLOSED, DONE, OPEN, GcLog, key_of
