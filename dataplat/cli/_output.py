@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import sys
@@ -136,15 +137,18 @@ def rows_of(data: Any, limit: int | None = None) -> str:
     return text + (f"\n(+ {len(left_out)} columns: {', '.join(left_out)})" if left_out else "")
 
 
+def room() -> float:
+    """Return how many columns of text fit beside each other; no end where nobody sees the edge."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else math.inf
+
+
 def _that_fit(names: Sequence[str], columns: Sequence[Sequence[str]]) -> list[int]:
     """Return the columns that fit beside each other; all of them where nobody sees the edge."""
-    if not sys.stdout.isatty():
-        return list(range(len(names)))
-    room = shutil.get_terminal_size().columns
+    left = room()
     kept: list[int] = []
     for i, name in enumerate(names):
-        room -= max([len(name), *map(len, columns[i])]) + 2
-        if room < -2 and kept:
+        left -= max([len(name), *map(len, columns[i])]) + 2
+        if left < -2 and kept:
             break
         kept.append(i)
     return kept

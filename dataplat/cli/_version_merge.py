@@ -16,10 +16,13 @@ from dataplat.cli._options import (
     message_option,
     open_data,
 )
-from dataplat.cli._output import counted, note, number, print_json, rows_of, short, table
+from dataplat.cli._output import cell, counted, note, number, print_json, room, short, table
 
 if TYPE_CHECKING:
     from dataplat._merge import MergeResult
+
+_LIMITS = (60, 40, 30, 22, 16, 12, 8)
+"""How long a cell of a conflict may be, the longest that fits; a side is never left out."""
 
 _POLICIES = click.Choice(["ours", "theirs", "newest"])
 
@@ -137,9 +140,7 @@ def _write(found: Any, kind: str, output: Path | None) -> None:
 
 
 def _shown(found: Any) -> str:
-    """Return the table for people: of whole rows the columns that differ."""
-    import pyarrow as pa
-
+    """Return the table for people: of whole rows the columns that differ, all sides, cut as the terminal is narrow."""
     from dataplat.versioning.merge import in_short
 
     sides = ("base", "ours", "theirs")
@@ -147,7 +148,13 @@ def _shown(found: Any) -> str:
         row | dict(zip(sides, in_short(row["kind"], *(row[side] for side in sides)), strict=True))
         for row in found.to_pylist()
     ]
-    return rows_of(pa.Table.from_pylist(rows, schema=found.schema))
+    names = found.column_names
+    for limit in _LIMITS:
+        cells = [[cell(row[name], limit) for name in names] for row in rows]
+        widths = [max(map(len, column)) for column in zip(names, *cells, strict=True)]
+        if sum(widths) + 2 * (len(names) - 1) <= room():
+            break
+    return table(names, cells)
 
 
 def _csv(found: Any) -> str:

@@ -9,6 +9,7 @@ import pytest
 
 import dataplat as dp
 from dataplat.cli import main
+from dataplat.cli._version_merge import _shown
 
 
 @pytest.fixture
@@ -40,6 +41,17 @@ def test_a_conflict_ends_with_its_own_code(run):
     said = run("merge", "exp", code=4)
     assert "cell t" in said
     assert "version conflicts" in said
+
+
+def test_a_narrow_terminal_sees_all_sides(lake, monkeypatch):
+    """Cells are cut as the terminal is narrow, and base, ours and theirs are always there."""
+    found = lake.plan_merge("exp").conflicts
+    wide = pa.Table.from_pylist([row | {"ours": "3" * 90} for row in found.to_pylist()], schema=found.schema)
+    for width in (200, 70, 20):
+        monkeypatch.setattr("dataplat.cli._version_merge.room", lambda width=width: width)
+        lines = _shown(wide).splitlines()
+        assert lines[0].split()[-4:-1] == ["base", "ours", "theirs"]
+        assert max(map(len, lines)) <= max(width, 70)
 
 
 def test_a_plan_and_a_policy(run, lake):

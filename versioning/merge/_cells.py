@@ -84,9 +84,11 @@ def texts(column: pa.ChunkedArray | pa.Array) -> list[str]:
 
 
 def row_texts(table: pa.Table) -> list[str]:
-    """Return rows as JSON objects."""
+    """Return rows as JSON objects, their columns in the order of the table."""
     columns = [cells(column) for column in table.columns]
-    return [json_text(dict(zip(table.column_names, row, strict=True))) for row in zip(*columns, strict=True)]
+    return [
+        json_text(dict(zip(table.column_names, row, strict=True)), in_order=True) for row in zip(*columns, strict=True)
+    ]
 
 
 def parsed(values: Sequence[str], field: pa.Field, what: Sequence[str]) -> pa.Array:

@@ -111,7 +111,7 @@ def conflict_table(conflicts: Iterable[Conflict]) -> pa.Table:
 
 
 def _in_order(conflict: Conflict) -> tuple[Any, ...]:
-    cells = json.loads(conflict.key).values() if conflict.key else ()
+    cells = json.loads(conflict.key).values() if conflict.kind in {"cell", "row"} else ()
     return conflict.dataset, [_comparable(cell) for cell in cells]
 
 
