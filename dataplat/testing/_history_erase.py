@@ -10,7 +10,7 @@ from unittest.mock import patch
 from pyroaring import BitMap
 
 from dataplat.errors import CommitConflict, DatasetNotFound, ObjectNotFound
-from dataplat.lake._part_open import missing
+from dataplat.lake._damage import missing
 from dataplat.lake.deletes import remap
 from dataplat.lake.objects import Objects
 from dataplat.testing._history_rows import JsonCodec, Row, read_deletes, read_part, stage_part

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from dataplat.errors import IntegrityError, ObjectNotFound
-from dataplat.lake._part_open import missing
+from dataplat.lake._damage import missing
 from dataplat.versioning._frames import pack
 from dataplat.versioning._index import children
 from dataplat.versioning._json import canonical
