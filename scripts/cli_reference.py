@@ -18,7 +18,7 @@ HEAD = """\
 
 <!-- written by scripts/cli_reference.py: change the command's own help, then `make reference` -->
 
-Every command below is also told by `--help`. All of them but `completion` take `--lake`, `--json` and `--debug`.
+Every command below is also told by `--help`. All of them but `completion` take `--json` and `--debug`, and but `version clone` `--lake`.
 """
 
 
