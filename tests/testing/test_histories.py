@@ -9,7 +9,7 @@ import pytest
 
 from dataplat.errors import ObjectExists, StoreError, StoreTimeout
 from dataplat.lake.objects import Stage, object_key
-from dataplat.testing import histories
+from dataplat.testing import _history_bases, histories
 from dataplat.testing.histories import failures, run_history
 from dataplat.testing.simulator import Faults
 from dataplat.versioning import publish, rebase, refs
@@ -41,6 +41,26 @@ def test_histories_reach_what_they_are_for():
     assert {kind for kind, outcome in ends if outcome == "done"} == set(histories.WEIGHTS)
     assert {kind for kind, outcome in ends if outcome == "died"} >= {"append", "upsert", "ingest", "delete", "replace"}
     assert sum(count for (_, outcome), count in ends.items() if outcome == "in doubt") > 0
+
+
+def test_branches_that_merge_each_other_all_the_time_hold_what_plain_rows_do(monkeypatch):
+    """Merges race in both directions, so that several ancestors are lowest: rows are those of a recursion on dicts."""
+    weights = {"upsert": 8, "append": 4, "insert": 4, "delete": 5, "merge": 14, "rename": 1, "drop": 1, "ingest": 4}
+    script = histories.Script
+    monkeypatch.setattr(
+        histories, "Script", lambda **given: script(**given | {"operations": 14, "branches": histories.BRANCHES})
+    )
+    merged = Counter()
+    of = _history_bases.BaseModels._merged
+
+    def counted(self, *args):
+        merged["bases"] += 1
+        return of(self, *args)
+
+    monkeypatch.setattr(_history_bases.BaseModels, "_merged", counted)
+    for seed in range(12):
+        run_history(seed, faults=Faults.none(), weights=weights).check()
+    assert merged["bases"] > 0
 
 
 def test_without_faults_nobody_is_refused_without_reason():
