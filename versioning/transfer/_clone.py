@@ -11,6 +11,7 @@ from dataplat.versioning._record import decode_record, decode_tag, is_stray
 from dataplat.versioning._seal import seal
 from dataplat.versioning._settle import Undecided, settle
 from dataplat.versioning.commit import load_commit
+from dataplat.versioning.erasures import erases
 from dataplat.versioning.gc.guard import GC, GC_LAST
 from dataplat.versioning.lakefile import LAKE_KEY, LakeFile, open_lake
 from dataplat.versioning.names import segment
@@ -56,6 +57,8 @@ def cloned(
     live = dict.fromkeys([*(record.commit_id for record in branches), *(tag.commit_id for tag in kept)])
     heads = [commits.pop(commit_id) for commit_id in live]
     texts = [name for record in branches for name in contract_objects(record)]
+    lists = {id for erase in erases(source.objects.store) for id in erase.suppress.values()}  # also not yet on a branch
+    texts += [(id, ".bin") for id in sorted(lists) if source.objects.stored(id, ".bin")]
     lacking = fetched(source, target, heads, also=list(commits.values()), beside=texts, told=told, found=found)
     for key, data in written.items():
         _write(target.objects.store, key, data)

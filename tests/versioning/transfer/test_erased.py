@@ -8,6 +8,7 @@ import pytest
 import dataplat as dp
 from dataplat import _transfer
 from dataplat.errors import CommitConflict
+from dataplat.versioning.erase import _run
 
 WHERE = "id = 4242"
 
@@ -104,3 +105,17 @@ def test_a_push_that_an_erase_overtakes(lake, tmp_path, monkeypatch, branch):
     fresh = dp.open(lake.url)
     assert [head.branch for head in fresh.branches()] == ["main"]
     assert ids(fresh) == [1, 2, 4242]
+
+
+def test_a_clone_of_a_lake_in_which_an_erase_has_just_begun(lake, tmp_path, monkeypatch):
+    """The list of what is erased comes along also where no branch names it yet: branches of the clone begin with it."""
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_run, "fence", killed)
+    with pytest.raises(KeyboardInterrupt):
+        lake.erase("people", WHERE, "ticket 7")
+    copy = dp.clone(lake.url, tmp_path / "copy")
+    copy.branch("exp")
+    assert copy.ingest(pa.table({"id": [5, 4242], "name": ["e", "token"]}), "people", branch="exp").rows_suppressed == 1
