@@ -82,7 +82,7 @@ class Session:
         except REFUSALS:
             attempt.outcome = "refused"
         except ObjectNotFound:  # what it had no lease on was collected; whether that was right is judged in the end
-            if not self._script.weights.get("gc"):
+            if not (self._script.weights.get("gc") or self._script.weights.get("erase")):  # an erase collects, too
                 raise
             attempt.outcome = "refused"
         attempt.ended = self._simulator.step
