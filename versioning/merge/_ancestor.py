@@ -9,7 +9,7 @@ from dataplat.errors import VersionNotFound
 from dataplat.versioning.commit import Commit, load_commit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from dataplat.lake.objects import Objects
 
@@ -22,18 +22,17 @@ def lowest_common(
     objects: Objects,
     ours: Sequence[Commit],
     theirs: Sequence[Commit],
-    further: Mapping[str, Sequence[str]] | None = None,
+    further: Callable[[Commit], Iterable[str]] = lambda _: (),
 ) -> tuple[Commit, ...]:
     """Return the lowest commits from which one of `ours` and one of `theirs` come, the newest first.
 
     Both histories are walked, newest commits first, until all that is left is behind a common ancestor. After merges in
-    both directions several may be lowest; their order does not depend on which side is ours. `further` are parents
-    besides those that commits name.
+    both directions several may be lowest; their order does not depend on which side is ours. `further` gives the
+    parents of a commit besides those that it names.
 
     Raises:
         VersionNotFound: The histories have nothing in common.
     """
-    further = further or {}
     commits = {commit.id: commit for commit in (*ours, *theirs)}
     seen = dict.fromkeys(commits, 0)
     for side, heads in ((_OURS, ours), (_THEIRS, theirs)):
@@ -48,7 +47,7 @@ def lowest_common(
         if marks == _OURS | _THEIRS:
             common.append(commit)
             marks |= _BEHIND
-        for parent in (*commit.parents, *further.get(commit.id, ())):
+        for parent in (*commit.parents, *further(commit)):
             if seen.get(parent, 0) | marks != seen.get(parent):
                 seen[parent] = seen.get(parent, 0) | marks
                 if parent not in commits:

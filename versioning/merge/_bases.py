@@ -17,7 +17,7 @@ from dataplat.errors import CommitConflict
 from dataplat.lake.objects import Objects
 from dataplat.versioning.merge._ancestor import lowest_common
 from dataplat.versioning.merge._conflicts import Conflict, Settlement
-from dataplat.versioning.merge._datasets import Line, Point, Trio, line, points
+from dataplat.versioning.merge._datasets import Line, Point, Trio, points
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -49,15 +49,17 @@ class Bases:
         if len(self._lowest) == 1 and not _both_moved(trio):
             return trio.base
         heads = [(self._lowest[0], trio.base), *zip(self._sides, (trio.ours, trio.theirs), strict=True)]
-        since = min(commit.time for commit in self._lowest)
-        found = line(self.objects, [(head, point.name) for head, point in heads if point is not None], since)
-        if len(self._lowest) == 1 and not found.taken:
+        found = Line(self.objects)
+        for head, point in heads:
+            if point is not None:
+                found.start(head, point.name, behind=point is trio.base)
+        if len(self._lowest) == 1 and not found.took_aside():
             return trio.base
         ours, theirs = self._sides
         return self._base(trio, found, [ours], [theirs])
 
     def _base(self, trio: Trio, found: Line, ours: Sequence[Commit], theirs: Sequence[Commit]) -> Point | None:
-        first, *others = lowest_common(self.objects, ours, theirs, found.taken)
+        first, *others = lowest_common(self.objects, ours, theirs, found.further)
         base = self._at(first, trio, found)
         heads = [first]
         for other in others:

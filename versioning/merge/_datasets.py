@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,11 +13,10 @@ from dataplat.versioning.history import log
 from dataplat.versioning.names import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from dataplat.lake.objects import Objects
-    from dataplat.versioning.commit import Commit, DatasetState
-    from dataplat.versioning.history import Entry
+    from dataplat.versioning.commit import Commit, DatasetChange, DatasetState
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,41 +104,62 @@ def chosen(found: Sequence[Trio], names: Collection[str] | None) -> list[Trio]:
     return [trio for trio in found if trio.names & set(names)]
 
 
-@dataclass(frozen=True, slots=True)
 class Line:
-    """Where a dataset came from: (commit, its name there) of all that changed it, and what was merged of it alone.
+    """Where a dataset came from, followed through merges only as far back as is asked for.
 
     A merge of one dataset does not make one branch an ancestor of the other; for that dataset it does: `taken` are,
-    by the commit of such a merge, the commits that it took.
+    by the commit of such a merge, the commits that it took. `spots` are (commit, name there) of all that changed it.
     """
 
-    spots: frozenset[tuple[str, str]]
-    taken: Mapping[str, Sequence[str]]
+    def __init__(self, objects: Objects) -> None:
+        self.taken: dict[str, list[str]] = {}
+        self.spots: dict[tuple[str, str], bool] = {}  # whether it is behind the base
+        self._objects = objects
+        self._todo: list[tuple[int, str, str]] = []
+        self._commits: dict[str, Commit] = {}
+
+    def start(self, head: Commit, name: str, *, behind: bool = False) -> None:
+        """Begin at how the dataset stands at a commit; `behind` if that is what both sides began with."""
+        state = head.dataset(name, self._objects.read)
+        if state is not None:
+            self._meet(state.commit, name, behind=behind)
+
+    def took_aside(self) -> bool:
+        """Whether commits were taken that what both sides began with does not tell; goes back until all is behind it."""
+        while not all(self.spots[id, name] for _, id, name in self._todo):
+            self._step()
+        return bool(self.taken)
+
+    def further(self, commit: Commit) -> Sequence[str]:
+        """Return what a commit took, after going back to its time: walks that ask go newest first."""
+        while self._todo and -self._todo[0][0] >= commit.time:
+            self._step()
+        return self.taken.get(commit.id, ())
+
+    def _meet(self, id: str, name: str, *, behind: bool) -> None:
+        if self.spots.get((id, name)) in (behind, True):
+            return
+        self.spots[id, name] = behind
+        if id not in self._commits:
+            self._commits[id] = load_commit(self._objects, id)
+        heapq.heappush(self._todo, (-self._commits[id].time, id, name))
+
+    def _step(self) -> None:
+        _, id, name = heapq.heappop(self._todo)
+        commit, behind = self._commits[id], self.spots[id, name]
+        change = commit.changes[name]
+        for source, there in _merged_in(self._objects, change):
+            taken = self.taken.get(id, [])
+            if source.id not in (*commit.parents, *taken):
+                self.taken[id] = [*taken, source.id]
+            self.start(source, there, behind=behind)
+        if change.before:
+            self._meet(change.before, change.renamed_from or name, behind=behind)
 
 
-def line(objects: Objects, heads: Iterable[tuple[Commit, str]], since: int) -> Line:
-    """Follow a dataset from (commit, name there) back to what changed it at `since`, or last before, through merges."""
-    todo = list(heads)
-    spots: set[tuple[str, str]] = set()
-    taken: dict[str, list[str]] = {}
-    while todo:
-        for entry in log(objects, *todo.pop()):
-            spot = (entry.commit.id, entry.dataset)
-            if spot in spots:
-                break
-            spots.add(spot)
-            if entry.commit.time <= since:
-                break
-            for source in _merged_in(objects, entry):
-                todo.append(source)
-                if source[0].id not in entry.commit.parents:
-                    taken.setdefault(entry.commit.id, []).append(source[0].id)
-    return Line(frozenset(spots), taken)
-
-
-def _merged_in(objects: Objects, entry: Entry) -> Iterator[tuple[Commit, str]]:
+def _merged_in(objects: Objects, change: DatasetChange) -> Iterator[tuple[Commit, str]]:
     """Yield what a merge took, where it is here: a clone has not the branches that one dataset was merged from."""
-    for source in entry.change.lineage:
+    for source in change.lineage:
         if source.kind == "merge" and "commit" in source.detail:
             with suppress(ObjectNotFound, VersionNotFound):
                 commit = load_commit(objects, source.detail["commit"])

@@ -11,7 +11,8 @@ from collections import Counter
 from dataclasses import dataclass
 
 import pyarrow as pa
-from hypothesis import HealthCheck, given, note, settings
+import pytest
+from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
 from dataplat._lake import Lake
@@ -20,6 +21,11 @@ from dataplat.lake.stores import MemoryStore
 from dataplat.versioning.lakefile import create_lake
 
 CASES = int(os.environ.get("DATAPLAT_CRISS_CROSS_CASES", "120"))
+PHASES = [
+    Phase.explicit,
+    Phase.reuse,
+    Phase.generate,
+]  # a history that failed is read as it is: shrinking takes minutes
 KEYS = range(5)
 COLUMNS = ("a", "b")
 
@@ -179,7 +185,12 @@ rounds = st.lists(st.tuples(ops, ops, ops, merges), min_size=1, max_size=2)
 
 
 @settings(
-    max_examples=CASES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=CASES <= 300, database=None
+    max_examples=CASES,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    derandomize=CASES <= 300,
+    database=None,
+    phases=PHASES,
 )
 @given(st.booleans(), st.dictionaries(st.sampled_from(KEYS), cells, max_size=4), rounds, ops, ops, policies)
 def test_criss_cross_merges_give_what_a_plain_recursion_gives(keyed, first, todo, mine, other, policy):
@@ -202,3 +213,21 @@ def test_criss_cross_merges_give_what_a_plain_recursion_gives(keyed, first, todo
     for into, source in (("main", "x"), ("x", "main")):
         note(f"at last {source} into {into}, {policy}")
         history.merge(into, history.head(source), policy, alone=False)
+
+
+@pytest.mark.parametrize("value", [0, 1])
+def test_a_merge_of_one_dataset_is_known_before_the_lowest_ancestors_too(value):
+    """What one branch took alone, older than the ancestors of a later criss-cross, is in the base of these."""
+    history = History(True, [])
+    history.do("y", ("put", {0: (0, 0)}))
+    taken = history.head("y")
+    history.merge("x", taken, "ours", alone=True)
+    history.merge("main", taken, "ours", alone=False)
+    history.do("x", ("put", {0: (0, 0)}))
+    history.do("x", ("delete", {0}))
+    mine, other = history.head("main"), history.head("x")
+    history.merge("main", other, "ours", alone=False)
+    history.merge("x", mine, "ours", alone=False)
+    history.do("x", ("put", {0: (0, value)}))
+    history.merge("main", history.head("x"), None, alone=False)
+    assert history.nodes[history.head("main")].rows == {0: (0, value)}
