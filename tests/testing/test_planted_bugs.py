@@ -14,7 +14,6 @@ from dataplat.versioning.commit import load_commit
 from dataplat.versioning.compact import _rebase
 from dataplat.versioning.erase import _run
 from dataplat.versioning.merge import _one, plan
-from dataplat.versioning.merge._ancestor import Ancestry
 
 COMPACTING = {
     "compact": 6, "upsert": 4, "delete": 4, "append": 3, "insert": 2, "rollback": 2, "again": 1,
@@ -68,11 +67,11 @@ def take_theirs(dataset, states, read, *_, **__):
 
 
 def older_base(objects, ours, theirs):
-    """Take a common ancestor that is not the newest."""
-    found = original_ancestry(objects, ours, theirs)
-    if len(found.base.parents) == 0 or len(found.base.changes) == 0:
-        return found
-    return Ancestry(load_commit(objects, found.base.parents[0]), found.ours, found.theirs)
+    """Take a common ancestor that is not the lowest."""
+    newest, *others = original_lowest(objects, ours, theirs)
+    if not (newest.parents and newest.changes):
+        return newest, *others
+    return load_commit(objects, newest.parents[0]), *others
 
 
 def forget_parent(self, pending, message, author, merged):
@@ -80,7 +79,7 @@ def forget_parent(self, pending, message, author, merged):
     return original_make(self, pending, message, author, ())
 
 
-original_ancestry, original_make = plan.ancestry, publish._Attempt.make
+original_lowest, original_make = plan.lowest_common, publish._Attempt.make
 
 # ------------------------------------------------------------------------------------------------- protection
 
@@ -112,7 +111,7 @@ BUGS = {
     ),
     "a compaction across a rollback": (rebase, "_compacted", restore_unnoticed, COMPACTING),
     "positions of the other branch": (_one, "merge_positions", take_theirs, MERGING),
-    "an older base": (plan, "ancestry", older_base, MERGING),
+    "an older base": (plan, "lowest_common", older_base, MERGING),
     "a merge without its second parent": (publish._Attempt, "make", forget_parent, MERGING),
     "settings of an old head": (publish, "contracts_of", old_settings, PROTECTING),
     "contracts asked of edits only": (publish, "pass_gate", edits_only, PROTECTING),
