@@ -118,7 +118,6 @@ BUGS = {
     "a protected dataset dropped": (publish, "pass_gate", drop_unasked, PROTECTING),
     "no suppression": (publish, "refuse_suppressed", lambda *_: None, ERASING),
     "no fence before an erase": (_run, "fence", lambda *_: None, ERASING),
-    "old versions taken for what they were": (publish, "followed", lambda _, id: id, ERASING),
     "erased, and still there": (_run, "_collect", lambda *_: None, ERASING),
 }  # fmt: skip
 

@@ -255,6 +255,22 @@ def test_a_lease_holds_old_versions_until_it_ends():
     assert not leaks(store)
 
 
+def test_a_branch_from_an_old_commit_goes_on_from_what_an_erase_left_of_it():
+    """Where a reader still holds the old version, what is added to it on a new branch comes without the erased row."""
+    store = new_store()
+    lake = open_on(store)
+    lake.ingest(rows(1, JO), "people")
+    lake.ingest(rows(2), "people")
+    with open_on(store)["people~1"].lease():
+        erase(store, "people")
+        lake = open_on(store)
+        lake.branch("late", "main~2")  # before the second ingest; an erase commits, too
+        lake.ingest(rows(3), "people", branch="late")
+        assert sorted(lake["people@late"].to_arrow()["id"].to_pylist()) == [1, 3]
+    assert erase(store, "people").finished
+    assert not leaks(store)
+
+
 def test_rows_in_parts_that_others_deleted_long_ago_are_counted_once():
     """A row that a bitmap hides is physically there, and goes; versions in which it did not count stay what they say."""
     store = new_store()
