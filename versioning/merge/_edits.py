@@ -86,17 +86,14 @@ class RowEdits:
     def finish(self, *, changed: int, exact: bool, merged: int = 0) -> RowsMerged:
         """Return the edit. `exact` says that what each side did to the rows adds up."""
         stays = self._staying()
-        deletes, drop, removed = self._deleted()
+        removed = sum(map(len, self._deletes.values()))
+        anew = self._live_of_ours() if self._is_recast("ours") else self._veiled_of_ours(stays)
+        for part, positions in anew:
+            self._delete(part, positions)
+        deletes, drop = self._deleted()
         whole, pieces = self._taken_parts()
         sides = self._sides
         ours = sides.ours
-        if self._is_recast("ours"):
-            anew = self._live_of_ours()
-            deletes, drop = {}, [part.place for part in ours.parts()]
-        elif anew := self._veiled_of_ours(stays):
-            for part, positions in anew:
-                self._delete(part, positions)
-            deletes, drop, _ = self._deleted()
         written = self._write(anew, pieces)
         brought = sum(part.live for part in (*whole, *written)) - sum(len(rows) for _, rows in anew)
         edit = ManifestEdit(
@@ -128,7 +125,7 @@ class RowEdits:
             self._parts[part.place] = part
             self._deletes[part.place] |= positions
 
-    def _deleted(self) -> tuple[dict[int, tuple[str | None, int]], list[int], int]:
+    def _deleted(self) -> tuple[dict[int, tuple[str | None, int]], list[int]]:
         deletes: dict[int, tuple[str | None, int]] = {}
         drop: list[int] = []
         for place, positions in sorted(self._deletes.items()):
@@ -138,7 +135,7 @@ class RowEdits:
                 drop.append(place)
             else:
                 deletes[place] = stage_deletes(self._sides.stage, gone)
-        return deletes, drop, sum(map(len, self._deletes.values()))
+        return deletes, drop
 
     def _live_of_ours(self) -> list[tuple[Part, BitMap]]:
         """Return the rows of ours that stay, to be written anew where a column becomes what its parts do not hold.
@@ -174,13 +171,16 @@ class RowEdits:
         sides = self._sides
         if not ours and not theirs and not self._tables:
             return []
-        added = {part.place for part, _ in sides.moved.ours.added.pieces}
+        veiled = {part.place for part, _ in sides.moved.ours.added.pieces} if sides.hidden("ours") else set()
+        groups = (
+            ([piece for piece in ours if piece[0].place not in veiled], sides.schema),
+            ([piece for piece in ours if piece[0].place in veiled], sides.seen_by("ours")),
+            (theirs, sides.seen_by("theirs")),
+        )
         with PartWriter(sides.stage, sides.schema, key=sides.merged.key, sort=sides.merged.sort) as writer:
-            for side, pieces in (("ours", ours), ("theirs", theirs)):
-                for piece in pieces:
-                    seen = sides.seen_by(side) if side == "theirs" or piece[0].place in added else sides.schema
-                    for batch in rows_at(sides.objects, [piece], seen):
-                        writer.write(batch)
+            for pieces, seen in groups:
+                for batch in rows_at(sides.objects, pieces, seen):
+                    writer.write(batch)
             for table in self._tables:
                 for batch in table.to_batches():
                     writer.write(batch)
