@@ -9,6 +9,7 @@ import click
 
 from dataplat.cli import _exits
 from dataplat.cli._options import (
+    F,
     command,
     complete_branches,
     complete_datasets,
@@ -19,6 +20,8 @@ from dataplat.cli._options import (
 from dataplat.cli._output import cell, counted, note, number, print_json, room, short, table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dataplat._merge import MergeResult
 
 _LIMITS = (60, 40, 30, 22, 16, 12, 8)
@@ -26,10 +29,20 @@ _LIMITS = (60, 40, 30, 22, 16, 12, 8)
 
 _POLICIES = click.Choice(["ours", "theirs", "newest"])
 
-into_option = click.option(
-    "--into", metavar="BRANCH", default="main", show_default=True, shell_complete=complete_branches,
-    help="The branch that moves.",
-)  # fmt: skip
+
+def branch_that_moves(flag: str) -> Callable[[F], F]:
+    """Add the branch that moves, as the option `flag`."""
+    return click.option(
+        flag, metavar="BRANCH", default="main", show_default=True, shell_complete=complete_branches,
+        help="The branch that moves.",
+    )  # fmt: skip
+
+
+into_option = branch_that_moves("--into")
+commit_argument = click.argument("commit", metavar="COMMIT", shell_complete=complete_points)
+resolve_option = click.option(
+    "--resolve", type=click.Path(dir_okay=False), metavar="FILE", help="As of `version conflicts`."
+)
 policy_option = click.option("--policy", type=_POLICIES, help="What settles conflicts; ours is the branch that moves.")
 plan_option = click.option("--plan", "dry", is_flag=True, help="Say what would happen, and touch nothing.")
 dataset_option = click.option(
@@ -169,13 +182,10 @@ def _csv(found: Any) -> str:
 
 
 @command("cherry-pick", example="dataplat version cherry-pick exp~1 --onto main")
-@click.argument("commit", metavar="COMMIT", shell_complete=complete_points)
-@click.option(
-    "--onto", metavar="BRANCH", default="main", show_default=True, shell_complete=complete_branches,
-    help="The branch that moves.",
-)  # fmt: skip
+@commit_argument
+@branch_that_moves("--onto")
 @policy_option
-@click.option("--resolve", type=click.Path(dir_okay=False), metavar="FILE", help="As of `version conflicts`.")
+@resolve_option
 @message_option
 def cherry_pick(
     commit: str, onto: str, policy: Any, resolve: str | None, message: str | None, lake: str | None, as_json: bool
@@ -186,13 +196,10 @@ def cherry_pick(
 
 
 @command("revert", example="dataplat version revert main~1 -m 'those prices were wrong'")
-@click.argument("commit", metavar="COMMIT", shell_complete=complete_points)
-@click.option(
-    "--on", metavar="BRANCH", default="main", show_default=True, shell_complete=complete_branches,
-    help="The branch that moves.",
-)  # fmt: skip
+@commit_argument
+@branch_that_moves("--on")
 @policy_option
-@click.option("--resolve", type=click.Path(dir_okay=False), metavar="FILE", help="As of `version conflicts`.")
+@resolve_option
 @message_option
 def revert(
     commit: str, on: str, policy: Any, resolve: str | None, message: str | None, lake: str | None, as_json: bool
