@@ -6,38 +6,12 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 
-import pyarrow as pa
 import pytest
 
 import dataplat as dp
 from dataplat.errors import ConfigError
 
-KEY = ["id"]
-
-
-def rows(**columns):
-    """Return a table."""
-    return pa.table(columns)
-
-
-def shown(lake, reference="t"):
-    """Return rows in order of their first column."""
-    table = lake[reference].to_arrow()
-    return table.sort_by(table.column_names[0]).to_pylist()
-
-
-@pytest.fixture
-def lake(memory_lake):
-    """Return a lake whose dataset t has three rows, with a branch exp."""
-    memory_lake.ingest(rows(id=[1, 2, 3], a=[1, 1, 1], b=["x", "x", "x"]), into="t", key=KEY)
-    memory_lake.branch("exp")
-    return memory_lake
-
-
-def upsert(lake, branch, **columns):
-    """Upsert rows on a branch."""
-    lake.ingest(rows(**columns), into="t", mode="upsert", branch=branch)
-
+from .shop import KEY, rows, shown, upsert  # noqa: TID252
 
 # ------------------------------------------------------------------------------------------- several ancestors
 
