@@ -380,10 +380,14 @@ class _Attempt:
         refuse_protected(self._head, old, "renamed")
         done[new] = structs.replace(done[old], renamed_from=old)
         states[new] = states[old]
-        done[old] = DatasetChange(
+        done[old], states[old] = self._renamed_away(state, new)
+
+    def _renamed_away(self, state: DatasetState, new: str) -> tuple[DatasetChange, DatasetState]:
+        """Return what the old name of a dataset says once it is called `new`."""
+        change = DatasetChange(
             mode="rename", base=state.version, before=state.commit, renamed_to=new, rows_deleted=state.rows
         )
-        states[old] = DatasetState(version=None, time=self._time)
+        return change, DatasetState(version=None, time=self._time)
 
     def _rename(
         self,
@@ -401,9 +405,7 @@ class _Attempt:
             raise AlreadyExists(f"there is a dataset {new!r} already")
         refuse_protected(self._head, old, "renamed")
         checks = self._passed(new, change, None, self._manifest(state), ())
-        done[old] = DatasetChange(
-            mode="rename", base=state.version, before=state.commit, renamed_to=new, rows_deleted=state.rows
-        )
+        done[old], states[old] = self._renamed_away(state, new)
         done[new] = DatasetChange(
             mode="rename",
             version=state.version,
@@ -414,5 +416,4 @@ class _Attempt:
             checks=tuple(checks),
             renamed_from=old,
         )
-        states[old] = DatasetState(version=None, time=self._time)
         states[new] = structs.replace(state, commit="", time=self._time)  # this commit, which has no id yet
