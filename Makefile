@@ -5,7 +5,7 @@ SHELL := /bin/sh
 # Where it is set, every process compiles every module anew: most of what a short command takes.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help demo check test bench simulate simulate-many docs proof proofs format clean reference constraints dvc
+.PHONY: help demo check test bench simulate simulate-many docs proof proofs format clean reference constraints dvc services
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -52,8 +52,10 @@ check: $(READY)-dev ## lint, format, types, import directions, generated pages u
 	$(BIN)/python scripts/api_reference.py --check
 
 # The real DVC is made beside the checks. Without a package index its tests are left out here, and fail in CI.
+# So are the real stores, which the first time go on being built beside the first tests: theirs come later, and wait.
 test: $(READY)-dev ## check, then every test in random order on two workers
-	@$(BIN)/python scripts/real_dvc.py >/dev/null & made=$$!; $(MAKE) check; checked=$$?; \
+	@$(BIN)/python scripts/services.py install >/dev/null & \
+	$(BIN)/python scripts/real_dvc.py >/dev/null & made=$$!; $(MAKE) check; checked=$$?; \
 	wait $$made || echo "the real DVC could not be made: the tests of exports to it have nothing to run" >&2; exit $$checked
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations=10 $(PYTEST)
 
@@ -79,6 +81,9 @@ proofs: $(READY)-dev ## the long ones: every damage, every death of an erase, 10
 
 dvc: $(READY)-dev ## the real DVC in the user's cache, for the tests of what is exported to it (`make test` makes it)
 	@$(BIN)/python scripts/real_dvc.py
+
+services: $(READY)-dev ## the real S3, GCS and HDFS in the user's cache, for the tests of stores (`make test` makes them)
+	@$(BIN)/python scripts/services.py install
 
 bench: $(READY)-dev ## the measured tables, beside their peers
 	$(BIN)/python -m benchmarks

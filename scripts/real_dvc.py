@@ -3,7 +3,7 @@
     .venv/bin/python scripts/real_dvc.py
 
 It lies in the user's cache, outside of the repository, and is made once. DVC gets one of its own because its
-requirements hold back ours (python-dateutil below 3), and because what we export has to work without dataplat.
+requirements would hold back ours, and because what we export has to work without dataplat.
 """
 
 from __future__ import annotations

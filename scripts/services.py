@@ -1,0 +1,198 @@
+"""Install the real servers that tests of stores run against, in the user's cache, outside of the repository.
+
+    .venv/bin/python scripts/services.py install s3 gcs     # or: all
+    .venv/bin/python scripts/services.py status
+
+S3 and GCS are Go programs, built by `go install`; HDFS is jars, fetched by Maven. Both clients find their registries
+by this machine's own configuration. Each service appears whole or not at all under a name that holds its version;
+who comes while another process builds it waits for that one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+# Read once: tests have a cache of their own later on.
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dataplat-services"
+
+
+class CannotInstallError(Exception):
+    """A service cannot be installed here; the message says what is missing or what failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One server: what it is, the tool that brings it, and how that tool fills a folder."""
+
+    name: str
+    what: str
+    version: str
+    tools: tuple[str, ...]
+    build: Callable[[Path], None]
+
+    @property
+    def folder(self) -> Path:
+        """Return where it lies, or would lie."""
+        return CACHE / f"{self.name}-{self.version}"
+
+    @property
+    def missing(self) -> str | None:
+        """Return the first tool that this machine lacks, else None."""
+        return next((tool for tool in self.tools if shutil.which(tool) is None), None)
+
+    @property
+    def installed(self) -> bool:
+        """Return whether it is there; it never is in part."""
+        return self.folder.is_dir()
+
+    def install(self) -> Path:
+        """Return its folder, built first where there is none.
+
+        Raises:
+            CannotInstallError: a tool is missing, or failed.
+        """
+        if self.installed:
+            return self.folder
+        if self.missing is not None:
+            raise CannotInstallError(f"{self.what} needs `{self.missing}`, which is not on the PATH")
+        CACHE.mkdir(parents=True, exist_ok=True)
+        with _locked(CACHE / f".{self.name}-{self.version}.lock"):
+            if not self.installed:
+                self._build()
+        return self.folder
+
+    def _build(self) -> None:
+        """Build in a folder beside the final one, and rename it."""
+        prefix = f".{self.name}-{self.version}-building-"
+        for left in CACHE.glob(f"{prefix}*"):  # of one that was killed: the lock is ours
+            shutil.rmtree(left, ignore_errors=True)
+        scratch = Path(tempfile.mkdtemp(prefix=prefix, dir=CACHE))
+        try:
+            (scratch / "made").mkdir()
+            self.build(scratch / "made")
+            (scratch / "made").rename(self.folder)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold an advisory lock, which ends with this process, however that ends."""
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _run(what: str, command: list[str], env: dict[str, str], folder: Path) -> None:
+    """Run a tool below the other work of the machine; its output is told only when it fails."""
+    nice = ["nice"] if shutil.which("nice") else []
+    done = subprocess.run(
+        [*nice, *command], cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=-1, stderr=-2, text=True, check=False
+    )
+    if done.returncode:
+        raise CannotInstallError(f"{what}: `{' '.join(command)}` failed\n{done.stdout[-2000:]}")
+
+
+def _go(package: str) -> Callable[[Path], None]:
+    """Return what builds one Go program; its sources and caches go with the scratch folder."""
+
+    def build(folder: Path) -> None:
+        scratch = folder.parent
+        env = {
+            **os.environ,
+            "GOBIN": str(folder),
+            "GOPATH": str(scratch / "go"),
+            "GOMODCACHE": str(scratch / "go" / "mod"),
+            "GOCACHE": str(scratch / "cache"),
+            "GOFLAGS": f"{os.environ.get('GOFLAGS', '')} -modcacherw".strip(),  # else it cannot be removed again
+            "CGO_ENABLED": "0",
+        }
+        _run(package, ["go", "install", "-trimpath", "-ldflags=-s -w", package], env, scratch)
+
+    return build
+
+
+def _maven(pom: Path) -> Callable[[Path], None]:
+    """Return what copies the jars that a pom names, with all that they need."""
+
+    def build(folder: Path) -> None:
+        scratch = folder.parent
+        options = ["-B", "-q", f"-Dmaven.repo.local={scratch / 'repository'}", "-f", str(pom)]
+        copy = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={folder / 'libs'}"]
+        _run(pom.name, ["mvn", *options, *copy], dict(os.environ), scratch)
+
+    return build
+
+
+SERVICES = {
+    service.name: service
+    for service in (
+        Service("s3", "versitygw", "1.8.0", ("go",), _go("github.com/versity/versitygw/cmd/versitygw@v1.8.0")),
+        Service("gcs", "fake-gcs-server", "1.56.1", ("go",), _go("github.com/fsouza/fake-gcs-server@v1.56.1")),
+        Service("hdfs", "HDFS", "3.5.0", ("java", "mvn"), _maven(HERE / "hdfs.pom.xml")),
+    )
+}
+
+
+def install(names: list[str]) -> int:
+    """Install services, those of different tools beside each other; return 1 if one could not be."""
+    lanes: dict[tuple[str, ...], list[Service]] = {}
+    for name in names:
+        lanes.setdefault(SERVICES[name].tools, []).append(SERVICES[name])
+
+    def lane(services: list[Service]) -> bool:
+        done = [_install_one(service) for service in services]  # one that fails keeps no other from it
+        return all(done)
+
+    with ThreadPoolExecutor(len(lanes)) as pool:
+        return 0 if all(list(pool.map(lane, lanes.values()))) else 1
+
+
+def _install_one(service: Service) -> bool:
+    before, began = service.installed, time.monotonic()
+    try:
+        folder = service.install()
+    except CannotInstallError as problem:
+        print(f"{service.name}: {problem}", file=sys.stderr, flush=True)
+        return False
+    took = "was there" if before else f"{time.monotonic() - began:.0f} s"
+    print(f"{service.name}: {service.what} {service.version} in {folder} ({took})", flush=True)
+    return True
+
+
+def status() -> int:
+    """Say what is installed, and what would be needed for the rest."""
+    for service in SERVICES.values():
+        lacks = f"not installed, needs `{service.missing}`" if service.missing else "not installed"
+        print(f"{service.name}: {service.what} {service.version}: {service.folder if service.installed else lacks}")
+    return 0
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="services.py", description="The real servers that tests run against.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    installing = commands.add_parser("install", help="build or fetch what is not there yet")
+    installing.add_argument("names", nargs="*", default=["all"], choices=[*SERVICES, "all"], metavar="NAME")
+    commands.add_parser("status", help="what is there")
+    given = parser.parse_args(arguments)
+    if given.command == "status":
+        return status()
+    return install(list(SERVICES) if "all" in given.names else given.names)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
