@@ -2,68 +2,107 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from dataplat._status import Status
+from dataplat._status_index import Index
 from dataplat.connectors.files._folder import Listing, list_files
 from dataplat.lake.memos import Memos, computation_id
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from dataplat._status_index import FileRow
     from dataplat.ingest._progress import Meter
     from dataplat.ingest._target import Target
 
-_LISTING: Final = computation_id("listing of a folder that a version is", 1)
+_INDEX: Final = computation_id("names, sizes, times and digests of the files that a version is", 1)
+
+
+class _Held(Protocol):
+    """The files of a version, each at a place."""
+
+    @property
+    def sizes(self) -> Sequence[int | None]: ...
+    @property
+    def times(self) -> Sequence[int | None]: ...
+    @property
+    def file_names(self) -> Sequence[str]: ...
+    def sha256(self, place: int) -> str | None: ...
+    def places(self, files: Listing) -> Iterator[int | None]: ...
+
+
+class _Rows:
+    """Rows that are not those of one folder: some hold null or what no file has, or one path came twice."""
+
+    def __init__(self, rows: Mapping[str, FileRow]) -> None:
+        self._places = {name: place for place, name in enumerate(rows)}
+        self._digests = [row[2] for row in rows.values()]
+        self.file_names = list(rows)
+        self.sizes = [row[0] for row in rows.values()]
+        self.times = [row[1] for row in rows.values()]
+
+    def sha256(self, place: int) -> str | None:
+        return self._digests[place]
+
+    def places(self, files: Listing) -> Iterator[int | None]:
+        return map(self._places.get, files.names)
 
 
 def compare_tree(target: Target, branch: str, root: Path, meter: Meter, *, content: bool) -> Status:
     """Compare the version with the files below `root`.
 
-    Nothing but the folder's listing is looked at where the version is known to be a folder of that listing: once they
-    were found the same, a memo says of which one. Else four columns of it are read.
+    The first look at a version reads four columns of it, and keeps them as an index, a memo; the next ones read that.
     """
     files = list_files(root)
     memos, version = Memos(target.objects.store), str(target.version)
-    listing = files.position()
-    if not content and memos.get(_LISTING, version) == listing:
-        return Status(target.name, branch, version, str(root), (), (), (), (), len(files.names))
-    found = _compare(target, branch, files, meter, content=content)
-    if found.is_same and not found.touched:
-        memos.put(listing, _LISTING, version)
-    return found
+    kept = memos.get_bytes(_INDEX, version)
+    held: _Held | None = None if kept is None else Index.decode(kept)
+    twice: set[str] = set()
+    if held is None:
+        rows, twice = _read_rows(target)
+        index = None if twice else Index.of(rows)
+        if index is not None:
+            memos.put_bytes(index.encode(), _INDEX, version)
+        held = index or _Rows(rows)
+    if isinstance(held, Index) and not content and held.is_listing(files):
+        return Status(target.name, branch, version, files.root, (), (), (), (), len(files.names))
+    return _compare(target, branch, files, held, twice, meter, content=content)
 
 
-def _compare(target: Target, branch: str, files: Listing, meter: Meter, *, content: bool) -> Status:
-    held, changed = _rows(target)
+def _compare(
+    target: Target, branch: str, files: Listing, held: _Held, changed: set[str], meter: Meter, *, content: bool
+) -> Status:
     new: list[str] = []
-    doubtful: list[int] = []
-    deleted = held.keys() - set(files.names)
-    for number, (name, size, time) in enumerate(zip(files.names, files.sizes, files.times, strict=True)):
-        known = held.get(name)
-        if known is None:
-            new.append(name)
-        elif name in changed or known[0] != size:
-            changed.add(name)
-        elif content or known[1] != time:
-            doubtful.append(number)
-    changed |= _changed(files, doubtful, {name: row[2] for name, row in held.items()}, meter) if doubtful else set()
+    doubtful: dict[int, int] = {}
+    sizes, times = held.sizes, held.times
+    for number, place in enumerate(held.places(files)):
+        if place is None:
+            new.append(files.names[number])
+        elif sizes[place] != files.sizes[number]:
+            changed.add(files.names[number])
+        elif (content or times[place] != files.times[number]) and files.names[number] not in changed:
+            doubtful[number] = place
+    gone = len(files.names) - len(new) < len(sizes)
+    deleted = set(held.file_names).difference(files.names) if gone else set[str]()
+    changed |= _changed(files, doubtful, held, meter)
     changed -= deleted
-    touched = [files.names[number] for number in doubtful if held[files.names[number]][1] != files.times[number]]
+    touched = (files.names[number] for number, place in doubtful.items() if times[place] != files.times[number])
     return Status(
         target.name,
         branch,
         str(target.version),
         files.root,
         tuple(new),
-        tuple(name for name in files.names if name in changed),
+        tuple(name for name in files.names if name in changed) if changed else (),
         tuple(sorted(deleted)),
         tuple(name for name in touched if name not in changed),
         len(files.names) - len(new) - len(changed),
     )
 
 
-def _rows(target: Target) -> tuple[dict[str, tuple[int, int | None, str]], set[str]]:
+def _read_rows(target: Target) -> tuple[dict[str, FileRow], set[str]]:
     """Return size, time (ns) and SHA-256 by path, and the paths that several rows have."""
     from dataplat.lake.arrow_alone import keep_pandas_out
 
@@ -74,7 +113,7 @@ def _rows(target: Target) -> tuple[dict[str, tuple[int, int | None, str]], set[s
 
     manifest = target.manifest
     assert manifest is not None
-    held: dict[str, tuple[int, int | None, str]] = {}
+    held: dict[str, FileRow] = {}
     twice: set[str] = set()
     names = ["path", "size", "modified", "sha256"]
     for batch in scan(target.objects, manifest.parts(), manifest.schema, columns=names, batch_rows=None):
@@ -88,16 +127,15 @@ def _rows(target: Target) -> tuple[dict[str, tuple[int, int | None, str]], set[s
     return held, twice
 
 
-def _changed(files: Listing, doubtful: list[int], held: dict[str, str], meter: Meter) -> set[str]:
-    """Return which of the files have another content than their rows say."""
-    from dataplat.connectors.files.tree import read_files
+def _changed(files: Listing, doubtful: dict[int, int], held: _Held, meter: Meter) -> set[str]:
+    """Return which of the files (with their places in the version) have another content than their rows say."""
+    from dataplat.connectors.files._read_files import read_files
 
     changed = set()
     total, done = sum(files.sizes[number] for number in doubtful), 0
-    for taken in read_files(files, doubtful):
-        name = files.names[taken.number]
-        if taken.sha256 != held[name]:
-            changed.add(name)
+    for taken in read_files(files, list(doubtful)):
+        if taken.sha256 != held.sha256(doubtful[taken.number]):
+            changed.add(files.names[taken.number])
         done += files.sizes[taken.number]
         meter.at_byte(done, total)
         meter.add_rows(1)

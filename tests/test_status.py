@@ -14,7 +14,6 @@ from hypothesis import HealthCheck, given, settings
 
 import dataplat as dp
 from dataplat._lake import Lake
-from dataplat.connectors.files import tree
 
 
 @pytest.fixture
@@ -37,7 +36,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             seen.append(Path(path).name)
         return os_open(path, *rest, **options)
 
-    monkeypatch.setattr(tree.os, "open", noting)
+    monkeypatch.setattr(os, "open", noting)
     return seen
 
 
@@ -72,6 +71,10 @@ def test_nothing_is_read_where_sizes_and_times_agree(
     reads.clear()
     assert memory_lake.status("files").same == 3
     assert (opened, reads.calls) == ([], [])
+    change(folder)
+    found = memory_lake.status("files")
+    assert (found.new, found.changed, found.deleted) == (("new.bin",), ("a/one.bin",), ("b.bin",))
+    assert (found.touched, sorted(opened), reads.calls) == (("a/two.bin",), ["one.bin", "two.bin"], [])
 
 
 def test_content_reads_every_file(memory_lake: Lake, folder: Path) -> None:

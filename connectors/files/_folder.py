@@ -8,8 +8,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -42,8 +44,8 @@ class Listing:
 
     root: str
     names: list[str]
-    sizes: list[int]
-    times: list[int]
+    sizes: Sequence[int]
+    times: Sequence[int]
     left_out: tuple[tuple[Path, str], ...]
 
     def position(self) -> dict[str, Any]:
@@ -60,7 +62,7 @@ def files_below(root: Path, *, hidden: bool) -> Folder:
     to a folder or to nothing, a pipe, socket or device, and a folder that cannot be listed: none is passed over.
     """
     left_out: LeftOut = []
-    names = sorted((name for name, _ in _walk(str(root), left_out, hidden=hidden)), key=_order)
+    names = sorted(_walk(str(root), left_out, hidden=hidden), key=path_order)
     return Folder(root, tuple(names), tuple(sorted(left_out)))
 
 
@@ -71,22 +73,67 @@ def list_files(root: Path) -> Listing:
         SourceError: As `files_below`; also a name that is not UTF-8, or a file that went away meanwhile.
     """
     left_out: LeftOut = []
-    found = []
-    for name, entry in _walk(str(root), left_out, hidden=True):
+    names, sizes, times = list[str](), array("q"), array("q")
+    todo = [("", str(root))]
+    while todo:
+        below, place = todo.pop()
+        try:
+            folder = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                folders = _list_folder(folder, below, place, names, sizes, times)
+            finally:
+                os.close(folder)
+        except OSError as error:
+            raise SourceError(f"{place} cannot be listed: {error.strerror}") from error
+        inside = [(f"{below}{entry.name}/", f"{place}/{entry.name}") for entry in folders]
+        entered = zip(inside, folders, strict=True)
+        todo += [there for there, entry in entered if _is_to_be_entered(there[1], entry, left_out)]
+    _refuse_other_encodings(names, root)
+    return _in_order(Listing(str(root), names, sizes, times, tuple(sorted(left_out))))
+
+
+def _list_folder(
+    folder: int, below: str, place: str, names: list[str], sizes: array[int], times: array[int]
+) -> list[os.DirEntry[str]]:
+    """Take down the files of an open folder by their names; return its folders, the last one first.
+
+    Asked for by its name in an open folder, a file costs a fifth less than by its path: nothing else is walked through.
+    """
+    with os.scandir(folder) as entries:
+        files, folders = list[os.DirEntry[str]](), list[os.DirEntry[str]]()
+        for entry in entries:
+            if entry.is_file():
+                files.append(entry)
+            elif entry.is_dir():
+                folders.append(entry)
+            else:
+                _refuse_other_kinds(f"{place}/{entry.name}", entry)
+    by_name = attrgetter("name")
+    files.sort(key=by_name, reverse=True)
+    while files:
+        entry = files.pop()  # an entry remembers its state: of a million, only one at a time shall
         try:
             stat = entry.stat()
         except OSError as error:
-            raise SourceError(f"{entry.path} cannot be looked at: {error.strerror}") from error
-        found.append((_order(name), name, stat.st_size, stat.st_mtime_ns))
-    found.sort()
-    names = [name for _, name, _, _ in found]
-    _refuse_other_encodings(names, root)
-    return Listing(
-        str(root), names, [size for _, _, size, _ in found], [time for _, _, _, time in found], tuple(sorted(left_out))
-    )
+            raise SourceError(f"{place}/{entry.name} cannot be looked at: {error.strerror}") from error
+        names.append(below + entry.name)
+        sizes.append(stat.st_size)
+        times.append(stat.st_mtime_ns)
+    return sorted(folders, key=by_name, reverse=True)
 
 
-def _order(name: str) -> str:
+def _in_order(files: Listing) -> Listing:
+    """Return the files in order of their paths: they are, unless a folder holds files beside folders."""
+    keys = [path_order(name) for name in files.names]
+    order = sorted(range(len(keys)), key=keys.__getitem__)
+    if order == list(range(len(keys))):
+        return files
+    names = [files.names[number] for number in order]
+    sizes, times = (array("q", [column[number] for number in order]) for column in (files.sizes, files.times))
+    return Listing(files.root, names, sizes, times, files.left_out)
+
+
+def path_order(name: str) -> str:
     """Return what sorts as the parts of a path do: `a/b` comes before `a.b`."""
     return name.replace("/", "\0")
 
@@ -107,8 +154,8 @@ def _is_unicode(name: str) -> bool:
     return True
 
 
-def _walk(root: str, left_out: LeftOut, *, hidden: bool) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Yield the name below `root` and the entry of each file, in no order."""
+def _walk(root: str, left_out: LeftOut, *, hidden: bool) -> Iterator[str]:
+    """Yield the name below `root` of each file, in no order."""
     todo = [("", root)]
     while todo:
         below, place = todo.pop()
@@ -118,27 +165,27 @@ def _walk(root: str, left_out: LeftOut, *, hidden: bool) -> Iterator[tuple[str, 
                     if not hidden and entry.name.startswith((".", "_")):
                         left_out.append((Path(entry.path), HIDDEN))
                     elif entry.is_file():
-                        yield below + entry.name, entry
+                        yield below + entry.name
                     elif not entry.is_dir():
-                        _refuse_other_kinds(entry)
-                    elif _is_to_be_entered(entry, left_out):
+                        _refuse_other_kinds(entry.path, entry)
+                    elif _is_to_be_entered(entry.path, entry, left_out):
                         todo.append((f"{below}{entry.name}/", entry.path))
         except OSError as error:
             raise SourceError(f"{error.filename} cannot be listed: {error.strerror}") from error
 
 
-def _is_to_be_entered(folder: os.DirEntry[str], left_out: LeftOut) -> bool:
-    if os.path.isfile(os.path.join(folder.path, LAKE_MARK)):  # noqa: PTH113, PTH118 (a Path costs more than the look)
-        left_out.append((Path(folder.path), LAKE))
+def _is_to_be_entered(path: str, folder: os.DirEntry[str], left_out: LeftOut) -> bool:
+    if os.path.isfile(os.path.join(path, LAKE_MARK)):  # noqa: PTH113, PTH118 (a Path costs more than the look)
+        left_out.append((Path(path), LAKE))
         return False
     if folder.is_symlink():
         raise SourceError(
-            f"{folder.path} is a link to a folder, which is not followed: copy what it leads to, "
+            f"{path} is a link to a folder, which is not followed: copy what it leads to, "
             "or remove it, or name the files by a glob"
         )
     return True
 
 
-def _refuse_other_kinds(entry: os.DirEntry[str]) -> NoReturn:
+def _refuse_other_kinds(path: str, entry: os.DirEntry[str]) -> NoReturn:
     kind = "a link that leads to nothing" if entry.is_symlink() else "a pipe, socket or device, no file"
-    raise SourceError(f"{entry.path} is {kind}: remove it, or name the files by a glob")
+    raise SourceError(f"{path} is {kind}: remove it, or name the files by a glob")

@@ -3,36 +3,24 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import mimetypes
-import os
 import time
-from collections import deque
-from collections.abc import Generator, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
 from dataplat.connectors.files._folder import Listing, list_files
-from dataplat.connectors.files._stream import CHUNK, changed
+from dataplat.connectors.files._read_files import Taken, read_files
 from dataplat.connectors.source import Blob, Item, Position, Progress, Split
-from dataplat.errors import SourceError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-INLINE_BYTES = 1_000_000
-"""Files up to this size lie as bytes in their rows; larger ones are objects."""
 BATCH_BYTES = 16 << 20
 BATCH_ROWS = 8_192
-_THREADS: Final = 2
-_CHUNK_FILES: Final = 256
-_CHUNK_BYTES: Final = 4 << 20
-_CHUNKS_AHEAD: Final = 4
 _TICK_NS: Final = 20_000_000
 """File systems stamp changes by the tick of a clock, of 10 ms or less: a file that is younger may change unseen."""
 
@@ -48,15 +36,6 @@ SCHEMA = pa.schema(
     ]
 )
 """`path` is relative with `/`; either `content` holds the bytes, or `object` the id of the object that does."""
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """A file as it was read; of a large one without its content."""
-
-    number: int
-    sha256: str
-    content: bytes | None
 
 
 class TreeSource:
@@ -159,78 +138,6 @@ def _wait_for_the_next_tick(newest: int) -> None:
     left = newest + _TICK_NS - time.time_ns()
     if 0 < left <= _TICK_NS:
         time.sleep(left / 1e9)
-
-
-def read_files(files: Listing, todo: list[int]) -> Iterator[Taken]:
-    """Yield the files of these numbers in order, each with its digest; the next are read meanwhile, two at once.
-
-    Raises:
-        SourceError: One cannot be read, or is not what the listing says of it any more.
-    """
-    chunks = _chunks(files, todo)
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="dataplat-files") as pool:
-        waiting: deque[Future[list[Taken]]] = deque()
-        try:
-            for chunk in chunks:
-                waiting.append(pool.submit(_read_chunk, files, chunk))
-                if len(waiting) > _CHUNKS_AHEAD:
-                    yield from waiting.popleft().result()
-            while waiting:
-                yield from waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
-
-
-def _chunks(files: Listing, todo: list[int]) -> Iterator[list[int]]:
-    """Cut what is to be read into pieces of few files and bytes; a large file ends its piece."""
-    chunk: list[int] = []
-    nbytes = 0
-    for number in todo:
-        chunk.append(number)
-        nbytes += files.sizes[number]
-        if len(chunk) >= _CHUNK_FILES or nbytes >= _CHUNK_BYTES:
-            yield chunk
-            chunk, nbytes = [], 0
-    if chunk:
-        yield chunk
-
-
-def _read_chunk(files: Listing, numbers: list[int]) -> list[Taken]:
-    taken = []
-    for number in numbers:
-        path = f"{files.root}/{files.names[number]}"
-        try:
-            file = os.open(path, os.O_RDONLY)
-            try:
-                taken.append(Taken(number, *_take(file, path, files.sizes[number], files.times[number])))
-            finally:
-                os.close(file)
-        except OSError as error:
-            raise SourceError(f"{path} cannot be read: {error.strerror}") from error
-    return taken
-
-
-def _take(file: int, path: str, size: int, modified: int) -> tuple[str, bytes | None]:
-    """Return the digest of an open file, and its bytes if they are few; raise `SourceError` where it changes meanwhile."""
-    if size <= INLINE_BYTES:
-        content = os.read(file, size + 1)
-        while len(content) < size and (more := os.read(file, size + 1 - len(content))):
-            content += more
-        _refuse_change(file, path, size, modified, len(content))
-        return hashlib.sha256(content).hexdigest(), content
-    sha, done = hashlib.sha256(), 0
-    while chunk := os.read(file, CHUNK):
-        sha.update(chunk)
-        done += len(chunk)
-    _refuse_change(file, path, size, modified, done)
-    return sha.hexdigest(), None
-
-
-def _refuse_change(file: int, path: str, size: int, modified: int, done: int) -> None:
-    after = os.fstat(file)
-    if (after.st_size, after.st_mtime_ns, done) != (size, modified, size):
-        raise changed(path, size, after.st_size)
 
 
 def _batch(files: Listing, rows: list[Taken]) -> pa.RecordBatch:

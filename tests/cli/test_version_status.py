@@ -59,7 +59,7 @@ def test_not_there(run):
 
 
 def test_a_second_look_needs_no_data_library(run, tmp_path):
-    """Where a look found all the same, the next one goes by the listing alone, and loads neither Arrow nor NumPy."""
+    """The first look keeps an index: the next ones load neither Arrow nor NumPy, whether all is the same or not."""
     lake = str(tmp_path / "lake")
     script = (
         "import sys; from dataplat.cli import main; code = main(sys.argv[1:]); "
@@ -74,3 +74,6 @@ def test_a_second_look_needs_no_data_library(run, tmp_path):
     loaded("ingest", "in", "--into", "files")
     assert loaded("version", "status", "files") == "0 ['numpy', 'pyarrow']"
     assert loaded("version", "status", "files") == "0 []"
+    (tmp_path / "in" / "0.bin").write_text("x")
+    (tmp_path / "in" / "1.bin").write_text("longer")
+    assert loaded("version", "status", "files") == "1 []"

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 
 import dataplat as dp
 from dataplat._lake import Lake
-from dataplat.connectors.files import tree
+from dataplat.connectors.files import _read_files
 from dataplat.lake.stores import MemoryStore
 from dataplat.testing.store_faults import CountingStore
 from dataplat.versioning.lakefile import create_lake
@@ -44,7 +44,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
             seen.append(Path(path).name)
         return os_open(path, *rest, **options)
 
-    monkeypatch.setattr(tree.os, "open", noting)
+    monkeypatch.setattr(os, "open", noting)
     return seen
 
 
@@ -150,7 +150,7 @@ def test_it_lands_as_if_all_were_read(
     lake = new_lake()
     columns = ["path"] if key else None
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tree, "INLINE_BYTES", 600 if large else 1_000_000)
+        patch.setattr(_read_files, "INLINE_BYTES", 600 if large else 1_000_000)
         lake.ingest(folder, "files", source_format="tree", key=columns)
         for edits in rounds:
             for what, name, number in edits:
@@ -191,7 +191,7 @@ def test_a_file_that_changes_while_it_is_read(memory_lake: Lake, folder: Path, m
             Path(path).write_text("another")
         return os_open(path, *rest, **options)
 
-    monkeypatch.setattr(tree.os, "open", late)
+    monkeypatch.setattr(os, "open", late)
     with pytest.raises(dp.SourceError, match=r"000\.txt changed while it was read"):
         again(memory_lake, folder)
     assert memory_lake["files"].id == version

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from dataplat.connectors.files import open_source, tree
+from dataplat.connectors.files import _read_files, open_source, tree
 from dataplat.connectors.source import Blob
 from dataplat.errors import SourceError
 
@@ -121,10 +121,11 @@ def test_a_file_of_this_moment_is_not_read_yet(
     os_open = os.open
 
     def noting(path: Any, *rest: Any) -> int:
-        ages.append(time.time_ns() - Path(path).stat().st_mtime_ns)
+        if str(path).endswith(".bin"):
+            ages.append(time.time_ns() - Path(path).stat().st_mtime_ns)
         return os_open(path, *rest)
 
-    monkeypatch.setattr(tree.os, "open", noting)
+    monkeypatch.setattr(os, "open", noting)
     (tmp_path / "a.bin").write_bytes(b"x")
     read_source(open_source(tmp_path))
     assert ages[0] >= tree._TICK_NS
@@ -134,7 +135,7 @@ def test_files_are_read_in_order_whatever_their_number(
     tmp_path: Path, read_source: Read, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Read side by side in pieces of few files, rows come in order of their paths, folder by folder."""
-    monkeypatch.setattr(tree, "_CHUNK_FILES", 2)
+    monkeypatch.setattr(_read_files, "_CHUNK_FILES", 2)
     names = [f"{folder}{number}" for folder in ("b/", "b.c/", "a/x/", "") for number in range(7)]
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
