@@ -52,7 +52,7 @@ check: $(READY)-dev ## lint, format, types, import directions, generated pages u
 	$(BIN)/python scripts/api_reference.py --check
 
 # The real DVC is made beside the checks. Without a package index its tests are left out here, and fail in CI.
-# So are the real stores, which the first time go on being built beside the first tests: theirs come later, and wait.
+# So are the real stores; where they are not ready when the tests begin, the tests that need them wait.
 test: $(READY)-dev ## check, then every test in random order on two workers
 	@$(BIN)/python scripts/services.py install >/dev/null & \
 	$(BIN)/python scripts/real_dvc.py >/dev/null & made=$$!; $(MAKE) check; checked=$$?; \

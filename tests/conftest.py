@@ -12,6 +12,14 @@ from dataplat._lake import Lake
 from dataplat.lake import _part_open
 from dataplat.lake.stores import MemoryStore
 from dataplat.versioning.lakefile import create_lake
+from servers.fixtures import gcs_server, hdfs_server, moto_server, one_worker, proxy_to, s3_server
+
+__all__ = ["gcs_server", "hdfs_server", "moto_server", "proxy_to", "s3_server"]  # fixtures of tests/services
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Send the tests of one slow server to one worker."""
+    one_worker(items)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,0 +1,58 @@
+"""Fixtures of the servers, for tests/conftest.py to name: each one runs as long as its worker does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from servers.gcs import GcsServer, fake_gcs
+from servers.hdfs import HdfsServer, hdfs
+from servers.process import Server
+from servers.proxy import Proxy
+from servers.s3 import S3Server, moto, versitygw
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """Return a versitygw that this worker's tests share: each makes a bucket of its own, none kills it."""
+    with versitygw(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def moto_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """Return a moto that this worker's tests share."""
+    with moto(tmp_path_factory.mktemp("moto")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def gcs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GcsServer]:
+    """Return a fake-gcs-server that this worker's tests share."""
+    with pytest.MonkeyPatch.context() as patch, fake_gcs(tmp_path_factory.mktemp("gcs")) as server:
+        for name, value in server.environment().items():
+            patch.setenv(name, value)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def hdfs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HdfsServer]:
+    """Return a NameNode and DataNode; tests that ask for it are marked so that one worker runs them all."""
+    with hdfs(tmp_path_factory.mktemp("hdfs")) as server:
+        yield server
+
+
+@pytest.fixture
+def proxy_to() -> Iterator[Callable[[Server], Proxy]]:
+    """Return a function that puts a proxy before a server."""
+    with ExitStack() as stack:
+        yield lambda server: stack.enter_context(Proxy(server.host, server.port))
+
+
+def one_worker(items: list[pytest.Item]) -> None:
+    """Give every test that needs HDFS to the same worker: it is too slow and too large to be started twice."""
+    for item in items:
+        if "hdfs_server" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("hdfs"))
