@@ -133,10 +133,10 @@ def _changed(files: Listing, doubtful: dict[int, int], held: _Held, meter: Meter
 
     changed = set()
     total, done = sum(files.sizes[number] for number in doubtful), 0
-    for taken in read_files(files, list(doubtful)):
-        if taken.sha256 != held.sha256(doubtful[taken.number]):
-            changed.add(files.names[taken.number])
-        done += files.sizes[taken.number]
+    for number, sha256, _ in read_files(files, list(doubtful)):
+        if sha256 != held.sha256(doubtful[number]):
+            changed.add(files.names[number])
+        done += files.sizes[number]
         meter.at_byte(done, total)
         meter.add_rows(1)
     return changed

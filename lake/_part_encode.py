@@ -101,7 +101,7 @@ def _has_few_values(column: pa.ChunkedArray) -> bool:
     if family(column.type) not in _DICTIONARY:
         return False
     if len(column) > _SAMPLE:
-        column = column.take(_sample(len(column)))
+        column = _sampled(column)
     return bool(pc.count_distinct(column).as_py() <= min(_FEW, max(1, len(column) // 4)))
 
 
@@ -115,5 +115,12 @@ def _is_random(column: pa.ChunkedArray) -> bool:
     return len(packed) > (1 - _SAVED) * len(sample)
 
 
-def _sample(rows: int) -> pa.Array:
-    return pa.array(np.sort(np.random.default_rng(0).integers(0, rows, _SAMPLE)))
+def _sampled(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return rows of the column, taken chunk by chunk: a take from all of them would join their bytes first."""
+    rows = np.sort(np.random.default_rng(0).integers(0, len(column), _SAMPLE))
+    pieces, start = [], 0
+    for chunk in column.chunks:
+        first, last = np.searchsorted(rows, (start, start + len(chunk)))
+        pieces.append(chunk.take(pa.array(rows[first:last] - start)))
+        start += len(chunk)
+    return pa.chunked_array(pieces, column.type)

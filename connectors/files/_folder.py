@@ -50,8 +50,11 @@ class Listing:
 
     def position(self) -> dict[str, Any]:
         """Return counts and a digest, which change with any name, size or time."""
-        lines = [list(line) for line in zip(self.names, self.sizes, self.times, strict=True)]
-        digest = hashlib.sha256(json.dumps(lines, separators=(",", ":")).encode()).hexdigest()
+        quoted = map(
+            json.encoder.encode_basestring_ascii, self.names
+        )  # the lines as JSON, without a list for each of them
+        lines = [f"[{name},{size},{time}]" for name, size, time in zip(quoted, self.sizes, self.times, strict=True)]
+        digest = hashlib.sha256(f"[{','.join(lines)}]".encode()).hexdigest()
         return {"files": len(lines), "bytes": sum(self.sizes), "listing": digest}
 
 

@@ -6,9 +6,8 @@ import hashlib
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from dataplat.errors import SourceError
 
@@ -26,13 +25,8 @@ _CHUNK_BYTES: Final = 4 << 20
 _CHUNKS_AHEAD: Final = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """A file as it was read; of a large one without its content."""
-
-    number: int
-    sha256: str
-    content: bytes | None
+Taken: TypeAlias = "tuple[int, str, bytes | None]"
+"""A file as it was read: its number, its SHA-256, its content, which of a large one is None. Of tuples a million is cheap."""
 
 
 def read_files(files: Listing, todo: list[int]) -> Iterator[Taken]:
@@ -41,7 +35,6 @@ def read_files(files: Listing, todo: list[int]) -> Iterator[Taken]:
     Raises:
         SourceError: One cannot be read, or is not what the listing says of it any more.
     """
-    chunks = _chunks(files, todo)
     chunks = _chunks(files, todo)
     first, second = next(chunks, None), next(chunks, None)
     if second is None:
@@ -83,13 +76,13 @@ def _chunks(files: Listing, todo: list[int]) -> Iterator[list[int]]:
 
 
 def _read_chunk(files: Listing, numbers: list[int]) -> list[Taken]:
-    taken = []
+    taken = list[Taken]()
     for number in numbers:
         path = f"{files.root}/{files.names[number]}"
         try:
             file = os.open(path, os.O_RDONLY)
             try:
-                taken.append(Taken(number, *_take(file, path, files.sizes[number], files.times[number])))
+                taken.append((number, *_take(file, path, files.sizes[number], files.times[number])))
             finally:
                 os.close(file)
         except OSError as error:

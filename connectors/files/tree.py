@@ -113,11 +113,12 @@ class TreeSource:
         held = 0
         _wait_for_the_next_tick(max((files.times[number] for number in todo), default=0))
         for taken in read_files(files, todo):
-            if taken.content is None:
-                yield Blob(Path(files.root, files.names[taken.number]), taken.sha256, files.sizes[taken.number])
+            number, sha256, content = taken
+            if content is None:
+                yield Blob(Path(files.root, files.names[number]), sha256, files.sizes[number])
             rows.append(taken)
-            held += len(taken.content or b"")
-            done += files.sizes[taken.number]
+            held += len(content or b"")
+            done += files.sizes[number]
             if held >= BATCH_BYTES or len(rows) >= BATCH_ROWS:
                 yield _batch(files, rows)
                 rows, held = [], 0
@@ -141,15 +142,16 @@ def _wait_for_the_next_tick(newest: int) -> None:
 
 
 def _batch(files: Listing, rows: list[Taken]) -> pa.RecordBatch:
-    names = [files.names[row.number] for row in rows]
+    numbers, digests, contents = zip(*rows, strict=True)
+    names = [files.names[number] for number in numbers]
     columns = (
         names,
-        [files.sizes[row.number] for row in rows],
+        [files.sizes[number] for number in numbers],
         [_media_type(name) for name in names],
-        [row.sha256 for row in rows],
-        [files.times[row.number] for row in rows],
-        [row.content for row in rows],
-        [row.sha256 if row.content is None else None for row in rows],
+        digests,
+        [files.times[number] for number in numbers],
+        contents,
+        [sha256 if content is None else None for _, sha256, content in rows],
     )
     arrays = [pa.array(values, kind) for values, kind in zip(columns, SCHEMA.types, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
