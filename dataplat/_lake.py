@@ -14,7 +14,7 @@ from dataplat.versioning.lakefile import MAIN
 from dataplat.versioning.refs import Refs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import polars as pl
 
@@ -39,12 +39,22 @@ if TYPE_CHECKING:
 DEFAULT_FOLDER = ".dataplat"
 
 
-def open(url: str | Path = DEFAULT_FOLDER, *, create: bool = True) -> Lake:  # noqa: A001  (dp.open, like io.open)
+def open(  # noqa: A001  (dp.open, like io.open)
+    url: str | Path = DEFAULT_FOLDER, *, create: bool = True, options: Mapping[str, Any] | None = None
+) -> Lake:
     """Open the lake at `url`, a folder or a URL; create it where there is none, unless `create=False`.
 
+    Args:
+        url: a path, or `s3://bucket/prefix`, `gs://bucket/prefix`, `hdfs://host:port/path`.
+        create: whether a lake is made where there is none.
+        options: settings of a store over a network, as in a `[stores]` table of `dataplat.toml`, which they come
+            before; secrets as `"env:NAME"` or `"file:PATH"`.
+
     Raises:
+        ConfigError: The URL or an option is wrong, or credentials are missing.
         LakeNotFound: There is no lake, and `create` is False.
-        StoreError: The place is a file.
+        StoreError: The place is a file, there is no such bucket, or access is denied.
+        StoreTimeout: The server does not answer.
         StoreUnsuitable: The store cannot create a name atomically, so no lake may be made there.
     """
     from dataplat.lake.stores import open_store, probe
@@ -54,7 +64,7 @@ def open(url: str | Path = DEFAULT_FOLDER, *, create: bool = True) -> Lake:  # n
         raise LakeNotFound(_no_lake(url))
     if "://" not in str(url) and Path(url).is_file():
         raise StoreError(f"{url} is a file, and a lake is a folder: name another place")
-    store = open_store(url)
+    store = open_store(url, options)
     try:
         return Lake(store, open_lake(store).id, str(url))
     except LakeNotFound:

@@ -11,7 +11,11 @@ this folder or the nearest one above it, then the default.
 
     [secrets]
     warehouse = "env:WAREHOUSE_PASSWORD"
-    bucket = "file:~/.keys/bucket"
+
+    [stores."s3://bucket/prefix"]  # how to reach a store; docs/stores.md has the keys
+    region = "eu-central-1"
+    key = "env:BUCKET_KEY"
+    secret = "file:~/.keys/bucket"
 """
 
 from __future__ import annotations
@@ -76,7 +80,8 @@ class Secret:
 class Config:
     """The settings in force. `source` is the file they came from, or None.
 
-    `compact` says whether small commits are followed by a compaction where it is due.
+    `compact` says whether small commits are followed by a compaction where it is due. `stores` are tables by the
+    beginning of a URL, as they stand in the file; they are checked where a store is opened.
     """
 
     lake: str | None = None
@@ -85,6 +90,7 @@ class Config:
     compact: bool = True
     trust_contracts: bool = False
     secrets: Mapping[str, Secret] = field(default_factory=lambda: MappingProxyType({}))
+    stores: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     source: Path | None = None
 
     def secret(self, name: str) -> Secret:
@@ -156,11 +162,18 @@ def _from_file(path: Path) -> Config:
     if not isinstance(secrets, dict):
         raise ConfigError(f"{path}: [secrets] must be a table of names and references")
     named = {name: Secret(_text(path, f"secrets.{name}", value), f"{path}: {name}") for name, value in secrets.items()}
-    return Config(**values, secrets=MappingProxyType(named), source=path)
+    return Config(**values, secrets=MappingProxyType(named), stores=_stores(path, table), source=path)
+
+
+def _stores(path: Path, table: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    stores = table.get("stores", {})
+    if not isinstance(stores, dict) or not all(isinstance(settings, dict) for settings in stores.values()):
+        raise ConfigError(f'{path}: stores are tables with the beginning of a URL in quotes: [stores."s3://bucket"]')
+    return MappingProxyType(stores)
 
 
 def _refuse_unknown(path: Path, table: Mapping[str, Any]) -> None:
-    known = (*_TEXTS, *_SWITCHES, "secrets")
+    known = (*_TEXTS, *_SWITCHES, "secrets", "stores")
     for name in table:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from dataplat.errors import ObjectExists, ObjectNotFound, StoreError
-from dataplat.lake.stores import Store
+from dataplat.lake.stores import Store, settles
 
 T = TypeVar("T")
 
@@ -38,13 +38,15 @@ def settle(store: Store, key: str, data: bytes, patience: Patience) -> bool:
 
     A request that got no answer may still land, so nothing but the same bytes may be sent after it, and it is
     decided only when the key is seen to exist. A definite refusal (disk full, no permission) is raised as it is if
-    nothing was in doubt before.
+    nothing was in doubt before. A store that settles by itself is asked once: its budget is the whole patience, since
+    ten times a minute is no answer to anybody.
 
     Raises:
         Undecided: The patience ended first.
     """
     in_doubt: OSError | None = None
-    for attempt in range(patience.attempts):
+    attempts = 1 if settles(store) else patience.attempts
+    for attempt in range(attempts):
         try:
             store.create(key, data)
             return True
@@ -56,17 +58,20 @@ def settle(store: Store, key: str, data: bytes, patience: Patience) -> bool:
             if in_doubt is None:
                 raise
             in_doubt = error
-        patience.pause(attempt)
+        if attempt + 1 < attempts:
+            patience.pause(attempt)
     raise Undecided(str(in_doubt)) from in_doubt
 
 
 def _ours(store: Store, key: str, data: bytes, patience: Patience) -> bool:
     """Whether the existing `key` holds our bytes (an earlier request of ours has landed)."""
-    for attempt in range(patience.attempts):
+    attempts = 1 if settles(store) else patience.attempts
+    for attempt in range(attempts):
         try:
             return store.read(key) == data
         except ObjectNotFound as error:
             raise StoreError(f"{key} was there and is gone: somebody deletes refs, which nobody may") from error
         except (StoreError, TimeoutError, ConnectionError):
-            patience.pause(attempt)
+            if attempt + 1 < attempts:
+                patience.pause(attempt)
     raise Undecided(f"{key} exists, but could not be read to see whose it is")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataplat.lake.stores._caching import CachingStore, cache_of, uncached
 from dataplat.lake.stores._durable import explained
 from dataplat.lake.stores._file import FileStore
 from dataplat.lake.stores._memory import MemoryStore
+from dataplat.lake.stores._object_cache import ObjectCache
 from dataplat.lake.stores._open import open_store
 from dataplat.lake.stores._probe import ProbeReport, probe
 from dataplat.lake.stores._protocol import (
@@ -16,14 +18,17 @@ from dataplat.lake.stores._protocol import (
     SupportsReplace,
     SupportsUrl,
     concurrency_of,
+    settles,
 )
 from dataplat.lake.stores._retrying import RetryingStore
 from dataplat.lake.stores._wrapper import Operation, StoreWrapper
 
 __all__ = [
     "Bytes",
+    "CachingStore",
     "FileStore",
     "MemoryStore",
+    "ObjectCache",
     "ObjectInfo",
     "Operation",
     "ProbeReport",
@@ -34,8 +39,11 @@ __all__ = [
     "SupportsFiles",
     "SupportsReplace",
     "SupportsUrl",
+    "cache_of",
     "concurrency_of",
     "explained",
     "open_store",
     "probe",
+    "settles",
+    "uncached",
 ]

@@ -88,3 +88,8 @@ class SupportsConcurrency(Protocol):
 def concurrency_of(store: Store) -> int:
     """Return how many calls to `store` may usefully be under way at once; 8 where it does not say."""
     return int(getattr(store, "concurrency", 8))  # asked at every flush: to test the protocol costs more
+
+
+def settles(store: Store) -> bool:
+    """Return whether `store` itself sends again what got no answer, and reads back whose bytes are there."""
+    return bool(getattr(store, "settles", False))

@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from dataplat.errors import ObjectExists, ObjectNotFound, StoreTimeout
+from dataplat.errors import ObjectExists, ObjectNotFound, StoreError, StoreTimeout
 from dataplat.lake.stores._protocol import ObjectInfo, Store
+from dataplat.lake.stores._reach import Reach, within
 from dataplat.lake.stores._wrapper import Operation, StoreWrapper
 
 if TYPE_CHECKING:
@@ -15,9 +16,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_CHANGING = frozenset({"create", "adopt", "delete", "replace"})
+"""Operations whose outcome is unknown when no answer came."""
+
 
 class RetryingStore(StoreWrapper):
-    """Try a call again while the store gives no answer (`StoreTimeout`), for at most `budget` seconds per call.
+    """Try a call again while the store gives no answer (`StoreTimeout`), for at most `budget` seconds.
 
     Waits are drawn evenly from [0, min(cap, base x 2^n)] seconds ("full jitter"), so that writers which failed
     together do not come back together (AWS Architecture Blog, "Exponential Backoff And Jitter", 2015).
@@ -26,6 +30,10 @@ class RetryingStore(StoreWrapper):
     object exists, it is read back: the same bytes are our own create, others mean that somebody else won. So callers
     who may race put something of their own into the bytes (a nonce). When the budget ends without an answer,
     `StoreTimeout` says that the outcome is unknown.
+
+    `server` names what all calls of this process share: while it never answered the budget is 15 s at most, whatever
+    blocks; while it is silent all calls together have one budget (see `Reach`). Without a name an instance knows only
+    of its own calls. `settles` tells callers that they need not try again themselves.
     """
 
     def __init__(
@@ -33,6 +41,7 @@ class RetryingStore(StoreWrapper):
         inner: Store,
         budget: float = 60.0,
         *,
+        server: str = "",
         base: float = 0.05,
         cap: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
@@ -40,7 +49,9 @@ class RetryingStore(StoreWrapper):
         rng: Random | None = None,
     ) -> None:
         super().__init__(inner)
+        self.settles = True
         self.budget, self.base, self.cap = budget, base, cap
+        self._reach = Reach.of(server) if server else Reach()
         self._clock, self._sleep = clock, sleep
         self._rng = rng or _fresh_rng()
 
@@ -90,26 +101,48 @@ class RetryingStore(StoreWrapper):
             return
 
     def _retried(self, operation: Operation, key: str, call: Callable[[int], T]) -> T:
-        deadline = self._clock() + self.budget
+        started = self._clock()
         attempt = 0
         while True:
             try:
-                return call(attempt)
+                answer = self._tried(operation, key, call, attempt, started)
             except StoreTimeout as error:
-                wait = self._rng.uniform(0, min(self.cap, self.base * 2**attempt))
                 attempt += 1
-                if self._clock() + wait >= deadline:
-                    raise StoreTimeout(_given_up(operation, key, attempt, self.budget)) from error
+                wait = self._rng.uniform(0, min(self.cap, self.base * 2 ** (attempt - 1)))
+                budget = self._reach.budget(self.budget)
+                since = self._reach.silent(self._clock(), budget)
+                if self._clock() + wait >= min(started, since) + budget:
+                    raise StoreTimeout(self._given_up(operation, key, attempt, error)) from error
                 self._sleep(wait)
+            except StoreError as error:
+                self._reach.answered()
+                if attempt and operation in _CHANGING and not isinstance(error, ObjectExists | ObjectNotFound):
+                    raise StoreTimeout(
+                        f"{operation} {key!r} got no answer, and then a refusal: {error}; what was sent before may have "
+                        "taken effect, or may yet"
+                    ) from error
+                raise
+            else:
+                self._reach.answered()
+                return answer
+
+    def _tried(self, operation: Operation, key: str, call: Callable[[int], T], attempt: int, started: float) -> T:
+        if not self._reach.server or self._reach.answers:
+            return call(attempt)
+        left = max(started + self._reach.budget(self.budget) - self._clock(), 1.0)
+        return within(left, lambda: call(attempt), f"{operation} {key!r} from {self._reach.server}")
+
+    def _given_up(self, operation: Operation, key: str, attempts: int, error: StoreTimeout) -> str:
+        budget = self._reach.budget(self.budget)
+        where = f" from {self._reach.server}" if self._reach.server else ""
+        outcome = "it may have taken effect, or may yet" if operation in _CHANGING else "check the connection"
+        times = "attempt" if attempts == 1 else "attempts"
+        if not self._reach.answers and self._reach.server:
+            where, outcome = where + ", which never answered", "check the address, the network and the proxy"
+        return f"no answer to {operation} {key!r}{where} in {attempts} {times} within {budget:g} s; {outcome}: {error}"
 
 
 def _fresh_rng() -> Random:
     from random import Random
 
     return Random()  # noqa: S311 - jitter, not secrets
-
-
-def _given_up(operation: Operation, key: str, attempts: int, budget: float) -> str:
-    unclear = operation in {"create", "adopt", "delete", "replace"}
-    outcome = "it may have taken effect, or may yet" if unclear else "check the connection and try again"
-    return f"no answer to {operation} {key!r} in {attempts} attempts within {budget:g} s; {outcome}"

@@ -14,6 +14,7 @@ from dataplat.lake.stores._protocol import (
     SupportsReplace,
     SupportsUrl,
     concurrency_of,
+    settles,
 )
 
 T = TypeVar("T")
@@ -25,7 +26,7 @@ class StoreWrapper:
 
     `isinstance(wrapper, SupportsUrl)` (or `SupportsFiles`) is true where it is true of the inner store: on creation
     the instance gets a subclass with the methods of those abilities. A wrapper that must hide an ability names its
-    protocol in `hides`. `concurrency` is that of the inner store, unless told otherwise.
+    protocol in `hides`. `concurrency` and `settles` are those of the inner store, unless told otherwise.
     """
 
     hides: tuple[type, ...] = ()
@@ -40,6 +41,7 @@ class StoreWrapper:
     def __init__(self, inner: Store, *, concurrency: int | None = None) -> None:
         self.inner = inner
         self.concurrency = concurrency_of(inner) if concurrency is None else concurrency
+        self.settles = settles(inner)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.inner!r})"
