@@ -52,9 +52,9 @@ def verify(
 
 def _source(place: str | Path) -> Store:
     """Open the store to repair from; a lake of which only objects are left will do."""
-    from dataplat.lake.stores import open_store
+    from dataplat.lake.stores import open_store, uncached
 
-    store = open_store(place)
+    store = uncached(open_store(place))
     if next(iter(store.list("objects/", limit=1)), None) is None:
         raise LakeNotFound(f"there is no lake at {place} to repair from")
     return store
@@ -67,14 +67,17 @@ def _verified(lake: Lake, reference: str | None, listener: Listener | None) -> V
         meter.at_byte(nbytes, 0)
         meter.add_rows(rows - meter.rows)
 
-    check = Check(told=told, gone=Collected(lake.store).__contains__)
-    if reference is None:
-        return verify_lake(lake.store, check)
     from dataplat.errors import IntegrityError, ObjectNotFound
+    from dataplat.lake.stores import uncached
+
+    store = uncached(lake.store)  # a copy on this machine says nothing of what the store holds
+    check = Check(told=told, gone=Collected(store).__contains__)
+    if reference is None:
+        return verify_lake(store, check)
 
     try:
         version = lake[reference]
     except (IntegrityError, ObjectNotFound) as error:
-        found = verify_lake(lake.store, check)  # what it is cannot be told: its own way there is damaged
+        found = verify_lake(store, check)  # what it is cannot be told: its own way there is damaged
         return found if found.problems else VerifyReport(problems=[Problem(reference, "unreadable", str(error))])
-    return verify_version(lake.store, version.dataset, version.id, check)
+    return verify_version(store, version.dataset, version.id, check)

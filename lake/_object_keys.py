@@ -50,14 +50,14 @@ def generations(store: Store, object_id: str, suffix: str) -> Iterator[str]:
     return (e.key for e in store.list(object_key(object_id, GENERATION)) if e.key.endswith(suffix))
 
 
-def read_object(store: Store, object_id: str, suffix: str) -> bytes:
-    """Return the bytes under the plain key of an object, or, where there is none, under one of its generations."""
+def read_object(store: Store, object_id: str, suffix: str, byte_range: tuple[int, int] | None = None) -> bytes:
+    """Return the bytes (or a range) under the plain key of an object, or, without one, under one of its generations."""
     try:
-        return store.read(object_key(object_id, suffix))
+        return store.read(object_key(object_id, suffix), byte_range)
     except ObjectNotFound:  # its plain key was being collected when it was written again
         for key in generations(store, object_id, suffix):
             with suppress(ObjectNotFound):
-                return store.read(key)
+                return store.read(key, byte_range)
         raise
 
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
-import sys
 import zlib
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,8 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from dataplat.errors import IntegrityError, ObjectNotFound
+from dataplat.errors import IntegrityError, ObjectNotFound, StoreError
+from dataplat.lake._cache_dir import cache_dir
 from dataplat.lake._damage import damaged, missing
+from dataplat.lake.stores import ObjectCache, cache_of
 
 if TYPE_CHECKING:
     from dataplat.lake.objects import Objects
@@ -35,21 +35,11 @@ Mark: TypeAlias = tuple[int, int, int, int]
 """Device, inode, size and modification time (ns) of a file."""
 
 
-def cache_dir() -> Path:
-    """Return dataplat's folder in the user's cache, by the convention of the platform (`XDG_CACHE_HOME` wins)."""
-    if given := os.environ.get("XDG_CACHE_HOME"):
-        return Path(given) / "dataplat"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "dataplat"
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "dataplat" / "Cache"
-    return Path.home() / ".cache" / "dataplat"
-
-
 def verified_paths(objects: Objects, parts: Sequence[Part], *, cache: Path | None = None) -> list[str]:
     """Return for each part a local file whose SHA-256 has been verified.
 
     Files of a local store are given in place; parts of a remote one are brought into the cache, hashed on the way.
+    They stay there while the cache has room for them.
 
     Args:
         objects: Where the parts lie.
@@ -58,26 +48,25 @@ def verified_paths(objects: Objects, parts: Sequence[Part], *, cache: Path | Non
 
     Raises:
         IntegrityError: A part is missing or its bytes are not what was written.
+        StoreError: A remote part found no room in the cache.
     """
     folder = cache_dir() if cache is None else cache
+    copies = cache_of(objects.store) or ObjectCache(folder)
     by_id = {part.id: part for part in parts}
     with ThreadPoolExecutor(_THREADS) as pool:
-        paths = dict(zip(by_id, pool.map(lambda part: _local_file(objects, part, folder), by_id.values()), strict=True))
+        paths = dict(zip(by_id, pool.map(lambda part: _local_file(objects, part, copies), by_id.values()), strict=True))
         record = Record(folder / "verified")
         unknown = [part for part in by_id.values() if not record.holds(paths[part.id], part.id)]
-        record.add(pool.map(lambda part: _checked(objects, part, paths[part.id], folder), unknown))
+        record.add(pool.map(lambda part: _checked(objects, part, paths[part.id], copies), unknown))
     return [str(paths[part.id]) for part in parts]
 
 
-def forget(parts: Iterable[str], *, cache: Path | None = None) -> None:
-    """Remove the copies of parts (by id) that the cache has of remote stores."""
-    folder = cache_dir() if cache is None else cache
-    for part in parts:
-        _kept_file(folder, part).unlink(missing_ok=True)
-
-
-def _kept_file(folder: Path, part: str) -> Path:
-    return folder / "parts" / part[:2] / f"{part}{SUFFIX}"
+def forget(ids: Iterable[str], *, cache: Path | None = None) -> None:
+    """Remove the copies of objects (by id) that the cache has of remote stores."""
+    copies = ObjectCache(cache_dir() if cache is None else cache)
+    for object_id in ids:
+        for suffix in (SUFFIX, ".bin"):
+            copies.drop(object_id, suffix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,15 +155,15 @@ def _parse(line: bytes) -> Entry | None:
     return Entry(Path(os.fsdecode(path)), part.decode(), (int(device), int(inode), int(size), int(modified)))
 
 
-def _checked(objects: Objects, part: Part, path: Path, folder: Path) -> Entry:
+def _checked(objects: Objects, part: Part, path: Path, copies: ObjectCache) -> Entry:
     """Verify a file; a fetched copy that is damaged is fetched again."""
     try:
         return _verified(part, path)
     except IntegrityError:
-        if not path.is_relative_to(folder):
+        if path != copies.path(part.id, SUFFIX):
             raise
-        path.unlink(missing_ok=True)
-        return _verified(part, _local_file(objects, part, folder))
+        copies.drop(part.id, SUFFIX)
+        return _verified(part, _local_file(objects, part, copies))
 
 
 def _verified(part: Part, path: Path) -> Entry:
@@ -195,20 +184,23 @@ def _verified(part: Part, path: Path) -> Entry:
     return Entry(path, part.id, after)
 
 
-def _local_file(objects: Objects, part: Part, folder: Path) -> Path:
+def _local_file(objects: Objects, part: Part, copies: ObjectCache) -> Path:
     """Return where the part lies in a local file, after fetching it where it does not."""
     if objects.stage is not None and objects.stage.holds(part.id, SUFFIX):
         return Path(objects.stage.path_or_url(part.id, SUFFIX))
     if (path := objects.local_path(part.id, SUFFIX)) is not None:
         return path
-    kept = _kept_file(folder, part.id)
+    if (kept := copies.find(part.id, SUFFIX)) is not None:
+        return kept
+    try:
+        data = objects.read(part.id, SUFFIX)
+    except ObjectNotFound as error:
+        raise missing(part) from error
+    copies.write(part.id, SUFFIX, data)  # where reading it has not done so
+    kept = copies.path(part.id, SUFFIX)
     if not kept.exists():
-        try:
-            data = objects.read(part.id, SUFFIX)
-        except ObjectNotFound as error:
-            raise missing(part) from error
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        fresh = kept.with_name(f".{part.id}.{secrets.token_hex(8)}")
-        fresh.write_bytes(data)
-        fresh.replace(kept)
+        raise StoreError(
+            f"there is no room for part {part.id} ({part.size:,} bytes) in the cache {copies.folder}: free some on its "
+            "file system, or raise `cache_size`"
+        )
     return kept

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dataplat.errors import SourceError, SourceNotFound
-from dataplat.lake.verified import cache_dir
+from dataplat.lake._cache_dir import cache_dir
 
 _FIELDS = "%H%x00%an <%ae>%x00%aI%x00%B%x00%x00"
 

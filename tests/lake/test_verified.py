@@ -14,7 +14,7 @@ from dataplat.lake import verified
 from dataplat.lake.objects import Objects, Stage
 from dataplat.lake.parts import PartWriter
 from dataplat.lake.stores import FileStore, MemoryStore
-from dataplat.lake.verified import Entry, Record, cache_dir, mark_of, verified_paths
+from dataplat.lake.verified import Entry, Record, mark_of, verified_paths
 
 
 @pytest.fixture
@@ -180,14 +180,3 @@ def test_processes_append_at_once(tmp_path):
         racer.join()
     record = Record(tmp_path / "record")
     assert all(record.holds(file, file.name) for file in files)
-
-
-def test_cache_dir_follows_the_platform(monkeypatch):
-    """`XDG_CACHE_HOME` wins; without it the platform's own place is taken."""
-    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
-    assert cache_dir() == Path("/somewhere/dataplat")
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setattr(verified.sys, "platform", "darwin")
-    assert cache_dir() == Path.home() / "Library" / "Caches" / "dataplat"
-    monkeypatch.setattr(verified.sys, "platform", "linux")
-    assert cache_dir() == Path.home() / ".cache" / "dataplat"
