@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import get_ident
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -36,6 +37,7 @@ class OpenPart:
     schema: pa.Schema
     checked: bool
     where: str
+    _readers: dict[tuple[int, tuple[str, ...]], pq.ParquetFile] = field(default_factory=dict, repr=False)
 
     @property
     def row_groups(self) -> int:
@@ -50,13 +52,7 @@ class OpenPart:
         """
         group = self.metadata.row_group(row_group)
         try:
-            reader = pq.ParquetFile(
-                self.file,
-                metadata=self.metadata,
-                read_dictionary=self._repeating(group, columns),
-                pre_buffer=False,
-                page_checksum_verification=not self.checked,
-            )
+            reader = self._reader(tuple(self._repeating(group, columns)))
             table = reader.read_row_group(row_group, columns=list(columns), use_threads=False).select(list(columns))
         except (OSError, pa.ArrowException, KeyError) as error:
             raise damaged(self.part, self.where, f"row group {row_group}: {error}") from error
@@ -67,6 +63,20 @@ class OpenPart:
         fields = [self.schema.field(name) for name in columns]
         arrays = [_plain(column, field.type, keep) for column, field in zip(table.columns, fields, strict=True)]
         return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+
+    def _reader(self, dictionaries: tuple[str, ...]) -> pq.ParquetFile:
+        """Return this thread's reader: to make one takes a third of the time in which it reads a column of integers."""
+        key = get_ident(), dictionaries
+        reader = self._readers.get(key)
+        if reader is None:
+            reader = self._readers[key] = pq.ParquetFile(
+                self.file,
+                metadata=self.metadata,
+                read_dictionary=dictionaries,
+                pre_buffer=False,
+                page_checksum_verification=not self.checked,
+            )
+        return reader
 
     def _repeating(self, group: pq.RowGroupMetaData, columns: Sequence[str]) -> list[str]:
         """Return the columns of text with a dictionary: laid out after they were filtered, they take half the time."""

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +22,7 @@ from dataplat.lake.deletes import live_mask, load_deletes
 from dataplat.lake.schema import stored_name
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from pyroaring import BitMap
 
     from dataplat.lake.objects import Objects
@@ -121,14 +123,25 @@ class Unit:
         request = self.request
         arrays: list[pa.ChunkedArray | pa.Array] = [columns[field.name] for field in request.output]
         if request.positions:
-            kept = np.arange(self.rows) if keep is None else pc.indices_nonzero(keep).to_numpy()
-            rows = (kept + self.start).astype(np.uint32)
-            arrays.append(pa.array(np.full(len(rows), self.part_index, np.uint32)))
+            rows = self._positions(keep)
+            arrays.append(_repeated(self.part_index, len(rows)))
             arrays.append(pa.array(rows))
         if not arrays:
             return _bare(self.rows if keep is None else keep.true_count, request.batch_rows)
         table = pa.Table.from_arrays(arrays, schema=request.result)
         return table.to_batches(max_chunksize=request.batch_rows)  # type: ignore[no-any-return]
+
+    def _positions(self, keep: pa.BooleanArray | None) -> NDArray[np.uint32]:
+        """Return where the rows lie in the part."""
+        if keep is None:
+            return np.arange(self.start, self.start + self.rows, dtype=np.uint32)
+        kept: NDArray[np.uint64] = pc.indices_nonzero(keep).to_numpy()
+        return (kept + np.uint64(self.start)).astype(np.uint32)
+
+
+@lru_cache(maxsize=4)  # the row groups of a part are mostly of one length, and threads read one each
+def _repeated(value: int, rows: int) -> pa.Array:
+    return pa.array(np.full(rows, value, np.uint32))
 
 
 def _bare(rows: int, batch_rows: int | None) -> list[pa.RecordBatch]:

@@ -73,14 +73,20 @@ class KeySet:
         Raises:
             SchemaError: A key column is missing in the batch.
         """
-        rows = np.arange(batch.num_rows) if self._column is None else self._passing(batch, self._column)
+        rows = self.passing(batch)
         found = self.index(key_digests(batch.select(self._columns).take(rows), self._columns))
         hits = found >= 0
         return rows[hits], found[hits]
 
-    def _passing(self, batch: pa.RecordBatch, column: str) -> Positions:
+    def passing(self, batch: pa.RecordBatch) -> Positions:
+        """Return the rows of the batch whose keys may be in the set, ascending: all that are, and about one in a hundred.
+
+        Those of several batches are best looked for at once (`find`), as each time has its price.
+        """
+        if self._column is None:
+            return np.arange(batch.num_rows)
         passed, done = [np.empty(0, np.int64)], 0
-        for words in column_words(batch, column):
+        for words in column_words(batch, self._column):
             for start in range(0, len(words), _FILTERED):
                 block = words[start : start + _FILTERED]
                 passed.append((self._bisected(block) if _is_sorted(block) else self._looked_up(block)) + done)

@@ -210,6 +210,19 @@ def test_a_large_batch_is_searched_in_pieces():
     assert np.array_equal(which, np.arange(len(wanted)))
 
 
+@pytest.mark.parametrize("step", [1, -1])
+def test_few_rows_pass_and_those_of_the_set_are_among_them(step):
+    """What `passing` lets through holds all rows that `find` finds, and few others, in sorted rows and in any other order."""
+    rows = 100_000
+    batch = pa.record_batch({"k": np.arange(rows)[::step]})
+    keys = KeySet(pa.record_batch({"k": np.arange(7, rows, 999)}), ["k"])
+    passed, (places, _) = keys.passing(batch), keys.find(batch)
+    assert set(places.tolist()) <= set(passed.tolist())
+    assert len(places) == 101
+    assert len(passed) < rows // 25
+    assert (np.diff(passed) > 0).all()
+
+
 def test_keys_with_nulls_are_found():
     """Where each key column has a null among the keys no filter is safe: every row is digested."""
     kind = pa.schema([("k", pa.int64()), ("s", pa.string())])

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dataplat.lake.part import Part
 
 _THREADS: Final = 2  # parts whose keys are read at once
+_TOGETHER: Final = 32_768  # rows that may have a wanted key from which on they are looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,13 +175,31 @@ def _find_in_part(
     objects: Objects, part: Part, schema: pa.Schema, key: list[str], wanted: KeySet, values: pa.Table
 ) -> KeyMatch | None:
     positions, incoming = [], []
-    for batch in scan(objects, [part], schema, columns=key, with_positions=True, batch_rows=None, threads=1):
+    for batch in _candidates(objects, part, schema, key, wanted):
         rows, found = wanted.find(batch)
         if len(rows):
             equal = _equal_keys(batch.select(key).take(pa.array(rows)), values.select(key).take(pa.array(found)))
             positions.append(batch.column(ROW_COLUMN).to_numpy()[rows[equal]].astype(np.int64))
             incoming.append(found[equal])
     return KeyMatch(part, np.concatenate(positions), np.concatenate(incoming)) if positions else None
+
+
+def _candidates(
+    objects: Objects, part: Part, schema: pa.Schema, key: list[str], wanted: KeySet
+) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a part that may have a wanted key; of many row groups together, where they are few."""
+    held: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in scan(objects, [part], schema, columns=key, with_positions=True, batch_rows=None, threads=1):
+        passed = wanted.passing(batch)
+        if len(passed):
+            held.append(batch if len(passed) == batch.num_rows else batch.take(pa.array(passed)))
+            rows += len(passed)
+        if rows >= _TOGETHER:
+            yield from pa.Table.from_batches(held).combine_chunks().to_batches()
+            held, rows = [], 0
+    if held:
+        yield from pa.Table.from_batches(held).combine_chunks().to_batches()
 
 
 def _equal_keys(ours: pa.RecordBatch, theirs: pa.Table) -> NDArray[np.bool_]:
