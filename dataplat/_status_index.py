@@ -24,6 +24,7 @@ FileRow: TypeAlias = "tuple[int | None, int | None, str | None]"
 
 _HEAD: Final = Struct("<QQ")
 _SHA_BYTES: Final = 32
+_BLOCK: Final = 1024  # files
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,19 @@ class Index:
         if self._has_names(files):
             return iter(range(len(files.names)))
         return map(dict(zip(self.file_names, count(), strict=False)).get, files.names)
+
+    def differing(self, files: Listing) -> Iterator[tuple[int, int | None]]:
+        """Yield number and place of each file of a folder that may differ in name, size or time: no other one does.
+
+        Where all names are the same, a block of files whose sizes and times are the same bytes is passed over whole.
+        """
+        if not self._has_names(files):
+            yield from enumerate(self.places(files))
+            return
+        for start in range(0, len(self.sizes), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            if (self.sizes[block], self.times[block]) != (files.sizes[block], files.times[block]):
+                yield from ((number, number) for number in range(start, min(block.stop, len(self.sizes))))
 
     def _has_names(self, files: Listing) -> bool:
         return len(files.names) == len(self.sizes) and "\0".join(files.names).encode() == self.names

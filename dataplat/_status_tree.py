@@ -31,6 +31,7 @@ class _Held(Protocol):
     def file_names(self) -> Sequence[str]: ...
     def sha256(self, place: int) -> str | None: ...
     def places(self, files: Listing) -> Iterator[int | None]: ...
+    def differing(self, files: Listing) -> Iterator[tuple[int, int | None]]: ...
 
 
 class _Rows:
@@ -48,6 +49,9 @@ class _Rows:
 
     def places(self, files: Listing) -> Iterator[int | None]:
         return map(self._places.get, files.names)
+
+    def differing(self, files: Listing) -> Iterator[tuple[int, int | None]]:
+        return enumerate(self.places(files))
 
 
 def compare_tree(target: Target, branch: str, root: Path, meter: Meter, *, content: bool) -> Status:
@@ -77,7 +81,7 @@ def _compare(
     new: list[str] = []
     doubtful: dict[int, int] = {}
     sizes, times = held.sizes, held.times
-    for number, place in enumerate(held.places(files)):
+    for number, place in enumerate(held.places(files)) if content else held.differing(files):
         if place is None:
             new.append(files.names[number])
         elif sizes[place] != files.sizes[number]:

@@ -44,6 +44,10 @@ def test_a_listing_is_found_by_name(rows: dict[str, FileRow], other: dict[str, t
         assert [None if place is None else index.file_names[place] for place in places] == [
             name if name in rows else None for name in names
         ]
+        differing = dict(index.differing(listing))
+        assert differing.items() <= dict(enumerate(places)).items()
+        for number, name in enumerate(names):
+            assert number in differing or files[name] == rows[name][:2]
         assert index.is_listing(listing) == (files == {name: row[:2] for name, row in rows.items()})
 
 
@@ -61,6 +65,20 @@ def test_a_folder_is_that_of_its_index(tmp_path: Path) -> None:
         other = Index.of(rows | {"c": (rows["c"][0] + size, rows["c"][1] + time, SHA)})
         assert other is not None
         assert not other.is_listing(files)
+
+
+def test_blocks_that_are_the_same_are_passed_over() -> None:
+    """Of many files of the same names, only those near to one that differs are looked at; it is among them."""
+    names = [f"{number:05}" for number in range(3000)]
+    index = Index.of({name: (number, number, SHA) for number, name in enumerate(names)})
+    assert index is not None
+    for at in (0, 1023, 1024, 2047, 2999):
+        for change in (0, 1):
+            columns = array("q", range(3000)), array("q", range(3000))
+            columns[change][at] += 1
+            differing = dict(index.differing(Listing("/", names, *columns, ())))
+            assert differing.get(at) == at
+            assert len(differing) <= 1024
 
 
 def test_rows_that_are_no_files_have_no_index() -> None:

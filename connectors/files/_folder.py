@@ -77,9 +77,11 @@ def list_files(root: Path) -> Listing:
     """
     left_out: LeftOut = []
     names, sizes, times = list[str](), array("q"), array("q")
+    mixed = False
     todo = [("", str(root))]
     while todo:
         below, place = todo.pop()
+        before = len(names)
         try:
             folder = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
             try:
@@ -88,11 +90,13 @@ def list_files(root: Path) -> Listing:
                 os.close(folder)
         except OSError as error:
             raise SourceError(f"{place} cannot be listed: {error.strerror}") from error
+        mixed |= bool(folders) and len(names) > before
         inside = [(f"{below}{entry.name}/", f"{place}/{entry.name}") for entry in folders]
         entered = zip(inside, folders, strict=True)
         todo += [there for there, entry in entered if _is_to_be_entered(there[1], entry, left_out)]
     _refuse_other_encodings(names, root)
-    return _in_order(Listing(str(root), names, sizes, times, tuple(sorted(left_out))))
+    files = Listing(str(root), names, sizes, times, tuple(sorted(left_out)))
+    return _in_order(files) if mixed else files
 
 
 def _list_folder(
@@ -126,11 +130,9 @@ def _list_folder(
 
 
 def _in_order(files: Listing) -> Listing:
-    """Return the files in order of their paths: they are, unless a folder holds files beside folders."""
+    """Return the files in order of their paths, which they are not in where a folder holds files beside folders."""
     keys = [path_order(name) for name in files.names]
     order = sorted(range(len(keys)), key=keys.__getitem__)
-    if order == list(range(len(keys))):
-        return files
     names = [files.names[number] for number in order]
     sizes, times = (array("q", [column[number] for number in order]) for column in (files.sizes, files.times))
     return Listing(files.root, names, sizes, times, files.left_out)
