@@ -56,6 +56,7 @@ _ADVICE = {
     "NoSuchBucket": "there is no such bucket: create it, or correct the URL",
     "PermanentRedirect": "the bucket is in another region: set `region`",
     "AuthorizationHeaderMalformed": "the bucket is in another region: set `region`",
+    "XAdminUserNotFound": "the server does not know this access key",
     "SignatureDoesNotMatch": "the secret does not belong to the access key",
     "RequestTimeTooSkewed": "this machine's clock is wrong",
 }
@@ -196,6 +197,11 @@ class S3Wire:
             return ConfigError(
                 f"cannot {what}: {error}. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or a role"
             )
+        if _is_distrust(error):
+            return StoreError(
+                f"cannot {what}: the server's certificate cannot be verified: {error}. Give `ca_bundle` (or "
+                "AWS_CA_BUNDLE) the file of the authority that signed it"
+            )
         if _is_unanswered(error):
             return StoreTimeout(f"no answer to {what}: {str(error) or type(error).__name__}")
         return error if isinstance(error, StoreError | ConfigError) else StoreError(f"cannot {what}: {error}")
@@ -220,19 +226,51 @@ def _answered(error: Any, what: str) -> Exception:
     return StoreError(f"cannot {what}: {_ADVICE.get(code) or error}")
 
 
+def _root(error: BaseException) -> str:
+    """Return what the system said at the bottom of a failure: that the connection was refused, that no host is so named."""
+    cause: BaseException | None = error
+    found = ""
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror and not isinstance(cause, StoreError):
+            found = f" ({cause.strerror})"
+        cause = cause.__cause__ or cause.__context__
+    return found
+
+
+def _is_distrust(error: Exception) -> bool:
+    """Whether TLS failed because the server is not whom its address names: to try again would not help."""
+    import ssl
+
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(seen):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
+
+
 def _is_unanswered(error: Exception) -> bool:
     """Whether the request may have arrived and its answer did not."""
     import asyncio
 
     import aiohttp
-    from botocore.exceptions import ChecksumMismatch, HTTPClientError, IncompleteReadError, ResponseStreamingError
+    from botocore.exceptions import (
+        ConnectionError as BotocoreConnectionError,
+    )
+    from botocore.exceptions import (
+        FlexibleChecksumError,
+        HTTPClientError,
+        IncompleteReadError,
+        ResponseStreamingError,
+    )
     from fsspec.exceptions import FSTimeoutError
 
     lost: tuple[type[Exception], ...] = (
         aiohttp.ClientError,
         asyncio.TimeoutError,
-        ChecksumMismatch,
+        BotocoreConnectionError,
         ConnectionError,
+        FlexibleChecksumError,
         FSTimeoutError,
         HTTPClientError,
         IncompleteReadError,
