@@ -119,6 +119,21 @@ def test_an_export_is_the_same(memory_lake: Lake, folder: Path, tmp_path: Path) 
     assert (found.is_same, found.touched) == (True, ())
 
 
+def test_an_erase_takes_the_index_along(memory_lake: Lake, folder: Path) -> None:
+    """The index of a version holds paths: where a row of it is erased, nothing keeps its path."""
+
+    def names_it() -> list[str]:
+        store = memory_lake.objects.store
+        return [info.key for info in store.list("memo/") if b"b.bin" in store.read(info.key)]
+
+    memory_lake.ingest(folder, "files")
+    assert memory_lake.status("files").is_same
+    assert len(names_it()) == 1
+    memory_lake.erase("files", where="path = 'b.bin'", reason="a person asked")
+    assert names_it() == []
+    assert memory_lake.status("files").new == ("b.bin",)
+
+
 NAMES = ["x", "y", "a/x", "a/y"]
 EDITS = st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from([None, b"", b"1", b"2", b"12"]), st.integers(0, 2)))
 
