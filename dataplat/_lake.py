@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from dataplat.ingest import IngestPlan, IngestResult
     from dataplat.ingest._progress import Listener
     from dataplat.ingest._request import IngestOptions
-    from dataplat.lake.stores import Store
+    from dataplat.lake.stores import ProbeReport, Store
     from dataplat.versioning import Diff
     from dataplat.versioning.commit import Commit
     from dataplat.versioning.diff import LakeDiff
@@ -57,6 +57,13 @@ def open(  # noqa: A001  (dp.open, like io.open)
         StoreTimeout: The server does not answer.
         StoreUnsuitable: The store cannot create a name atomically, so no lake may be made there.
     """
+    return open_with_report(url, create=create, options=options)[0]
+
+
+def open_with_report(
+    url: str | Path, *, create: bool, options: Mapping[str, Any] | None = None
+) -> tuple[Lake, ProbeReport | None]:
+    """Open or create the lake at `url`; of one that was created say what its store was tried for."""
     from dataplat.lake.stores import open_store, probe
     from dataplat.versioning.lakefile import create_lake, open_lake
 
@@ -66,14 +73,14 @@ def open(  # noqa: A001  (dp.open, like io.open)
         raise StoreError(f"{url} is a file, and a lake is a folder: name another place")
     store = open_store(url, options)
     try:
-        return Lake(store, open_lake(store).id, str(url))
+        return Lake(store, open_lake(store).id, str(url)), None
     except LakeNotFound:
         if not create:
             raise LakeNotFound(_no_lake(url)) from None
-    probe(store)
+    report = probe(store)
     with suppress(AlreadyExists):  # somebody else was as quick; theirs is as good
         create_lake(store)
-    return Lake(store, open_lake(store).id, str(url))
+    return Lake(store, open_lake(store).id, str(url)), report
 
 
 def clone(url: str | Path, folder: str | Path = DEFAULT_FOLDER, *, progress: Listener | None = None) -> Lake:

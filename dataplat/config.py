@@ -8,6 +8,7 @@ this folder or the nearest one above it, then the default.
     author = "Ada <ada@example.org>"
     compact = false               # no compaction after small commits
     trust_contracts = true        # run contracts that lie in a lake that is not a folder of yours
+    cache_size = "20 GB"          # of copies of objects from stores over a network; 0 keeps none
 
     [secrets]
     warehouse = "env:WAREHOUSE_PASSWORD"
@@ -22,6 +23,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -37,6 +39,8 @@ LAKE_MARK = "lake.json"
 
 _TEXTS = ("lake", "branch", "author")
 _SWITCHES = ("compact", "trust_contracts")
+_CACHE = "DATAPLAT_CACHE_SIZE"
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _VARIABLES = {f"DATAPLAT_{name.upper()}": name for name in _TEXTS}
 
 
@@ -80,7 +84,8 @@ class Secret:
 class Config:
     """The settings in force. `source` is the file they came from, or None.
 
-    `compact` says whether small commits are followed by a compaction where it is due. `stores` are tables by the
+    `compact` says whether small commits are followed by a compaction where it is due. `cache_size` bounds the copies of
+    objects from stores over a network, in bytes. `stores` are tables by the
     beginning of a URL, as they stand in the file; they are checked where a store is opened.
     """
 
@@ -89,6 +94,7 @@ class Config:
     author: str | None = None
     compact: bool = True
     trust_contracts: bool = False
+    cache_size: int = 10 * 10**9
     secrets: Mapping[str, Secret] = field(default_factory=lambda: MappingProxyType({}))
     stores: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     source: Path | None = None
@@ -119,6 +125,8 @@ def load(
     given: dict[str, Any] = {name: environ[variable] for variable, name in _VARIABLES.items() if environ.get(variable)}
     switches = {name: f"DATAPLAT_{name.upper()}" for name in _SWITCHES}
     given.update({name: _switch(key, environ[key]) for name, key in switches.items() if environ.get(key)})
+    if environ.get(_CACHE):
+        given["cache_size"] = _size(_CACHE, environ[_CACHE])
     given.update({name: value for name, value in (flags or {}).items() if value is not None})
     return replace(config, **given)
 
@@ -156,6 +164,8 @@ def _from_file(path: Path) -> Config:
             if not isinstance(table[name], bool):
                 raise ConfigError(f"{path}: {name} must be true or false, and is {table[name]!r}")
             values[name] = table[name]
+    if "cache_size" in table:
+        values["cache_size"] = _size(f"{path}: cache_size", table["cache_size"])
     if "lake" in values and "://" not in values["lake"]:
         values["lake"] = str(path.parent / Path(values["lake"]).expanduser())
     secrets = table.get("secrets", {})
@@ -173,7 +183,7 @@ def _stores(path: Path, table: Mapping[str, Any]) -> Mapping[str, Mapping[str, A
 
 
 def _refuse_unknown(path: Path, table: Mapping[str, Any]) -> None:
-    known = (*_TEXTS, *_SWITCHES, "secrets", "stores")
+    known = (*_TEXTS, *_SWITCHES, "cache_size", "secrets", "stores")
     for name in table:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
@@ -191,3 +201,11 @@ def _switch(variable: str, value: str) -> bool:
     if value.lower() not in {"0", "1", "false", "true"}:
         raise ConfigError(f"{variable} must be 1 or 0, and is {value!r}")
     return value.lower() in {"1", "true"}
+
+
+def _size(name: str, value: object) -> int:
+    """Return bytes, of a number or of a text such as `20 GB`."""
+    number = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kKMGT]?B?)", str(value).strip())
+    if isinstance(value, bool) or not isinstance(value, int | str) or number is None or number[2].upper() not in _UNITS:
+        raise ConfigError(f'{name} must be a number of bytes or a text like "20 GB", and is {value!r}')
+    return int(float(number[1]) * _UNITS[number[2].upper()])

@@ -131,3 +131,19 @@ def test_trust_in_contracts_is_given_by_file_or_variable(tmp_path):
     assert not load(tmp_path, environ={"DATAPLAT_TRUST_CONTRACTS": "0"}).trust_contracts
     with pytest.raises(ConfigError, match="must be 1 or 0"):
         load(tmp_path, environ={"DATAPLAT_TRUST_CONTRACTS": "maybe"})
+
+
+@pytest.mark.parametrize(("given", "size"), [("0", 0), ("1500", 1500), ('"20 GB"', 20 * 10**9), ('"1.5MB"', 1_500_000)])
+def test_the_size_of_the_cache_is_bytes_or_a_text(tmp_path, given, size):
+    """A bound is a number of bytes or a text with a unit; the environment comes before the file."""
+    write(tmp_path, f"cache_size = {given}")
+    assert load(tmp_path, environ={}).cache_size == size
+    assert load(tmp_path, environ={"DATAPLAT_CACHE_SIZE": "3 kB"}).cache_size == 3000
+
+
+@pytest.mark.parametrize("given", ["-1", '"much"', "true", "[1]", '"1 PB"'])
+def test_a_wrong_size_of_the_cache_is_said(tmp_path, given):
+    """What is no size is a ConfigError."""
+    write(tmp_path, f"cache_size = {given}")
+    with pytest.raises(ConfigError, match=r"cache_size must be a number of bytes"):
+        load(tmp_path, environ={})

@@ -8,7 +8,7 @@ from dataplat.lake.stores._file import FileStore
 from dataplat.lake.stores._memory import MemoryStore
 from dataplat.lake.stores._object_cache import ObjectCache
 from dataplat.lake.stores._open import open_store
-from dataplat.lake.stores._probe import ProbeReport, probe
+from dataplat.lake.stores._probe import ProbeCheck, ProbeReport, probe
 from dataplat.lake.stores._protocol import (
     Bytes,
     ObjectInfo,
@@ -31,6 +31,7 @@ __all__ = [
     "ObjectCache",
     "ObjectInfo",
     "Operation",
+    "ProbeCheck",
     "ProbeReport",
     "RetryingStore",
     "Store",

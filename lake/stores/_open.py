@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from dataplat.config import load
 from dataplat.errors import ConfigError
 from dataplat.lake.stores._file import FileStore
 from dataplat.lake.stores._memory import MemoryStore
@@ -16,6 +17,7 @@ from dataplat.lake.stores._protocol import Store
 from dataplat.lake.stores._settings import SCHEMES, Settings, settings_of
 
 if TYPE_CHECKING:
+    from dataplat.config import Config
     from dataplat.lake.stores._remote import Wire
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]")
@@ -47,7 +49,8 @@ def open_store(url: str | Path, options: Settings | None = None) -> Store:
         known = ", ".join(f"{name}://" for name in sorted([*_LOCAL, *_WIRES]))
         raise ConfigError(f"no store serves {shown(text)!r}: known are a path, {known}")
     authority, prefix = _parts(scheme, rest)
-    return _remote(scheme, authority, prefix, settings_of(f"{scheme}://{authority}/{prefix}", options))
+    config = load()
+    return _remote(scheme, authority, prefix, settings_of(f"{scheme}://{authority}/{prefix}", options, config), config)
 
 
 def shown(url: str) -> str:
@@ -102,7 +105,8 @@ def _parts(scheme: str, rest: str) -> tuple[str, str]:
     return authority, prefix
 
 
-def _remote(scheme: str, authority: str, prefix: str, settings: Settings) -> Store:
+def _remote(scheme: str, authority: str, prefix: str, settings: Settings, config: Config) -> Store:
+    from dataplat.lake.stores._caching import CachingStore
     from dataplat.lake.stores._remote import RemoteStore
     from dataplat.lake.stores._retrying import RetryingStore
 
@@ -110,7 +114,8 @@ def _remote(scheme: str, authority: str, prefix: str, settings: Settings) -> Sto
         _warn_of_tls(f"{scheme}://{authority}")
     wire = _wire(scheme, authority, prefix, settings)
     server = f"{scheme}://{authority}" + (f" at {settings['endpoint_url']}" if "endpoint_url" in settings else "")
-    store: Store = RetryingStore(RemoteStore(wire), settings.get("retry_budget", 60.0), server=server)
+    retrying = RetryingStore(RemoteStore(wire), settings.get("retry_budget", 60.0), server=server)
+    store: Store = CachingStore(retrying, config.cache_size)
     return store
 
 

@@ -60,11 +60,52 @@ class Ranges(MemoryStore):
         return super().read(key, byte_range and (byte_range[0], byte_range[1] + 1))
 
 
-@pytest.mark.parametrize("store", [CheckThenAct, LastWriterWins, Liar, Unordered, Ranges])
-def test_an_unsafe_store_is_refused(store):
-    """Each way of losing a commit is found, named, and leaves no object behind."""
+class Stale(MemoryStore):
+    """Show a loser what was there before the winner."""
+
+    def __init__(self):
+        super().__init__()
+        self.reads = 0
+
+    def read(self, key, byte_range=None):
+        """Be behind once."""
+        self.reads += 1
+        return b"" if self.reads == 3 else super().read(key, byte_range)
+
+
+class Unlisted(MemoryStore):
+    """List what was created only a while later, as S3 did until 2020."""
+
+    def list(self, prefix, after=None, limit=None):
+        """Leave out the newest."""
+        return (entry for entry in super().list(prefix, after, limit) if not entry.key.endswith("again"))
+
+
+class Empty(MemoryStore):
+    """Give no bytes for a name that is not there, instead of saying so."""
+
+    def read(self, key, byte_range=None):
+        """Read nothing."""
+        return super().read(key, byte_range) if key in self._objects else b""
+
+
+@pytest.mark.parametrize(
+    ("store", "told"),
+    [
+        (CheckThenAct, "create does not do .* 1?[0-9] of 16 racing creators of one name won"),
+        (LastWriterWins, "create does not do .* 16 of 16 racing creators of one name won"),
+        (Liar, "create does not do .* 16 of 16"),
+        (Stale, "read does not do .* read other bytes than the winner"),
+        (Empty, "read does not do .* gave no ObjectNotFound"),
+        (Unlisted, "list does not do .* a moment ago is not listed"),
+        (Unordered, "list does not do .* order of names"),
+        (Ranges, "read does not do .* the range 1 to 5"),
+    ],
+)
+def test_an_unsafe_store_is_refused(store, told):
+    """Each way of losing a commit is found, the operation is named, and no object is left behind."""
     held = store()
-    with pytest.raises(StoreUnsuitable, match=r"won|holds other bytes|order of names|range"):
+    with pytest.raises(StoreUnsuitable, match=told):
         probe(held)
     assert list(held.list("")) == []
 
@@ -75,4 +116,11 @@ def test_a_good_store_passes_quickly(tmp_path):
         report = probe(store)
         assert (report.racers, report.rounds) == (16, 3)
         assert 0 < report.seconds < 5
+        assert [(check.name, check.calls) for check in report.checks] == [
+            ("create if absent", 3 * 32),
+            ("read what was written", 6),
+            ("list in order", 3),
+            ("read a range", 3),
+            ("delete", 2),
+        ]
         assert list(store.list("")) == []
