@@ -17,6 +17,7 @@ from servers.fixtures import gcs_server, hdfs_server, moto_server, one_worker, p
 __all__ = ["gcs_server", "hdfs_server", "moto_server", "proxy_to", "s3_server"]  # fixtures of tests/services
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Send the tests of one slow server to one worker."""
     one_worker(items)
