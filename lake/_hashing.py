@@ -94,7 +94,7 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """Two lanes of running sums, one pair per row; with `lanes=1` only lane 0 is worked on."""
+    """Two lanes of running sums, one pair per row."""
 
     lane0: Lane
     lane1: Lane
@@ -104,7 +104,16 @@ class Sums:
         """Begin with nothing added."""
         return cls(np.zeros(rows, np.uint64), np.zeros(rows, np.uint64))
 
-    def add(self, words: Words, salts: tuple[int, int], null: tuple[int, int] = (0, 0), lanes: int = 2) -> None:
+    def rows(self, start: int, stop: int) -> Sums:
+        """Return the sums of some rows, not a copy of them."""
+        return Sums(self.lane0[start:stop], self.lane1[start:stop])
+
+    def clear(self) -> None:
+        """Begin again with nothing added."""
+        self.lane0.fill(0)
+        self.lane1.fill(0)
+
+    def add(self, words: Words, salts: tuple[int, int], null: tuple[int, int] = (0, 0)) -> None:
         """Add `mix(word ^ salt)` to every row; a null adds the digest `null` instead (0: nothing)."""
         work = np.empty((2, min(BLOCK, len(words))), np.uint64)
         numpy_salts = (np.asarray(salts[0], np.uint64), np.asarray(salts[1], np.uint64))
@@ -112,7 +121,7 @@ class Sums:
             stop = min(start + BLOCK, len(words))
             mixed, spare = work[0, : stop - start], work[1, : stop - start]
             absent = None if words.nulls is None else _within(words.nulls, start, stop)
-            for lane, (source, total) in enumerate(((words.lane0, self.lane0), (words.lane1, self.lane1))[:lanes]):
+            for lane, (source, total) in enumerate(((words.lane0, self.lane0), (words.lane1, self.lane1))):
                 np.bitwise_xor(source[start:stop], numpy_salts[lane], out=mixed)
                 _mix_block(lane, mixed, spare)
                 if absent is not None:
@@ -120,9 +129,9 @@ class Sums:
                 total_block = total[start:stop]
                 np.add(total_block, mixed, out=total_block)
 
-    def finish(self, constants: tuple[int, int], lanes: int = 2) -> None:
+    def finish(self, constants: tuple[int, int]) -> None:
         """Turn the sums into row digests in place: `mix(constant + sum)`."""
-        for lane, total in enumerate((self.lane0, self.lane1)[:lanes]):
+        for lane, total in enumerate((self.lane0, self.lane1)):
             constant = np.asarray(constants[lane], np.uint64)
             spare = np.empty(min(BLOCK, len(total)), np.uint64)
             for start in range(0, len(total), BLOCK):

@@ -9,7 +9,8 @@ row group in place of 0.8: columns of such are stored as they are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -24,7 +25,7 @@ from dataplat.lake.canonical import family
 from dataplat.lake.digest import Digest
 from dataplat.lake.part import ColumnStats
 
-_SMALL: Final = 16_384  # rows of a batch below which batches are joined
+_SMALL: Final = 16_384  # rows of a batch below which batches are joined, and of a row group below which no thread pays
 _SAMPLE: Final = 2048
 _FEW: Final = 256  # distinct values in the sample up to which a dictionary is worth its hashing
 _RUN: Final = 2048  # values in each of the runs by which it is told whether floats are worth compressing
@@ -44,8 +45,20 @@ class RowGroup:
     digest: Digest
 
 
-def encode(table: pa.Table, stats_of: Sequence[str], *, with_digest: bool) -> RowGroup:
-    """Encode all rows of `table` as one row group, with statistics of the columns `stats_of`."""
+def encode(table: pa.Table, stats_of: Sequence[str], *, with_digest: bool, alone: bool = False) -> RowGroup:
+    """Encode all rows of `table` as one row group, with statistics of the columns `stats_of`.
+
+    Where it is `alone`, no other row group being encoded meanwhile, a thread takes the digest of many rows beside it.
+    """
+    if not with_digest:
+        return _encode(table, stats_of, lambda: Digest(len(table)))
+    if not alone or len(table) < _SMALL:
+        return _encode(table, stats_of, lambda: _digest(table))
+    with ThreadPoolExecutor(1, thread_name_prefix="dataplat-digest") as pool:
+        return _encode(table, stats_of, pool.submit(_digest, table).result)
+
+
+def _encode(table: pa.Table, stats_of: Sequence[str], digest: Callable[[], Digest]) -> RowGroup:
     counts = count_beside(table, stats_of)
     sink = pa.BufferOutputStream()
     with pq.ParquetWriter(sink, table.schema, **_options(table, stats_of)) as writer:
@@ -53,8 +66,7 @@ def encode(table: pa.Table, stats_of: Sequence[str], *, with_digest: bool) -> Ro
     file = sink.getvalue()
     group = pq.read_metadata(pa.BufferReader(file)).row_group(0)
     pages, footer = split_file(memoryview(file))
-    digest = _digest(table) if with_digest else Digest(len(table))
-    return RowGroup(pages, footer, len(table), with_bounds(counts, table.schema, group), digest)
+    return RowGroup(pages, footer, len(table), with_bounds(counts, table.schema, group), digest())
 
 
 def _digest(table: pa.Table) -> Digest:

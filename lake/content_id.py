@@ -134,12 +134,9 @@ def _check_key(batch: pa.RecordBatch, columns: Sequence[str]) -> None:
 
 
 def _digests(batch: pa.RecordBatch, names: Sequence[str]) -> npt.NDArray[np.uint64]:
-    lanes = np.empty((2, batch.num_rows), np.uint64)
-    done = 0
-    for sums in _chunks(batch, names):
-        lanes[0, done : done + len(sums.lane0)] = sums.lane0
-        lanes[1, done : done + len(sums.lane1)] = sums.lane1
-        done += len(sums.lane0)
+    lanes = np.zeros((2, batch.num_rows), np.uint64)
+    for _ in _chunks(batch, names, Sums(lanes[0], lanes[1])):
+        pass
     return lanes.T
 
 
@@ -148,12 +145,15 @@ def _total(sums: Sums) -> Digest:
     return Digest(len(sums.lane0), lane0 & MASK, lane1 & MASK)
 
 
-def _chunks(batch: pa.RecordBatch, names: Sequence[str], lanes: int = 2) -> Iterator[Sums]:
+def _chunks(batch: pa.RecordBatch, names: Sequence[str], into: Sums | None = None) -> Iterator[Sums]:
+    """Yield the row digests, chunk by chunk: in `into`, zeros of as many rows, or in arrays that hold the next chunk later."""
     import pyarrow as pa
 
     if isinstance(batch, pa.Table):
+        done = 0
         for part in batch.to_batches():
-            yield from _chunks(part, names, lanes)
+            yield from _chunks(part, names, None if into is None else into.rows(done, done + len(part)))
+            done += len(part)
         return
     wanted = set(names)
     bare = Bare()
@@ -162,14 +162,19 @@ def _chunks(batch: pa.RecordBatch, names: Sequence[str], lanes: int = 2) -> Iter
         for index, field in enumerate(batch.schema)
         if field.name in wanted
     ]
+    again = Sums.zeros(min(_CHUNK, batch.num_rows) if into is None else 0)
     for start in range(0, batch.num_rows, _CHUNK):
         rows = min(_CHUNK, batch.num_rows - start)
-        sums = Sums.zeros(rows)
+        if into is None:
+            again.clear()  # memory that is new to the process costs as much as the hashing of a column
+            sums = again.rows(0, rows)
+        else:
+            sums = into.rows(start, start + rows)
         for column, column_salts in columns:
             part = column.slice(start, rows)
             if part.null_count < rows:  # a column of nulls adds nothing
-                sums.add(bare.words(part), column_salts, lanes=lanes)
-        sums.finish(ROW, lanes)
+                sums.add(bare.words(part), column_salts)
+        sums.finish(ROW)
         yield sums
 
 

@@ -70,6 +70,7 @@ class PartWriter:
         self._with_digests = with_digests
         self._held: list[pa.RecordBatch] = []
         self._held_rows = self._held_bytes = 0
+        self._threads = threads
         self._pipeline = Pipeline(self._assemble, threads, in_flight)
         self._assembly: Assembly | None = None
         self._parts: list[Part] = []
@@ -103,7 +104,7 @@ class PartWriter:
         """Write what is left and return all parts, in order."""
         try:
             if self._held:
-                self._release(here=True)  # a small commit starts no thread
+                self._release(here=True)  # a small commit starts no thread, a larger one a thread for its digests
             self._pipeline.finish()
             if self._assembly is not None:
                 self._finish_part()
@@ -130,13 +131,14 @@ class PartWriter:
         table = pa.Table.from_batches(self._held, self.schema).rename_columns(self._written.names)
         raw = self._held_bytes
         self._held, self._held_rows, self._held_bytes = [], 0, 0
-        self._pipeline.submit(lambda: self._encode(table), raw, here=here)
+        alone = here and self._threads > 0
+        self._pipeline.submit(lambda: self._encode(table, alone=alone), raw, here=here)
 
-    def _encode(self, table: pa.Table) -> list[RowGroup]:
+    def _encode(self, table: pa.Table, *, alone: bool) -> list[RowGroup]:
         if self._sort:
             table = table.sort_by([(name, "ascending") for name in self._sort])
         pieces = (table.slice(start, self._row_group_rows) for start in range(0, len(table), self._row_group_rows))
-        return [encode(piece, self._stats_of, with_digest=self._with_digests) for piece in pieces]
+        return [encode(piece, self._stats_of, with_digest=self._with_digests, alone=alone) for piece in pieces]
 
     def _assemble(self, groups: list[RowGroup]) -> None:
         for group in groups:

@@ -232,6 +232,21 @@ def test_same_rows_same_parts(threads, chunk):
     assert [part.rows for part in wanted] == [1200, 1200, 600]
 
 
+def test_the_last_rows_are_digested_beside_their_encoding(monkeypatch):
+    """Many rows that end the input are digested in another thread, few in the caller's, and to the same sum."""
+    rows = pa.table({"k": np.arange(20_000)})
+    seen = []
+
+    def digested(table):
+        seen.append(threading.current_thread() is threading.main_thread())
+        return digest(table.to_batches())
+
+    monkeypatch.setattr("dataplat.lake._part_encode._digest", digested)
+    for table, threads in ((rows, 2), (rows, 0), (rows.slice(0, 100), 2)):
+        assert write(Stage(MemoryStore()), table, threads=threads)[0].digest == digest(table.to_batches())
+    assert seen == [False, True, True]
+
+
 def test_parts_close_at_their_size():
     """A part ends with the row group that brings it to `target_bytes`."""
     parts = write(Stage(MemoryStore()), MIXED, row_group_rows=500, target_bytes=20_000)
