@@ -1,17 +1,19 @@
 """What stores that are reached over a network share: keys under a prefix, big reads in pieces, one way to fail.
 
-A back-end is a `Wire`: four requests, each sent once and never again by itself. Whether to send one again is decided
-in one place only, `RetryingStore`, because a create that is repeated where nobody sees it turns the answer to our own
-request into "somebody else was faster".
+A back-end is a `Wire` that `Pages` or `Walks`: four requests, each sent once and never again by itself. Whether to
+send one again is decided in one place only, `RetryingStore`, because a create that is repeated where nobody sees it
+turns the answer to our own request into "somebody else was faster".
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, Protocol
+from itertools import islice
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from dataplat.lake.stores._keys import check_key, check_prefix
 from dataplat.lake.stores._protocol import Bytes, ObjectInfo
@@ -37,6 +39,8 @@ class Wire(Protocol):
 
     url: str
     """Where the keys lie, without a slash at the end and without secrets."""
+    clock_step: int
+    """Microseconds between two times of creation that differ."""
 
     def get(self, key: str, start: int, stop: int) -> Got:
         """Return the bytes [start, stop) of `key`, fewer where it ends; `start < stop`."""
@@ -46,22 +50,38 @@ class Wire(Protocol):
         """Create `key` if it is absent, atomically."""
         ...
 
-    def page(self, prefix: str, after: str | None, limit: int) -> Sequence[ObjectInfo]:
-        """Return at most `limit` (up to `PAGE`) of the first names; fewer than that only at the end."""
-        ...
-
     def remove(self, key: str) -> None:
         """Delete `key`, or do nothing where it is absent."""
         ...
 
 
+@runtime_checkable
+class Pages(Protocol):
+    """A wire that can begin a listing behind any name, and gives so many names a request."""
+
+    def page(self, prefix: str, after: str | None, limit: int) -> Sequence[ObjectInfo]:
+        """Return at most `limit` (up to `PAGE`) of the first names; fewer than that only at the end."""
+        ...
+
+
+@runtime_checkable
+class Walks(Protocol):
+    """A wire that has to look for where a listing begins, and so goes through one once, from there to its end."""
+
+    def walk(self, prefix: str, after: str | None) -> Iterator[ObjectInfo]:
+        """Yield the names, as lazily as the store allows."""
+        ...
+
+
 class RemoteStore:
-    """A store over a `Wire`. Times of creation come from the store's clock, on S3 and GCS in whole seconds or better."""
+    """A store over a `Wire` that `Pages` or `Walks`. Times of creation come from the store's clock."""
 
     concurrency = 16  # requests wait for the network, not for us
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Wire, settings: Mapping[str, Any] = MappingProxyType({})) -> None:
         self.wire = wire
+        self.settings = settings
+        self.clock_step = wire.clock_step
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.wire.url!r})"
@@ -88,12 +108,15 @@ class RemoteStore:
     def list(self, prefix: str, after: str | None = None, limit: int | None = None) -> Iterator[ObjectInfo]:
         """Yield the keys that begin with `prefix` and sort after `after`, in code-point order, page by page."""
         check_prefix(prefix)
-        return self._list(prefix, after, limit)
+        if isinstance(self.wire, Walks):
+            return islice(self.wire.walk(prefix, after), limit)
+        assert isinstance(self.wire, Pages)
+        return self._paged(self.wire, prefix, after, limit)
 
-    def _list(self, prefix: str, after: str | None, limit: int | None) -> Iterator[ObjectInfo]:
+    def _paged(self, wire: Pages, prefix: str, after: str | None, limit: int | None) -> Iterator[ObjectInfo]:
         while limit is None or limit > 0:
             asked = PAGE if limit is None else min(PAGE, limit)
-            page = self.wire.page(prefix, after, asked)
+            page = wire.page(prefix, after, asked)
             yield from page
             if len(page) < asked:
                 return
