@@ -146,6 +146,7 @@ def test_gcs_creators(gcs_server: GcsServer) -> None:
 # ------------------------------------------------------------------------------------------------------------- HDFS
 
 
+@pytest.mark.xdist_group("hdfs")
 def test_hdfs(hdfs_server: HdfsServer) -> None:
     """The real HDFS stores, gives back, lists and deletes."""
     from hdfs_native.fsspec import HdfsFileSystem
@@ -154,6 +155,7 @@ def test_hdfs(hdfs_server: HdfsServer) -> None:
     put_get_list(files, hdfs_server.new_folder())
 
 
+@pytest.mark.xdist_group("hdfs")
 def test_hdfs_creators(hdfs_server: HdfsServer) -> None:
     """Of 16 renames of files of their own to one name one wins; the others are told that it exists."""
     client, root, winners = hdfs_server.client(), hdfs_server.new_folder(), {}
