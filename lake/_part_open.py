@@ -1,7 +1,7 @@
 """Opens a part for reading: its size and footer are checked first, every page by its CRC as it is read.
 
 Page CRCs do not cover the footer, and a footer with one bit turned can give wrong rows; so its hash is in the
-manifest. Nor do they cover page headers, see `_part_levels`. Bytes that come over the network are hashed as a whole instead.
+manifest. Nor do they cover page headers, see `_part_levels`. What is read at once as a whole is hashed as a whole instead.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from dataplat.lake.objects import Objects
 from dataplat.lake.part import Part
 
 SUFFIX = ".parquet"
-_TAIL = 64 << 10  # bytes read at once in the hope that the footer is no longer
+TAIL = 64 << 10
+"""Bytes read at once in the hope that the footer is no longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,28 +111,27 @@ def open_part(objects: Objects, part: Part) -> OpenPart:
         IntegrityError: The object is missing, cut short, or its footer is not the one that was written.
     """
     path = objects.local_path(part.id, SUFFIX)
-    file: pa.NativeFile | None = None
     if path is not None:
-        with suppress(FileNotFoundError):  # staged in memory, or missing: `read` knows
-            file = pa.OSFile(str(path))
-    where = str(path) if file is not None else f"object {part.id}"
-    if file is None:
-        try:
-            file = pa.BufferReader(objects.read(part.id, SUFFIX))
-        except ObjectNotFound as error:
-            raise missing(part) from error
-        checked = True
-    else:
-        checked = False
-    return _opened(part, file, where, checked=checked)
+        with suppress(FileNotFoundError):  # missing: `read` knows
+            return opened_file(part, pa.OSFile(str(path)), str(path), checked=False)
+    elif not objects.holds(part.id, SUFFIX):
+        from dataplat.lake._part_remote import open_remote
+
+        return open_remote(objects, part)
+    try:
+        data = objects.read(part.id, SUFFIX)
+    except ObjectNotFound as error:
+        raise missing(part) from error
+    return opened_file(part, pa.BufferReader(data), f"object {part.id}", checked=True)
 
 
-def _opened(part: Part, file: pa.NativeFile, where: str, *, checked: bool) -> OpenPart:
+def opened_file(part: Part, file: pa.NativeFile, where: str, *, checked: bool) -> OpenPart:
+    """Open the part that `file` holds; `checked` says that all of it has been hashed."""
     size = file.size()
     if size != part.size:
         raise damaged(part, where, f"it has {size} bytes, not {part.size}")
     try:
-        tail = file.read_at(min(_TAIL, size), size - min(_TAIL, size))
+        tail = file.read_at(min(TAIL, size), size - min(TAIL, size))
         length = int.from_bytes(tail[-8:-4], "little") + 8
         if length > size:
             raise damaged(part, where, "its footer is cut")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -155,15 +155,18 @@ def units(objects: Objects, parts: Sequence[Part], request: Request) -> Iterator
     """Yield what has to be read, opening each part when its turn comes; parts and row groups are pruned."""
     types = {field.name: field.type for field in request.schema}
     for index, part in enumerate(parts):
-        if not part.live:
-            continue
-        if request.where is not None and not request.where.may_match(part.stats, part.rows, types):
-            continue
-        opened, deletes = open_part(objects, part), load_deletes(objects, part)
-        yield from _units_of(opened, deletes, index, request)
+        if worth_opening(part, request, types):
+            opened, deletes = open_part(objects, part), load_deletes(objects, part)
+            yield from units_of(opened, deletes, index, request)
 
 
-def _units_of(opened: OpenPart, deletes: BitMap, index: int, request: Request) -> Iterator[Unit]:
+def worth_opening(part: Part, request: Request, types: Mapping[str, pa.DataType]) -> bool:
+    """Return whether rows of a part may count and match, as far as the manifest can tell."""
+    return part.live > 0 and (request.where is None or request.where.may_match(part.stats, part.rows, types))
+
+
+def units_of(opened: OpenPart, deletes: BitMap, index: int, request: Request) -> Iterator[Unit]:
+    """Yield the row groups of a part that have to be read."""
     start = 0
     at = first_leaves(opened.schema) if request.where is not None else {}
     for number in range(opened.row_groups):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dataplat.lake._object_keys import check, generations, object_key, object_prefix, parse_key, read_object
 from dataplat.lake._stage import Stage
-from dataplat.lake.stores import Store, SupportsFiles, SupportsUrl
+from dataplat.lake.stores import CachingStore, Store, SupportsFiles, SupportsUrl
 
 __all__ = ["Objects", "Stage", "object_key"]
 
@@ -46,7 +46,8 @@ class Objects:
                 return known
         data = read_object(self.store, object_id, suffix)
         if verify:
-            check(object_id, data, key)
+            if not (isinstance(self.store, CachingStore) and self.store.checks(suffix)):
+                check(object_id, data, key)
             if suffix != ".parquet":
                 self._remember(key, data)
         return data
@@ -73,11 +74,13 @@ class Objects:
             self._cache.clear()
             self._cached = 0
 
+    def holds(self, object_id: str, suffix: str) -> bool:
+        """Return whether the object is staged, its bytes at hand."""
+        return self.stage is not None and self.stage.holds(object_id, suffix)
+
     def exists(self, object_id: str, suffix: str) -> bool:
         """Return whether the object is staged or stored."""
-        if self.stage is not None and self.stage.holds(object_id, suffix):
-            return True
-        return self.stored(object_id, suffix)
+        return self.holds(object_id, suffix) or self.stored(object_id, suffix)
 
     def stored(self, object_id: str, suffix: str) -> bool:
         """Return whether the object is in the store now, under any key, whatever is staged or remembered of it."""

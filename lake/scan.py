@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from dataplat.errors import SchemaError
+from dataplat.lake._scan_remote import is_far, scan_far
 from dataplat.lake._scan_unit import PART_COLUMN, ROW_COLUMN, Request, read_ahead, units
 from dataplat.lake.schema import did_you_mean, plain_schema
 
@@ -38,6 +39,9 @@ def scan(
     taken, so memory is bounded by four row groups (of 32 MB or less each); stopping early costs no more than
     these. With `threads` below 2 everything happens in the caller's thread.
 
+    Of a store far away only the columns asked for are fetched, of the row groups that are read, and parts that are
+    wanted nearly whole as a whole, through its cache; up to 16 parts and row groups ahead, in a budget of 128 MB each.
+
     Args:
         objects: Where the parts lie.
         parts: The parts, in the order of their rows.
@@ -53,6 +57,8 @@ def scan(
         IntegrityError: A part or its deletes are missing or damaged. No row of a damaged row group is returned.
     """
     request = Request(schema, project(schema, columns), where, batch_rows, with_positions)
+    if threads > 1 and is_far(objects):
+        return scan_far(objects, parts, request, all_of_it=False)
     return read_ahead(units(objects, parts, request), threads)
 
 
@@ -68,6 +74,8 @@ def to_table(
 ) -> pa.Table:
     """Return the rows that `scan` yields as one table; it has the schema even where there are no rows."""
     request = Request(schema, project(schema, columns), where, None, with_positions)
+    if threads > 1 and is_far(objects):
+        return pa.Table.from_batches(scan_far(objects, parts, request, all_of_it=True), request.result)
     return pa.Table.from_batches(read_ahead(units(objects, parts, request), threads), request.result)
 
 

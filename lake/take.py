@@ -5,11 +5,13 @@ Only the row groups that hold such a row are read, two at a time.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from pyroaring import BitMap
 
-from dataplat.lake._part_open import OpenPart, open_part
+from dataplat.lake._part_open import TAIL, OpenPart, open_part
+from dataplat.lake._scan_remote import is_far, read_far
 from dataplat.lake._scan_unit import Request, Unit, read_ahead
 from dataplat.lake.deletes import load_deletes
 from dataplat.lake.scan import project, scan
@@ -41,6 +43,10 @@ def rows_at(
         IntegrityError: A part is missing or damaged.
     """
     request = Request(schema, project(schema, columns), None, None, positions=False)
+    if is_far(objects):
+        return read_far(
+            (partial(_opened_at, objects, part, wanted, request), TAIL) for part, wanted in pieces if wanted
+        )
     opened = ((open_part(objects, part), wanted) for part, wanted in pieces if wanted)
     return _read(objects, opened, request)
 
@@ -74,6 +80,10 @@ def rows_deleted_between(
 def _read(objects: Objects, pieces: Iterable[tuple[OpenPart, BitMap]], request: Request) -> Iterator[pa.RecordBatch]:
     todo = (unit for opened, wanted in pieces for unit in _units_at(opened, wanted, request))
     return read_ahead(todo, min(_THREADS, concurrency_of(objects.store)))
+
+
+def _opened_at(objects: Objects, part: Part, wanted: BitMap, request: Request) -> list[Unit]:
+    return list(_units_at(open_part(objects, part), wanted, request))
 
 
 def _units_at(opened: OpenPart, wanted: BitMap, request: Request) -> Iterator[Unit]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
 from dataplat.lake._cache_dir import cache_dir
-from dataplat.lake._object_keys import parse_key
+from dataplat.lake._object_keys import check, parse_key
 from dataplat.lake.stores._object_cache import DEFAULT_SIZE, ObjectCache
 from dataplat.lake.stores._wrapper import StoreWrapper
 
@@ -36,16 +35,25 @@ class CachingStore(StoreWrapper):
         self.cache = ObjectCache(cache_dir() if folder is None else folder, size)
 
     def read(self, key: str, byte_range: tuple[int, int] | None = None) -> bytes:
-        """Return the bytes of `key`, or of its half-open range `[start, stop)`; raise `ObjectNotFound`."""
+        """Return the bytes of `key`, or of its half-open range `[start, stop)`.
+
+        Raises:
+            ObjectNotFound: There is no such key.
+            IntegrityError: Of an object that is read whole (no `.json`): its bytes are not what it is named by.
+        """
         name = parse_key(key)
-        if name is None or byte_range is not None or name[1] == _ASKED or not self.cache.size:
+        if name is None or byte_range is not None or not self.checks(name[1]):
             return super().read(key, byte_range)
         if (copy := self.cache.read(*name)) is not None:
             return copy
         data = super().read(key)
-        if hashlib.sha256(data).hexdigest() == name[0]:  # whoever reads damage is told by who asked for it
-            self.cache.write(*name, data)
+        check(name[0], data, key)
+        self.cache.write(*name, data)
         return data
+
+    def checks(self, suffix: str) -> bool:
+        """Return whether objects of this suffix are copied, hence checked, when they are read whole."""
+        return suffix != _ASKED and self.cache.size > 0
 
     def delete(self, key: str) -> None:
         """Delete `key`, and the copy of it; deleting a key that is not there is no error."""

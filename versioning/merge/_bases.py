@@ -131,6 +131,9 @@ class Beside(Objects):
             return self._shadow.read(object_id, suffix)
         return self._objects.read(object_id, suffix, verify=verify)
 
+    def holds(self, object_id: str, suffix: str) -> bool:
+        return self._shadow.holds(object_id, suffix) or self._objects.holds(object_id, suffix)
+
     def exists(self, object_id: str, suffix: str) -> bool:
         return self._shadow.holds(object_id, suffix) or self._objects.exists(object_id, suffix)
 

@@ -12,7 +12,7 @@ from multiprocessing import get_context
 
 import pytest
 
-from dataplat.errors import ObjectNotFound
+from dataplat.errors import IntegrityError, ObjectNotFound
 from dataplat.lake._object_keys import generation_key, object_key
 from dataplat.lake.stores import CachingStore, MemoryStore, ObjectCache, cache_of, uncached
 from dataplat.testing import store_suite
@@ -72,10 +72,11 @@ def test_what_is_asked_each_time(tmp_path):
 
 
 def test_damage_is_not_kept_and_a_damaged_copy_is_fetched_again(tmp_path):
-    """What has another hash than its name is handed on and not kept; a copy that was changed is made anew."""
+    """What has another hash than its name is refused and not kept; a copy that was changed is made anew."""
     store, counted = made(tmp_path, objects=[b"abc"])
     counted.inner.create(object_key(named(b"x"), ".bin"), b"y")
-    assert store.read(object_key(named(b"x"), ".bin")) == b"y"
+    with pytest.raises(IntegrityError, match="is damaged: its 1 bytes have the SHA-256"):
+        store.read(object_key(named(b"x"), ".bin"))
     assert files(tmp_path) == []
     key = object_key(named(b"abc"), ".bin")
     store.read(key)
