@@ -73,7 +73,7 @@ class HdfsWire:
         try:
             writer = step(client.create, temporary, WriteOptions(replication=self._settings.get("replication")))
             for at in range(0, len(data), SLICE):
-                step(writer.write, data[at : at + SLICE])
+                step(writer.write, bytes(data[at : at + SLICE]))  # a view is taken byte by byte
             if data:
                 step(_synced, writer)
             _close(step, client, writer, temporary, len(data))
