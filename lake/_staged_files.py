@@ -18,16 +18,18 @@ class StagedFiles:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._token = os.urandom(6).hex()
+        self._token = ""
         self._names = count()
         self._paths: set[Path] = set()
         self._folder: Path | None = None
         self._lock = threading.Lock()
-        weakref.finalize(self, _remove_all, self._paths)
 
     def new(self, suffix: str) -> Path:
         """Return the path of a file to write, that nobody was given before."""
         with self._lock:
+            if not self._token:  # most stages need no file at all
+                self._token = os.urandom(6).hex()
+                weakref.finalize(self, _remove_all, self._paths)
             path = self._open() / f"{self._token}-{next(self._names)}{suffix}"
             self._paths.add(path)
         return path

@@ -10,6 +10,7 @@ operations by kind and outcome, as the table of `docs/reliability.md` has them, 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import subprocess
@@ -34,6 +35,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
     parser.add_argument("--state", type=Path, default=None, help="folder of results (default .simulate/SEED-NUMBER)")
     parser.add_argument("--every", type=float, default=30.0, help="seconds between lines of progress (default 30)")
+    parser.add_argument("--report-only", action="store_true", help="print what there is, and run nothing")
     parser.add_argument("--share", type=int, default=None, help=argparse.SUPPRESS)  # a child's number
     options = parser.parse_args()
     state: Path = options.state or ROOT / ".simulate" / f"{options.seed}-{options.number}"
@@ -45,6 +47,8 @@ def main() -> int:
     if options.share is not None:
         work([block for block in blocks[options.share :: options.jobs] if not path_of(state, block).exists()], state)
         return 0
+    if options.report_only:
+        return report(blocks, state)
     children = [
         subprocess.Popen([sys.executable, __file__, *sys.argv[1:], f"--jobs={options.jobs}", f"--share={share}"])
         for share in range(options.jobs)
@@ -67,6 +71,8 @@ def work(blocks: list[tuple[int, int]], state: Path) -> None:
     from dataplat.testing.histories import verdicts
 
     os.nice(19)
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 1_000)  # histories leave few cycles, and to look for them costs a tenth
     commit = revision()
     for first, number in blocks:
         began = time.time()

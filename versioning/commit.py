@@ -170,13 +170,26 @@ class Commit(
 
     def dataset(self, name: str, read: Read) -> DatasetState | None:
         """Return where the dataset stands; `version` is None where it was dropped. None if there never was one."""
+        if name in self.state.inline:
+            return self._here(name)
         raw = self.state.get(name, read)
         return None if raw is None else self._filled(raw)
 
     def datasets(self, read: Read, *, dropped: bool = False) -> dict[str, DatasetState]:
         """Return the state of all datasets by name, in order; with `dropped` also of those that are gone."""
-        states = {name: self._filled(raw) for name, raw in self.state.items(read).items()}
+        here = self.state.inline
+        states = {
+            name: self._here(name) if name in here else self._filled(raw)
+            for name, raw in self.state.items(read).items()
+        }
         return {name: state for name, state in states.items() if dropped or state.version is not None}
+
+    def _here(self, name: str) -> DatasetState:
+        """Return the state of a dataset that lies in the commit itself; it is decoded once."""
+        states: dict[str, DatasetState] = vars(self).setdefault("states", {})
+        if name not in states:
+            states[name] = self._filled(self.state.inline[name])
+        return states[name]
 
     def _filled(self, raw: msgspec.Raw) -> DatasetState:
         state = msgspec.json.decode(raw, type=DatasetState)

@@ -269,13 +269,17 @@ def load_manifest(objects: Objects, id: str) -> Manifest:
             refuse_collected(objects.store, id)
             raise
         return _in_its_place(objects, id, new)
+    return Manifest(decode_root(data, id), objects.read, data)
+
+
+def decode_root(data: bytes, id: str) -> Root:
+    """Read the root of a manifest; raise `LakeFormatError` or `IntegrityError` if it is none."""
     try:
-        root = msgspec.json.decode(data, type=Root)
+        return msgspec.json.decode(data, type=Root)
     except msgspec.ValidationError as error:
         raise LakeFormatError(f"object {id} is not a manifest that this dataplat can read: {error}") from error
     except msgspec.DecodeError as error:
         raise IntegrityError(f"manifest {id} is not readable: {error}. Run `dataplat version verify`.") from error
-    return Manifest(root, objects.read, data)
 
 
 def _in_its_place(objects: Objects, id: str, new: str) -> Manifest:

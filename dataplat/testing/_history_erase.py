@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -13,6 +14,7 @@ from dataplat.errors import CommitConflict, DatasetNotFound, ObjectNotFound
 from dataplat.lake._damage import missing
 from dataplat.lake.deletes import remap
 from dataplat.lake.objects import Objects
+from dataplat.lake.schema import stored_as, stored_name
 from dataplat.testing._history_rows import JsonCodec, Row, read_deletes, read_part, stage_part
 from dataplat.versioning import publish
 from dataplat.versioning.erase import Request, erase
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from dataplat.testing._history_plans import Operation
     from dataplat.testing.simulator import Simulator
     from dataplat.versioning.segments import Overlay
+
+_MANY = 256
+"""Keys below are asked for at once."""
 
 
 def condition_of(operation: Operation) -> str:
@@ -95,8 +100,18 @@ def _moved(self: Rewriter, deletes: str, erased: BitMap) -> Overlay:
 
 
 def _count(self: Suppression, objects: Objects, parts: Sequence[Part], schema: Any) -> int:
+    keys = [key for part in parts for key, _ in read_part(objects.read, part)]
+    gone = _suppressed(self, schema.field("key").remove_metadata(), stored_name(schema.field("key")))
+    return sum(gone[key] if key < _MANY else bool(_mask(self, [key], schema.field("key"))[0]) for key in keys)
+
+
+@lru_cache(maxsize=256)
+def _suppressed(suppression: Suppression, field: Any, stored: str) -> Sequence[bool]:
+    """Return for each small key what the real question says, which is asked once of all of them."""
+    return [bool(held) for held in _mask(suppression, range(_MANY), stored_as(field, stored))]
+
+
+def _mask(suppression: Suppression, keys: Sequence[int], field: Any) -> Any:
     import pyarrow as pa
 
-    keys = [key for part in parts for key, _ in read_part(objects.read, part)]
-    rows = pa.table({"key": pa.array(keys, pa.int64())})
-    return int(self.mask(rows, pa.schema([schema.field("key")])).sum())
+    return suppression.mask(pa.table({"key": pa.array(keys, pa.int64())}), pa.schema([field]))

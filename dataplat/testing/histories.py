@@ -32,6 +32,7 @@ from dataplat.testing._history_model import Broken
 from dataplat.testing._history_plans import Operation
 from dataplat.testing._history_script import Attempt, Founder, Script
 from dataplat.testing._history_writer import Session
+from dataplat.testing._sim_memo import forget_remembered, remembering
 from dataplat.testing.simulator import Faults, Simulator
 from dataplat.versioning._cache import forget_decoded
 
@@ -51,7 +52,7 @@ WEIGHTS = {
     "unbranch": 1,
     "tag": 2,
     "drop": 1,
-    "rename": 1,
+    "rename": 2,
     "gc": 4,
     "read": 2,
     "slow": 2,
@@ -65,6 +66,10 @@ WEIGHTS = {
     "unprotect": 1,
     "erase": 2,
 }
+MIXED = ((1, 2, 2, 3, 4, 6), (2, 2, 2, 3, 4, 5))
+"""What is drawn from, evenly: operations of a writer, and writers. Many histories are short, some are not."""
+FOCUSED = ((2, 3, 4, 5, 6), (2, 3, 4, 5))
+"""The same where weights are given."""
 BETWEEN = frozenset({"branch", "merge", "pick", "unbranch"})
 MERGES = frozenset({"merge", "pick", "revert"})
 """Not together with erases: the model does not know which rows were erased when a merge looked for conflicts."""
@@ -84,7 +89,7 @@ class History:
 
     def check(self) -> None:
         """Raise `Broken` if an invariant does not hold."""
-        with erasing_pairs():
+        with remembering(), erasing_pairs():
             self._check()
 
     def _check(self) -> None:
@@ -127,11 +132,13 @@ def run_history(seed: int, *, faults: Faults | None = None, weights: Mapping[str
         Exception: Whatever a writer met that no writer may meet (a missing object, a damaged one, a bug).
     """
     forget_decoded()
+    forget_remembered()
     rng = Random(seed)
     simulator = Simulator(seed, faults or Faults.drawn(rng))
     branches = rng.choice((("main",), BRANCHES))
+    sizes = MIXED if weights is None else FOCUSED
     script = Script(
-        operations=rng.randint(2, 6),
+        operations=rng.choice(sizes[0]),
         retries=rng.random() < 0.4,
         attempts=rng.choice((1, 2, 6, 10)),
         weights=_fitting(_drawn_weights(rng) if weights is None else weights, branches),
@@ -140,9 +147,9 @@ def run_history(seed: int, *, faults: Faults | None = None, weights: Mapping[str
         auto=rng.choice((0.0, 0.2)),
     )
     _lay_ground(simulator, script)
-    for _ in range(rng.randint(2, 5)):
+    for _ in range(rng.choice(sizes[1])):
         simulator.spawn(lambda me: Session(simulator, me, script).run(), restarts=1)
-    with erasing_pairs():
+    with remembering(), erasing_pairs():
         simulator.run()
     return History(simulator, script.done, script.keep, script.erases, script.erased)
 
@@ -165,8 +172,9 @@ def _ground(branches: tuple[str, ...]) -> tuple[list[tuple[str, bytes]], list[At
 
 
 def _drawn_weights(rng: Random) -> dict[str, int]:
+    """Draw what one history is about; what costs much (each erase and each collection looks at all) is in a share."""
     weights = {kind: weight * rng.choice((0, 1, 1, 3)) for kind, weight in WEIGHTS.items()} | {"ingest": 6}
-    left_out = rng.choice((MERGES, frozenset({"erase"})))
+    left_out = rng.choice((MERGES, *3 * (frozenset({"erase"}),))) | rng.choice((frozenset(), frozenset({"gc"})))
     return {kind: weight for kind, weight in weights.items() if kind not in left_out}
 
 
