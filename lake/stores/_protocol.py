@@ -93,3 +93,11 @@ def concurrency_of(store: Store) -> int:
 def settles(store: Store) -> bool:
     """Return whether `store` itself sends again what got no answer, and reads back whose bytes are there."""
     return bool(getattr(store, "settles", False))
+
+
+def clock_step_of(store: Store) -> int:
+    """Return how many µs lie between two times of creation that `store` tells apart; 1 where it does not say.
+
+    Objects created within one step have the same time; and one may bear a time up to a step before its creation.
+    """
+    return int(getattr(store, "clock_step", 1))

@@ -13,6 +13,7 @@ from dataplat.lake.stores._protocol import (
     SupportsFiles,
     SupportsReplace,
     SupportsUrl,
+    clock_step_of,
     concurrency_of,
     settles,
 )
@@ -26,7 +27,8 @@ class StoreWrapper:
 
     `isinstance(wrapper, SupportsUrl)` (or `SupportsFiles`) is true where it is true of the inner store: on creation
     the instance gets a subclass with the methods of those abilities. A wrapper that must hide an ability names its
-    protocol in `hides`. `concurrency` and `settles` are those of the inner store, unless told otherwise.
+    protocol in `hides`. `concurrency`, `settles` and
+    `clock_step` are those of the inner store, unless told otherwise.
     """
 
     hides: tuple[type, ...] = ()
@@ -42,6 +44,7 @@ class StoreWrapper:
         self.inner = inner
         self.concurrency = concurrency_of(inner) if concurrency is None else concurrency
         self.settles = settles(inner)
+        self.clock_step = clock_step_of(inner)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.inner!r})"
