@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from dataplat._collect import GcPlan, GcResult
+    from dataplat._doctor import DoctorReport
     from dataplat._erase import ErasePlan, EraseResult
     from dataplat._lake import Lake
     from dataplat._verify import VerifyReport
@@ -139,3 +140,13 @@ class Keeping:
         from dataplat._verify import verify
 
         return verify(cast("Lake", self), reference, progress, repair_from)
+
+    def doctor(self) -> DoctorReport:
+        """Try the store as `init` did, measure its latency and throughput, and look at what it is reached with.
+
+        Some 100 small objects and one of 32 MB are created and deleted again. What fails is in the report.
+        """
+        from dataplat._doctor import examined
+
+        lake = cast("Lake", self)
+        return examined(lake.store, lake.url, lake.id)

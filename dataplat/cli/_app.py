@@ -80,6 +80,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ingest": ("dataplat.cli.ingest:ingest", "Land data as a new version of a dataset."),
     "version": ("dataplat.cli.version:version", "Look at, compare, name and change versions of datasets."),
     "sql": ("dataplat.cli.sql:sql", "Query pinned versions, and land the result if asked."),
+    "doctor": ("dataplat.cli.doctor:doctor", "Try and measure the store of a lake, and show what it is reached with."),
     "completion": (
         "dataplat.cli.completion:completion",
         "Print the script that completes commands and names in a shell.",

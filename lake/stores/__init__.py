@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataplat.lake.stores._caching import CachingStore, cache_of, uncached
 from dataplat.lake.stores._durable import explained
 from dataplat.lake.stores._file import FileStore
+from dataplat.lake.stores._measure import Measures, measure
 from dataplat.lake.stores._memory import MemoryStore
 from dataplat.lake.stores._object_cache import ObjectCache
 from dataplat.lake.stores._open import open_store
@@ -17,6 +18,7 @@ from dataplat.lake.stores._protocol import (
     SupportsFiles,
     SupportsReplace,
     SupportsUrl,
+    clock_step_of,
     concurrency_of,
     settles,
 )
@@ -27,6 +29,7 @@ __all__ = [
     "Bytes",
     "CachingStore",
     "FileStore",
+    "Measures",
     "MemoryStore",
     "ObjectCache",
     "ObjectInfo",
@@ -41,8 +44,10 @@ __all__ = [
     "SupportsReplace",
     "SupportsUrl",
     "cache_of",
+    "clock_step_of",
     "concurrency_of",
     "explained",
+    "measure",
     "open_store",
     "probe",
     "settles",

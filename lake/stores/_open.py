@@ -114,7 +114,7 @@ def _remote(scheme: str, authority: str, prefix: str, settings: Settings, config
         _warn_of_tls(f"{scheme}://{authority}")
     wire = _wire(scheme, authority, prefix, settings)
     server = f"{scheme}://{authority}" + (f" at {settings['endpoint_url']}" if "endpoint_url" in settings else "")
-    retrying = RetryingStore(RemoteStore(wire), settings.get("retry_budget", 60.0), server=server)
+    retrying = RetryingStore(RemoteStore(wire, settings), settings.get("retry_budget", 60.0), server=server)
     store: Store = CachingStore(retrying, config.cache_size)
     return store
 

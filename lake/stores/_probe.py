@@ -49,7 +49,7 @@ def probe(store: Store, *, racers: int = 16, rounds: int = 3) -> ProbeReport:
 
     started = time.perf_counter()
     prefix = f"probe/{os.urandom(8).hex()}-"
-    keys = [f"{prefix}{number}" for number in range(rounds)]
+    keys = [f"{prefix}{number:03}" for number in range(rounds)]
     trial = _Trial(store)
     try:
         with ThreadPoolExecutor(racers) as pool, trial.check("create if absent") as tell:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from dataplat.config import Secret
 from dataplat.errors import ConfigError, MissingExtra, ObjectExists, ObjectNotFound, StoreError, StoreTimeout
 from dataplat.lake.stores._protocol import ObjectInfo
 from dataplat.lake.stores._remote import Got
@@ -72,6 +73,7 @@ class S3Wire:
         self._bucket = bucket
         self._root = f"{prefix}/" if prefix else ""
         self._settings = settings
+        self._mine: tuple[int, S3FileSystem] | None = None
         self._stored = {
             name: settings[ours]
             for ours, name in (
@@ -174,7 +176,7 @@ class S3Wire:
     def _call(self, doing: str, key: str, request: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
         from fsspec.asyn import sync
 
-        fs = _session(self._settings)
+        fs = self._session()
 
         async def call() -> T:
             await fs.set_session()
@@ -185,6 +187,12 @@ class S3Wire:
         except Exception as error:
             raise self._explained(error, doing, key) from error
         return answer
+
+    def _session(self) -> S3FileSystem:
+        pid = os.getpid()
+        if self._mine is None or self._mine[0] != pid:
+            self._mine = pid, _session(self._settings)
+        return self._mine[1]
 
     def _explained(self, error: Exception, doing: str, key: str) -> Exception:
         """Return what a failed request means: an error of ours, which says what was being done, where, and why not."""
@@ -203,7 +211,7 @@ class S3Wire:
                 "AWS_CA_BUNDLE) the file of the authority that signed it"
             )
         if _is_unanswered(error):
-            return StoreTimeout(f"no answer to {what}: {str(error) or type(error).__name__}")
+            return StoreTimeout(f"no answer to {what}: {str(error) or type(error).__name__}{_root(error)}")
         return error if isinstance(error, StoreError | ConfigError) else StoreError(f"cannot {what}: {error}")
 
 
@@ -231,7 +239,9 @@ def _root(error: BaseException) -> str:
     cause: BaseException | None = error
     found = ""
     while cause is not None:
-        if isinstance(cause, OSError) and cause.strerror and not isinstance(cause, StoreError):
+        if isinstance(cause, OSError) and (cause.errno or 0) > 0:
+            found = f" ({os.strerror(cause.errno or 0)})"
+        elif isinstance(cause, OSError) and cause.strerror:  # of a name that no server knows
             found = f" ({cause.strerror})"
         cause = cause.__cause__ or cause.__context__
     return found
@@ -280,13 +290,19 @@ def _is_unanswered(error: Exception) -> bool:
     return isinstance(error, lost)
 
 
-_sessions: dict[tuple[int, tuple[tuple[str, Any], ...]], S3FileSystem] = {}
+_sessions: dict[tuple[Any, ...], S3FileSystem] = {}
 _connecting = threading.Lock()
 
 
 def _session(settings: Mapping[str, Any]) -> S3FileSystem:
-    """Return the process's session with these settings; a forked child must not share its parent's connections."""
-    key = os.getpid(), tuple(sorted(settings.items()))
+    """Return the process's session with these settings; a forked child must not share its parent's connections.
+
+    What the environment says of AWS, and what references name, belongs to them: who sets a key after a failure, or
+    another one, is not to be answered with the old one.
+    """
+    chain = sorted(item for item in os.environ.items() if item[0].startswith("AWS_"))
+    given = sorted((name, value.reveal() if isinstance(value, Secret) else value) for name, value in settings.items())
+    key = os.getpid(), hashlib.sha256(repr((chain, given)).encode()).digest()
     with _connecting:
         if key not in _sessions:
             _sessions[key] = _connect(settings)
