@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 import duckdb
 import pyarrow as pa
 
+from dataplat._far_dataset import Failed, FarDataset
 from dataplat._table_names import first_alike
 from dataplat.errors import SchemaError
+from dataplat.lake._scan_remote import is_far
 from dataplat.lake.deletes import load_deletes
 from dataplat.lake.schema import plain_schema, stored_name
 from dataplat.lake.verified import verified_paths
@@ -53,11 +55,14 @@ def close_off(connection: duckdb.DuckDBPyConnection, files: Iterable[str]) -> No
     connection.execute("set enable_external_access = false")
 
 
-def register(connection: duckdb.DuckDBPyConnection, name: str, version: Version) -> list[str]:
+def register(
+    connection: duckdb.DuckDBPyConnection, name: str, version: Version, failed: Failed = lambda _: None
+) -> list[str]:
     """Make `version` a view called `name`; return the files that the engine will read for it.
 
     Parts that lie on this machine are read by DuckDB itself, once their SHA-256 is known to be right. Where it
-    cannot (another store, a type that DuckDB reads differently) the rows come through Arrow.
+    cannot (a type that DuckDB reads differently) the rows come through Arrow, and so do, of a store far away, the
+    columns and row groups that a query asks for; `failed` is told the error if that goes wrong while a query runs.
 
     Raises:
         SchemaError: DuckDB has no such type, or cannot tell two columns apart.
@@ -66,8 +71,11 @@ def register(connection: duckdb.DuckDBPyConnection, name: str, version: Version)
         columns = f"columns {alike[0]!r} and {alike[1]!r} of {version.dataset!r}"
         raise SchemaError(f"{columns} differ only in case: SQL cannot tell them apart")
     try:
-        paths = verified_paths(version.objects, version.parts) if _reads_parts(version) else None
-        if paths is None:
+        far = is_far(version.objects)
+        paths = verified_paths(version.objects, version.parts) if not far and _reads_parts(version) else None
+        if far:
+            connection.register(name, FarDataset(version, _known(version.schema), failed))
+        elif paths is None:
             connection.register(name, version.to_arrow().cast(_known(version.schema)))
         elif not paths:
             connection.register(name, _known(version.schema).empty_table())

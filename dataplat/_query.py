@@ -8,7 +8,7 @@ from dataplat._table_names import first_alike, table_names
 from dataplat.errors import DataplatError, DatasetNotFound, PredicateError, RefError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import duckdb
     import pandas as pd
@@ -80,14 +80,16 @@ class Query:
     def _reader(self, rows: int = 65_536) -> pa.RecordBatchReader:
         import pyarrow as pa
 
-        reader = _explained(lambda: self._connection().sql(self.text).to_arrow_reader(rows))
-        return pa.RecordBatchReader.from_batches(reader.schema, _read(reader))
+        failed: list[DataplatError] = []
+        reader = _explained(lambda: self._connection(failed).sql(self.text).to_arrow_reader(rows), failed)
+        return pa.RecordBatchReader.from_batches(reader.schema, _read(reader, failed))
 
-    def _connection(self) -> duckdb.DuckDBPyConnection:
+    def _connection(self, failed: list[DataplatError]) -> duckdb.DuckDBPyConnection:
         from dataplat._duckdb import close_off, connect, register
 
         connection = connect()
-        files = [path for name, version in self.inputs.items() for path in register(connection, name, version)]
+        inputs = self.inputs.items()
+        files = [path for name, version in inputs for path in register(connection, name, version, failed.append)]
         close_off(connection, files)
         return connection
 
@@ -116,16 +118,19 @@ def _pin(lake: Lake, name: str, branch: str) -> Version:
         raise type(error)(message) from error
 
 
-def _read(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+def _read(reader: pa.RecordBatchReader, failed: Sequence[DataplatError]) -> Iterator[pa.RecordBatch]:
     while True:
         try:
-            yield _explained(reader.read_next_batch)
+            yield _explained(reader.read_next_batch, failed)
         except StopIteration:
             return
 
 
-def _explained(step: Callable[[], Result]) -> Result:
-    """Do a step of a query; raise `PredicateError` with what DuckDB says where it fails, at once or on a later row."""
+def _explained(step: Callable[[], Result], failed: Sequence[DataplatError]) -> Result:
+    """Do a step of a query; raise `PredicateError` with what DuckDB says where it fails, at once or on a later row.
+
+    What reading an input `failed` with, of which DuckDB hands on no more than a text, is raised as it is.
+    """
     import duckdb
     import pyarrow as pa
 
@@ -134,5 +139,7 @@ def _explained(step: Callable[[], Result]) -> Result:
     except (duckdb.Error, pa.ArrowException, OSError) as error:
         if isinstance(error, DataplatError):
             raise
+        if failed:
+            raise failed[0] from error
         message = f"the query failed: {error}"
         raise PredicateError(message) from error
