@@ -43,11 +43,11 @@ class _Refused(Exception):
 
     def __init__(self, status: int, body: bytes) -> None:
         said: Any = None
-        with suppress(ValueError):
-            said = json.loads(body).get("error")
+        with suppress(ValueError, TypeError, KeyError):  # another's, of a proxy on the way
+            said = json.loads(body)["error"]
         details = said if isinstance(said, dict) else {}
         self.status = status
-        self.reasons = {str(detail.get("reason")) for detail in details.get("errors", ())}
+        self.reasons = {str(each.get("reason")) for each in details.get("errors") or () if isinstance(each, dict)}
         self.message = str(details.get("message") or said or body[:200].decode(errors="replace")).strip()
         super().__init__(f"{status} {self.message}")
 
