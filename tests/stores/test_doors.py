@@ -146,14 +146,13 @@ def test_the_doctor_finds_a_lake_well(s3, capsys):
 
 def test_the_doctor_says_what_is_wrong(s3, capsys, monkeypatch):
     """A lake that cannot be opened ends with 1, the reason, and what it was looked for with."""
+    planted = "PLANTED"
     shown = run(capsys, "doctor", "s3://no-such-bucket-here/lake", code=1)
     assert "there is no such bucket" in shown
     assert "AWS_ACCESS_KEY_ID" in shown
-    found = json.loads(
-        run(capsys, "doctor", "s3://key:planted@bucket/lake".replace("planted", "PLANTED"), "--json", code=1)
-    )
+    found = json.loads(run(capsys, "doctor", f"s3://key:{planted}@bucket/lake", "--json", code=1))
     assert not found["ok"]
-    assert "PLANTED" not in json.dumps(found)
+    assert planted not in json.dumps(found)
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     assert "failed" in run(capsys, "doctor", "s3://bucket/lake", code=1)
 
