@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections import Counter
 from contextlib import nullcontext, suppress
 
@@ -48,6 +51,26 @@ def test_what_is_remembered_changes_nothing(monkeypatch):
     monkeypatch.setattr(histories, "remembering", nullcontext)
     assert [run_history(seed).simulator.fingerprint() for seed in seeds] == remembered
     assert list(failures(seeds)) == []
+
+
+def test_seed_is_the_same_history_in_another_process():
+    """However strings hash there, and so in whichever order sets are: what a run of many finds can be replayed."""
+    program = (
+        "from dataplat.testing.histories import run_history\n"
+        f"for seed in range(20): print(run_history(seed, weights={COLLECTING}).simulator.fingerprint())"
+    )
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": hashing},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for hashing in ("1", "2")
+    ]
+    assert told[0] == told[1]
+    assert len(told[0].split()) == 20
 
 
 def test_histories_reach_what_they_are_for():

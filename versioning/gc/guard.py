@@ -66,7 +66,7 @@ class Guard:
             condemned.update(dict.fromkeys(self._condemned(number), number))
         doomed: set[str] | None = None
         foreign = self._foreign(head.commit, made, changes, every=bool(numbers))
-        for name in foreign:
+        for name in sorted(foreign):  # in an order: a simulated history is its seed, whatever order sets have
             if name[0] in condemned:
                 doomed = {key for number in numbers for key in self._log.keys(number)} if doomed is None else doomed
                 if _outlives(self._objects.store, name, doomed):
@@ -116,7 +116,7 @@ class Guard:
             change.rename_to or change.dataset for change in changes if every or _brings_back(change, self._stage)
         }
         found: set[Name] = set()
-        for dataset in suspects & made.changes.keys():
+        for dataset in sorted(suspects & made.changes.keys()):
             version = made.changes[dataset].version
             state = made.dataset(dataset, self._read)
             if version is None or state is None:
@@ -178,7 +178,7 @@ def check_pinned(
     condemned = ids_condemned(log, numbers)
     doomed = {key for number in numbers for key in log.keys(number)}
     objects = Objects(store)  # remembers nothing: what is remembered may be gone
-    for id, suffix in _pinned(objects, commits, versions):
+    for id, suffix in sorted(_pinned(objects, commits, versions)):
         if id in condemned and not _outlives(store, (id, suffix), doomed):
             raise CommitConflict(
                 f"object {id[:12]} may be deleted by collection {condemned[id]}, which is under way: try again when "
