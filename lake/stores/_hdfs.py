@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from heapq import heappop, heappush
@@ -99,9 +100,7 @@ class HdfsWire:
                     raise StoreTimeout("the file was gone before it was renamed") from error
                 self._make_folder(step, client, path.rpartition("/")[0])
             except OSError:
-                # Only this call moves the file. If it is there to be deleted, it is not under its name nor ever will
-                # be; if it is not, the rename whose answer is lost was done.
-                if step(client.delete, temporary):
+                if not _was_moved(step, client, temporary):
                     raise
                 return
             else:
@@ -210,6 +209,26 @@ class HdfsWire:
         with self._lock:
             if self._open is not None and self._open[1] is client:
                 self._open = None
+
+
+def _was_moved(step: Steps, client: Client, temporary: str) -> bool:
+    """Whether a rename whose answer is lost was done. If it was not, it cannot be done later.
+
+    Only this process moves the file. If it is not there any more, it was moved; if it is there to be deleted, it was
+    not, nor ever will be. Asking may be repeated, the delete may not: a second one would find nothing either way.
+    """
+    for attempt in range(4):
+        time.sleep(0.02 * attempt)  # hdfs-native may not have noticed yet that the connection is gone
+        try:
+            step(client.get_file_info, temporary)
+        except FileNotFoundError:
+            return True
+        except OSError:
+            if attempt == 3:
+                raise
+        else:
+            break
+    return not step(client.delete, temporary)
 
 
 def _synced(writer: FileWriter) -> None:
