@@ -24,6 +24,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 
 _BLOCK = re.compile(r"^```(?P<info>[^\n`]+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+_NEEDS_S3 = "<!-- examples need: s3 -->"
 _TITLE = re.compile(r'title="([^"]+)"')
 
 _VARYING = (
@@ -104,8 +105,35 @@ def run(command: Command, folder: Path) -> str:
 
 def run_page(path: Path, folder: Path) -> Iterator[tuple[Block, Command, str]]:
     """Run every example of a page in `folder`; yield (block, command, what it printed) of the console ones."""
+    page = path.read_text("utf-8")
+    with _served() if _NEEDS_S3 in page else contextlib.nullcontext():
+        yield from _run_blocks(path, page, folder)
+
+
+@contextlib.contextmanager
+def _served() -> Iterator[None]:
+    """Run a real S3 server with the bucket `team-data`, as the environment has it."""
+    sys.path.append(str(ROOT / "tests" / "services"))
+    import s3fs
+
+    from servers import versitygw
+
+    before = dict(os.environ)
+    with tempfile.TemporaryDirectory() as name, versitygw(Path(name)) as server:
+        s3fs.S3FileSystem(**server.options()).call_s3("create_bucket", Bucket="team-data")
+        for variable in [name for name in os.environ if name.startswith("AWS_")]:
+            del os.environ[variable]
+        os.environ.update(server.environment())
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+
+def _run_blocks(path: Path, page: str, folder: Path) -> Iterator[tuple[Block, Command, str]]:
     namespace: dict[str, Any] = {"__name__": "__page__"}
-    for block in blocks(path.read_text("utf-8")):
+    for block in blocks(page):
         if block.title is not None:
             target = folder / block.title
             target.parent.mkdir(parents=True, exist_ok=True)
