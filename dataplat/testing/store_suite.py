@@ -22,7 +22,7 @@ from typing import TypeVar
 import pytest
 
 from dataplat.errors import DataplatError, ObjectExists, ObjectNotFound, StoreError
-from dataplat.lake.stores import Bytes, Store, SupportsFiles, SupportsUrl, concurrency_of, probe
+from dataplat.lake.stores import Bytes, Store, SupportsFiles, SupportsUrl, clock_step_of, concurrency_of, probe
 
 T = TypeVar("T")
 
@@ -297,14 +297,15 @@ class ListConformance:
         assert _keys(store, "refs/branches/x/") == ["refs/branches/x/1"]
 
     def test_sizes_and_times_are_told(self, store: Store) -> None:
-        """An entry says the size in bytes, and when it was created by the store's clock, in µs."""
-        before = time.time_ns() // 1000
+        """An entry says the size in bytes, and when it was created by the store's clock, in µs, as finely as it says."""
+        before, step = time.time_ns() // 1000, clock_step_of(store)
         store.create("first", b"x" * 5)
-        time.sleep(0.05)
+        time.sleep(0.05 + step / 1e6)
         store.create("second", b"x" * 7)
         first, second = store.list("")
         assert (first.size, second.size) == (5, 7)
         assert first.created < second.created
+        assert {first.created % step, second.created % step} == {0}
         assert abs(first.created - before) < 600_000_000, "the store's clock is ten minutes off"
 
     def test_listing_bears_changes(self, store: Store) -> None:
