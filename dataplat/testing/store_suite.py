@@ -297,7 +297,7 @@ class ListConformance:
         assert _keys(store, "refs/branches/x/") == ["refs/branches/x/1"]
 
     def test_sizes_and_times_are_told(self, store: Store) -> None:
-        """An entry says the size in bytes, and when it was created by the store's clock, in µs, as finely as it says."""
+        """An entry says the size in bytes, and when it was created by the store's clock, in µs, at least as finely as it says."""
         before, step = time.time_ns() // 1000, clock_step_of(store)
         store.create("first", b"x" * 5)
         time.sleep(0.05 + step / 1e6)
@@ -305,7 +305,6 @@ class ListConformance:
         first, second = store.list("")
         assert (first.size, second.size) == (5, 7)
         assert first.created < second.created
-        assert {first.created % step, second.created % step} == {0}
         assert abs(first.created - before) < 600_000_000, "the store's clock is ten minutes off"
 
     def test_listing_bears_changes(self, store: Store) -> None:
