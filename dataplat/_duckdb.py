@@ -13,7 +13,6 @@ import pyarrow as pa
 from dataplat._far_dataset import Failed, FarDataset
 from dataplat._table_names import first_alike
 from dataplat.errors import SchemaError
-from dataplat.lake._scan_remote import is_far
 from dataplat.lake.deletes import load_deletes
 from dataplat.lake.schema import plain_schema, stored_name
 from dataplat.lake.verified import verified_paths
@@ -71,7 +70,7 @@ def register(
         columns = f"columns {alike[0]!r} and {alike[1]!r} of {version.dataset!r}"
         raise SchemaError(f"{columns} differ only in case: SQL cannot tell them apart")
     try:
-        far = is_far(version.objects)
+        far = version.objects.at_once > 1
         paths = verified_paths(version.objects, version.parts) if not far and _reads_parts(version) else None
         if far:
             connection.register(name, FarDataset(version, _known(version.schema), failed))

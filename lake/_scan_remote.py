@@ -16,7 +16,6 @@ from dataplat.lake._part_open import SUFFIX, TAIL, open_part
 from dataplat.lake._part_remote import RangedPart, open_copy, open_whole
 from dataplat.lake._scan_unit import Request, Unit, units_of, worth_opening
 from dataplat.lake.deletes import load_deletes
-from dataplat.lake.stores import SupportsFiles, concurrency_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,11 +37,6 @@ _NEARLY_ALL: Final = 0.8
 
 Opening = tuple[Callable[[], Sequence[Unit]], int]
 """Opens a part and gives the row groups to read in it; and the bytes that this takes."""
-
-
-def is_far(objects: Objects) -> bool:
-    """Return whether reading waits for the network, so that it pays to ask for much at once."""
-    return not isinstance(objects.store, SupportsFiles) and concurrency_of(objects.store) > 1
 
 
 def scan_far(objects: Objects, parts: Sequence[Part], request: Request, *, all_of_it: bool) -> Iterator[pa.RecordBatch]:
@@ -118,16 +112,23 @@ def in_order(
     ahead: deque[tuple[Future[T], int]] = deque()
     held, allowed = 0, _FIRST
     waiting: tuple[Callable[[], T], int] | None = None
+    ended: Exception | None = None
     while True:
-        while len(ahead) < allowed:
-            waiting = waiting or next(tasks, None)
-            if waiting is None or (ahead and held + waiting[1] > budget):
+        while ended is None and len(ahead) < allowed:
+            try:
+                waiting = waiting or next(tasks)
+            except Exception as error:  # noqa: BLE001  (raised when what lies before it was taken)
+                ended = error
+                break
+            if ahead and held + waiting[1] > budget:
                 break
             ahead.append((pool.submit(waiting[0]), waiting[1]))
             held, waiting = held + waiting[1], None
         if not ahead:
-            return
+            break
         future, weight = ahead.popleft()
         yield future.result()
         held -= weight
         allowed = min(most, 2 * allowed)
+    if ended is not None and not isinstance(ended, StopIteration):
+        raise ended

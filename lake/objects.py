@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dataplat.lake._object_keys import check, generations, object_key, object_prefix, parse_key, read_object
 from dataplat.lake._stage import Stage
-from dataplat.lake.stores import CachingStore, Store, SupportsFiles, SupportsUrl
+from dataplat.lake.stores import CachingStore, Store, SupportsFiles, SupportsUrl, concurrency_of
 
 __all__ = ["Objects", "Stage", "object_key"]
 
@@ -73,6 +73,11 @@ class Objects:
         with self._lock:
             self._cache.clear()
             self._cached = 0
+
+    @property
+    def at_once(self) -> int:
+        """How many reads are worth having under way at once: 1 where they do not wait for a network."""
+        return 1 if isinstance(self.store, SupportsFiles) else concurrency_of(self.store)
 
     def holds(self, object_id: str, suffix: str) -> bool:
         """Return whether the object is staged, its bytes at hand."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from dataplat.errors import SchemaError
-from dataplat.lake._scan_remote import is_far, scan_far
+from dataplat.lake._scan_remote import scan_far
 from dataplat.lake._scan_unit import PART_COLUMN, ROW_COLUMN, Request, read_ahead, units
 from dataplat.lake.schema import did_you_mean, plain_schema
 
@@ -57,7 +57,7 @@ def scan(
         IntegrityError: A part or its deletes are missing or damaged. No row of a damaged row group is returned.
     """
     request = Request(schema, project(schema, columns), where, batch_rows, with_positions)
-    if threads > 1 and is_far(objects):
+    if threads > 1 and objects.at_once > 1:
         return scan_far(objects, parts, request, all_of_it=False)
     return read_ahead(units(objects, parts, request), threads)
 
@@ -74,7 +74,7 @@ def to_table(
 ) -> pa.Table:
     """Return the rows that `scan` yields as one table; it has the schema even where there are no rows."""
     request = Request(schema, project(schema, columns), where, None, with_positions)
-    if threads > 1 and is_far(objects):
+    if threads > 1 and objects.at_once > 1:
         return pa.Table.from_batches(scan_far(objects, parts, request, all_of_it=True), request.result)
     return pa.Table.from_batches(read_ahead(units(objects, parts, request), threads), request.result)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from pyroaring import BitMap
 
 from dataplat.lake._part_open import TAIL, OpenPart, open_part
-from dataplat.lake._scan_remote import is_far, read_far
+from dataplat.lake._scan_remote import read_far
 from dataplat.lake._scan_unit import Request, Unit, read_ahead
 from dataplat.lake.deletes import load_deletes
 from dataplat.lake.scan import project, scan
@@ -43,7 +43,7 @@ def rows_at(
         IntegrityError: A part is missing or damaged.
     """
     request = Request(schema, project(schema, columns), None, None, positions=False)
-    if is_far(objects):
+    if objects.at_once > 1:
         return read_far(
             (partial(_opened_at, objects, part, wanted, request), TAIL) for part, wanted in pieces if wanted
         )

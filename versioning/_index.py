@@ -41,13 +41,18 @@ def leaves(
     refs: Iterable[SegmentRef],
     read: Callable[[str, str], bytes],
     wanted: Callable[[SegmentRef], bool] = lambda _: True,
+    *,
+    deep: bool = True,
 ) -> Iterator[SegmentRef]:
-    """Yield the segments among and below `refs`, but for those below an index that is not `wanted`."""
+    """Yield the segments among and below `refs`, but for those below an index that is not `wanted`.
+
+    Unless `deep` it yields what lies one level below, indexes too.
+    """
     for ref in refs:
         if not ref.level:
             yield ref
         elif wanted(ref):
-            yield from leaves(children(ref, read), read, wanted)
+            yield from leaves(children(ref, read), read, wanted) if deep else children(ref, read)
 
 
 def indexed(refs: Sequence[SegmentRef], decimals: set[str], stage: Stage) -> tuple[SegmentRef, ...]:

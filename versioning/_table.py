@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Final
@@ -23,6 +23,27 @@ def load_segment(ref: SegmentRef, read: Callable[[str, str], bytes]) -> Segment:
     return _segments.get(ref.id, lambda: (ref.size, Segment(ref.id, read(ref.id, ".bin"))))
 
 
+def _loaded(
+    refs: Sequence[SegmentRef], read: Callable[[str, str], bytes], wanted: Callable[[SegmentRef], bool], at_once: int
+) -> Iterator[tuple[SegmentRef, Segment]]:
+    """Yield the segments that say something of what is wanted, in order."""
+
+    def needed(ref: SegmentRef) -> bool:
+        return (ref.parts > 0 and wanted(ref)) or ref.overlays > 0 or ref.dropped > 0
+
+    if at_once <= 1 or (len(refs) <= 1 and not any(ref.level for ref in refs)):
+        yield from ((ref, load_segment(ref, read)) for ref in leaves(refs, read, wanted) if needed(ref))
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(at_once, thread_name_prefix="dataplat-segments") as pool:
+        while any(ref.level for ref in refs):
+            below = pool.map(lambda ref: list(leaves([ref], read, wanted, deep=False)), refs)
+            refs = [ref for some in below for ref in some]
+        found = [ref for ref in refs if needed(ref)]
+        yield from zip(found, pool.map(lambda ref: load_segment(ref, read), found), strict=True)
+
+
 class Table:
     """Parts in order of place, with all overlays applied."""
 
@@ -31,21 +52,21 @@ class Table:
 
     @classmethod
     def load(
-        cls, root: Root, read: Callable[[str, str], bytes], wanted: Callable[[SegmentRef], bool] = lambda _: True
+        cls,
+        root: Root,
+        read: Callable[[str, str], bytes],
+        wanted: Callable[[SegmentRef], bool] = lambda _: True,
+        at_once: int = 1,
     ) -> Table:
-        """Read the segments of `root`; parts put by segments that are not `wanted` are left out.
+        """Read the segments of `root`, `at_once` of them; parts put by segments that are not `wanted` are left out.
 
         Statistics are under the names that `root` has for the columns.
         """
         parts: list[Part] = []
         overlays: dict[int, Overlay] = {}
         dropped: set[int] = set()
-        for ref in leaves(root.refs, read, wanted):
-            puts = ref.parts > 0 and wanted(ref)
-            if not (puts or ref.overlays or ref.dropped):
-                continue
-            segment = load_segment(ref, read)
-            if puts:
+        for ref, segment in _loaded(root.refs, read, wanted, at_once):
+            if ref.parts > 0 and wanted(ref):
                 parts += segment.parts()
             overlays.update(segment.overlays())
             dropped.update(segment.dropped)

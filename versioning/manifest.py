@@ -82,9 +82,10 @@ class ManifestEdit:
 class Manifest:
     """One version of a dataset. A value: it never changes; `apply` returns another."""
 
-    def __init__(self, root: Root, read: Read, data: bytes | None = None) -> None:
+    def __init__(self, root: Root, read: Read, data: bytes | None = None, at_once: int = 1) -> None:
         self._root = root
         self._read = read
+        self._at_once = at_once
         self._data = canonical(root) if data is None else data
         self.redacted_from: str | None = None
 
@@ -179,7 +180,7 @@ class Manifest:
 
     def table(self, wanted: Callable[[SegmentRef], bool] = lambda _: True) -> Table:
         """Return the parts of all `wanted` segments, by place."""
-        return Table.load(self._root, self._read, wanted)
+        return Table.load(self._root, self._read, wanted, self._at_once)
 
     @cached_property
     def _table(self) -> Table:
@@ -269,7 +270,7 @@ def load_manifest(objects: Objects, id: str) -> Manifest:
             refuse_collected(objects.store, id)
             raise
         return _in_its_place(objects, id, new)
-    return Manifest(decode_root(data, id), objects.read, data)
+    return Manifest(decode_root(data, id), objects.read, data, objects.at_once)
 
 
 def decode_root(data: bytes, id: str) -> Root:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from dataclasses import replace
 from hashlib import sha256
 
@@ -17,7 +19,8 @@ from dataplat.lake.objects import Objects, Stage
 from dataplat.lake.part import ColumnStats, Part
 from dataplat.lake.stores import MemoryStore
 from dataplat.lake.where import parse_where
-from dataplat.versioning import _tiers
+from dataplat.testing.store_faults import CountingStore, LatencyStore
+from dataplat.versioning import _index, _tiers, segments
 from dataplat.versioning._cache import forget_decoded
 from dataplat.versioning._difference import difference
 from dataplat.versioning.manifest import Manifest, ManifestEdit, load_manifest
@@ -356,3 +359,31 @@ def test_statistics_come_under_current_names(empty, stage, make_part):
     assert [part.stats["key"].low for part in new.parts(parse_where("key between 50 and 60", new.schema))] == [50]
     moved = empty.apply(ManifestEdit(add=[replace(part, place=-1) for part in new.parts()]), stage)
     assert dict(moved.parts()[0].stats) == make_part(1).stats
+
+
+def test_segments_far_away_come_beside_each_other(monkeypatch, empty, make_part):
+    """Of a store far away indexes and segments are read several at once, each once, and the parts are the same."""
+    monkeypatch.setattr(segments, "SEGMENT_LIMIT", 4096)
+    monkeypatch.setattr(_tiers, "SEGMENT_LIMIT", 4096)
+    monkeypatch.setattr(_index, "_FAN_OUT", 4)
+    store = MemoryStore()
+    with Stage(store) as stage:
+        made = empty.apply(ManifestEdit(add=[make_part(n) for n in range(2000)]), stage)
+        stage.flush()
+    assert any(ref.level > 1 for ref in made.root.refs)
+    counted = CountingStore(store)
+    most, now, lock = [0], [0], threading.Lock()
+
+    def noting(seconds):
+        with lock:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        time.sleep(seconds)
+        with lock:
+            now[0] -= 1
+
+    forget_decoded()
+    found = load_manifest(Objects(LatencyStore(counted, 0.005, sleep=noting)), made.id)
+    assert found.parts() == made.parts()
+    assert counted.calls["read"] == len(store._keys)
+    assert most[0] > 4
