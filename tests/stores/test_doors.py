@@ -1,13 +1,14 @@
 """The ways into a lake on a real server: open, init, doctor; what is wrong is said at once, and where."""
 
 import json
+import sys
 import time
 
 import pytest
 
 import dataplat as dp
 from dataplat.cli import main
-from dataplat.errors import ConfigError, LakeNotFound, StoreError, StoreTimeout
+from dataplat.errors import ConfigError, LakeNotFound, MissingExtra, StoreError, StoreTimeout
 from dataplat.lake.stores import open_store
 from dataplat.lake.stores._reach import FIRST
 
@@ -164,3 +165,35 @@ def test_the_doctor_of_a_folder(s3, capsys, tmp_path):
     assert "free on disk" in shown
     assert "credentials" not in shown
     assert not list((tmp_path / "lake").glob("probe/*"))
+
+
+def test_init_and_doctor_on_gcs(gcs_server, capsys, tmp_path, monkeypatch):
+    """A bucket of GCS takes a lake, is found well, and one that is not there is said at once."""
+    monkeypatch.chdir(tmp_path)
+    bucket = gcs_server.new_bucket()
+    assert "1 of 16 racers won 3 times" in run(capsys, "init", f"gs://{bucket}/lake")
+    shown = run(capsys, "doctor", f"gs://{bucket}/lake")
+    assert "gcsfs" in shown
+    started = time.monotonic()
+    assert "failed" in run(capsys, "doctor", "gs://no-such-bucket-here/lake", code=1)
+    assert time.monotonic() - started < FIRST
+
+
+def test_init_and_doctor_on_hdfs(hdfs_server, capsys, tmp_path, monkeypatch):
+    """A folder of HDFS takes a lake and is found well."""
+    monkeypatch.chdir(tmp_path)
+    url = f"{hdfs_server.url}/{hdfs_server.new_folder().strip('/')}/lake"
+    assert "1 of 16 racers won 3 times" in run(capsys, "init", url)
+    assert "hdfs-native" in run(capsys, "doctor", url)
+
+
+@pytest.mark.parametrize(
+    ("url", "client", "extra"),
+    [("s3://bucket/x", "s3fs", "s3"), ("gs://bucket/x", "gcsfs", "gcs"), ("hdfs://h/x", "hdfs_native", "hdfs")],
+)
+def test_a_missing_client_names_the_extra(url, client, extra, monkeypatch):
+    """Without the package the error says what to install."""
+    for name in [client, *(name for name in sys.modules if name.startswith(f"{client}."))]:
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(MissingExtra, match=rf"dataplat\[{extra}\]"):
+        dp.open(url, options={"timeout": 1} | ({"anonymous": True} if extra == "s3" else {}))
