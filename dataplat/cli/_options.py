@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_PATIENCE = 3.0
+"""Seconds that somebody who types waits for names of a lake far away."""
+
 
 class LakeCommand(click.Command):
     """A command on a lake. It is called with `lake` and `as_json` besides its own parameters.
@@ -95,8 +98,10 @@ def _completer(names: Callable[[Lake], Iterable[str]]) -> Callable[..., list[Com
     def complete(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         from click.shell_completion import CompletionItem
 
+        from dataplat.lake.stores._reach import within
+
         try:
-            found = sorted(names(open_lake(ctx.params.get("lake"))))
+            found = within(_PATIENCE, lambda: sorted(names(open_lake(ctx.params.get("lake")))), "the shell")
         except Exception:  # noqa: BLE001  (a shell must never see a traceback while somebody types)
             return []
         return [CompletionItem(name) for name in found if name.startswith(incomplete)]

@@ -4,6 +4,7 @@ import json
 import sys
 import time
 
+import pyarrow as pa
 import pytest
 
 import dataplat as dp
@@ -197,3 +198,24 @@ def test_a_missing_client_names_the_extra(url, client, extra, monkeypatch):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(MissingExtra, match=rf"dataplat\[{extra}\]"):
         dp.open(url, options={"timeout": 1} | ({"anonymous": True} if extra == "s3" else {}))
+
+
+def test_a_shell_does_not_wait_for_a_server_that_is_silent(s3, monkeypatch):
+    """Names are completed from a lake far away within seconds, or not at all; nothing is said."""
+    import socket
+
+    import click
+
+    from dataplat.cli._options import complete_datasets
+
+    url = f"s3://{s3.new_bucket()}/lake"
+    context = click.Context(click.Command("x"))
+    context.params["lake"] = url
+    dp.open(url).ingest(pa.table({"a": [1]}), into="orders")
+    assert [item.value for item in complete_datasets(context, None, "o")] == ["orders"]
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{deaf.getsockname()[1]}")
+        started = time.monotonic()
+        context.params["lake"] = url.replace("lake", "other", 1)
+        assert complete_datasets(context, None, "") == []
+        assert time.monotonic() - started < FIRST / 2
