@@ -166,7 +166,7 @@ def fetch(objects: Objects, part: Part, spans: Iterable[Span]) -> pa.Buffer:
     The rest of it is never touched, so it takes no memory.
     """
     requests = coalesced(spans)
-    memory = mmap.mmap(-1, max(1, part.size))
+    memory = mmap.mmap(-1, max(1, part.size), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     if requests:
         others = [_pool().submit(_read, objects, part, span) for span in requests[1:]]
         pieces = [_read(objects, part, requests[0]), *(other.result() for other in others)]
