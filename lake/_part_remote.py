@@ -23,7 +23,7 @@ from dataplat.errors import IntegrityError, ObjectNotFound
 from dataplat.lake._damage import damaged, missing
 from dataplat.lake._object_keys import read_object
 from dataplat.lake._part_footer import MAGIC
-from dataplat.lake._part_open import SUFFIX, TAIL, OpenPart, opened_file
+from dataplat.lake._part_open import SUFFIX, TAIL, OpenPart, open_part, opened_file
 from dataplat.lake._stats import first_leaves, leaves
 from dataplat.lake.stores import cache_of
 
@@ -98,6 +98,17 @@ def open_remote(objects: Objects, part: Part) -> OpenPart:
     if (copied := open_copy(objects, part)) is not None:
         return copied
     return open_whole(objects, part) if part.size <= SMALL else open_ranged(objects, part)
+
+
+def open_all(objects: Objects, part: Part) -> OpenPart:
+    """Open a part of which everything will be read: from a store without files it comes whole.
+
+    Raises:
+        IntegrityError: The object is missing, cut short, or not what was written.
+    """
+    if objects.local_path(part.id, SUFFIX) is not None or objects.holds(part.id, SUFFIX):
+        return open_part(objects, part)
+    return open_copy(objects, part) or open_whole(objects, part)
 
 
 def open_copy(objects: Objects, part: Part) -> OpenPart | None:

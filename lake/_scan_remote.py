@@ -12,8 +12,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from dataplat.lake._part_open import SUFFIX, TAIL, open_part
-from dataplat.lake._part_remote import RangedPart, open_copy, open_whole
+from dataplat.lake._part_open import TAIL, open_part
+from dataplat.lake._part_remote import RangedPart, open_all, open_whole
 from dataplat.lake._scan_unit import Request, Unit, units_of, worth_opening
 from dataplat.lake.deletes import load_deletes
 
@@ -57,16 +57,10 @@ def scan_far(objects: Objects, parts: Sequence[Part], request: Request, *, all_o
 def _open(objects: Objects, part: Part, index: int, request: Request, whole: bool, ranged: bool) -> list[Unit]:  # noqa: FBT001
     """Open a part, as a whole if it is known to be wanted, by `ranged` requests if it must not cost more than these."""
     deletes = load_deletes(objects, part)
-    opened = _opened(objects, part, whole=whole)
+    opened = open_all(objects, part) if whole else open_part(objects, part)
     if isinstance(opened, RangedPart) and not ranged and _is_nearly_all(opened, request):
         opened = open_whole(objects, part)
     return list(units_of(opened, deletes, index, request))
-
-
-def _opened(objects: Objects, part: Part, *, whole: bool) -> OpenPart:
-    if not whole or objects.local_path(part.id, SUFFIX) is not None or objects.holds(part.id, SUFFIX):
-        return open_part(objects, part)
-    return open_copy(objects, part) or open_whole(objects, part)
 
 
 def _is_nearly_all(opened: RangedPart, request: Request) -> bool:

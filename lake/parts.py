@@ -13,6 +13,7 @@ from dataplat.lake._part_assembly import Assembly
 from dataplat.lake._part_encode import RowGroup, encode
 from dataplat.lake._part_open import open_part
 from dataplat.lake._part_pipeline import Pipeline
+from dataplat.lake._part_remote import open_all
 from dataplat.lake.objects import Objects, Stage
 from dataplat.lake.part import Part
 from dataplat.lake.schema import canonical_schema, conform, did_you_mean, stored_name
@@ -168,7 +169,7 @@ def read_part(objects: Objects, part: Part, columns: Sequence[str] | None = None
         IntegrityError: The part is missing or damaged.
         SchemaError: A column is not in the part.
     """
-    opened = open_part(objects, part)
+    opened = open_part(objects, part) if columns is not None else open_all(objects, part)
     names = opened.schema.names if columns is None else columns
     for name in names:
         if name not in opened.schema.names:
