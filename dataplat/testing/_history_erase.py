@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
 
 from pyroaring import BitMap
 
@@ -63,18 +62,6 @@ def erase_all(store: Store, simulator: Simulator, operations: Iterable[Operation
                 erase(publish.LakeIO(Objects(store), refs), request_of(operation))
 
 
-@contextmanager
-def erasing_pairs() -> Iterator[None]:
-    """Let erases read and write parts that are pairs: these are all the places at which they look at rows."""
-    with (
-        patch.object(Condition, "positions", _positions),
-        patch.object(Rewriter, "_written", _written),
-        patch.object(Rewriter, "_moved", _moved),
-        patch.object(Suppression, "count", _count),
-    ):
-        yield
-
-
 def _rows(objects: Objects, part: Part) -> Sequence[Row]:
     try:
         return read_part(objects.read, part)
@@ -115,3 +102,12 @@ def _mask(suppression: Suppression, keys: Sequence[int], field: Any) -> Any:
     import pyarrow as pa
 
     return suppression.mask(pa.table({"key": pa.array(keys, pa.int64())}), pa.schema([field]))
+
+
+PAIRS: Sequence[tuple[type, str, Callable[..., Any]]] = (
+    (Condition, "positions", _positions),
+    (Rewriter, "_written", _written),
+    (Rewriter, "_moved", _moved),
+    (Suppression, "count", _count),
+)
+"""What lets erases read and write parts that are pairs: these are all the places at which they look at rows."""

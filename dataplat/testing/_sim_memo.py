@@ -11,7 +11,7 @@ import sys
 import typing
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -80,8 +80,19 @@ class _Table:
         return known
 
 
+def _without_lock(self: Any, held: Any, _owner: type | None = None) -> Any:
+    """Compute a cached property as Python 3.12 does; 3.11 takes a lock, which one thread has no use for."""
+    if held is None:
+        return self
+    values = vars(held)
+    if self.attrname not in values:
+        values[self.attrname] = self.func(held)
+    return values[self.attrname]
+
+
 _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     _object_keys.check: _check,
+    _object_keys.object_key: _remembered(_object_keys.object_key),
     _object_keys.parse_key: _remembered(_object_keys.parse_key),
     _keys.check_key: _remembered(_keys.check_key),
     _keys.check_prefix: _remembered(_keys.check_prefix),
@@ -99,6 +110,7 @@ _MEMBERS: list[tuple[Any, str, Any]] = [
     (Digest, "decode", staticmethod(_remembered(Digest.decode))),
     (segments.Segment, "parts", _remembered(segments.Segment.parts)),
     (manifest.Manifest, "_table", _Table()),
+    (cached_property, "__get__", _without_lock),
     (typing, "_get_protocol_attrs", lru_cache(maxsize=None)(vars(typing)["_get_protocol_attrs"])),
 ]
 
@@ -120,7 +132,7 @@ def _places() -> list[tuple[Any, str, Any, Any]]:
 
 @contextmanager
 def remembering() -> Iterator[None]:
-    """Let pure functions of the lake remember what they returned."""
+    """Let pure functions of the lake remember what they returned; may be entered again inside."""
     global _depth  # noqa: PLW0603 - a history is run inside of what asks for many
     _depth += 1
     if _depth == 1:

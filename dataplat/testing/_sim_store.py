@@ -92,19 +92,21 @@ class SimStore:
             raise SimulatedCrash(f"{self._writer.name} is dead")
 
     def _call(self, operation: str, key: str, effect: Callable[[], Any], note: str = "") -> Any:
-        self.check_alive()
-        simulator = self._simulator
-        simulator.pause()
-        self.check_alive()
+        if self.dead:
+            self.check_alive()
+        simulator, writer = self._simulator, self._writer
+        simulator.pause(writer)
+        if self.dead:
+            self.check_alive()
         drawn = self._random()
         if drawn < self._highest:
             fault = next(name for bound, name in self._ladder if drawn < bound)
             if fault != "pause":
                 self._fail(fault, operation, key, effect, note)
-            simulator.park(self._writer, int(self._random() * simulator.faults.pause_seconds * 1e6))
+            simulator.park(writer, int(self._random() * simulator.faults.pause_seconds * 1e6))
             self.check_alive()
         outcome, answer = _tried(effect)
-        simulator.record(self._writer.name, operation, key, outcome + note)
+        simulator.record(writer.name, operation, key, outcome + note)
         if isinstance(answer, Exception):
             raise answer
         return answer

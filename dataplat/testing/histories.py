@@ -21,12 +21,13 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from random import Random
 
 from dataplat.testing._history_check import Checker
-from dataplat.testing._history_erase import erase_all, erasing_pairs
+from dataplat.testing._history_erase import PAIRS, erase_all
 from dataplat.testing._history_kept import clean_up
 from dataplat.testing._history_model import Broken
 from dataplat.testing._history_plans import Operation
@@ -89,7 +90,7 @@ class History:
 
     def check(self) -> None:
         """Raise `Broken` if an invariant does not hold."""
-        with remembering(), erasing_pairs():
+        with _simulated():
             self._check()
 
     def _check(self) -> None:
@@ -149,9 +150,23 @@ def run_history(seed: int, *, faults: Faults | None = None, weights: Mapping[str
     _lay_ground(simulator, script)
     for _ in range(rng.choice(sizes[1])):
         simulator.spawn(lambda me: Session(simulator, me, script).run(), restarts=1)
-    with remembering(), erasing_pairs():
+    with _simulated():
         simulator.run()
     return History(simulator, script.done, script.keep, script.erases, script.erased)
+
+
+@contextmanager
+def _simulated() -> Iterator[None]:
+    """Let erases look at pairs, and pure functions remember; may be entered again inside."""
+    before = [vars(owner)[name] for owner, name, _ in PAIRS]
+    for owner, name, other in PAIRS:
+        setattr(owner, name, other)
+    try:
+        with remembering():
+            yield
+    finally:
+        for (owner, name, _), original in zip(PAIRS, before, strict=True):
+            setattr(owner, name, original)
 
 
 def _lay_ground(simulator: Simulator, script: Script) -> None:
@@ -197,9 +212,10 @@ def verdicts(seeds: Iterable[int], *, weights: Mapping[str, int] | None = None) 
     for seed in seeds:
         ends: Counter[tuple[str, str]] = Counter()
         try:
-            run = run_history(seed, weights=weights)
-            ends.update((attempt.kind, attempt.outcome) for attempt in run.attempts)
-            run.check()
+            with _simulated():
+                run = run_history(seed, weights=weights)
+                ends.update((attempt.kind, attempt.outcome) for attempt in run.attempts)
+                run.check()
         except Exception as error:  # noqa: BLE001 - whatever it is, it is a finding
             yield Verdict(seed, ends, Failure(seed, error))
         else:

@@ -60,6 +60,9 @@ class Event(NamedTuple):
         return f"{self.step:5} {(self.time - _EPOCH) / 1e6:11.6f} s  {self.writer:8} {self.operation:7} {self.key}  {self.outcome}"
 
 
+_event = Event._make
+
+
 class Writer:
     """One logical process: what its function may use, and how it ended."""
 
@@ -105,6 +108,7 @@ class Writer:
         except Exception as error:  # noqa: BLE001 - raised again by run(), with seed and writer
             self.error = error
         self.finished = True
+        self._simulator.leave(self)
 
 
 class Simulator:
@@ -126,6 +130,8 @@ class Simulator:
         self.store = MemoryStore(clock=lambda: self.now, name=f"simulated {seed}")
         self.scheduler = getcurrent()
         self._ending = False
+        self._too_long = False
+        self._random = self.rng.random
         self._ready: list[Writer] = []
         self._parked: list[tuple[int, int, Writer]] = []
 
@@ -153,12 +159,10 @@ class Simulator:
     def run(self) -> Simulator:
         """Run all writers to their ends, then let what is still under way land; raise the first error of a writer."""
         try:
-            while self._ready or self._parked:
-                self._advance()
-                writer = self._ready[int(self.rng.random() * len(self._ready))]
-                writer.greenlet.switch()
-                if writer.finished:
-                    self._ready.remove(writer)
+            while self._ready or self._parked:  # comes back here whenever a writer has ended
+                self._next().greenlet.switch()
+                if self._too_long:
+                    raise self._long()
         finally:
             self._end()
         while self.in_flight:
@@ -169,20 +173,25 @@ class Simulator:
                 raise writer.error
         return self
 
-    def _advance(self) -> None:
-        """Let time pass until somebody can go on; a request under way may land."""
+    def _next(self) -> Writer:
+        """Let time pass until somebody can go on, and draw who does; a request under way may land."""
         self.step += 1
         if self.step > self.max_steps:
-            raise HistoryTooLong(f"the history with seed {self.seed} did not end within {self.max_steps} steps")
-        rng = self.rng.random
+            raise self._long()
+        rng = self._random
         self.now += 1 + int(rng() * _STEP)
         if self.in_flight and rng() < self.faults.land:
             self._land()
-        parked = self._parked
-        if parked and not self._ready and parked[0][0] > self.now:
-            self.now = parked[0][0]
-        while parked and parked[0][0] <= self.now:
-            self._ready.append(heappop(parked)[2])
+        parked, ready = self._parked, self._ready
+        if parked:
+            if not ready and parked[0][0] > self.now:
+                self.now = parked[0][0]
+            while parked and parked[0][0] <= self.now:
+                ready.append(heappop(parked)[2])
+        return ready[int(rng() * len(ready))]
+
+    def _long(self) -> HistoryTooLong:
+        return HistoryTooLong(f"the history with seed {self.seed} did not end within {self.max_steps} steps")
 
     def _land(self) -> None:
         request = self.in_flight.pop(int(self.rng.random() * len(self.in_flight)))
@@ -197,19 +206,30 @@ class Simulator:
                 writer.greenlet.switch()
             writer.finished = True
 
-    def pause(self) -> None:
-        """Give up the turn of the writer that is running."""
-        self.scheduler.switch()
+    def pause(self, writer: Writer) -> None:
+        """Give up the turn of `writer`, which is running, until it is drawn again."""
+        if self.step >= self.max_steps:
+            self._too_long = True
+            self.scheduler.switch()  # which ends all
+            return
+        drawn = self._next()
+        if drawn is not writer:
+            drawn.greenlet.switch()
 
     def park(self, writer: Writer, micros: int) -> None:
         """Take `writer`, which is running, out of the order until `micros` have passed."""
         self._ready.remove(writer)
         heappush(self._parked, (self.now + max(micros, 1), self.step, writer))
-        self.scheduler.switch()
+        self.pause(writer)
+
+    def leave(self, writer: Writer) -> None:
+        """Take `writer`, which has ended, out of the order."""
+        if writer in self._ready:
+            self._ready.remove(writer)
 
     def record(self, writer: str, operation: str, key: str, outcome: str) -> None:
         """Add an event to the trace."""
-        self.trace.append(Event(self.step, self.now, writer, operation, key, outcome))
+        self.trace.append(_event((self.step, self.now, writer, operation, key, outcome)))
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of the trace: equal for equal histories."""
