@@ -197,7 +197,8 @@ def _refused(lake: Lake, head: Record, planned: MergePlan, objects: Objects) -> 
         name, kept = change.rename_to or change.dataset, change.restore
         if name not in held:
             continue
-        versions = (change.base_version, None if kept is None else kept.version)
+        base = change.base_version if name == change.dataset else None  # under another name it met no contract
+        versions = (base, None if kept is None else kept.version)
         before, after = (None if version is None else load_manifest(objects, version) for version in versions)
         try:
             pass_gate(lake.io.gate, head, name, before, after, change, objects)

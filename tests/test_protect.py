@@ -350,3 +350,23 @@ def test_a_plan_of_a_merge_asks_the_contract(lake: Lake, forward: bool) -> None:
         lake.merge("exp")
     lake.delete("d", "id = 9", branch="exp")
     assert lake.plan_merge("exp").refused == ""
+
+
+def test_a_merge_that_brings_a_protected_name_is_asked(lake: Lake, contract: str) -> None:
+    """What a merge renames to a protected name must meet the contract, though its rows stood under the old name here."""
+    lake.unprotect("main")
+    lake.ingest(rows(-1), "bad", key="id")
+    lake.rename("d", "good")
+    lake.branch("exp")
+    lake.rename("bad", "d", branch="exp")
+    lake.protect("main", contract, "d")
+    number = lake.refs.head("main").number
+    assert "to contract Positive" in lake.plan_merge("exp").refused
+    with pytest.raises(dp.ContractFailed):
+        lake.merge("exp")
+    assert lake.refs.head("main").number == number
+    lake.rename("d", "bad", branch="exp")
+    lake.rename("good", "d", branch="exp")
+    assert lake.plan_merge("exp").refused == ""
+    lake.merge("exp")
+    assert lake["d"].rows == 2

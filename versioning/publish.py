@@ -237,7 +237,8 @@ class _Attempt:
             return checks
         objects = Objects(self._objects.store, self._stage)
         asked = replace(change, checks=checks)
-        return (*checks, *pass_gate(self._gate, self._head, dataset, self._manifest(state), after, asked, objects))
+        before = self._manifest(state) if dataset == change.dataset else None  # under another name it met no contract
+        return (*checks, *pass_gate(self._gate, self._head, dataset, before, after, asked, objects))
 
     def _edited(
         self, change: PlannedChange, state: DatasetState | None

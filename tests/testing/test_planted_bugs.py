@@ -145,3 +145,8 @@ def test_such_histories_break_nothing_without_a_bug(weights):
 def test_erases_that_were_found_wanting(seed):
     """Of what was erased nothing is lost to collections, and what collections left by halves stops no erase."""
     run_history(seed, weights=ERASING).check()
+
+
+def test_a_contract_that_a_merge_with_a_rename_was_not_asked():
+    """Found by seed 24944 of a run of many: rows that stood under another name met no contract of the new one."""
+    run_history(24944).check()
