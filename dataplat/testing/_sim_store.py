@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dataplat.errors import ObjectExists, ObjectNotFound, StoreTimeout
-from dataplat.lake.stores import Bytes, ObjectInfo
+from dataplat.lake.stores import Bytes, ObjectInfo, Store
 from dataplat.testing.store_faults import SimulatedCrash
 
 if TYPE_CHECKING:
@@ -128,3 +129,36 @@ class SimStore:
         simulator.park(writer, int(self._random() * simulator.faults.timeout_seconds * 1e6))
         self.check_alive()
         raise StoreTimeout(f"no answer to {operation} {key}")
+
+
+class TimedStore:
+    """A store whose times of creation are of another clock; without abilities, and with one call at a time."""
+
+    concurrency = 1
+
+    def __init__(self, inner: Store, clock: Callable[[], int]) -> None:
+        self.inner = inner
+        self._clock = clock
+        self._created: dict[str, int] = {}
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.inner!r})"
+
+    def read(self, key: str, byte_range: tuple[int, int] | None = None) -> bytes:
+        """Return the bytes of `key`, or of its half-open range `[start, stop)`; raise `ObjectNotFound`."""
+        return self.inner.read(key, byte_range)
+
+    def create(self, key: str, data: Bytes) -> None:
+        """Create `key` with `data`; raise `ObjectExists`."""
+        self.inner.create(key, data)
+        self._created[key] = self._clock()
+
+    def list(self, prefix: str, after: str | None = None, limit: int | None = None) -> Iterator[ObjectInfo]:
+        """Yield the keys that begin with `prefix` and sort after `after`, as they were at the call."""
+        found = list(self.inner.list(prefix, after, limit))
+        return iter([replace(info, created=self._created[info.key]) for info in found])
+
+    def delete(self, key: str) -> None:
+        """Delete `key`; deleting a key that is not there is no error."""
+        self.inner.delete(key)
+        self._created.pop(key, None)

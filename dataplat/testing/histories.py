@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from random import Random
 
+from dataplat.lake.stores import Store
 from dataplat.testing._history_check import Checker
 from dataplat.testing._history_erase import PAIRS, erase_all
 from dataplat.testing._history_kept import clean_up
@@ -124,10 +125,17 @@ class Failure:
         )
 
 
-def run_history(seed: int, *, faults: Faults | None = None, weights: Mapping[str, int] | None = None) -> History:
+def run_history(
+    seed: int,
+    *,
+    faults: Faults | None = None,
+    weights: Mapping[str, int] | None = None,
+    store: Store | None = None,
+) -> History:
     """Run the history of `seed` and return it, unjudged.
 
-    `faults` and `weights` (how often which operation is drawn) are of the seed's own drawing unless given.
+    `faults` and `weights` (how often which operation is drawn) are of the seed's own drawing unless given. `store` is
+    an empty one to run it on, instead of one in memory: it is the same history there, and has the same end.
 
     Raises:
         Exception: Whatever a writer met that no writer may meet (a missing object, a damaged one, a bug).
@@ -135,7 +143,7 @@ def run_history(seed: int, *, faults: Faults | None = None, weights: Mapping[str
     forget_decoded()
     forget_remembered()
     rng = Random(seed)
-    simulator = Simulator(seed, faults or Faults.drawn(rng))
+    simulator = Simulator(seed, faults or Faults.drawn(rng), store=store)
     branches = rng.choice((("main",), BRANCHES))
     sizes = MIXED if weights is None else FOCUSED
     script = Script(

@@ -7,7 +7,7 @@
     for _ in range(4):
         simulator.spawn(writer)
     simulator.run()
-    simulator.store  # what the history left behind: a MemoryStore, asked without faults
+    simulator.store  # what the history left behind, asked without faults: memory, or the store that was given
 
 Each writer is a greenlet, and every call to its store is a point at which another may go on. A call may time out
 (having taken effect, or taking effect at a later point, even after the writer tried again or died, or never), its
@@ -29,9 +29,9 @@ from typing import Any, NamedTuple
 
 from greenlet import getcurrent, greenlet
 
-from dataplat.lake.stores import MemoryStore
+from dataplat.lake.stores import MemoryStore, Store
 from dataplat.testing._sim_faults import Faults
-from dataplat.testing._sim_store import InFlight, SimStore
+from dataplat.testing._sim_store import InFlight, SimStore, TimedStore
 from dataplat.testing.store_faults import SimulatedCrash
 
 __all__ = ["Event", "Faults", "HistoryTooLong", "SimStore", "SimulatedCrash", "Simulator", "Writer"]
@@ -114,10 +114,15 @@ class Writer:
 class Simulator:
     """Run writers on one store in an order, with faults, drawn from `seed`.
 
-    `store` is what lies beneath: read it freely after `run`. `max_steps` bounds a history (`HistoryTooLong`).
+    `store` is what lies beneath, a new one in memory unless given; read it freely after `run`. One that is given is
+    empty, and must not fail by itself: its objects get their times from the simulator, and everything else is its
+    own, so that a seed is the same history on whatever keeps a store's promises. `max_steps` bounds a history
+    (`HistoryTooLong`).
     """
 
-    def __init__(self, seed: int, faults: Faults | None = None, *, max_steps: int = 100_000) -> None:
+    def __init__(
+        self, seed: int, faults: Faults | None = None, *, max_steps: int = 100_000, store: Store | None = None
+    ) -> None:
         self.seed = seed
         self.faults = Faults() if faults is None else faults
         self.max_steps = max_steps
@@ -127,13 +132,18 @@ class Simulator:
         self.trace: list[Event] = []
         self.writers: list[Writer] = []
         self.in_flight: list[InFlight] = []
-        self.store = MemoryStore(clock=lambda: self.now, name=f"simulated {seed}")
+        self.store: Store = (
+            MemoryStore(clock=self._time, name=f"simulated {seed}") if store is None else TimedStore(store, self._time)
+        )
         self.scheduler = getcurrent()
         self._ending = False
         self._too_long = False
         self._random = self.rng.random
         self._ready: list[Writer] = []
         self._parked: list[tuple[int, int, Writer]] = []
+
+    def _time(self) -> int:
+        return self.now
 
     def spawn(self, function: Callable[[Writer], Any], *, name: str = "", restarts: int = 0) -> Writer:
         """Add a writer that runs `function(writer)`, also while others run.
