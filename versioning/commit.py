@@ -192,8 +192,13 @@ class Commit(
         return states[name]
 
     def _filled(self, raw: msgspec.Raw) -> DatasetState:
-        state = msgspec.json.decode(raw, type=DatasetState)
+        state = decode_state(bytes(raw))
         return state if state.commit else msgspec.structs.replace(state, commit=self.id)
+
+
+def decode_state(data: bytes) -> DatasetState:
+    """Read the state of a dataset as a commit holds it."""
+    return msgspec.json.decode(data, type=DatasetState)
 
 
 def new_nonce() -> str:

@@ -131,18 +131,25 @@ class Checker:
             if attempt.kind == "unbranch" and branch != "exp":
                 continue
             found = numbers.pop(attempt.id, [])
-            expect(len(found) <= 1, f"{attempt} landed {len(found)} times on {branch}: {found}")
+            expect(len(found) <= 1, "{} landed {} times on {}: {}", attempt, len(found), branch, found)
             if attempt.outcome == "done":
-                expect(len(found) == 1, f"{attempt} was lost on {branch}")
+                expect(len(found) == 1, "{} was lost on {}", attempt, branch)
                 done.append((attempt, found[0]))
                 if attempt.kind not in {"branch", "unbranch"}:
-                    expect(records[found[0]].commit_id == attempt.commit_id, f"{attempt} landed as another commit")
+                    same = records[found[0]].commit_id == attempt.commit_id
+                    expect(same, "{} landed as another commit", attempt)
             if attempt.outcome == "refused":
-                expect(not found, f"{attempt} was refused and is on {branch}")
+                expect(not found, "{} was refused and is on {}", attempt, branch)
         for attempt, number in done:
             for other, later in done:
                 if attempt.ended < other.began:
-                    expect(number < later, f"{attempt} ended before {other} began, and stands behind it on {branch}")
+                    expect(
+                        number < later,
+                        "{} ended before {} began, and stands behind it on {}",
+                        attempt,
+                        other,
+                        branch,
+                    )
 
     def _check_content(self, id: str) -> None:
         """Every dataset that the commit changed is what a plain dict would be, in data and in positions."""
@@ -154,7 +161,7 @@ class Checker:
             self._check_content(parent)
         model = self._models.of(id).datasets
         states = commit.datasets(self._objects.read)
-        expect(states.keys() == model.keys(), f"{commit.message}: {sorted(states)} are there, not {sorted(model)}")
+        expect(states.keys() == model.keys(), "{}: {} are there, not {}", commit.message, states.keys(), model.keys())
         for name, change in commit.changes.items():
             if name in model:
                 self._check_kept(f"{name} after {commit.message}", name, states[name], model[name])
@@ -182,7 +189,7 @@ class Checker:
         manifest = load_manifest(self._objects, str(state.version))
         rows = content(read, manifest)
         wanted = self._unerased(name, data.rows)
-        expect(rows == wanted, f"{where}: rows are {dict(rows)}, should be {dict(wanted)}")
+        expect(rows == wanted, "{}: rows are {}, should be {}", where, rows, wanted)
         parts = manifest.parts()
         counted = (
             sum(part.live for part in parts),
@@ -191,19 +198,18 @@ class Checker:
             len(parts),
         )
         stored = (manifest.rows, manifest.deleted, manifest.nbytes, manifest.n_parts)
-        expect(counted == stored, f"{where}: the root counts {stored}, its parts are {counted}")
+        expect(counted == stored, "{}: the root counts {}, its parts are {}", where, stored, counted)
         counts = (state.rows, state.bytes) == (manifest.rows, manifest.nbytes)
         expect(counts or manifest.redacted_from is not None, f"{where}: the commit counts otherwise")
-        expect(
-            columns_of(manifest) == data.columns, f"{where}: the columns are {columns_of(manifest)}, not {data.columns}"
-        )
+        columns = columns_of(manifest)
+        expect(columns == data.columns, "{}: the columns are {}, not {}", where, columns, data.columns)
         digest = digest_of(rows.elements())
-        expect(manifest.digest in {None, digest}, f"{where}: the digest is {manifest.digest}, not {digest}")
+        expect(manifest.digest in {None, digest}, "{}: the digest is {}, not {}", where, manifest.digest, digest)
         positions = {source: at for source, at in state.load_positions(None, read).items() if at is not None}
-        expect(positions == data.positions, f"{where}: positions are {positions}, should be {data.positions}")
+        expect(positions == data.positions, "{}: positions are {}, should be {}", where, positions, data.positions)
         if name in KEYED:
             keys = [key for key, _ in rows.elements()]
-            expect(len(set(keys)) == len(keys), f"{where}: keys occur twice: {sorted(keys)}")
+            expect(len(set(keys)) == len(keys), "{}: keys occur twice: {}", where, keys)
 
     def _check_protected(self, branch: str, records: list[Record]) -> None:
         """While a branch is held to a contract it meets it, and what the contract speaks of stays."""
@@ -218,7 +224,7 @@ class Checker:
             for name in held.keys() & there:
                 limit = int(held[name]["id"].removeprefix("limit"))
                 over = [key for key, _ in self._unerased(name, datasets[name].rows) if key > limit]
-                expect(not over, f"{where}: {name} has keys {over}, and is held to {limit}")
+                expect(not over, "{}: {} has keys {}, and is held to {}", where, name, over, limit)
         if records and records[-1].kind != "delete":
             for contract in held.values():
                 limit_of(self._objects.read, contract)
@@ -238,7 +244,8 @@ class Checker:
         past = list(history.commits(self._objects, head))
         for name in head.datasets(self._objects.read, dropped=True):
             skipping = [entry.commit.id for entry in history.log(self._objects, head, name)]
-            expect(skipping == _walked(past, name), f"the log of {name} is {skipping}, not {_walked(past, name)}")
+            walked = _walked(past, name)
+            expect(skipping == walked, "the log of {} is {}, not {}", name, skipping, walked)
 
     def _check_tags(self) -> None:
         tags = {tag.message: tag for tag in self._refs.tags()}

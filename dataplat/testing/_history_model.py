@@ -19,10 +19,10 @@ class Broken(AssertionError):
     """An invariant does not hold; the message says which, and where."""
 
 
-def expect(holds: bool, claim: str) -> None:  # noqa: FBT001 - reads as assert
-    """Raise `Broken` unless it holds."""
+def expect(holds: bool, claim: str, *values: object) -> None:  # noqa: FBT001 - reads as assert
+    """Raise `Broken` unless it holds; only then are `values` put into the claim, which costs more than to look."""
     if not holds:
-        raise Broken(claim)
+        raise Broken(claim.format(*values) if values else claim)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class Models:
 
     def _apply(self, operation: Operation, datasets: dict[str, Data], commit: Commit) -> None:
         """Do what the operation says, as if nobody else were there."""
-        name, where = operation.dataset, f"commit {commit.id[:8]} ({operation.text})"
+        name = operation.dataset
         data = datasets.get(name, Data())
         match operation.kind:
             case "append" | "insert" | "ingest":
@@ -110,10 +110,10 @@ class Models:
             case "erase":  # what was erased is left out where a version is compared with this
                 return
             case "compact":
-                expect(name in datasets, f"{where}: it compacts what is not there")
+                expect(name in datasets, "{} compacts what is not there", operation)
                 rows = data.rows
             case "evolve":
-                expect(name in datasets, f"{where}: it evolves what is not there")
+                expect(name in datasets, "{} evolves what is not there", operation)
                 datasets[name] = replace(data, columns=operation.columns)
                 return
             case "drop":
@@ -128,8 +128,7 @@ class Models:
         positions = data.positions
         if operation.source:
             held = positions.get(operation.source)
-            claim = f"{where}: the source stands at {held}, the rows begin at {operation.start}"
-            expect(held == operation.start, claim)
+            expect(held == operation.start, "{}: {} stands at {}", commit.id, operation, held)
             positions = {**positions, operation.source: operation.stop}
         datasets[name] = replace(data, rows=rows, positions=positions)
 

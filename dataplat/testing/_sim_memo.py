@@ -15,8 +15,9 @@ from functools import cached_property, lru_cache
 from hashlib import sha256
 from typing import Any
 
-from dataplat.lake import _object_keys, where
+from dataplat.lake import _object_keys, stores, where
 from dataplat.lake.digest import Digest
+from dataplat.lake.objects import Objects
 from dataplat.lake.stores import _keys
 from dataplat.versioning import _frames, _json, _record, _seal, _table, commit, manifest, segments
 from dataplat.versioning._index import leaves
@@ -90,6 +91,20 @@ def _without_lock(self: Any, held: Any, _owner: type | None = None) -> Any:
     return values[self.attrname]
 
 
+_ables: dict[tuple[type, type], bool] = {}
+_original_is: Callable[[Any, Any], bool] = type(stores.SupportsFiles).__instancecheck__
+
+
+def _is_able(protocol: type, held: Any) -> bool:
+    """Tell what a store is able to by its class, which is asked once."""
+    if protocol.__module__ != stores.SupportsFiles.__module__:
+        return _original_is(protocol, held)
+    key = protocol, type(held)
+    if key not in _ables:
+        _ables[key] = _original_is(protocol, held)
+    return _ables[key]
+
+
 _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     _object_keys.check: _check,
     _object_keys.object_key: _remembered(_object_keys.object_key),
@@ -103,6 +118,7 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     _record.record_key: _remembered(_record.record_key),
     _seal.unseal: _remembered(_seal.unseal),
     commit.decode_commit: _decode_commit,
+    commit.decode_state: _remembered(commit.decode_state),
     manifest.decode_root: _remembered(manifest.decode_root),
     where.parse_where: _parse_where,
 }
@@ -110,6 +126,8 @@ _MEMBERS: list[tuple[Any, str, Any]] = [
     (Digest, "decode", staticmethod(_remembered(Digest.decode))),
     (segments.Segment, "parts", _remembered(segments.Segment.parts)),
     (manifest.Manifest, "_table", _Table()),
+    (Objects, "at_once", 1),
+    (type(stores.SupportsFiles), "__instancecheck__", _is_able),
     (cached_property, "__get__", _without_lock),
     (typing, "_get_protocol_attrs", lru_cache(maxsize=None)(vars(typing)["_get_protocol_attrs"])),
 ]
