@@ -16,7 +16,7 @@ from itertools import chain, islice, repeat
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dataplat.errors import ObjectExists, ObjectNotFound, StoreError, StoreTimeout
-from dataplat.lake.stores._hdfs_client import Steps, connect, explained, gone, says
+from dataplat.lake.stores._hdfs_client import Inside, Steps, connect, explained, gone, says
 from dataplat.lake.stores._keys import STAGING
 from dataplat.lake.stores._protocol import ObjectInfo
 from dataplat.lake.stores._remote import Got
@@ -255,18 +255,16 @@ def _close(step: Steps, client: Client, writer: FileWriter, path: str, size: int
     step.moved()
 
 
-class _Closing(threading.Thread):
+class _Closing:
     """A file that is being closed."""
 
     def __init__(self, writer: FileWriter) -> None:
-        super().__init__(name="dataplat-hdfs-close", daemon=True)
         self._writer = writer
         self._done = threading.Event()
         self._error: BaseException | None = None
-        self.start()
+        Inside(self._close, "dataplat-hdfs-close")
 
-    def run(self) -> None:
-        """Close it."""
+    def _close(self) -> None:
         try:
             self._writer.close()
         except BaseException as error:  # noqa: BLE001  (raised by who waits)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import os
 import re
@@ -9,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from dataplat.errors import ConfigError, MissingExtra, StoreError, StoreTimeout
 
@@ -78,17 +79,55 @@ class Steps:
             except BaseException as error:  # noqa: BLE001  (raised by who waits)
                 answer.set_exception(error)
 
-        threading.Thread(target=call, name="dataplat-hdfs", daemon=True).start()
+        thread = Inside(call, "dataplat-hdfs")
         while True:
             left = self._moved + self._patience - time.monotonic()
             if left <= 0:
                 self._left = True
+                thread.leave()
                 raise TimeoutError(f"nothing came for {self._patience:g} s")
             try:
                 return answer.result(left)
             except TimeoutError:
                 if answer.done():  # that is what it raised, or it came just now
                     return answer.result()
+
+
+class Inside(threading.Thread):
+    """A thread that calls hdfs-native, for which the end of the process waits, though not for ever.
+
+    Until 3.14 Python unwinds a thread that comes back while it is shutting down; that of Rust's frames aborts the
+    process, after all its work was done.
+    """
+
+    _all: ClassVar[set[Inside]] = set()
+
+    def __init__(self, work: Callable[[], object], name: str) -> None:
+        super().__init__(name=name, daemon=True)
+        self._work = work
+        self._all.add(self)
+        self.start()
+
+    def run(self) -> None:
+        """Do it."""
+        try:
+            self._work()
+        finally:
+            self.leave()
+
+    def leave(self) -> None:
+        """Let the process end without this one."""
+        self._all.discard(self)
+
+    @classmethod
+    def wait(cls) -> None:
+        """Wait for all of them; a close takes half a second, and more than that is silence."""
+        until = time.monotonic() + 2
+        for thread in list(cls._all):
+            thread.join(max(until - time.monotonic(), 0))
+
+
+atexit.register(Inside.wait)
 
 
 def connect(host: str, settings: Mapping[str, Any], before: tuple[int, Client] | None) -> Client:

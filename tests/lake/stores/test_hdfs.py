@@ -380,3 +380,25 @@ def test_a_forked_child_connects_anew(store):
             os._exit(status)
     assert os.waitpid(child, 0)[1] == 0
     assert store.read("y") == b"child of parent"
+
+
+_ENDS_SLOWLY = """
+import sys, time
+class Slow:
+    def __del__(self, sleep=time.sleep):
+        sleep(1)
+sys.slow = Slow()  # threads that come back from the client meanwhile were unwound through its frames: SIGABRT
+from dataplat.lake.stores._hdfs import HdfsWire
+wire = HdfsWire(*sys.argv[1:], {})
+for number in range(3):
+    wire.put(str(number), b"data")
+"""
+
+
+def test_a_process_that_ends_waits_for_what_the_client_closes(host, folder):
+    """What was written is closed by a thread that takes half a second; a process that ends before is not aborted."""
+    for attempt in range(2):
+        ended = subprocess.run(  # noqa: PLW1510 - its code is looked at
+            [sys.executable, "-c", _ENDS_SLOWLY, host, f"{folder}/{attempt}"], capture_output=True, text=True
+        )
+        assert (ended.returncode, ended.stderr) == (0, "")
