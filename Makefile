@@ -78,12 +78,14 @@ proof: ## all that CI proves: check, every test, strict docs, the demo
 	@$(MAKE) demo
 
 # Each in a process of its own, as long as it takes: some hours on two cores. The settings are named in the tests.
-proofs: $(READY)-dev ## the long ones: every damage, every death of an erase, 10,000 merges, a month of commits
+proofs: $(READY)-dev ## the long ones: every damage, every death of an erase or a server, 10,000 merges, a month of commits
 	DATAPLAT_VERIFY=full $(BIN)/python -m pytest -n 2 tests/test_verify_everything.py
 	DATAPLAT_ERASE_STRIDE=1 DATAPLAT_ERASE_CASES=1000 $(BIN)/python -m pytest -n 2 tests/versioning/erase
 	DATAPLAT_EVOLVE_EXAMPLES=2000 $(BIN)/python -m pytest tests/test_evolve.py
 	for chunk in 1 2 3 4 5 6 7 8 9 10; do \
 	  DATAPLAT_MERGE_CASES=1000 $(BIN)/python -m pytest tests/versioning/merge/test_oracle.py || exit 1; done
+	DATAPLAT_DEATHS=1 $(BIN)/python -m pytest tests/stores/test_server_dies.py
+	DATAPLAT_STORE_HISTORIES=20 $(BIN)/python -m pytest tests/stores/test_histories.py
 	$(BIN)/python -m dataplat.testing.feed
 
 dvc: $(READY)-dev ## the real DVC in the user's cache, for the tests of what is exported to it (`make test` makes it)
