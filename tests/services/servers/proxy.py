@@ -88,7 +88,7 @@ class Proxy:
     _drop: Callable[[Request], bool] | None = field(default=None, repr=False)
     _cut_sent: int | None = field(default=None, repr=False)
     _cut_received: int | None = field(default=None, repr=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     def __enter__(self) -> Self:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
