@@ -11,15 +11,34 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from dataplat.connectors.files._far import FarFile, FarReader
 from dataplat.connectors.files._stream import HashingFile, damage, decompressed
 from dataplat.errors import SourceError
+
+_BUFFER = 64 << 10
+
+
+def opened(path: Path | FarFile) -> HashingFile | FarReader:
+    """Open a file to be read from its beginning."""
+    return path.opened() if isinstance(path, FarFile) else HashingFile(path)
+
+
+@contextmanager
+def archived(path: Path | FarFile) -> Iterator[zipfile.ZipFile]:
+    """Open a zip file."""
+    if not isinstance(path, FarFile):
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+        return
+    with io.BufferedReader(path.opened(), _BUFFER) as file, zipfile.ZipFile(file) as archive:
+        yield archive
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A file at `path`, or its zip `member`; `compression` is None or how the bytes of it are compressed."""
 
-    path: Path
+    path: Path | FarFile
     format: str
     compression: str | None = None
     member: str | None = None
@@ -32,13 +51,13 @@ class Entry:
         return f"{name}:{self.member}" if self.member else name
 
     @contextmanager
-    def stream(self, raw: HashingFile | None = None) -> Iterator[IO[bytes]]:
+    def stream(self, raw: HashingFile | FarReader | None = None) -> Iterator[IO[bytes]]:
         """Open the uncompressed bytes; `raw` is the file opened already, to be read on."""
         if self.member is not None:
-            with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as stream:
+            with archived(self.path) as archive, archive.open(self.member) as stream:
                 yield stream
             return
-        file = raw or HashingFile(self.path)
+        file = raw or opened(self.path)
         try:
             yield decompressed(file, self.compression) if self.compression else file  # type: ignore[misc]
         finally:
@@ -46,11 +65,31 @@ class Entry:
                 file.close()
 
     @contextmanager
-    def seekable(self) -> Iterator[Path]:
-        """Give the path of a plain file: the file itself, or a temporary copy of what it holds compressed."""
-        if self.compression is None and self.member is None:
+    def seekable(self) -> Iterator[Path | IO[bytes]]:
+        """Give what can be read in any order: the path of a file, a file far away, or a copy of what one holds compressed."""
+        plain = self.compression is None and self.member is None
+        if plain and isinstance(self.path, FarFile):
+            with io.BufferedReader(self.path.opened(), _BUFFER) as file:
+                yield file
+            return
+        if plain and isinstance(self.path, Path):
             yield self.path
             return
+        with self.copied() as path:
+            yield path
+
+    @contextmanager
+    def local(self) -> Iterator[Path]:
+        """Give the path of a plain file on this machine: the file itself, or a temporary copy."""
+        if self.compression is None and self.member is None and isinstance(self.path, Path):
+            yield self.path
+            return
+        with self.copied() as path:
+            yield path
+
+    @contextmanager
+    def copied(self) -> Iterator[Path]:
+        """Give the path of a temporary copy of the uncompressed bytes."""
         with tempfile.NamedTemporaryFile(suffix=f".{self.format}") as copy:
             with self.stream() as stream:
                 _copy(stream, copy.file, self.label)

@@ -9,17 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataplat.connectors.files._background import BackgroundFingerprint
-from dataplat.connectors.files._entry import Entry
+from dataplat.connectors.files._entry import Entry, opened
+from dataplat.connectors.files._far import FarFile, FarReader, seen_before
 from dataplat.connectors.files._formats import (
     TEXT_FORMATS,
     entries_of,
     file_reader,
+    format_of_name,
     join_of,
     sniffer,
     text_reader,
 )
 from dataplat.connectors.files._options import FileOptions, Typing
-from dataplat.connectors.files._stream import HashingFile, position_of
+from dataplat.connectors.files._stream import position_of
 from dataplat.connectors.files._widen import combine
 from dataplat.connectors.source import Item, Position, Progress, Rejects, SchemaWidened, Split
 from dataplat.errors import SchemaMismatch, SourceError, SourceNotFound
@@ -38,7 +40,7 @@ QUICK_WIDENINGS = 2
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    path: Path
+    path: Path | FarFile
     label: str
     entries: tuple[Entry, ...]
 
@@ -54,17 +56,17 @@ class FileSource:
     def __init__(
         self,
         name: str,
-        paths: Sequence[Path],
+        paths: Sequence[Path] | Sequence[FarFile],
         options: FileOptions,
         *,
-        left_out: Sequence[tuple[Path, str]] = (),
+        left_out: Sequence[tuple[Path | str, str]] = (),
         shown: str | None = None,
         keeps_position: bool = True,
         found_by: str = "",
     ) -> None:
         self._name = name
         self._options = options
-        self._paths = list(paths)
+        self._paths: list[Path | FarFile] = list(paths)
         self._left_out = left_out
         self._shown = shown
         self._keeps_position = keeps_position
@@ -72,9 +74,9 @@ class FileSource:
         self._active = self._paths
         self._widenings = 0
         self._by_label = {shown or str(path): path for path in self._paths}
-        self._known: dict[Path, _File] = {}
+        self._known: dict[Path | FarFile, _File] = {}
         self._schema: pa.Schema | None = None
-        self._positions: dict[Path, Position] = {}
+        self._positions: dict[str, Position] = {}
 
     @property
     def name(self) -> str:
@@ -84,7 +86,11 @@ class FileSource:
     @property
     def is_text(self) -> bool:
         """Whether the files are text, whose types are guessed; others carry types of their own."""
-        return self._file(self._paths[0]).entries[0].format in TEXT_FORMATS
+        first = self._paths[0]
+        named = self._options.format or format_of_name(first.name)
+        if isinstance(first, FarFile) and named:  # what is held already is not to be asked for a byte
+            return named in TEXT_FORMATS
+        return self._file(first).entries[0].format in TEXT_FORMATS
 
     def plan(self, positions: Mapping[str, Position | None]) -> list[Split]:
         """Return one split per file; a file whose fingerprint is held already is skipped.
@@ -96,7 +102,9 @@ class FileSource:
         self._schema = None
         return [*splits, *(Split("", str(path), skipped=reason) for path, reason in self._left_out)]
 
-    def _split(self, path: Path, positions: Mapping[str, Position | None]) -> Split:
+    def _split(self, path: Path | FarFile, positions: Mapping[str, Position | None]) -> Split:
+        if isinstance(path, FarFile):
+            return self._far_split(path, positions.get(path.url))
         source = f"file:{path.as_posix()}" if self._keeps_position else ""
         label = self._shown or str(path)
         held = positions.get(source) if source else None
@@ -112,6 +120,11 @@ class FileSource:
             if now["xxh3_128"] == held.get("xxh3_128"):
                 return Split(source, label, held, stat.st_size, "already ingested (same content)", now)
         return Split(source, label, held, stat.st_size)
+
+    def _far_split(self, file: FarFile, held: Position | None) -> Split:
+        now = self._told(file.position())
+        reason = None if held is None else seen_before(held, now)
+        return Split(file.url, file.url, held, file.size, reason, now if reason else None)
 
     def schema(self) -> pa.Schema:
         """Return the schema of the files to be read, sniffed on the beginning of each (of the first 32 text files).
@@ -158,7 +171,7 @@ class FileSource:
     def _sparse(self) -> bool:
         return any(entry.format == "ndjson" for entry in self._file(self._active[0]).entries)
 
-    def _file(self, path: Path) -> _File:
+    def _file(self, path: Path | FarFile) -> _File:
         if path not in self._known:
             entries = tuple(entries_of(path, self._options.format, self._shown))
             known = next(iter(self._known.values()), None)
@@ -176,7 +189,7 @@ class FileSource:
         schema = self.schema()
         fixed = frozenset(self._options.schema.names if self._options.schema is not None else ())
         typing = Typing(schema, fixed, settle=self._widenings >= QUICK_WIDENINGS)
-        self._positions.pop(path, None)
+        self._positions.pop(split.label, None)
         try:
             for item in self._items(self._file(path), typing, on_progress):
                 if isinstance(item, Rejects) and self._options.on_error == "fail":
@@ -198,22 +211,26 @@ class FileSource:
         first = file.entries[0]
         with ExitStack() as stack:
             if first.format in TEXT_FORMATS and first.member is None:
-                raw = stack.enter_context(HashingFile(file.path))
+                raw = opened(file.path)
+                stack.callback(raw.close)
                 stream = stack.enter_context(first.stream(raw))
                 reader = text_reader(first.format)
                 for item in reader.read(stream, first, typing, self._options):
                     yield item
                     if on_progress is not None:
                         on_progress(raw.done, raw.size)
-                self._positions[file.path] = raw.position()
+                self._positions[file.label] = raw.position()
                 return
-            hashing = BackgroundFingerprint(file.path)
+            hashing = _fingerprint(file.path)
             stack.callback(hashing.close)
             for done, entry in enumerate(file.entries, 1):
-                yield from self._entry_items(entry, typing)
+                for item in self._entry_items(entry, typing):
+                    yield item
+                    if on_progress is not None and isinstance(file.path, FarFile):
+                        on_progress(file.path.told, hashing.size)
                 if on_progress is not None:
                     on_progress(hashing.size * done // len(file.entries), hashing.size)
-            self._positions[file.path] = hashing.position()
+            self._positions[file.label] = hashing.position()
 
     def _entry_items(self, entry: Entry, typing: Typing) -> Iterator[Item]:
         if entry.format in TEXT_FORMATS:
@@ -228,13 +245,16 @@ class FileSource:
             return split.position
         if not split.source:
             return None
-        path = Path(split.source.removeprefix("file:"))
-        if path not in self._positions:
+        if split.label not in self._positions:
             raise SourceError(f"{split.label} was not read to its end, so it has no position yet")
-        return self._told(self._positions[path])
+        return self._told(self._positions[split.label])
 
     def _told(self, fingerprint: Position) -> Position:
         return {**fingerprint, **self._found_by}
+
+
+def _fingerprint(path: Path | FarFile) -> BackgroundFingerprint | FarReader:
+    return path.opened() if isinstance(path, FarFile) else BackgroundFingerprint(path)
 
 
 def _first_reject(rejects: Rejects) -> SourceError:

@@ -9,10 +9,11 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Protocol, cast
 
 from dataplat.connectors.files import _types, _widen
-from dataplat.connectors.files._entry import Entry
+from dataplat.connectors.files._entry import Entry, archived, opened
+from dataplat.connectors.files._far import FarFile
 from dataplat.connectors.files._options import FileOptions, Typing
 from dataplat.connectors.files._sniff import is_delimited
-from dataplat.connectors.files._stream import SUFFIXES, HashingFile, compression_of, decompressed
+from dataplat.connectors.files._stream import SUFFIXES, compression_of, decompressed
 from dataplat.connectors.source import Item
 from dataplat.errors import SourceError
 
@@ -118,14 +119,14 @@ def format_of_name(name: str) -> str | None:
         name = name[:at]
 
 
-def entries_of(path: Path, wanted: str | None, shown: str | None = None) -> list[Entry]:
+def entries_of(path: Path | FarFile, wanted: str | None, shown: str | None = None) -> list[Entry]:
     """Return what can be read of the file at `path`: itself, or the members of a zip file.
 
     Where the name tells no format, the first bytes may: the marks of binary formats, a `{` or `[`, and a delimiter that
     cuts at least two lines into equally many fields. Raises `SourceError` where the format cannot be told, or a zip file
     holds several kinds.
     """
-    with HashingFile(path) as file:
+    with opened(path) as file:
         head = _head(file)
     named = wanted or format_of_name(path.name)
     compression = compression_of(head)
@@ -151,8 +152,8 @@ def _head(stream: SupportsRead) -> bytes:
     return head
 
 
-def _inner_head(path: Path, compression: str) -> bytes:
-    with HashingFile(path) as file:
+def _inner_head(path: Path | FarFile, compression: str) -> bytes:
+    with opened(path) as file:
         try:
             return _head(decompressed(file, compression))
         except Exception as error:
@@ -169,10 +170,10 @@ def _format_of_content(head: bytes) -> str | None:
     return "csv" if b"\0" not in head and is_delimited(head, whole=len(head) < _HEAD_BYTES) else None
 
 
-def _members(path: Path, wanted: str | None, shown: str | None) -> list[Entry]:
+def _members(path: Path | FarFile, wanted: str | None, shown: str | None) -> list[Entry]:
     label = shown or str(path)
     try:
-        with zipfile.ZipFile(path) as archive:
+        with archived(path) as archive:
             names = [info.filename for info in archive.infolist() if not info.is_dir()]
     except zipfile.BadZipFile as error:
         raise SourceError(f"{label} is truncated or damaged, or no zip file: {error}") from error

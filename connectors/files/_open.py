@@ -36,7 +36,7 @@ def open_source(
 ) -> Source:
     """Return the source that `source` names; reads nothing but directories yet.
 
-    A path, a glob, a directory, a table (`delta://PATH`), `-` (standard input, or `stdin`, kept in a temporary file), or an Arrow table, record
+    A path, a glob, a directory, each also on `s3://`, `gs://` or `hdfs://`, a table (`delta://PATH`), `-` (standard input, or `stdin`, kept in a temporary file), or an Arrow table, record
     batch or reader, a pandas or Polars frame. The other arguments are those of `FileOptions`. Raises
     `SourceNotFound` where there is nothing, `SourceError` where it cannot be told how to read it, `ConfigError` where
     no `format` has that name.
@@ -76,11 +76,14 @@ def _format_named(name: str | None, delimiter: str | None) -> tuple[str | None, 
 
 def open_path(name: str, options: FileOptions, stdin: IO[bytes] | None = None) -> Source:
     """Return the source of a path, glob, directory, `-` or the name of a table."""
+    from dataplat.connectors.files._far_open import is_far, open_far
     from dataplat.connectors.files._files import FileSource
     from dataplat.connectors.tables import is_table, open_table
 
     if name == "-":
         return _spooled(stdin or sys.stdin.buffer, options)
+    if is_far(name):
+        return open_far(name, options)
     if is_table(name):
         return open_table(name, options)
     path = Path(name).expanduser()

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import pyarrow as pa
 import pyarrow.feather
@@ -28,9 +29,9 @@ def sniff(entry: Entry, options: FileOptions) -> pa.Schema:
 
 
 @contextmanager
-def _open(path: Path, label: str) -> Iterator[tuple[pa.Schema, Iterator[pa.RecordBatch]]]:
+def _open(path: Path | IO[bytes], label: str) -> Iterator[tuple[pa.Schema, Iterator[pa.RecordBatch]]]:
     """Open a file (which ends with a footer), a stream, or Feather's first format, told by its magic number."""
-    with pa.OSFile(str(path)) as file:
+    with pa.OSFile(str(path)) if isinstance(path, Path) else pa.PythonFile(path, "r") as file:
         magic = file.read(8)
         file.seek(0)
         try:

@@ -59,7 +59,7 @@ def _sheet(entry: Entry, options: FileOptions) -> tuple[pa.RecordBatch, list[tup
         import fastexcel
     except ImportError as error:
         raise MissingExtra("workbooks need fastexcel: pip install 'dataplat[excel]'") from error
-    with entry.seekable() as path:
+    with entry.local() as path:
         try:
             book = fastexcel.read_excel(str(path))
             name = _chosen(book, options.sheet, entry.label)
