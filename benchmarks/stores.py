@@ -1,0 +1,220 @@
+"""A lake on S3 beside s3fs and pyarrow alone on the same server, and HDFS's `close()`; the servers are those of the tests."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks._data import need
+from benchmarks._lake import fresh
+from benchmarks._measure import DATA, DATAPLAT, HERE, Result, Side, compare, side_program
+from benchmarks._settings import Settings
+from benchmarks._table import NOT_MEASURED, Line, Table, at_most, of
+
+PARTS = 100_000
+COMMITS = 40
+FAR = 0.020
+"""Seconds that the wire to the store adds to a round trip, in the second of two measurements of commits."""
+
+
+def tables(settings: Settings) -> list[Table]:
+    """Measure ingest, full scan, commits, opening and creation."""
+    sys.path.insert(0, str(HERE.parent / "tests" / "services"))
+    from servers.s3 import versitygw
+
+    DATA.mkdir(exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="s3-", dir=DATA))
+    try:
+        with versitygw(folder) as server:
+            lake = _Lake(server)
+            return [
+                _ingest(settings, lake),
+                _scan(settings, lake),
+                _commits(settings, lake),
+                _open(settings, lake),
+                _hdfs(settings),
+            ]
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Lake:
+    """Names of new lakes on the server, and commands that find it, or a proxy before it."""
+
+    def __init__(self, server: Any) -> None:
+        self.server = server
+
+    def new(self) -> str:
+        return f"s3://{self.server.new_bucket('bench')}/lake"
+
+    def command(self, command: Sequence[str], url: str | None = None) -> list[str]:
+        found = {**self.server.environment(url), "AWS_EC2_METADATA_DISABLED": "true"}
+        return ["env", *(f"{name}={value}" for name, value in found.items()), *command]
+
+    def ours(self, what: str, *given: object, url: str | None = None) -> list[str]:
+        return self.command(side_program("store_lake", what, *given), url)
+
+    def raw(self, what: str, *given: object, url: str | None = None) -> list[str]:
+        return self.command(side_program("store_raw", what, *given), url)
+
+    def run(self, command: Sequence[str]) -> None:
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def _ingest(settings: Settings, lake: _Lake) -> Table:
+    """Ingest encodes and sends: its throughput is set beside sending alone, and beside both one after the other."""
+    source = need("parquet", settings.large)
+    local = DATA / "lake-as-sent"
+    fresh(local, source)
+    made: list[str] = []
+
+    def prepared(_: Path) -> None:
+        made.append(lake.new())
+        lake.run(lake.command([DATAPLAT, "init", made[-1]]))
+
+    def dataplat(_: Path) -> list[str]:
+        return lake.command([DATAPLAT, "ingest", str(source), "--into", "rows", "--lake", made[-1]])
+
+    def upload(client: str) -> Side:
+        name = f"{client}, upload of the same parts"
+        return Side(name, lambda _: lake.raw(f"upload-{client}", local / "objects", lake.new().removeprefix("s3://")))
+
+    def near(scratch: Path) -> list[str]:
+        return [DATAPLAT, "ingest", str(source), "--into", "rows", "--lake", str(scratch / "lake")]
+
+    def near_prepared(scratch: Path) -> None:
+        lake.run([DATAPLAT, "init", str(scratch / "lake")])
+
+    results = compare(
+        [
+            upload("s3fs"),
+            upload("pyarrow"),
+            Side("dataplat, folder", near, near_prepared),
+            Side("dataplat, S3", dataplat, prepared),
+        ],
+        settings.repeat,
+    )
+    shutil.rmtree(local, ignore_errors=True)
+    raw = _least(results, [f"{client}, upload of the same parts" for client in ("s3fs", "pyarrow")])
+    ours, folder = of(results, "dataplat, S3"), of(results, "dataplat, folder")
+    both = None if raw is None or folder is None else raw + folder
+    lines = (
+        _share("throughput of the same bytes: ingest into a folder, then raw upload, beside ingest", ours, both),
+        _share("of raw upload alone, which encodes nothing", ours, raw),
+    )
+    return Table(f"Ingest Parquet on S3, {settings.large:,} rows × 8", lines, tuple(results))
+
+
+def _scan(settings: Settings, lake: _Lake) -> Table:
+    url = lake.new()
+    ingest = [DATAPLAT, "ingest", str(need("parquet", settings.large)), "--into", "rows", "--lake", url]
+    lake.run(lake.command([DATAPLAT, "init", url]))
+    lake.run(lake.command(ingest))
+    parts = f"{url.removeprefix('s3://')}/objects"
+    results = compare(
+        [
+            Side("s3fs, download of the same bytes", lambda _: lake.raw("download-s3fs", parts)),
+            Side("pyarrow dataset", lambda _: lake.raw("scan-pyarrow", parts)),
+            Side("dataplat, nothing copied yet", lambda _: lake.ours("scan", url)),
+        ],
+        settings.repeat,
+    )
+    ours = of(results, "dataplat, nothing copied yet", "seconds")
+    lines = (
+        _share("throughput, of s3fs's download", ours, of(results, "s3fs, download of the same bytes", "seconds")),
+        _share("of pyarrow.dataset's scan", ours, of(results, "pyarrow dataset", "seconds")),
+    )
+    return Table(f"Full scan on S3, {settings.large:,} rows × 8, operation", lines, tuple(results))
+
+
+def _commits(settings: Settings, lake: _Lake) -> Table:
+    """A whole append of one row, planning included, over a wire with no delay and with one."""
+    from servers.proxy import Proxy
+
+    results: list[Result] = []
+    with Proxy(lake.server.host, lake.server.port) as proxy:
+        for name, delay in (("near", 0.0), ("20 ms away", FAR)):
+            proxy.latency = delay / 2
+            results += compare(
+                [
+                    Side(
+                        f"s3fs create, {name}", lambda _: lake.raw("create-s3fs", _bucket(lake), COMMITS, url=proxy.url)
+                    ),
+                    Side(
+                        f"dataplat append, {name}", lambda _: lake.ours("commits", lake.new(), COMMITS, url=proxy.url)
+                    ),
+                ],
+                settings.repeat,
+            )
+    near, far, request = (
+        of(results, side, "p50_ms")
+        for side in ("dataplat append, near", "dataplat append, 20 ms away", "s3fs create, 20 ms away")
+    )
+    rounds = None if near is None or far is None else (far - near) / (FAR * 1e3)
+    beyond = None if far is None or request is None else far - 3 * request
+    lines = (
+        at_most("dependent round trips of an append, by what 20 ms of delay add", rounds, 3.2, "round trips"),
+        at_most("20 ms away, beyond three creates of s3fs", beyond, 5, "ms"),
+    )
+    return Table("Commits on S3, one row each, p50", lines, tuple(results))
+
+
+def _bucket(lake: _Lake) -> str:
+    return lake.new().removeprefix("s3://")
+
+
+def _open(settings: Settings, lake: _Lake) -> Table:
+    url = lake.new()
+    lake.run(lake.command([DATAPLAT, "init", url]))
+    lake.run(lake.ours("parts", url, PARTS))
+    side = "dataplat, statistics of 10 columns"
+    results = compare([Side(side, lambda _: lake.ours("open", url))], settings.repeat)
+    lines = (
+        at_most("operation", of(results, side, "open"), 2, "s"),
+        at_most("read", of(results, side, "read_mb"), 30, "MB"),
+    )
+    return Table(f"Open a version of {PARTS:,} parts on S3, nothing copied yet", lines, tuple(results))
+
+
+def _hdfs(settings: Settings) -> Table:
+    """`close()` of a small file takes 10 ms or 510 ms with the client alone."""
+    from servers.hdfs import hdfs
+
+    folder = Path(tempfile.mkdtemp(prefix="hdfs-", dir=DATA))
+    try:
+        with hdfs(folder) as server:
+            places = [f"{server.url}{server.new_folder()}" for _ in range(2)]
+            results = compare(
+                [
+                    Side(
+                        "hdfs-native: create, close, rename",
+                        lambda _: side_program("store_raw", "create-hdfs", places[0], COMMITS),
+                    ),
+                    Side("dataplat's create", lambda _: side_program("store_lake", "create", places[1], COMMITS)),
+                ],
+                settings.repeat,
+            )
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    lines = (
+        at_most("create, p50", of(results, "dataplat's create", "p50_ms"), 50, "ms"),
+        at_most("create, p90", of(results, "dataplat's create", "p90_ms"), 100, "ms"),
+    )
+    return Table(f"Create {COMMITS} small objects on HDFS", lines, tuple(results))
+
+
+def _least(results: Sequence[Result], sides: Sequence[str]) -> float | None:
+    found = [seconds for side in sides if (seconds := of(results, side, "seconds")) is not None]
+    return min(found, default=None)
+
+
+def _share(what: str, ours: float | None, theirs: float | None) -> Line:
+    """Return the line of a throughput: the same bytes in `theirs` seconds and in `ours`."""
+    if ours is None or theirs is None:
+        return Line(what, NOT_MEASURED, "≥ 0.8 ×", None)
+    return Line(what, f"{theirs / ours:.2f} × ({theirs:.3f} / {ours:.3f} s)", "≥ 0.8 ×", theirs / ours >= 0.8)
