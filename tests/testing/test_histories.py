@@ -76,7 +76,7 @@ def test_seed_is_the_same_history_in_another_process():
 def test_histories_reach_what_they_are_for():
     """Every kind of operation succeeds, is refused, and dies somewhere; some end in doubt; rebases happen."""
     ends = Counter()
-    for seed in range(400):
+    for seed in range(600):
         ends.update((attempt.kind, attempt.outcome) for attempt in run_history(seed).attempts)
     assert {kind for kind, outcome in ends if outcome == "done"} == set(histories.WEIGHTS)
     assert {kind for kind, outcome in ends if outcome == "died"} >= {"append", "upsert", "ingest", "delete", "replace"}

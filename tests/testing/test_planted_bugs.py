@@ -124,10 +124,10 @@ BUGS = {
 
 @pytest.mark.parametrize("bug", BUGS)
 def test_simulator_finds_planted_bug(bug, monkeypatch):
-    """The bug is found within 300 histories in which much of its kind happens."""
+    """The bug is found within 600 histories in which much of its kind happens."""
     owner, name, mutant, weights = BUGS[bug]
     monkeypatch.setattr(owner, name, mutant)
-    assert next(failures(range(300), weights=weights), None) is not None
+    assert next(failures(range(600), weights=weights), None) is not None
 
 
 @pytest.mark.parametrize("weights", [COMPACTING, MERGING, PROTECTING, ERASING])
