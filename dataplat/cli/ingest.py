@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _EXAMPLE = """
 dataplat ingest flights.csv.zip --into flights --key flight_id
 dataplat ingest 'day/*.parquet' --into flights --mode replace --where "day = 7" -m "corrected"
+dataplat ingest 's3://bucket/day/*.csv' --into flights --plan
 dataplat ingest delta://tables/flights --into flights --history
 cat events.ndjson | dataplat ingest - --into events --format ndjson
 """
@@ -76,7 +77,8 @@ def ingest(
     """Land SOURCE as a new version of the dataset NAME.
 
     SOURCE is a file (CSV, TSV, NDJSON, JSON, Parquet, Arrow, Avro, Excel; each also packed by gzip, zstd, bz2,
-    xz or zip), a glob in quotes, a folder, or - for standard input. Files that were landed before are left out.
+    xz or zip), a glob in quotes, a folder, each also at s3://, gs:// or hdfs://, or - for standard input. Files that
+    were landed before are left out.
     Or it is a table that others version, each state of which replaces the one before: delta://PATH[@VERSION],
     iceberg://PATH[@SNAPSHOT], dvc://REPO/PATH[@REVISION] (every Git revision, where none is named); A..B is a range.
     """

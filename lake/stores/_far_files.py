@@ -48,8 +48,8 @@ class _Files(Protocol):
         """Return some of the files whose names begin with `prefix`, and what the next page is asked for by."""
         ...
 
-    def get(self, state: FarState, start: int, stop: int) -> bytes:
-        """Return bytes of a file in exactly this state."""
+    def get(self, state: FarState, start: int, stop: int) -> bytes | None:
+        """Return bytes of a file in exactly this state; None where it is in another, or raise `ObjectExists` (412)."""
         ...
 
 
@@ -83,6 +83,8 @@ class FarFiles:
                 data = self._files.get(state, start, stop)
             except ObjectExists as error:  # what 412 means where something is created
                 raise FileChanged(f"{self.url}/{state.key} changed") from error
+            if data is None:  # raised here: for a wire each error of the system is one to try again after
+                raise FileChanged(f"{self.url}/{state.key} changed")
             if len(data) != stop - start:
                 raise StoreTimeout(f"{len(data):,} of {stop - start:,} bytes came of {self.url}/{state.key}")
             return data
@@ -133,15 +135,15 @@ class _S3Files:
 
         return self._wire._call("list", prefix, request)  # noqa: SLF001
 
-    def get(self, state: FarState, start: int, stop: int) -> bytes:
+    def get(self, state: FarState, start: int, stop: int) -> bytes | None:
         tag = str(state.marks["etag"])
 
-        async def request(client: Any) -> bytes:
+        async def request(client: Any) -> bytes | None:
             answer = await client.get_object(
                 Bucket=self._bucket, Key=state.key, Range=f"bytes={start}-{stop - 1}", IfMatch=f'"{tag}"'
             )
             if answer["ETag"].strip('"') != tag:
-                raise FileChanged(f"s3://{self._bucket}/{state.key} changed")
+                return None
             async with answer["Body"] as body:
                 data: bytes = await body.read()
             return data
@@ -182,7 +184,7 @@ class _GcsFiles:
 
         return self._wire._call("list", prefix, request)  # noqa: SLF001
 
-    def get(self, state: FarState, start: int, stop: int) -> bytes:
+    def get(self, state: FarState, start: int, stop: int) -> bytes | None:
         if state.marks.get("encoding") == "gzip":  # the server would send it unpacked, and whole
             raise StoreError(
                 f"gs://{self._bucket}/{state.key} is stored with `Content-Encoding: gzip`, which the server unpacks on "
@@ -191,10 +193,10 @@ class _GcsFiles:
         wanted = {"alt": "media", "ifGenerationMatch": str(state.marks["generation"])}
         headers = {"Range": f"bytes={start}-{stop - 1}", "Accept-Encoding": "identity"}
 
-        async def request(send: Any) -> bytes:
+        async def request(send: Any) -> bytes | None:
             answer = await send("GET", self._wire._path(state.key), wanted, headers)  # noqa: SLF001
             if answer.headers.get("X-Goog-Generation", wanted["ifGenerationMatch"]) != wanted["ifGenerationMatch"]:
-                raise FileChanged(f"gs://{self._bucket}/{state.key} changed")
+                return None
             body: bytes = answer.body
             return body if answer.status == 206 else body[start:stop]
 
@@ -230,15 +232,15 @@ class _HdfsFiles:
             return [], None
         return [state for state in found if state.key.startswith(prefix)], None
 
-    def get(self, state: FarState, start: int, stop: int) -> bytes:
+    def get(self, state: FarState, start: int, stop: int) -> bytes | None:
         path = f"/{state.key}"
 
-        def work(step: Any, client: Any) -> bytes:
+        def work(step: Any, client: Any) -> bytes | None:
             reader = step(client.read, path)
             data = b"".join(step.each(reader.read_range_stream(start, stop - start))) if len(reader) >= stop else b""
             status = step(client.get_file_info, path)  # HDFS knows no conditional read: looked at behind each
             if (status.length, status.modification_time) != (state.size, state.marks["mtime_ms"]):
-                raise FileChanged(f"{self._wire.url}{path} changed")
+                return None
             return data
 
         return self._wire._call("read", state.key, work)  # noqa: SLF001
