@@ -95,3 +95,30 @@ def test_the_commands_by_hand_do_the_same(demo, tmp_path):
     by_script = dp.open(output / "lake", create=False)
     for dataset in by_script.datasets():
         assert lake[dataset.name].content_id == by_script[dataset.name].content_id, dataset.name
+
+
+HDFS = pytest.param("hdfs", marks=pytest.mark.xdist_group("hdfs"))
+
+
+@pytest.mark.parametrize("kind", ["s3", "gcs", HDFS])
+def test_the_demo_is_the_same_far_away(kind, demo, request, tmp_path, monkeypatch):
+    """With LAKE=s3://…, gs://… or hdfs://… every step runs unchanged and makes the same versions as in a folder."""
+    server = request.getfixturevalue(f"{kind}_server")
+    if kind == "hdfs":
+        place = f"{server.url}{server.new_folder()}"
+    else:
+        place = f"{'gs' if kind == 'gcs' else kind}://{server.new_bucket()}"
+    for name, value in ({} if kind == "hdfs" else server.environment()).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("LAKE", f"{place}/demo")
+    command = [sys.executable, str(FOLDER / "demo.py"), str(tmp_path / "out")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"export DATAPLAT_LAKE={place}/demo\n" in done.stdout
+    here, there = dp.open(demo[0] / "lake", create=False), dp.open(f"{place}/demo", create=False)
+    assert [(d.name, d.version) for d in there.datasets()] == [(d.name, d.version) for d in here.datasets()]
+    assert there.verify().ok
+    assert not (tmp_path / "out" / "lake").exists()
+    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert again.returncode == 2
+    assert f"there is a lake already at {place}/demo" in again.stderr
