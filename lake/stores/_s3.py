@@ -32,6 +32,8 @@ UPLOADS = 4
 """Parts of one object that are under way at once."""
 ANNOUNCED = 1 << 20
 """Bytes above which a body waits until the server has seen its headers, and so does not go up to be refused."""
+SLOWEST = 256 << 10
+"""Bytes a second below which a request is given up, once it has taken longer than the time-out."""
 
 _GONE = frozenset({"404", "NoSuchKey", "NotFound"})
 _UNCLEAR = frozenset(
@@ -157,15 +159,21 @@ class S3Wire:
         """Return at most `limit` of the first names that begin with `prefix` and sort after `after`."""
 
         async def request(client: Any) -> list[ObjectInfo]:
-            start = {} if after is None else {"StartAfter": self._root + after}
-            answer = await client.list_objects_v2(
-                Bucket=self._bucket, Prefix=self._root + prefix, MaxKeys=limit, **start
-            )
+            found: list[ObjectInfo] = []
+            more = {} if after is None else {"StartAfter": self._root + after}
             cut = len(self._root)
-            return [
-                ObjectInfo(entry["Key"][cut:], entry["Size"], int(entry["LastModified"].timestamp() * 1e6))
-                for entry in answer.get("Contents", ())
-            ]
+            while len(found) < limit:  # a page may be shorter than it could be
+                answer = await client.list_objects_v2(
+                    Bucket=self._bucket, Prefix=self._root + prefix, MaxKeys=limit - len(found), **more
+                )
+                found += [
+                    ObjectInfo(entry["Key"][cut:], entry["Size"], int(entry["LastModified"].timestamp() * 1e6))
+                    for entry in answer.get("Contents", ())
+                ]
+                if not answer.get("IsTruncated"):
+                    break
+                more = {"ContinuationToken": answer["NextContinuationToken"]}
+            return found
 
         return self._call("list", prefix, request)
 
@@ -222,10 +230,7 @@ class S3Wire:
 
 def _unannounced(params: dict[str, Any], **_: Any) -> None:
     """Send a small body with its headers: to ask first whether it may come (100-continue) doubles the round trips."""
-    from botocore.utils import determine_content_length
-
-    size = determine_content_length(params.get("body", b""))
-    if size is not None and size <= ANNOUNCED:
+    if _content_length(params.get("body", b"")) <= ANNOUNCED:
         params["headers"].pop("Expect", None)
 
 
@@ -343,10 +348,49 @@ def _connect(settings: Mapping[str, Any]) -> S3FileSystem:
             "connect_timeout": min(timeout, 10),
             "read_timeout": timeout,
             "max_pool_connections": 64,
+            "parameter_validation": False,
+            "http_session_cls": _once(),
         },
         use_listings_cache=False,
         skip_instance_cache=True,
     )
+
+
+def _once() -> type[Any]:
+    """Return aiobotocore's session, made to send each request once, and to end it however slowly the wire dies."""
+    from aiobotocore.httpsession import AIOHTTPSession
+    from aiohttp import ClientTimeout
+
+    class Once(AIOHTTPSession):  # type: ignore[misc, unused-ignore]
+        async def _get_session(self, proxy_url: Any) -> Any:
+            session = await super()._get_session(proxy_url)
+            session._retry_connection = False  # noqa: SLF001 - aiohttp sends a PUT again whose answer was lost
+            return session
+
+        def _get_request_timeout(self, request: Any) -> Any:
+            given = self._timeout
+            size = max(_content_length(request.body), _asked(request.headers.get("Range")))
+            return ClientTimeout(
+                total=(given.sock_read or 60) + size / SLOWEST,
+                sock_connect=given.sock_connect,
+                sock_read=given.sock_read,
+            )
+
+    return Once
+
+
+def _content_length(body: Any) -> int:
+    from botocore.utils import determine_content_length
+
+    return int(determine_content_length(body) or 0)
+
+
+def _asked(span: bytes | str | None) -> int:
+    """Return how many bytes a header `Range` asks for."""
+    if not span:
+        return 0
+    start, _, last = (span.decode() if isinstance(span, bytes) else span).removeprefix("bytes=").partition("-")
+    return int(last) + 1 - int(start)
 
 
 def _sha256(data: bytes | memoryview) -> str:
