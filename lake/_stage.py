@@ -190,8 +190,10 @@ class Stage:
                 staged.path = path
         return str(path)
 
-    def flush(self) -> int:
+    def flush(self, beside: Callable[[], object] | None = None) -> int:
         """Create all staged objects in the store, durably; return the bytes that were not there before.
+
+        `beside` is called meanwhile, and is over, too, on return: what else has to be brought to the disk.
 
         Calls run beside each other as far as the store says that it pays, and the caller takes part: it does not wait
         for threads to wake where there is little to do. When one fails the others are finished, the first error is
@@ -199,9 +201,11 @@ class Stage:
         """
         with self._lock:
             pending = [(name, staged) for name, staged in self._staged.items() if not staged.flushed]
-        if min(concurrency_of(self.store), len(pending)) <= 1:
-            return sum(self._flush_one(name, staged) for name, staged in pending)
         calls = [partial(self._flush_one, name, staged) for name, staged in pending]
+        if beside is not None:
+            calls.append(partial(_nothing_new, beside))
+        if min(concurrency_of(self.store), len(calls)) <= 1:
+            return sum(call() for call in calls)
         pool = _threads()
         futures = [pool.submit(call) for call in calls[1:]]
         outcomes = [_outcome(calls[0])]
@@ -267,6 +271,11 @@ class Stage:
             self._staged.clear()
             self._in_memory = 0
         self._files.clear()
+
+
+def _nothing_new(call: Callable[[], object]) -> int:
+    call()
+    return 0
 
 
 def _outcome(call: Callable[[], int]) -> int | BaseException:

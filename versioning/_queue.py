@@ -40,15 +40,18 @@ class Turn:
         return None
 
     def leave(self, number: int) -> None:
-        """Tell whose turn is next which record we made: to search for the head costs more than our own commit."""
+        """End the turn, and tell whose it is next which record we made: to search for it costs more than our commit."""
         if self._descriptor is not None:
             with suppress(OSError):
                 os.pwrite(self._descriptor, b"%0*d" % (_DIGITS, number), 0)
+            with suppress(OSError):
+                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            self._descriptor = None
 
 
 @contextmanager
 def turn(store: Store, branch: str, longest: float = _LONGEST) -> Iterator[Turn]:
-    """Hold the branch's lock inside the block, if it is got in `longest` seconds."""
+    """Hold the branch's lock inside the block, until `Turn.leave`, if it is got in `longest` seconds."""
     descriptor = _open(store, branch)
     if descriptor is None or not _lock(descriptor, longest):
         yield Turn()
@@ -74,7 +77,8 @@ def _lock(descriptor: int, longest: float) -> bool:
 
     A blocking wait could not be given up when its holder is stopped. In a thread of its own it can, and costs less
     than half the CPU with 32 waiters, but lets them in strictly by turns: each turn then begins with two threads
-    waking up, and on a busy machine that was slower in each of 7 trials (30 commits/s beside 42 on average).
+    waking up, and on a busy machine that was slower in each of 7 trials (30 commits/s beside 42 on average). So was a second lock for who is next, with all others
+    looking a tenth as often (98 turns/s beside 146 with 32 waiters, in 3 of 3 trials).
     """
     deadline = time.monotonic() + longest
     while True:

@@ -33,13 +33,15 @@ class Patience:
         self.sleep(self.rng.uniform(0, min(self.cap, self.base * 2**attempt)))
 
 
-def settle(store: Store, key: str, data: bytes, patience: Patience) -> bool:
+def settle(
+    store: Store, key: str, data: bytes, patience: Patience, create: Callable[[str], object] | None = None
+) -> bool:
     """Create `key` with `data`, which nobody else would write; return whether we did, False if somebody else did.
 
     A request that got no answer may still land, so nothing but the same bytes may be sent after it, and it is
     decided only when the key is seen to exist. A definite refusal (disk full, no permission) is raised as it is if
     nothing was in doubt before. A store that settles by itself is asked once: its budget is the whole patience, since
-    ten times a minute is no answer to anybody.
+    ten times a minute is no answer to anybody. `create` does it in place of the store, where given.
 
     Raises:
         Undecided: The patience ended first.
@@ -48,7 +50,10 @@ def settle(store: Store, key: str, data: bytes, patience: Patience) -> bool:
     attempts = 1 if settles(store) else patience.attempts
     for attempt in range(attempts):
         try:
-            store.create(key, data)
+            if create is None:
+                store.create(key, data)
+            else:
+                create(key)
             return True
         except ObjectExists:
             return _ours(store, key, data, patience)

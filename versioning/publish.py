@@ -118,14 +118,15 @@ def commit(
                     raise
                 stage.flush()  # of a head that may be none any more it says nothing: now in the usual order
                 continue
-            stage.flush()
-            guard.check(head, made, pending)
-            try:
-                moved = lake.refs.publish(branch, head, made, settings=_settings(head, pending, settings))
-            except ObjectExists:
-                lake.refs.patience.pause(min(attempt, 3))
-                continue
-            mine.leave(moved.number)
+            wanted = _settings(head, pending, settings)
+            with lake.refs.draft(head, made, wanted) as drafted:
+                stage.flush(None if drafted is None else drafted.file.write)
+                guard.check(head, made, pending)
+                try:
+                    lake.refs.publish(branch, head, made, settings=wanted, drafted=drafted, visible=mine.leave)
+                except ObjectExists:
+                    lake.refs.patience.pause(min(attempt, 3))
+                    continue
             break
         else:
             raise CommitConflict(

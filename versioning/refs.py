@@ -9,7 +9,8 @@ from __future__ import annotations
 import getpass
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -23,7 +24,7 @@ from dataplat.errors import (
     ObjectNotFound,
     TagNotFound,
 )
-from dataplat.lake.stores import ObjectInfo, Store, SupportsFiles
+from dataplat.lake.stores import Draft, ObjectInfo, Store, SupportsDrafts, SupportsFiles
 from dataplat.versioning._record import (
     BARRED,
     Record,
@@ -63,6 +64,14 @@ def default_actor() -> str:
         return getpass.getuser()
     except (OSError, KeyError):  # no name for this user id, as in a bare container
         return "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Drafted:
+    """The next record of a branch, and its bytes without a name."""
+
+    record: Record
+    file: Draft
 
 
 class Refs:
@@ -119,16 +128,45 @@ class Refs:
         kind: RecordKind = "commit",
         message: str = "",
         settings: dict[str, Any] | None = None,
+        drafted: Drafted | None = None,
+        visible: Callable[[int], object] = lambda _: None,
     ) -> Record:
         """Move `branch` from `expected`, its head as the caller saw it, to `commit`; return the new head.
 
         The objects of the commit must be durable before. `settings` are `expected`'s, unless given; what they say
-        of collections changes by a fence only.
+        of collections changes by a fence only. `drafted` is what `draft` gave for the same; `visible` is called with
+        the record's number as soon as others can see it, which may be before it is durable.
 
         Raises:
             ObjectExists: Somebody else moved the branch first.
             CommitInDoubt: The store never said whether the record landed.
         """
+        if drafted is not None:
+            number, create = drafted.record.number, drafted.file.create
+            return self._append(drafted.record, lambda key: create(key, lambda: visible(number)))
+        record = self._append(self._after(expected, commit, kind, message, settings))
+        visible(record.number)
+        return record
+
+    @contextmanager
+    def draft(self, expected: Record, commit: Commit, settings: dict[str, Any] | None) -> Iterator[Drafted | None]:
+        """Give the record with which `publish` would commit, to be written beside the commit's objects.
+
+        None where the store writes and creates in one step.
+        """
+        if not isinstance(self._store, SupportsDrafts):
+            yield None
+            return
+        record = self._after(expected, commit, "commit", "", settings)
+        file = self._store.draft(record.data)
+        try:
+            yield Drafted(record, file)
+        finally:
+            file.discard()
+
+    def _after(
+        self, expected: Record, commit: Commit, kind: RecordKind, message: str, settings: dict[str, Any] | None
+    ) -> Record:
         record = Record(
             branch=expected.branch,
             number=expected.number + 1,
@@ -143,7 +181,7 @@ class Refs:
         )
         if settings is not None and kind not in {"fence", "delete"}:
             record = msgspec.structs.replace(record, settings=carried(expected.settings, settings))
-        return self._append(record)
+        return record
 
     def next_time(self, head: Record) -> int:
         """Return the time that the record after `head` will have, if it is published now."""
@@ -370,9 +408,9 @@ class Refs:
 
     # ------------------------------------------------------------------------------------------------ internal
 
-    def _append(self, record: Record) -> Record:
+    def _append(self, record: Record, create: Callable[[str], object] | None = None) -> Record:
         try:
-            won = settle(self._store, record.key, record.data, self.patience)
+            won = settle(self._store, record.key, record.data, self.patience, create)
         except Undecided as error:
             raise CommitInDoubt(
                 f"nobody knows whether commit {record.commit_id[:12]} landed on branch {record.branch!r}: {error} "

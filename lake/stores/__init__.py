@@ -12,9 +12,11 @@ from dataplat.lake.stores._open import open_store
 from dataplat.lake.stores._probe import ProbeCheck, ProbeReport, probe
 from dataplat.lake.stores._protocol import (
     Bytes,
+    Draft,
     ObjectInfo,
     Store,
     SupportsConcurrency,
+    SupportsDrafts,
     SupportsFiles,
     SupportsReplace,
     SupportsUrl,
@@ -28,6 +30,7 @@ from dataplat.lake.stores._wrapper import Operation, StoreWrapper
 __all__ = [
     "Bytes",
     "CachingStore",
+    "Draft",
     "FileStore",
     "Measures",
     "MemoryStore",
@@ -40,6 +43,7 @@ __all__ = [
     "Store",
     "StoreWrapper",
     "SupportsConcurrency",
+    "SupportsDrafts",
     "SupportsFiles",
     "SupportsReplace",
     "SupportsUrl",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -75,6 +75,10 @@ class FileStore:
             self._link(temporary, key, path)
         finally:
             _unlink(temporary)
+
+    def draft(self, data: bytes) -> FileDraft:
+        """Return an object that may be written before it is created."""
+        return FileDraft(self, data)
 
     def list(self, prefix: str, after: str | None = None, limit: int | None = None) -> Iterator[ObjectInfo]:
         """Yield the keys that begin with `prefix` and sort after `after`, in code-point order.
@@ -169,7 +173,7 @@ class FileStore:
         sync_path(os.path.dirname(path))
         raise ObjectExists(f"the object {key!r} exists already in {self._root}")
 
-    def _link(self, source: str, key: str, path: str) -> None:
+    def _link(self, source: str, key: str, path: str, visible: Callable[[], object] | None = None) -> None:
         folder = os.path.dirname(path)
         try:
             make_folder(folder, self._root, self._durable)
@@ -179,12 +183,41 @@ class FileStore:
                 self._durable.clear()
                 make_folder(folder, self._root, self._durable)
                 os.link(source, path)
+            if visible is not None:
+                visible()
             sync_path(folder)
         except FileExistsError:
             self._refuse_existing(key, path)
             raise  # deleted again at this very moment
         except OSError as error:
             raise unlinkable(error, path) from error
+
+
+class FileDraft:
+    """An object of a `FileStore` whose bytes lie in the staging folder until it is created."""
+
+    def __init__(self, store: FileStore, data: bytes) -> None:
+        self._data = data
+        self._store = store
+        self._path = ""
+
+    def write(self) -> None:
+        """Write and sync the bytes."""
+        if not self._path:
+            self._path = self._store._write(self._data, f"write {len(self._data):,} bytes")  # noqa: SLF001
+
+    def create(self, key: str, visible: Callable[[], object]) -> None:
+        """Link the file to the name of `key`, durable on return; raise `ObjectExists`, `StoreUnsuitable`."""
+        path = self._store._path(key)  # noqa: SLF001
+        self._store._refuse_existing(key, path)  # noqa: SLF001
+        self.write()
+        self._store._link(self._path, key, path, visible)  # noqa: SLF001
+
+    def discard(self) -> None:
+        """Remove the file's name in the staging folder."""
+        if self._path:
+            _unlink(self._path)
+            self._path = ""
 
 
 def _read_up_to(descriptor: int, size: int) -> bytes:

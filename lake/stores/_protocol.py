@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias, runtime_checkable
@@ -63,6 +63,31 @@ class SupportsFiles(Protocol):
 
     def adopt(self, key: str, path: Path) -> None:
         """Make the file at `path` the object `key`, durable on return; raise `ObjectExists`. Keeps `path`."""
+        ...
+
+
+class Draft(Protocol):
+    """An object that may be written before it has a name."""
+
+    def write(self) -> None:
+        """Bring the bytes to the disk."""
+        ...
+
+    def create(self, key: str, visible: Callable[[], object]) -> None:
+        """Do what the store's `create` does; `visible` is called when the name is there, but not yet durable."""
+        ...
+
+    def discard(self) -> None:
+        """Remove what was written; an object that was created stays."""
+        ...
+
+
+@runtime_checkable
+class SupportsDrafts(Protocol):
+    """The bytes of an object can be made durable before it is decided whether it is created, and under which name."""
+
+    def draft(self, data: bytes) -> Draft:
+        """Return an object that nothing was done for yet."""
         ...
 
 

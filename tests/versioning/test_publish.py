@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -40,6 +42,30 @@ def test_commit_says_what_it_did(lake, make_part):
     assert (first.message, first.author, second.author) == ("two parts", "anna", "bert")
     assert second.parents == (first.id,)
     assert lake.refs.head("main").commit == second
+
+
+def test_all_is_on_the_disk_before_the_record_has_a_name(tmp_path, make_part, monkeypatch):
+    """Objects, their folders and the record's bytes are synced before its link, its folder before commit returns."""
+    store = FileStore(tmp_path)
+    lake = LakeIO(Objects(store), Refs(store))
+    create_lake(store, lake.refs)
+    edit = ManifestEdit(add=[make_part(1)], schema_json=[{"name": "id", "type": "int64", "nullable": False}])
+    events = []
+    fsync, link = os.fsync, os.link
+    monkeypatch.setattr(
+        os, "fsync", lambda fd: (path := str(Path(f"/proc/self/fd/{fd}").readlink()), fsync(fd), events.append(path))
+    )
+    monkeypatch.setattr(os, "link", lambda source, target: (link(source, target), events.append((source, target))))
+    with Stage(store) as stage:
+        commit(lake, "main", [PlannedChange(dataset="orders", mode="append", edit=edit)], stage)
+    links = [event for event in events if isinstance(event, tuple)]
+    published = events.index(links[-1])
+    assert [os.path.relpath(target, tmp_path).split("/")[0] for _, target in links] == ["objects"] * 3 + ["refs"]
+    assert events[published + 1 :] == [str(Path(links[-1][1]).parent)]
+    for source, target in links:
+        assert source in events[: events.index((source, target))]
+    for source, target in links[:-1]:
+        assert str(Path(target).parent) in events[events.index((source, target)) : published]
 
 
 def test_deletes_are_counted(lake, make_part):

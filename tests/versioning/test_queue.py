@@ -59,6 +59,17 @@ def test_who_gave_up_does_not_take_the_turn_later(tmp_path):
         assert next_one.got
 
 
+def test_a_turn_ends_when_it_is_left(tmp_path):
+    """Whose commit is visible holds nobody up while it becomes durable, and says nothing more."""
+    store = FileStore(tmp_path)
+    with turn(store, "main") as first:
+        first.leave(7)
+        with turn(store, "main", longest=0) as second:
+            assert (second.got, second.last) == (True, 7)
+            first.leave(6)
+            assert second.last == 7
+
+
 def test_the_next_is_told_where_the_branch_stands(tmp_path):
     """The number is a guess: what is in the file may be anything."""
     store = FileStore(tmp_path)

@@ -131,6 +131,33 @@ def test_a_loser_vouches_for_the_winner(store, monkeypatch):
     assert synced == [str(store.root / "a")]
 
 
+def test_a_draft_is_synced_before_it_has_a_name(store, monkeypatch):
+    """What was written is not written again; others see the name before its folder is synced, the creator returns after."""
+    draft, events = store.draft(b"1"), []
+    draft.write()
+    fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda fd: (events.append(opened(fd)), fsync(fd)))
+    draft.create("a/x", lambda: events.append(store.read("a/x")))
+    assert events[-2:] == [b"1", str(store.root / "a")]
+    assert not [name for name in events[:-2] if "/lake/tmp/" in name]
+    draft.discard()
+    assert files_below(store.root / "a") == ["x"]
+    assert (store.read("a/x"), (store.root / "a/x").stat().st_nlink) == (b"1", 1)
+
+
+def test_a_draft_of_a_name_that_is_there_is_refused(store):
+    """Of several drafts of one name one is created, written before or not; those discarded leave nothing."""
+    seen = []
+    drafts = [store.draft(b"1"), store.draft(b"2")]
+    drafts[0].create("a", lambda: seen.append(1))
+    with pytest.raises(ObjectExists):
+        drafts[1].create("a", lambda: seen.append(2))
+    for draft in (*drafts, store.draft(b"3")):
+        draft.discard()
+    assert (seen, store.read("a")) == ([1], b"1")
+    assert [name for name in files_below(store.root) if not name.endswith(".lock")] == ["a"]
+
+
 def test_an_empty_folder_may_be_removed_by_others(store):
     """A folder that was seen before and is gone is made again."""
     store.create("a/b/x", b"1")
