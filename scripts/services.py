@@ -186,7 +186,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="services.py", description="The real servers that tests run against.")
     commands = parser.add_subparsers(dest="command", required=True)
     installing = commands.add_parser("install", help="build or fetch what is not there yet")
-    installing.add_argument("names", nargs="*", default=["all"], choices=[*SERVICES, "all"], metavar="NAME")
+    installing.add_argument("names", nargs="*", default="all", choices=[*SERVICES, "all"], metavar="NAME")
     commands.add_parser("status", help="what is there")
     given = parser.parse_args(arguments)
     if given.command == "status":
