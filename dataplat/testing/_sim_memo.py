@@ -92,7 +92,7 @@ def _without_lock(self: Any, held: Any, _owner: type | None = None) -> Any:
 
 
 _ables: dict[tuple[type, type], bool] = {}
-_original_is: Callable[[Any, Any], bool] = type(stores.SupportsFiles).__instancecheck__
+_original_is: Callable[[Any, Any], bool] = getattr(type(stores.SupportsFiles), "__instancecheck__")  # noqa: B009
 
 
 def _is_able(protocol: type, held: Any) -> bool:
