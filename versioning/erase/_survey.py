@@ -63,7 +63,7 @@ def see(objects: Objects, refs: Refs, request: Request) -> Sight:
     """Look at every version of a dataset that any record, tag or lease reaches; touch nothing.
 
     Raises:
-        DatasetNotFound: There never was such a dataset.
+        DatasetNotFound: There never was such a dataset, or no version of it is left.
         PredicateError: The condition does not fit the dataset.
     """
     fresh = Objects(objects.store)
@@ -75,6 +75,8 @@ def see(objects: Objects, refs: Refs, request: Request) -> Sight:
         names = {name for commit in found.commits.values() for name in commit.changes}
         raise DatasetNotFound(f"there is no dataset {request.dataset!r}{nearest(request.dataset, sorted(names))}")
     manifests = dict(manifests_of(fresh, redactions, scope.versions))
+    if not manifests:  # collected, with the branch or the rule that kept them
+        raise DatasetNotFound(f"no version of {request.dataset!r} is left: all were collected, with their rows")
     condition = Condition.read(request.where, list(manifests.values()))
     finder = Finder(fresh, condition, told=request.told)
     for manifest in manifests.values():

@@ -182,6 +182,19 @@ def test_a_condition_that_fits_no_version_touches_nothing():
     assert {info.key for info in store.list("")} == before
 
 
+def test_a_dataset_of_which_all_versions_were_collected_is_none():
+    """Where no version is left there is nothing to ask a condition of, and that is said (found by seed 196186)."""
+    store = new_store()
+    lake = open_on(store)
+    lake.ingest(rows(1, 2), "others")
+    lake.branch("exp")
+    lake.ingest(rows(1, JO), "people", branch="exp")
+    lake.delete_branch("exp")
+    lake.gc("1", grace="0s")
+    with pytest.raises(dp.DatasetNotFound, match="no version of 'people' is left"):
+        erase(store, "people")
+
+
 def test_a_column_that_is_gone_can_still_be_asked():
     """Rows are found by a column that was dropped since, whose values lie in parts all the same."""
     store = new_store()
