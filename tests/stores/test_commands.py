@@ -59,7 +59,7 @@ MASKS = (
     (r"\bq[0-9a-f]{12}\b", "QID"),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ?", "TIME"),
     (r"\d[\d.,]* (?:k|M)?B\b", "SIZE"),
-    (r"too young to go +\d+", "too young to go N"),  # far away, what a commit sends before it looks may be in vain
+    (r"(that|too young to) go +\d+", r"\1 go N"),  # far away, what a commit sends before it looks may be in vain
     (r"\b\d+ objects", "OBJECTS"),
     (r"in [\d.]+ m?s\b", "in SECONDS"),
     (r"ID/ID", "ID"),
