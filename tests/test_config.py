@@ -75,7 +75,7 @@ def test_no_lake_is_none(tmp_path):
     ("text", "message"),
     [
         ('brnach = "x"', "did you mean 'branch'"),
-        ("zzz = 1", "known are lake, branch, author, compact, trust_contracts, secrets"),
+        ("zzz = 1", "known are lake, branch, author, compact, trust_contracts, cache_size, secrets, stores"),
         ("trust_contracts = 1", "must be true or false"),
         ("branch = 1", "branch must be a text"),
         ('branch = ""', "branch must be a text"),
