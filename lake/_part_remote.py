@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import mmap
-import os
-import threading
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -26,6 +23,7 @@ from dataplat.lake._part_footer import MAGIC
 from dataplat.lake._part_open import SUFFIX, TAIL, OpenPart, open_part, opened_file
 from dataplat.lake._stats import first_leaves, leaves
 from dataplat.lake.stores import cache_of
+from dataplat.lake.stores._threads import Threads
 
 if TYPE_CHECKING:
     from dataplat.lake.objects import Objects
@@ -179,7 +177,7 @@ def fetch(objects: Objects, part: Part, spans: Iterable[Span]) -> pa.Buffer:
     requests = coalesced(spans)
     memory = mmap.mmap(-1, max(1, part.size), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     if requests:
-        others = [_pool().submit(_read, objects, part, span) for span in requests[1:]]
+        others = [_threads.pool().submit(_read, objects, part, span) for span in requests[1:]]
         pieces = [_read(objects, part, requests[0]), *(other.result() for other in others)]
         for (start, stop), piece in zip(requests, pieces, strict=True):
             memory[start:stop] = piece
@@ -196,15 +194,4 @@ def _read(objects: Objects, part: Part, span: Span) -> bytes:
     return data
 
 
-_pools: dict[int, ThreadPoolExecutor] = {}
-_pooling = threading.Lock()
-
-
-def _pool() -> ThreadPoolExecutor:
-    """Return this process's threads for further pieces; a forked child has none of its parent's."""
-    pid = os.getpid()
-    with _pooling:
-        if pid not in _pools:
-            _pools.clear()
-            _pools[pid] = ThreadPoolExecutor(_REQUESTS, thread_name_prefix="dataplat-range")
-        return _pools[pid]
+_threads = Threads(_REQUESTS, "dataplat-range")

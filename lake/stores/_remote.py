@@ -7,10 +7,7 @@ turns the answer to our own request into "somebody else was faster".
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -18,6 +15,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 from dataplat.lake.stores._keys import check_key, check_prefix
 from dataplat.lake.stores._protocol import Bytes, ObjectInfo
 from dataplat.lake.stores._ranges import check_range
+from dataplat.lake.stores._threads import Threads
 
 PIECE = 8 << 20
 """Bytes of one request of a big read: small enough to be sent again cheaply, big enough that latency is little of it."""
@@ -98,7 +96,7 @@ class RemoteStore:
         rest = [(at, min(at + PIECE, end)) for at in range(start + PIECE, end, PIECE)]
         if not rest:
             return first.data
-        return b"".join([first.data, *_pool().map(lambda span: self.wire.get(key, *span).data, rest)])
+        return b"".join([first.data, *_threads.pool().map(lambda span: self.wire.get(key, *span).data, rest)])
 
     def create(self, key: str, data: Bytes) -> None:
         """Create `key` with `data`, durable on return; raise `ObjectExists`, or `StoreTimeout` if unclear."""
@@ -134,15 +132,4 @@ class RemoteStore:
         return f"{self.wire.url}/{key}"
 
 
-_pools: dict[int, ThreadPoolExecutor] = {}
-_pooling = threading.Lock()
-
-
-def _pool() -> ThreadPoolExecutor:
-    """Return this process's threads for pieces; a forked child has none of its parent's."""
-    pid = os.getpid()
-    with _pooling:
-        if pid not in _pools:
-            _pools.clear()
-            _pools[pid] = ThreadPoolExecutor(STREAMS, thread_name_prefix="dataplat-piece")
-        return _pools[pid]
+_threads = Threads(STREAMS, "dataplat-piece")
