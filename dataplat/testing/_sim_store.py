@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dataplat.errors import ObjectExists, ObjectNotFound, StoreTimeout
 from dataplat.lake.stores import Bytes, ObjectInfo, Store
+from dataplat.lake.stores._remote import paged
 from dataplat.testing.store_faults import SimulatedCrash
 
 if TYPE_CHECKING:
@@ -67,15 +68,7 @@ class SimStore:
 
     def list(self, prefix: str, after: str | None = None, limit: int | None = None) -> Iterator[ObjectInfo]:
         """Yield the keys that begin with `prefix` and sort after `after`, page by page; each page is a call."""
-        size = self._simulator.faults.page
-        while limit is None or limit > 0:
-            asked = size if limit is None else min(size, limit)
-            page = self._page(prefix, after, asked)
-            yield from page
-            if len(page) < asked:
-                return
-            after = page[-1].key
-            limit = None if limit is None else limit - asked
+        return paged(self._page, prefix, after, limit, self._simulator.faults.page)
 
     def _page(self, prefix: str, after: str | None, limit: int) -> tuple[ObjectInfo, ...]:
         found: tuple[ObjectInfo, ...] = self._call(

@@ -7,7 +7,7 @@ turns the answer to our own request into "somebody else was faster".
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -109,17 +109,7 @@ class RemoteStore:
         if isinstance(self.wire, Walks):
             return islice(self.wire.walk(prefix, after), limit)
         assert isinstance(self.wire, Pages)
-        return self._paged(self.wire, prefix, after, limit)
-
-    def _paged(self, wire: Pages, prefix: str, after: str | None, limit: int | None) -> Iterator[ObjectInfo]:
-        while limit is None or limit > 0:
-            asked = PAGE if limit is None else min(PAGE, limit)
-            page = wire.page(prefix, after, asked)
-            yield from page
-            if len(page) < asked:
-                return
-            after = page[-1].key
-            limit = None if limit is None else limit - asked
+        return paged(self.wire.page, prefix, after, limit)
 
     def delete(self, key: str) -> None:
         """Delete `key`; deleting a key that is not there is no error."""
@@ -133,3 +123,21 @@ class RemoteStore:
 
 
 _threads = Threads(STREAMS, "dataplat-piece")
+
+
+def paged(
+    page: Callable[[str, str | None, int], Sequence[ObjectInfo]],
+    prefix: str,
+    after: str | None,
+    limit: int | None,
+    size: int = PAGE,
+) -> Iterator[ObjectInfo]:
+    """Yield what `page` gives, request after request of at most `size` names, to the end or to `limit`."""
+    while limit is None or limit > 0:
+        asked = size if limit is None else min(size, limit)
+        found = page(prefix, after, asked)
+        yield from found
+        if len(found) < asked:
+            return
+        after = found[-1].key
+        limit = None if limit is None else limit - asked
