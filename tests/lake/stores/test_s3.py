@@ -17,7 +17,7 @@ from dataplat.lake.stores._remote import RemoteStore
 from dataplat.lake.stores._s3 import S3Wire
 from dataplat.testing import store_suite
 from dataplat.testing.store_machine import StoreMachine
-from servers.racers import race_processes
+from servers.racers import assert_child_connects_anew, race_processes
 
 FEW = settings(
     max_examples=8,
@@ -329,17 +329,7 @@ def test_the_head_is_one_request(store, far, proxy):
 
 def test_a_forked_child_connects_anew(store):
     """A child of a process that used the store uses it too, and both go on."""
-    store.create("x", b"parent")
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            store.create("y", b"child of " + store.read("x"))
-            status = 0
-        finally:
-            os._exit(status)
-    assert os.waitpid(child, 0)[1] == 0
-    assert store.read("y") == b"child of parent"
+    assert_child_connects_anew(store)
 
 
 def test_descriptors_do_not_leak(store, far, proxy):

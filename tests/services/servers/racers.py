@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
 from collections import Counter
 from contextlib import ExitStack
+
+from dataplat.lake.stores import Store
 
 _RACER = """
 import json, sys, time
@@ -66,3 +69,18 @@ def race_processes(wire: str, *arguments: object, processes: int = 8, names: int
             won.update(dict.fromkeys(mine, racer))
     assert counts == dict.fromkeys(range(names), 1)
     return won
+
+
+def assert_child_connects_anew(store: Store) -> None:
+    """Assert that a child of a process that used the store uses it too, and both go on."""
+    store.create("x", b"parent")
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            store.create("y", b"child of " + store.read("x"))
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0
+    assert store.read("y") == b"child of parent"
