@@ -1,0 +1,14 @@
+"""What the bytes of a message say: one module per wire format, decoded in whole columns.
+
+A codec takes records as they came and gives rows, and names each record that is none:
+
+    codec = open_codec("json")
+    decoded = codec.decode(records, like)
+    decoded.batch, decoded.rows, decoded.rejects
+"""
+
+from __future__ import annotations
+
+from dataplat.connectors.codecs._codec import Codec, Decoded, Records, Reject
+
+__all__ = ["Codec", "Decoded", "Records", "Reject"]
