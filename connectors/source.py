@@ -8,7 +8,7 @@ A source is planned, asked for its schema, then read split by split:
         try:
             for split in (s for s in splits if s.skipped is None):
                 with closing(source.read(split)) as items:
-                    for item in items:  # RecordBatch | Rejects | Blob
+                    for item in items:  # RecordBatch | Rejects | Blob | Deletes
                         ...
             break
         except SchemaWidened as widened:         # a later value disagreed with the types so far
@@ -81,7 +81,17 @@ class Blob:
     size: int
 
 
-Item: TypeAlias = "pa.RecordBatch | Rejects | Blob"
+@dataclass(frozen=True, slots=True)
+class Deletes:
+    """Rows that are gone: a batch of the key columns of each. Only a dataset with a key takes such, by upsert."""
+
+    batch: pa.RecordBatch
+
+    def __len__(self) -> int:
+        return int(self.batch.num_rows)
+
+
+Item: TypeAlias = "pa.RecordBatch | Rejects | Blob | Deletes"
 
 
 class SchemaWidened(Exception):

@@ -14,6 +14,7 @@ from dataplat.versioning.lakefile import MAIN
 from dataplat.versioning.refs import Refs
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Iterator, Mapping, Sequence
 
     import polars as pl
@@ -195,19 +196,27 @@ class Lake(Branching, Keeping):
     # ------------------------------------------------------------------------------------------------- writing
 
     def ingest(
-        self, source: Any, into: str, *, progress: Listener | None = None, **options: Unpack[IngestOptions]
+        self,
+        source: Any,
+        into: str,
+        *,
+        progress: Listener | None = None,
+        stop: threading.Event | None = None,
+        **options: Unpack[IngestOptions],
     ) -> IngestResult:
         """Land rows as a new version of the dataset `into`.
 
         Args:
-            source: A path, glob or folder; `-` for standard input; an Arrow table or reader, a pandas or Polars frame.
+            source: A path, glob or folder; `-` for standard input; an Arrow table or reader, a pandas or Polars frame;
+                or a stream, `kafka://HOST:PORT/TOPIC`, each cut of which becomes a commit with its positions.
             into: The dataset's name.
             progress: Called with `Progress` a few times a second.
+            stop: Set it, and a stream that is followed ends after the commit at hand.
             **options: `mode` ("append", "upsert", "replace"), `where` (the slice that a replace replaces), `key`,
                 `sort` (columns), `order` (column that says which of several rows of one key is newest), `contract`
                 (a pandera polars model or schema, a `Contract`, or "FILE:NAME"), `branch`, `message`, `schema`
                 (Arrow schema, or `{column: type}`), `null` (words that mean null), `on_error` ("reject", "fail"),
-                `source_format`.
+                `source_format`. Of a stream also those of `dataplat.ingest.StreamOptions`: `follow`, `every`, `keep`, …
 
         Raises:
             SourceError, SchemaMismatch, KeyViolation, ContractFailed, CommitConflict: The branch did not move.
@@ -215,7 +224,7 @@ class Lake(Branching, Keeping):
         from dataplat.ingest import ingest
         from dataplat.ingest._request import request_of
 
-        return ingest(self, request_of(source, into, **options), progress)
+        return ingest(self, request_of(source, into, **options), progress, stop)
 
     def plan_ingest(self, source: Any, into: str, **options: Unpack[IngestOptions]) -> IngestPlan:
         """Return what `ingest` with the same arguments would do, and touch nothing."""

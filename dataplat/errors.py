@@ -28,7 +28,9 @@ knows nothing of dataplat can catch `FileNotFoundError` or `ValueError`.
     ├── KeyViolation (ValueError)             null, NaN, duplicate, existing or missing key
     ├── PredicateError (ValueError)           a `where` that cannot be read or names no such column
     ├── SourceError (ValueError)              an input that cannot be read; says file, line, column, value
-    │   └── SourceNotFound (FileNotFoundError)
+    │   ├── SourceNotFound (FileNotFoundError)
+    │   ├── SourceUnreachable (ConnectionError)  nobody answers at the input's address, or not in time
+    │   └── SourceGap                         a stream no longer holds what comes next, or is another one now
     ├── ContractError (ValueError)            a contract that cannot be loaded or evaluated
     │   └── ContractFailed                    the data does not meet its contract; `.report` says where
     └── CommitError                           a branch did not move
@@ -155,6 +157,14 @@ class SourceError(DataplatError, ValueError):
 
 class SourceNotFound(SourceError, FileNotFoundError):
     """The input does not exist, or a glob matched nothing."""
+
+
+class SourceUnreachable(SourceError, ConnectionError):
+    """Nobody answers at the input's address, or not in time; it may be tried again."""
+
+
+class SourceGap(SourceError):
+    """A stream no longer holds the records that come next, or another stream has taken its name."""
 
 
 class ContractError(DataplatError, ValueError):

@@ -10,5 +10,6 @@ A codec takes records as they came and gives rows, and names each record that is
 from __future__ import annotations
 
 from dataplat.connectors.codecs._codec import Codec, Decoded, Records, Reject
+from dataplat.connectors.codecs._open import open_codec
 
-__all__ = ["Codec", "Decoded", "Records", "Reject"]
+__all__ = ["Codec", "Decoded", "Records", "Reject", "open_codec"]

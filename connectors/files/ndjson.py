@@ -87,6 +87,14 @@ def _require_json_types(found: pa.Schema, wanted: pa.Schema, label: str) -> None
             )
 
 
+def parse_lines(data: Bytes8, typing: Typing, label: str, different: list[int]) -> Parsed:
+    """Return rows and rejects of whole lines, or the wider types that they need; `row` of a reject counts lines from 1.
+
+    `different` is what is remembered from one call to the next: whether lines have been laid out alike.
+    """
+    return _OneTyping(label, typing, different)(Block(data, 0, 1, final=True))
+
+
 def read(stream: IO[bytes], entry: Entry, typing: Typing, options: FileOptions) -> Iterator[pa.RecordBatch | Rejects]:
     """Yield the records of `stream` as `typing.schema`; raise `SchemaWidened` with more fields or wider types."""
     parser = _Parser(entry.label, typing)

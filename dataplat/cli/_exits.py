@@ -21,7 +21,7 @@ MEANINGS: dict[int, str] = {
     USAGE: "the command, a setting, a reference, a name, a column, a predicate or a contract file is wrong",
     NOT_FOUND: "no such lake, dataset, branch, tag, version or input",
     CONFLICT: "somebody else was first: the branch moved, or the name is taken",
-    STORE: "the store failed, is unsuitable, or holds damaged bytes",
+    STORE: "the store failed, is unsuitable, or holds damaged bytes; or nobody answers at the input's address",
     IN_DOUBT: "the store never said whether the commit landed; the message names its id",
     INTERNAL: "a defect of dataplat itself; run again with --debug and report it",
     INTERRUPTED: "interrupted (Ctrl-C); the branch is where it was",
@@ -31,6 +31,7 @@ MEANINGS: dict[int, str] = {
 # The first class that fits decides, so leaves come before their parents.
 _CODES: tuple[tuple[type[errors.DataplatError], int], ...] = (
     (errors.SourceNotFound, NOT_FOUND),
+    (errors.SourceUnreachable, STORE),
     (errors.CommitInDoubt, IN_DOUBT),
     (errors.CommitError, CONFLICT),
     (errors.AlreadyExists, CONFLICT),

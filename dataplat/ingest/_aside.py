@@ -54,7 +54,8 @@ class Aside:
 def refuse_first(rejects: Rejects) -> SourceError:
     """Return the error that the first of some rejected records makes where nothing may be rejected."""
     row = rejects.batch.slice(0, 1).to_pylist()[0]
-    line = "" if row["line"] is None else f", line {row['line']:,}"
+    line = f", line {row['line']:,}" if row.get("line") is not None else ""
+    line += f" at offset {row['offset']:,}" if "topic" in row else ""
     column = "" if row["column"] is None else f", column {row['column']!r}"
     raw = bytes(row["raw"] or b"")
     shown = repr(raw[:_SHOWN_RAW])[1:] + ("…" if len(raw) > _SHOWN_RAW else "")

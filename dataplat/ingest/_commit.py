@@ -7,7 +7,6 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from dataplat.connectors.source import rejects_schema
 from dataplat.errors import AlreadyExists, SchemaMismatch
 from dataplat.ingest._target import Target
 from dataplat.lake.schema import schema_to_json
@@ -50,7 +49,7 @@ def plan_changes(draft: Draft, request: IngestRequest, target: Target, landed: L
         return []
     changes = [_dataset_change(request, target, landed, edit, draft.stage)]
     if landed.rejects:
-        changes.append(_rejects_change(draft.target(f"{request.into}.rejects"), request, landed.rejects))
+        changes.append(_rejects_change(draft.target(f"{request.into}.rejects"), request, landed))
     return changes
 
 
@@ -148,18 +147,16 @@ def _recheck(request: IngestRequest, landed: Landed, stage: Stage) -> Any:
     return recheck
 
 
-def _rejects_change(there: Target, request: IngestRequest, parts: Sequence[Part]) -> PlannedChange:
-    name = there.name
+def _rejects_change(there: Target, request: IngestRequest, landed: Landed) -> PlannedChange:
+    name, parts = there.name, landed.rejects
     edit = ManifestEdit(add=tuple(parts), digest=_added(there.manifest, parts))
-    schema = schema_to_json(rejects_schema())
+    came = landed.rejects_schema
+    assert came is not None
     if there.manifest is None:
-        edit = replace(edit, schema_json=schema, key=(), sort=())
-    elif there.manifest.schema_json != schema:
-        raise SchemaMismatch(
-            f"some records cannot be read, and should go to dataset {name!r}, but that holds something else (columns "
-            f"{', '.join(field['name'] for field in there.manifest.schema_json)}). Nothing landed. Rename that "
-            "dataset, or mend the records and use --on-error fail."
-        )
+        edit = replace(edit, schema_json=schema_to_json(came), key=(), sort=())
+    else:
+        schema = schema_to_json(_both(there.manifest.schema, came, name))
+        edit = replace(edit, schema_json=None if schema == there.manifest.schema_json else schema)
     return PlannedChange(
         dataset=name,
         mode="append",
@@ -167,6 +164,21 @@ def _rejects_change(there: Target, request: IngestRequest, parts: Sequence[Part]
         edit=edit,
         lineage=(Input(name=request.into, kind="rejects"),),
     )
+
+
+def _both(held: pa.Schema, came: pa.Schema, name: str) -> pa.Schema:
+    """Return the columns of rejects of files and of streams, where a dataset holds both; those of either may be null."""
+    import pyarrow as pa
+
+    missing = [field for field in held if field.name not in came.names and not field.nullable]
+    others = [field for field in held if field.name in came.names and field.type != came.field(field.name).type]
+    if missing or others or "error" not in held.names:
+        raise SchemaMismatch(
+            f"some records cannot be read, and should go to dataset {name!r}, but that holds something else (columns "
+            f"{', '.join(held.names)}). Nothing landed. Rename that dataset, or mend the records and use --on-error fail."
+        )
+    added = [field.with_nullable(True) for field in came if field.name not in held.names]
+    return pa.schema([*held, *added])
 
 
 def _added(manifest: Manifest | None, parts: Sequence[Part]) -> Any:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dataplat.connectors.files import open_source
+from dataplat.connectors.kafka import is_kafka
 from dataplat.connectors.tables import is_table
 from dataplat.ingest._commit import plan_changes, put_in_quarantine, quarantine_branch
 from dataplat.ingest._draft import Draft, carry_out
@@ -20,6 +21,7 @@ from dataplat.lake.schema import plain_schema, schema_to_json
 from dataplat.versioning.names import check_branch_name, check_dataset_name
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Sequence
 
     import pyarrow as pa
@@ -40,6 +42,10 @@ def plan_ingest(lake: Lake, request: IngestRequest) -> IngestPlan:
         from dataplat.ingest._states import plan_states
 
         return plan_states(lake, request)
+    if is_kafka(request.source):
+        from dataplat.ingest._stream_plan import plan_stream
+
+        return plan_stream(lake, request)
     target, source, splits = _prepare(Draft(lake, request.branch), request)
     schema = None
     if any(split.skipped is None for split in splits):
@@ -48,8 +54,10 @@ def plan_ingest(lake: Lake, request: IngestRequest) -> IngestPlan:
     return IngestPlan(request, tuple(splits), target.manifest, None if schema is None else plain_schema(schema))
 
 
-def ingest(lake: Lake, request: IngestRequest, progress: Listener | None = None) -> IngestResult:
-    """Read the input and commit it, or leave the branch exactly where it was.
+def ingest(
+    lake: Lake, request: IngestRequest, progress: Listener | None = None, stop: threading.Event | None = None
+) -> IngestResult:
+    """Read the input and commit it, or leave the branch exactly where it was; a stream is read until `stop` is set.
 
     Where somebody else changed the same rows meanwhile, the input is read and planned anew.
     """
@@ -57,6 +65,10 @@ def ingest(lake: Lake, request: IngestRequest, progress: Listener | None = None)
         from dataplat.ingest._states import ingest_states
 
         return ingest_states(lake, request, progress)
+    if is_kafka(request.source):
+        from dataplat.ingest._stream import ingest_stream
+
+        return ingest_stream(lake, request, progress, stop)
     step = IngestStep(request, Meter(progress))
     result: IngestResult = carry_out(lake, request.branch, request.message or "", step)
     return result
@@ -170,6 +182,9 @@ def _prepare(draft: Draft, request: IngestRequest) -> tuple[Target, Source, list
     check_dataset_name(request.into)
     check_branch_name(quarantine_branch(request.into, "0" * 12))  # too late to find out when rows have to go there
     target = draft.target(request.into)
+    if request.stream is not None:
+        cut: Source = request.source
+        return target, cut, cut.plan(target.positions())
     held = target.positions() if request.mode == "append" or is_table(request.source) else {}
     source = _opened(request, target)
     return target, source, source.plan(held)

@@ -40,6 +40,7 @@ class Landed:
     sink: RowSink
     rows_in: int
     rejects: Sequence[Part]
+    rejects_schema: pa.Schema | None
     rejected: int
     quarantine: Sequence[Part]
     quarantine_schema: pa.Schema | None
@@ -116,6 +117,7 @@ def _landed(
         sink=run.sink,
         rows_in=run.meter.rows,
         rejects=run.rejects.close(),
+        rejects_schema=run.rejects.schema,
         rejected=run.rejects.rows,
         quarantine=run.quarantine.close(),
         quarantine_schema=run.quarantine.schema,
@@ -145,7 +147,7 @@ def _sink(request: IngestRequest, base: Base) -> RowSink:
     if request.mode == "append":
         return Append(base)
     if request.mode == "upsert":
-        return Upsert(base, request.order)
+        return Upsert(base, request.order, last_wins=request.stream is not None)
     if request.where is None:
         return Replace(base)
     from dataplat.lake.where import parse_where

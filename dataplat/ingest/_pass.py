@@ -7,12 +7,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dataplat.connectors.source import Blob, Rejects
-from dataplat.errors import SourceError
+from dataplat.connectors.source import Blob, Deletes, Rejects
+from dataplat.errors import KeyViolation, SourceError
 from dataplat.ingest._aside import Aside, refuse_first
 from dataplat.lake.schema import conform, plain_schema
 from dataplat.lake.stores import explained
 from dataplat.validation.report import Tally
+from dataplat.versioning.modes import Upsert
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from dataplat.connectors.source import Source, Split
+    from dataplat.connectors.source import Item, Source, Split
     from dataplat.ingest._progress import Meter
     from dataplat.lake.objects import Stage
     from dataplat.validation import Contract
@@ -87,15 +88,22 @@ class Pass:
         for writer in (self.sink, self.rejects, self.quarantine):
             writer.abandon()
 
-    def _take(self, item: pa.RecordBatch | Rejects | Blob) -> None:
+    def _take(self, item: Item) -> None:
         if isinstance(item, Rejects):
             if not self.rejecting:
                 raise refuse_first(item)
             self.rejects.write(item.batch)
         elif isinstance(item, Blob):
             self._take_blob(item)
+        elif isinstance(item, Deletes):
+            self._take_deletes(item.batch)
         else:
             self._take_rows(conform(item, plain_schema(self.stored), first_row=self.meter.rows))
+
+    def _take_deletes(self, keys: pa.RecordBatch) -> None:
+        if not isinstance(self.sink, Upsert):
+            raise KeyViolation("rows are to be taken away by key, which only --mode upsert does")
+        self.sink.delete(keys)
 
     def _take_blob(self, blob: Blob) -> None:
         path = self.stage.new_file(".bin")

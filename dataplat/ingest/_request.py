@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, Unpack
 
+from dataplat.connectors.kafka import is_kafka
 from dataplat.connectors.tables import is_table
 from dataplat.errors import ConfigError
+from dataplat.ingest._stream_options import STREAM_NAMES, StreamOptions, stream_options
 
 if TYPE_CHECKING:
     import polars as pl
@@ -33,6 +35,8 @@ class IngestOptions(TypedDict, total=False):
     `Contract`, or "FILE:NAME"; `schema` an Arrow schema, `{column: type}` or its JSON form; `null` the words that
     mean null; `lineage` (dataset, version id) pairs, and `sql` the query, that the rows were made from. With `history` every state of
     a Delta or Iceberg table becomes a version.
+
+    What only a stream takes, from `follow` on, is as `StreamOptions` says; there `source_format` is what messages are.
     """
 
     mode: Mode
@@ -50,6 +54,20 @@ class IngestOptions(TypedDict, total=False):
     lineage: Sequence[tuple[str, str]]
     sql: str | None
     history: bool
+    follow: bool
+    every: float
+    rows: int | None
+    bytes: int | None
+    budget: int
+    timeout: float
+    registry: str | None
+    keep: Sequence[str]
+    on_gap: Literal["fail", "mark"]
+    max_rejects: float | None
+    isolation: Literal["read_committed", "read_uncommitted"]
+    client: Literal["kafka-python", "confluent"]
+    partitions: Sequence[int] | None
+    metrics: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +92,7 @@ class IngestRequest:
     sql: str | None = None
     history: bool = False
     revision: Revision | None = None
+    stream: StreamOptions | None = None
 
     @property
     def replaces_all(self) -> bool:
@@ -148,6 +167,12 @@ def request_of(source: Any, into: str, **options: Unpack[IngestOptions]) -> Inge
         given["schema"] = as_schema(given["schema"])
     if given.get("mode", "append") == "append" and is_table(source):
         given["mode"] = "replace"  # the state of a table is all of its rows
+    stream = {name: given.pop(name) for name in STREAM_NAMES & given.keys()}
+    if is_kafka(source):
+        given["stream"] = stream_options(given.pop("source_format", None), stream)
+    elif stream:
+        name = min(stream)
+        raise ConfigError(f"{name} goes with a stream (kafka://HOST:PORT/TOPIC), not with {source!r}")
     for name in ("key", "sort"):
         given[name] = columns(given.get(name))
     if isinstance(given.get("null"), str):

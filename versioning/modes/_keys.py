@@ -38,14 +38,15 @@ class KeyMatch:
 
 
 class IncomingKeys:
-    """Collects the key columns (and an order column) of the incoming rows.
+    """Collects the key columns (and an order column) of the incoming rows; with `last_wins` the order is theirs to come.
 
     Memory: 16 bytes a row for the digests, plus the key values themselves.
     """
 
-    def __init__(self, key: Sequence[str], order: str | None = None) -> None:
+    def __init__(self, key: Sequence[str], order: str | None = None, *, last_wins: bool = False) -> None:
         self.key = list(key)
         self.order = order
+        self.last_wins = last_wins and order is None
         self._digests: list[NDArray[np.uint64]] = []
         self._values: list[pa.RecordBatch] = []
         self.rows = 0
@@ -88,6 +89,8 @@ class IncomingKeys:
         same = (ordered[1:] == ordered[:-1]).all(axis=1)
         if not same.any():
             return np.empty(0, np.int64)
+        if self.last_wins:
+            return np.sort(order[:-1][same])
         if self.order is None:
             self._refuse_duplicates(int(order[np.flatnonzero(same)[0]]), int(same.sum()))
         repeated = np.zeros(len(order), bool)

@@ -29,19 +29,30 @@ if TYPE_CHECKING:
 
 
 class Upsert:
-    """Writes batches as new parts and deletes the rows that they replace."""
+    """Writes batches as new parts and deletes the rows that they replace.
 
-    def __init__(self, base: Base, order: str | None = None) -> None:
+    With `last_wins` rows count in the order in which they come: of one key the last is kept. All rows are in memory then.
+    """
+
+    def __init__(self, base: Base, order: str | None = None, *, last_wins: bool = False) -> None:
         if not base.key:
             raise KeyViolation("upsert needs a key: name the key columns (--key COLS) when the dataset is first landed")
         self._base = base
         self._writer = base.part_writer()
-        self.keys = IncomingKeys(base.key, order)
+        self._held: list[tuple[int, pa.RecordBatch]] | None = [] if last_wins else None
+        self.keys = IncomingKeys(base.key, order, last_wins=last_wins)
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Take a batch; raise `KeyViolation` for null keys."""
+        if self._held is None:
+            self._writer.write(batch)
+        else:  # rows that a later one replaces are never written
+            self._held.append((self.keys.rows, batch))
         self.keys.add(batch, self.keys.rows)
-        self._writer.write(batch)
+
+    def delete(self, keys: pa.RecordBatch) -> None:
+        """Take the keys of rows that are gone, unless a row of that key comes later (with `last_wins`)."""
+        self.keys.add(keys, self.keys.rows)
 
     def abandon(self) -> None:
         """Stop writing."""
@@ -49,8 +60,11 @@ class Upsert:
 
     def finish(self) -> Outcome:
         """Return the edit; raise `KeyViolation` for keys that repeat without an order column."""
-        parts = self._writer.close()
         superseded = self.keys.superseded()
+        if self._held is not None:
+            self._write_held(superseded)
+            superseded = superseded[:0]
+        parts = self._writer.close()
         deletions = Deletions(self._base)
         for match in find_keys(self._base.objects, self._base.manifest.parts(), self._base.schema, self.keys):
             deletions.add(match.part, match.positions)
@@ -63,6 +77,13 @@ class Upsert:
             add=tuple(kept), deletes=deletes, drop=drop, digest=self._base.grown(digest, kept) if known else None
         )
         return Outcome(edit, added, deleted)
+
+    def _write_held(self, superseded: NDArray[np.int64]) -> None:
+        """Write the rows that no later row or delete of their key replaces."""
+        for start, batch in self._held or ():
+            gone = superseded[(superseded >= start) & (superseded < start + batch.num_rows)] - start
+            rows = np.delete(np.arange(batch.num_rows), gone)
+            self._writer.write(batch.take(pa.array(rows)) if len(gone) else batch)
 
     def _without(self, parts: list[Part], rows: NDArray[np.int64]) -> list[Part]:
         """Delete input rows from the parts just written."""

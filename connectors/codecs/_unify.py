@@ -1,0 +1,151 @@
+"""Schemas that alternate within a stream, brought under one by promotion; and rows that do not go with it set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dataplat.connectors.codecs._codec import Decoded, Reject
+from dataplat.lake.canonical import family
+from dataplat.versioning.modes import holds
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Apart(ValueError):
+    """Two types of a column that no promotion brings together."""
+
+    def __init__(self, column: str, ours: pa.DataType, theirs: pa.DataType) -> None:
+        super().__init__(f"column {column!r} is {ours} so far, and {theirs} here")
+        self.column = column
+        self.ours = ours
+        self.theirs = theirs
+
+
+def together(ours: pa.Schema, theirs: pa.Schema) -> pa.Schema:
+    """Return the columns of both, `ours` first, each with a type that takes the values of both.
+
+    Only those that are never null in either are never null.
+    Integers become wider ones, or float64 beside floats (where a value is not exact in that, `fit` sets it aside); null
+    becomes anything; lists and structs are joined within.
+
+    Raises:
+        Apart: A column has types of different kinds.
+    """
+    fields = [_joined(field, theirs) for field in ours]
+    fields += [field.with_nullable(True) for field in theirs if field.name not in ours.names]
+    return pa.schema(fields)
+
+
+def _joined(field: pa.Field, theirs: pa.Schema) -> pa.Field:
+    index = theirs.get_field_index(field.name)
+    if index < 0:
+        return field.with_nullable(True)
+    other = theirs.field(index)
+    kind = wider(field.type, other.type)
+    if kind is None:
+        raise Apart(field.name, field.type, other.type)
+    return pa.field(field.name, kind, field.nullable or other.nullable)
+
+
+def wider(ours: pa.DataType, theirs: pa.DataType) -> pa.DataType | None:
+    """Return the type that takes the values of both, or None where they are of different kinds."""
+    for kind in (ours, theirs):
+        if holds(kind, ours) and holds(kind, theirs):
+            return kind
+    if pa.types.is_list(ours) and pa.types.is_list(theirs):
+        value = wider(ours.value_type, theirs.value_type)
+        return None if value is None else pa.list_(value)
+    if pa.types.is_struct(ours) and pa.types.is_struct(theirs):
+        try:
+            return pa.struct(list(together(pa.schema(list(ours)), pa.schema(list(theirs)))))
+        except Apart:
+            return None
+    kinds = {family(ours), family(theirs)}
+    if kinds == {"int"} and all(holds(pa.int64(), kind) for kind in (ours, theirs)):
+        return pa.int64()
+    return pa.float64() if kinds == {"int", "float"} else None
+
+
+def fit(decoded: Decoded, held: pa.Schema | None) -> Decoded:
+    """Return what was decoded with the kinds that the columns of a dataset have; rows with others become rejects.
+
+    What a dataset holds is not made another kind of by what comes later: 1.0 is a row where the column is an integer,
+    1.5 is none.
+    """
+    if held is None or not decoded.batch.num_rows:
+        return decoded
+    for field in held:
+        index = decoded.batch.schema.get_field_index(field.name)
+        if index >= 0:
+            decoded = _fit_column(decoded, index, field)
+    return decoded
+
+
+def _fit_column(decoded: Decoded, index: int, field: pa.Field) -> Decoded:
+    column = decoded.batch.column(index)
+    if column.null_count == 0 or field.nullable:
+        if column.type == field.type or pa.types.is_null(column.type) or _stays(field.type, column.type):
+            return decoded
+        cast, wrong = _cast(column, field.type)
+        wrong_why = f"{{}} is no {field.type}, which the column is in the dataset"
+    else:
+        cast, wrong = column, column.is_null()
+        wrong_why = "null, but the column is never null in the dataset"
+    found = _set(decoded, index, field.name, cast)
+    return (
+        found
+        if not pc.any(wrong).as_py()
+        else _aside(
+            found, wrong, lambda row: Reject(int(decoded.rows[row]), wrong_why.format(_shown(column[row])), field.name)
+        )
+    )
+
+
+def _stays(held: pa.DataType, kind: pa.DataType) -> bool:
+    """Whether a column of `kind` may come on top of one of `held`, which becomes wider where need be."""
+    if pa.types.is_nested(held) or pa.types.is_nested(kind):
+        return False
+    return holds(held, kind) or (family(held) == family(kind) and wider(held, kind) is not None)
+
+
+def _cast(column: pa.Array, kind: pa.DataType) -> tuple[pa.Array, pa.Array]:
+    """Return the column as `kind`, and where that is not possible without changing a value."""
+    if {family(column.type), family(kind)} <= {"int", "float"}:
+        cast = pc.cast(column, kind, safe=False)
+        same = pc.equal(pc.cast(cast, column.type, safe=False), column)
+        return cast, pc.and_(pc.invert(pc.fill_null(same, fill_value=False)), column.is_valid())
+    if pa.types.is_nested(kind) and wider(kind, column.type) == kind:
+        return pc.cast(column, kind), pa.repeat(pa.scalar(value=False), len(column))
+    return pa.nulls(len(column), kind), column.is_valid()
+
+
+def _set(decoded: Decoded, index: int, name: str, column: pa.Array) -> Decoded:
+    if column is decoded.batch.column(index):
+        return decoded
+    return replace(decoded, batch=decoded.batch.set_column(index, name, column))
+
+
+def _aside(decoded: Decoded, wrong: pa.Array, reject: Callable[[int], Reject]) -> Decoded:
+    """Return it without the rows that are `wrong`, which become rejects."""
+    import numpy as np
+
+    mask: NDArray[np.bool_] = wrong.to_numpy(zero_copy_only=False)
+    rejects = [reject(int(row)) for row in np.flatnonzero(mask)]
+    return replace(
+        decoded,
+        batch=decoded.batch.filter(pa.array(~mask)),
+        rows=decoded.rows[~mask],
+        rejects=sorted([*decoded.rejects, *rejects], key=lambda reject: reject.index),
+    )
+
+
+def _shown(value: pa.Scalar) -> str:
+    text = repr(value.as_py())
+    return text if len(text) <= 60 else text[:59] + "…"

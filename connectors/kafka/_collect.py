@@ -1,0 +1,245 @@
+"""Collect what comes of a topic while the cut before is landed: bounded in bytes, cut by offsets, fair to partitions.
+
+One thread polls and decodes. Whoever lands asks for the next cut, and gets what there is once it is due: when it has
+lasted `every` seconds, or has so many rows or bytes, or nothing more is to come. A partition that has its share of the
+bytes is paused; when nobody else has anything, the shares are made larger.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from dataplat.connectors.codecs._unify import fit
+from dataplat.connectors.kafka._cut import Block, Cut, Piece, joined
+from dataplat.connectors.kafka._positions import Start, source_id
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pyarrow as pa
+
+    from dataplat.connectors.codecs import Codec, Records
+    from dataplat.connectors.kafka._client import Client, Topic
+    from dataplat.connectors.kafka._kept import Kept
+
+POLL_RECORDS = 20_000
+_PATIENCE = 0.2
+"""Seconds that a poll waits: so soon a stop is noticed."""
+_IDLE = 60.0
+"""Seconds after which positions are written down that moved with no record (aborted transactions, markers)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When a cut is due: after `every` seconds, at `rows` or `nbytes`; `budget` bytes may be in flight altogether."""
+
+    every: float = 5.0
+    rows: int | None = None
+    nbytes: int | None = None
+    budget: int = 128 << 20
+
+    @property
+    def cut_bytes(self) -> int:
+        """Bytes that one cut may take: one is collected while the other one lands."""
+        half = self.budget // 2
+        return half if self.nbytes is None else min(self.nbytes, half)
+
+
+@dataclass(slots=True)
+class _Filling:
+    """The cut that is being collected."""
+
+    pieces: dict[int, Piece]
+    began: float = field(default_factory=time.monotonic)
+    rows: int = 0
+    nbytes: int = 0
+    schemas: list[pa.Schema] = field(default_factory=list)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing has come, not even a position."""
+        return not any(piece.has_moved for piece in self.pieces.values())
+
+    @property
+    def has_gap(self) -> bool:
+        """Whether something was passed over, which is to be written down."""
+        return any(piece.start.gap is not None for piece in self.pieces.values())
+
+
+class Collector:
+    """Reads `topic` from `starts` in a thread of its own, until `ends` (None: for ever) or `close`.
+
+    `held` are the columns of the dataset. Of a block the codec is told the columns so far, so that it can say which records
+    do not go with them.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        codec: Codec,
+        topic: Topic,
+        starts: Mapping[int, Start],
+        *,
+        limits: Limits,
+        kept: Kept = (),
+        ends: Mapping[int, int] | None = None,
+        held: pa.Schema | None = None,
+    ) -> None:
+        self.topic = topic
+        self._client = client
+        self._codec = codec
+        self._limits = limits
+        self._kept = kept
+        self._ends = None if ends is None else dict(ends)
+        self._held = held
+        self._like = held
+        self._filling = _Filling({p: Piece(start, start.offset) for p, start in starts.items()})
+        self._paused: set[int] = set()
+        self._share = max(limits.cut_bytes // max(len(starts), 1), 1 << 20)
+        self._changed = threading.Condition()
+        self._closing = False
+        self._ended = False
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name=f"collect {topic.name}", daemon=True)
+        self._thread.start()
+
+    # ----------------------------------------------------------------------------------------------- who lands
+
+    def cut(self, *, stop: threading.Event | None = None) -> Cut | None:
+        """Wait for the next cut and return it; None where nothing more is to come, or nothing has when `stop` is set.
+
+        Raises what the collecting thread ran into, once all that came before has been taken.
+        """
+        with self._changed:
+            while not self._is_due(stop):
+                self._changed.wait(_PATIENCE)
+            filling = self._filling
+            if filling.is_empty and self._error is not None:
+                raise self._error
+            if filling.is_empty:
+                return None
+            self._filling = _Filling(_continued(filling.pieces, self.topic))
+            self._changed.notify_all()
+        schema = joined(self._like, filling.schemas, self.topic.name)
+        moved = {p: piece for p, piece in filling.pieces.items() if piece.has_moved}
+        return Cut(self.topic, self.topic.name, moved, schema)
+
+    def close(self) -> None:
+        """Stop reading; what was not taken is forgotten."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._thread.join()
+
+    def _is_due(self, stop: threading.Event | None) -> bool:
+        filling = self._filling
+        if self._ended or self._error is not None or (stop is not None and stop.is_set()):
+            return True
+        if filling.is_empty:
+            filling.began = time.monotonic()
+            return False
+        lasts = self._limits.every if filling.rows or filling.has_gap else max(_IDLE, self._limits.every)
+        return self._is_full(filling) or time.monotonic() - filling.began >= lasts
+
+    def _is_full(self, filling: _Filling) -> bool:
+        rows = self._limits.rows
+        return filling.nbytes >= self._limits.cut_bytes or (rows is not None and filling.rows >= rows)
+
+    # --------------------------------------------------------------------------------------------- who collects
+
+    def _run(self) -> None:
+        try:
+            while self._has_room():
+                self._take(self._client.poll(_PATIENCE, self._poll_records()))
+                if self._is_at_ends():
+                    break
+        except BaseException as error:  # noqa: BLE001 (raised again in the thread that lands)
+            self._error = error
+        finally:
+            with self._changed:
+                self._ended = True
+                self._changed.notify_all()
+
+    def _poll_records(self) -> int:
+        rows = self._limits.rows
+        return POLL_RECORDS if rows is None else max(1, min(POLL_RECORDS, rows - self._filling.rows))
+
+    def _has_room(self) -> bool:
+        """Wait until the cut has room; return whether to go on."""
+        with self._changed:
+            while not self._closing and self._is_full(self._filling):
+                self._changed.wait(_PATIENCE)
+            return not self._closing
+
+    def _take(self, polled: list[Records]) -> None:
+        if not polled and self._paused:
+            self._client.resume(self._paused)
+            self._paused.clear()
+            self._share *= 2
+            return
+        found = [(records, self._decoded(records)) for records in polled if len(records)]
+        positions = self._client.positions()
+        with self._changed:
+            for records, block in found:
+                self._add(records, block)
+            for partition, piece in self._filling.pieces.items():
+                piece.end = max(piece.end, positions.get(partition, piece.end))
+            self._changed.notify_all()
+        self._pause_full()
+
+    def _decoded(self, records: Records) -> Block:
+        decoded = fit(self._codec.decode(records, self._values_like()), self._held)
+        block = Block.of(records, decoded, self._kept, source_id(self.topic, records.partition))
+        if block.batch.num_rows:
+            self._like = joined(self._like, [block.batch.schema], self.topic.name)
+        return block
+
+    def _values_like(self) -> pa.Schema | None:
+        """Return the columns so far that come from values."""
+        like = self._like
+        for name in self._kept:
+            index = -1 if like is None else like.get_field_index(f"_{name}")
+            like = like if like is None or index < 0 else like.remove(index)
+        return like
+
+    def _add(self, records: Records, block: Block) -> None:
+        filling = self._filling
+        piece = filling.pieces[records.partition]
+        piece.blocks.append(block)
+        piece.epoch = records.epoch if records.epoch is not None else piece.epoch
+        if block.batch.num_rows:
+            filling.schemas.append(block.batch.schema)
+        filling.rows += block.records
+        filling.nbytes += block.nbytes
+
+    def _pause_full(self) -> None:
+        pieces = self._filling.pieces
+        if len(pieces) == 1:
+            return
+        full = {p for p, piece in pieces.items() if piece.nbytes >= self._share} - self._paused
+        if full:
+            self._client.pause(full)
+            self._paused |= full
+
+    def _is_at_ends(self) -> bool:
+        """Whether all was read that there was when it began; partitions that are at their end give nothing more."""
+        if self._ends is None:
+            return False
+        pieces = self._filling.pieces
+        return all(pieces[partition].end >= end for partition, end in self._ends.items())
+
+
+def _continued(pieces: Mapping[int, Piece], topic: Topic) -> dict[int, Piece]:
+    """Return empty pieces that go on where these end, assuming the positions that these will be written down as."""
+    from dataplat.connectors.kafka._positions import moved
+
+    following = {}
+    for partition, piece in pieces.items():
+        held = piece.start.held
+        if piece.has_moved:
+            held = moved(topic, piece.start, piece.end, records=piece.records, epoch=piece.epoch)
+        following[partition] = Piece(Start(piece.end, held), piece.end)
+    return following

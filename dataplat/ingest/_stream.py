@@ -1,0 +1,280 @@
+"""Land a stream: each cut of it is an ingest of its own, so that what was read and how far are one commit."""
+
+from __future__ import annotations
+
+import random
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from dataplat.connectors.codecs import open_codec
+from dataplat.connectors.kafka import locate, open_client
+from dataplat.connectors.kafka._collect import Collector, Limits
+from dataplat.connectors.kafka._kept import parse_kept
+from dataplat.connectors.kafka._positions import held_of, refuse, start_of
+from dataplat.errors import (
+    ConfigError,
+    ContractFailed,
+    SourceError,
+    SourceGap,
+    SourceUnreachable,
+    StoreError,
+)
+from dataplat.ingest._draft import carry_out
+from dataplat.ingest._ingest import IngestStep
+from dataplat.ingest._progress import Meter
+from dataplat.ingest._result import IngestResult
+from dataplat.ingest._stream_options import StreamOptions
+from dataplat.ingest._target import Target
+from dataplat.lake.schema import plain_schema
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Mapping
+
+    from dataplat._lake import Lake
+    from dataplat.connectors.codecs import Codec
+    from dataplat.connectors.kafka import Client, KafkaLocation
+    from dataplat.connectors.kafka._client import Topic
+    from dataplat.connectors.kafka._cut import Cut
+    from dataplat.connectors.kafka._positions import Start
+    from dataplat.ingest._progress import Listener
+    from dataplat.ingest._request import IngestRequest
+    from dataplat.ingest._stream_metrics import StreamMetrics
+
+LOOK_EVERY = 15.0
+"""Seconds between two looks at the topic's partitions and ends, while it is followed."""
+FEW = 10
+"""Rejects that are not yet a share: of so few records none can be told."""
+_LONGEST_WAIT = 60.0
+
+
+def ingest_stream(
+    lake: Lake, request: IngestRequest, progress: Listener | None = None, stop: threading.Event | None = None
+) -> IngestResult:
+    """Read a topic into a dataset until its end, or (`follow`) until `stop` is set; return what all commits did.
+
+    What is read is committed with the positions that it was read up to, so a crash anywhere loses and doubles nothing.
+    While it is followed, a broker or store that does not answer is tried again, from the head of the branch.
+
+    Raises:
+        SourceUnreachable, SourceNotFound, SourceGap, SourceError: The topic cannot be read (on).
+        PositionConflict: Somebody else reads the same topic into the dataset.
+        ContractFailed: A cut does not meet its contract; what landed before stays.
+    """
+    from dataplat.ingest._stream_metrics import serve
+
+    if request.mode == "replace":
+        raise ConfigError("a stream is appended or upserted: mode replace would forget what was read before")
+    assert request.stream is not None
+    with serve(request.stream.metrics) as metrics:
+        run = _Run(lake, request, Meter(progress), metrics, stop)
+        while not run.session():
+            pass
+    return run.total
+
+
+@dataclass(slots=True)
+class _Run:
+    """One call: sessions at a topic, each from the head of the branch, and what they did together."""
+
+    lake: Lake
+    request: IngestRequest
+    meter: Meter
+    metrics: StreamMetrics
+    stop: threading.Event | None
+    total: IngestResult = field(init=False)
+    failures: int = 0
+
+    def __post_init__(self) -> None:
+        self.total = IngestResult(self.request.into, self.request.branch, None, None)
+
+    @property
+    def options(self) -> StreamOptions:
+        assert self.request.stream is not None
+        return self.request.stream
+
+    @property
+    def is_stopped(self) -> bool:
+        return self.stop is not None and self.stop.is_set()
+
+    @property
+    def stage(self) -> str:
+        """What is being done, in words: with the lag, where that is known."""
+        words = "following" if self.options.follow else "reading"
+        lag = self.metrics.lag
+        return words if lag is None else f"{words}, {lag:,} behind"
+
+    def session(self) -> bool:
+        """Read on from the head until the end, or until the topic has other partitions; return whether that is all."""
+        try:
+            with ExitStack() as stack:
+                return _Session.begin(self, stack).follow()
+        except SourceGap:
+            if self.options.on_gap == "fail" or self.failures:
+                raise
+            self.failures += 1  # the next session marks it; if it does not, that is an error
+        except (SourceUnreachable, StoreError) as error:
+            if not self.options.follow or self.is_stopped:
+                raise
+            self._wait(error)
+        return False
+
+    def landed(self, cut: Cut, result: IngestResult, seconds: float) -> None:
+        """Add up what one commit did."""
+        self.failures = 0
+        before = self.total
+        self.total = replace(
+            result,
+            rows_in=before.rows_in + result.rows_in,
+            rows_added=before.rows_added + result.rows_added,
+            rows_deleted=before.rows_deleted + result.rows_deleted,
+            rows_rejected=before.rows_rejected + result.rows_rejected,
+            rows_quarantined=before.rows_quarantined + result.rows_quarantined,
+            rows_suppressed=before.rows_suppressed + result.rows_suppressed,
+            new_bytes=before.new_bytes + result.new_bytes,
+            notes=tuple(dict.fromkeys((*before.notes, *result.notes))),
+            seconds=self.meter.seconds,
+        )
+        self.metrics.landed(cut, result, seconds)
+
+    def _wait(self, error: Exception) -> None:
+        """Wait longer each time, with jitter, and say why."""
+        self.failures += 1
+        self.metrics.failed(error)
+        seconds = min(_LONGEST_WAIT, 2.0 ** min(self.failures, 6)) * random.uniform(0.5, 1.0)  # noqa: S311 (no secret)
+        self.meter.enter(f"waiting {seconds:.0f} s, then trying again: {error}")
+        if self.stop is None:
+            time.sleep(seconds)
+        else:
+            self.stop.wait(seconds)
+
+
+@dataclass(slots=True)
+class _Session:
+    """A topic that is being read from the positions that the head of the branch holds."""
+
+    run: _Run
+    topic: Topic
+    watch: Client
+    collector: Collector
+    looked: float = field(default_factory=time.monotonic)
+
+    @classmethod
+    def begin(cls, run: _Run, stack: ExitStack) -> _Session:
+        """Look where to start, and begin to collect."""
+        options = run.options
+        location = locate(run.request.source)
+        run.meter.enter("connecting")
+        watch = open_topic(location, options, stack)
+        topic, starts = find_starts(run.lake, run.request, watch)
+        ends = None if options.follow else {p: bounds.end for p, bounds in watch.bounds(starts).items()}
+        reader = open_topic(location, options, stack)
+        reader.seek({partition: start.offset for partition, start in starts.items()})
+        target = Target.at(run.lake.objects, run.lake.refs.head(run.request.branch).commit, run.request.into)
+        collector = Collector(
+            reader,
+            codec_of(run.request),
+            topic,
+            starts,
+            limits=Limits(options.every, options.rows, options.bytes, options.budget),
+            kept=parse_kept(options.keep),
+            ends=ends,
+            held=None if target.schema is None else plain_schema(target.schema),
+        )
+        stack.callback(collector.close)
+        run.meter.enter(run.stage)
+        return cls(run, topic, watch, collector)
+
+    def follow(self) -> bool:
+        """Land cut after cut; return whether there is nothing more to do, rather than another session to begin."""
+        while True:
+            last = self.run.is_stopped
+            cut = self.collector.cut(stop=self.run.stop)
+            if cut is None:
+                return True
+            if self.watch.topic().id != self.topic.id:
+                return False  # what was read may be of either: the next session says what became of it
+            if not self._land(cut) or (not last and self._has_other_partitions()):
+                return self.run.is_stopped
+            if last:
+                return True
+
+    def _land(self, cut: Cut) -> bool:
+        """Commit a cut; return whether the positions moved, so that the next one holds."""
+        began = time.monotonic()
+        _check_rejects(cut, self.run.options)
+        request = replace(self.run.request, source=cut)
+        step = IngestStep(request, self.run.meter)
+        result: IngestResult = carry_out(self.run.lake, request.branch, request.message or "", step)
+        if step.refused and result.report is not None:
+            raise ContractFailed(
+                f"{cut.name}: a commit of {cut.records:,} records would not meet the contract, so none of it landed and "
+                f"nothing more is read; its rows wait on branch {result.quarantine}",
+                result.report,
+            )
+        self.run.landed(cut, result, time.monotonic() - began)
+        self.run.meter.enter(self.run.stage)
+        return result.commit is not None
+
+    def _has_other_partitions(self) -> bool:
+        """Look at the topic now and then: at its ends for the lag, and whether partitions were added."""
+        if time.monotonic() - self.looked < LOOK_EVERY:
+            return False
+        self.looked = time.monotonic()
+        now = self.watch.topic()
+        chosen = self.run.options.partitions
+        mine = now.partitions if chosen is None else chosen
+        self.run.metrics.ends({p: bounds.end for p, bounds in self.watch.bounds(mine).items()})
+        return self.run.options.follow and now.partitions != self.topic.partitions
+
+
+def find_starts(lake: Lake, request: IngestRequest, client: Client) -> tuple[Topic, Mapping[int, Start]]:
+    """Return the topic, and where each partition is read on; raise `SourceGap` where that is not allowed."""
+    options = request.stream
+    assert options is not None
+    topic = client.topic()
+    unknown = sorted(set(options.partitions or ()) - set(topic.partitions))
+    if unknown:
+        raise ConfigError(f"{topic.name} has no partition {unknown[0]}: it has {len(topic.partitions)}, from 0 on")
+    chosen = topic.partitions if options.partitions is None else options.partitions
+    target = Target.at(lake.objects, lake.refs.head(request.branch).commit, request.into)
+    held = held_of(topic, target.positions())
+    bounds = client.bounds(chosen)
+    starts = {partition: start_of(topic, partition, bounds[partition], held) for partition in chosen}
+    for partition, start in starts.items():
+        if start.gap is not None and options.on_gap == "fail":
+            raise refuse(topic, partition, start.gap)
+    return topic, starts
+
+
+def codec_of(request: IngestRequest) -> Codec:
+    """Return the codec that the request asks for."""
+    options = request.stream
+    assert options is not None
+    return open_codec(options.codec, registry=options.registry, schema=request.schema, key=request.key)
+
+
+def open_topic(location: KafkaLocation, options: StreamOptions, stack: ExitStack) -> Client:
+    """Return a client, closed with `stack`."""
+    client = open_client(
+        location,
+        isolation=options.isolation,
+        headers="headers" in options.keep,
+        timeout=options.timeout,
+        client=options.client,
+    )
+    stack.callback(client.close)
+    return client
+
+
+def _check_rejects(cut: Cut, options: StreamOptions) -> None:
+    """Raise `SourceError` where more of the records are none than was allowed."""
+    if options.max_rejects is None or cut.rejected < FEW or cut.rejected <= options.max_rejects * cut.records:
+        return
+    raise SourceError(
+        f"{cut.name}: {cut.rejected:,} of {cut.records:,} records cannot be read, which is more than "
+        f"{options.max_rejects:.1%}; nothing of them landed. The first: {cut.first_error()}. Mend what writes them, name "
+        "another --format or --schema, or allow more with --max-rejects"
+    )
