@@ -84,14 +84,14 @@ class GcsWire:
         ranged = {"Range": f"bytes={start}-{stop - 1}", "Accept-Encoding": "identity"}
 
         async def request(send: _Send) -> Got:
-            answer = await send("GET", self._path(key), {"alt": "media"}, ranged)
+            answer = await send("GET", self.path(key), {"alt": "media"}, ranged)
             if answer.status != 206:  # the whole, whatever range was asked for
                 return Got(_checked(answer)[start:stop], len(answer.body))
             size = int(answer.headers["Content-Range"].rpartition("/")[2])
             return Got(_checked(answer) if len(answer.body) == size else answer.body, size)
 
         try:
-            return self._call("read", key, request)
+            return self.call("read", key, request)
         except _PastTheEnd:
             return Got(b"", 0)
 
@@ -100,7 +100,7 @@ class GcsWire:
         about = {"name": self._root + key, "crc32c": _crc32c(data), **self._stored}
         described = json.dumps({"contentType": "application/octet-stream", **about}).encode()
         if len(data) > RESUMABLE:
-            self._call("create", key, lambda send: self._put_chunks(send, described, memoryview(data)))
+            self.call("create", key, lambda send: self._put_chunks(send, described, memoryview(data)))
             return
         mark = os.urandom(16).hex()
         head = f"--{mark}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n".encode() + described
@@ -111,7 +111,7 @@ class GcsWire:
             kind = {"Content-Type": f"multipart/related; boundary={mark}"}
             await send("POST", self._uploads(), {"uploadType": "multipart", **self._once}, kind, pieces)
 
-        self._call("create", key, request)
+        self.call("create", key, request)
 
     async def _put_chunks(self, send: _Send, described: bytes, data: memoryview) -> None:
         """Send `data` in chunks; where the answer to one is lost, the whole is unclear and the upload is given up."""
@@ -159,7 +159,7 @@ class GcsWire:
                 token = {"pageToken": listed["nextPageToken"]}
             return found
 
-        return self._call("list", prefix, request)
+        return self.call("list", prefix, request)
 
     def _entry(self, item: Mapping[str, Any]) -> ObjectInfo:
         from datetime import datetime
@@ -171,18 +171,24 @@ class GcsWire:
         """Delete `key`; it is no error if it is absent."""
 
         async def request(send: _Send) -> None:
-            await send("DELETE", self._path(key), {}, {})
+            await send("DELETE", self.path(key), {}, {})
 
         with suppress(ObjectNotFound):
-            self._call("delete", key, request)
+            self.call("delete", key, request)
 
-    def _path(self, key: str) -> str:
+    def path(self, key: str) -> str:
+        """Return the path of an object in the JSON interface."""
         return f"b/{self._bucket}/o/{quote(self._root + key, safe='')}"
 
     def _uploads(self) -> str:
         return f"/upload/storage/v1/b/{self._bucket}/o"
 
-    def _call(self, doing: str, key: str, request: Callable[[_Send], Coroutine[Any, Any, T]]) -> T:
+    def call(self, doing: str, key: str, request: Callable[[_Send], Coroutine[Any, Any, T]]) -> T:
+        """Run what sends requests by `send`, each once; raise what a failure means as an error of ours.
+
+        For requests that are no store's, too: `doing` is what a refusal says, `key` where. Raises `ObjectNotFound`,
+        `ObjectExists` (412), `StoreTimeout` (unclear), `StoreError` or `ConfigError`.
+        """
         from fsspec.asyn import sync
 
         try:

@@ -61,11 +61,11 @@ class HdfsWire:
             pieces = reader.read_range_stream(start, max(min(stop, size) - start, 0)) if start < size else iter(())
             return Got(b"".join(step.each(pieces)), size)
 
-        return self._call("read", key, work)
+        return self.call("read", key, work)
 
     def put(self, key: str, data: bytes | memoryview) -> None:
         """Create `key` if it is absent, with its bytes on the disks of the DataNodes."""
-        self._call("create", key, lambda step, client: self._put(step, client, key, memoryview(data)))
+        self.call("create", key, lambda step, client: self._put(step, client, key, memoryview(data)))
 
     def _put(self, step: Steps, client: Client, key: str, data: memoryview) -> None:
         from hdfs_native import WriteOptions
@@ -159,7 +159,7 @@ class HdfsWire:
                 return step(lambda: list(islice(entries, size)))
 
             try:
-                found = self._call("list", base, work)
+                found = self.call("list", base, work)
             except ObjectNotFound:
                 return
             for status in found:
@@ -180,12 +180,17 @@ class HdfsWire:
                     raise
 
         with suppress(ObjectNotFound):
-            self._call("delete", key, work)
+            self.call("delete", key, work)
 
     def _path(self, key: str) -> str:
         return f"{self._root}/{key.replace(_COLON, _ESCAPED)}"
 
-    def _call(self, doing: str, key: str, work: Callable[[Steps, Client], T]) -> T:
+    def call(self, doing: str, key: str, work: Callable[[Steps, Client], T]) -> T:
+        """Run what works by the client, step after step, each watched; raise what a failure means as an error of ours.
+
+        For work that is no store's, too: `doing` is what a refusal says, `key` where. Raises `ObjectNotFound`,
+        `ObjectExists`, `StoreTimeout` (unclear), `StoreError` or `ConfigError`.
+        """
         client = None
         try:
             client = self._client()

@@ -55,6 +55,10 @@ class RetryingStore(StoreWrapper):
         self._clock, self._sleep = clock, sleep
         self._rng = rng or _fresh_rng()
 
+    def asked(self, key: str, call: Callable[[], T]) -> T:
+        """Return what `call` returns, tried again as a read of `key` is: for what is asked of a server and no store's."""
+        return self._retried("read", key, lambda _attempt: call())
+
     def _call(
         self, operation: Operation, key: str, call: Callable[[], T], sent: Callable[[], bytes] | None = None
     ) -> T:

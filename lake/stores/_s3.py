@@ -101,14 +101,14 @@ class S3Wire:
             return Got(data, size)
 
         try:
-            return self._call("read", key, request)
+            return self.call("read", key, request)
         except _PastTheEnd:
             return Got(b"", 0)
 
     def put(self, key: str, data: bytes | memoryview) -> None:
         """Create `key` if it is absent; the server checks the SHA-256 of what arrives."""
         if len(data) > MULTIPART:
-            self._call("create", key, lambda client: self._put_parts(client, self._root + key, memoryview(data)))
+            self.call("create", key, lambda client: self._put_parts(client, self._root + key, memoryview(data)))
             return
         checksum = _sha256(data)
 
@@ -125,7 +125,7 @@ class S3Wire:
                 **self._stored,
             )
 
-        self._call("create", key, request)
+        self.call("create", key, request)
 
     async def _put_parts(self, client: Any, key: str, data: memoryview) -> None:
         import asyncio
@@ -175,7 +175,7 @@ class S3Wire:
                 more = {"ContinuationToken": answer["NextContinuationToken"]}
             return found
 
-        return self._call("list", prefix, request)
+        return self.call("list", prefix, request)
 
     def remove(self, key: str) -> None:
         """Delete `key`; it is no error if it is absent."""
@@ -184,9 +184,14 @@ class S3Wire:
             await client.delete_object(Bucket=self._bucket, Key=self._root + key)
 
         with suppress(ObjectNotFound):
-            self._call("delete", key, request)
+            self.call("delete", key, request)
 
-    def _call(self, doing: str, key: str, request: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
+    def call(self, doing: str, key: str, request: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
+        """Send what `request` asks of the client, once; raise what a failure means as an error of ours.
+
+        For requests that are no store's, too: `doing` is what a refusal says, `key` where. Raises `ObjectNotFound`,
+        `ObjectExists` (412), `StoreTimeout` (unclear), `StoreError` or `ConfigError`.
+        """
         from fsspec.asyn import sync
 
         fs = self._session()

@@ -95,7 +95,7 @@ def small_parts(monkeypatch):
 
 def unfinished(store):
     """Return the uploads in parts that were neither completed nor given up."""
-    answer = store.wire._call("list", "", lambda client: client.list_multipart_uploads(Bucket=store.wire._bucket))
+    answer = store.wire.call("list", "", lambda client: client.list_multipart_uploads(Bucket=store.wire._bucket))
     return answer.get("Uploads", [])
 
 
@@ -286,7 +286,7 @@ def test_encryption_and_class_pass_through(moto_server, monkeypatch):
     asked = {"server_side_encryption": "aws:kms", "kms_key": "some-key", "storage_class": "STANDARD_IA"}
     store = RemoteStore(S3Wire(moto_server.new_bucket(), "p", {"endpoint_url": moto_server.url, **asked}))
     store.create("x", b"1")
-    head = store.wire._call("read", "x", lambda client: client.head_object(Bucket=store.wire._bucket, Key="p/x"))
+    head = store.wire.call("read", "x", lambda client: client.head_object(Bucket=store.wire._bucket, Key="p/x"))
     assert (head["ServerSideEncryption"], head["StorageClass"]) == ("aws:kms", "STANDARD_IA")
     assert head["SSEKMSKeyId"].endswith("some-key")
 
@@ -307,7 +307,7 @@ def test_a_short_page_is_not_the_end(store):
     async def as_before(client):
         client.meta.events.unregister("before-parameter-build.s3.ListObjectsV2", unique_id="test-less")
 
-    store.wire._call("list", "", at_most_two)
+    store.wire.call("list", "", at_most_two)
     try:
         assert [entry.key for entry in store.list("")] == [f"k{number}" for number in range(5)]
         assert len(asked) == 3
@@ -315,7 +315,7 @@ def test_a_short_page_is_not_the_end(store):
         assert [entry.key for entry in store.list("", limit=4)] == ["k0", "k1", "k2", "k3"]
         assert asked == [4, 2]
     finally:
-        store.wire._call("list", "", as_before)
+        store.wire.call("list", "", as_before)
 
 
 def test_the_head_is_one_request(store, far, proxy):
