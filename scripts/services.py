@@ -3,9 +3,9 @@
     .venv/bin/python scripts/services.py install s3 gcs     # or: all
     .venv/bin/python scripts/services.py status
 
-S3 and GCS are Go programs, built by `go install`; HDFS is jars, fetched by Maven. Both clients find their registries
-by this machine's own configuration. Each service appears whole or not at all under a name that holds its version;
-who comes while another process builds it waits for that one.
+S3 and GCS are Go programs, built by `go install`; HDFS and Kafka are jars, fetched by Maven. Both clients find their
+registries by this machine's own configuration. Each service appears whole or not at all under a name that holds its
+version; who comes while another process builds it waits for that one.
 """
 
 from __future__ import annotations
@@ -143,6 +143,7 @@ SERVICES = {
         Service("s3", "versitygw", "1.8.0", ("go",), _go("github.com/versity/versitygw/cmd/versitygw@v1.8.0")),
         Service("gcs", "fake-gcs-server", "1.56.1", ("go",), _go("github.com/fsouza/fake-gcs-server@v1.56.1")),
         Service("hdfs", "HDFS", "3.5.0", ("java", "mvn"), _maven(HERE / "hdfs.pom.xml")),
+        Service("kafka", "Kafka", "4.4.0", ("java", "mvn"), _maven(HERE / "kafka.pom.xml")),
     )
 }
 
