@@ -126,7 +126,7 @@ def load(
     switches = {name: f"DATAPLAT_{name.upper()}" for name in _SWITCHES}
     given.update({name: _switch(key, environ[key]) for name, key in switches.items() if environ.get(key)})
     if environ.get(_CACHE):
-        given["cache_size"] = _size(_CACHE, environ[_CACHE])
+        given["cache_size"] = as_bytes(_CACHE, environ[_CACHE])
     given.update({name: value for name, value in (flags or {}).items() if value is not None})
     return replace(config, **given)
 
@@ -165,7 +165,7 @@ def _from_file(path: Path) -> Config:
                 raise ConfigError(f"{path}: {name} must be true or false, and is {table[name]!r}")
             values[name] = table[name]
     if "cache_size" in table:
-        values["cache_size"] = _size(f"{path}: cache_size", table["cache_size"])
+        values["cache_size"] = as_bytes(f"{path}: cache_size", table["cache_size"])
     if "lake" in values and "://" not in values["lake"]:
         values["lake"] = str(path.parent / Path(values["lake"]).expanduser())
     secrets = table.get("secrets", {})
@@ -203,8 +203,8 @@ def _switch(variable: str, value: str) -> bool:
     return value.lower() in {"1", "true"}
 
 
-def _size(name: str, value: object) -> int:
-    """Return bytes, of a number or of a text such as `20 GB`."""
+def as_bytes(name: str, value: object) -> int:
+    """Return bytes, of a number or of a text such as `20 GB`; raise `ConfigError` that begins with `name`."""
     number = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kKMGT]?B?)", str(value).strip())
     if isinstance(value, bool) or not isinstance(value, int | str) or number is None or number[2].upper() not in _UNITS:
         raise ConfigError(f'{name} must be a number of bytes or a text like "20 GB", and is {value!r}')

@@ -43,7 +43,9 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, and name near ones where there is none."""
+        """Find the command, of one word or two, and name near ones where there is none."""
+        if " ".join(args[:2]) in self.lazy:
+            args = [" ".join(args[:2]), *args[2:]]
         name = args[0] if args else ""
         if name and not name.startswith("-") and self.get_command(ctx, name) is None:
             import difflib

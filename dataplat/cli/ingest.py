@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,8 @@ from dataplat.cli._options import (
 )
 from dataplat.cli._output import coloured, counted, near, note, number, print_json, seconds, short, size
 from dataplat.cli._progress import ProgressLine
+from dataplat.cli._stream_options import stopping_in_order, stream_arguments, stream_options
+from dataplat.connectors.kafka._location import is_kafka
 
 if TYPE_CHECKING:
     from dataplat._lake import Lake
@@ -33,7 +35,10 @@ dataplat ingest 'day/*.parquet' --into flights --mode replace --where "day = 7" 
 dataplat ingest 's3://bucket/day/*.csv' --into flights --plan
 dataplat ingest delta://tables/flights --into flights --history
 cat events.ndjson | dataplat ingest - --into events --format ndjson
+dataplat ingest kafka://localhost:9092/orders --into orders --follow --every 5s
 """
+_FORMATS = ["csv", "tsv", "ndjson", "json", "parquet", "arrow", "avro", "excel", "tree"]
+_FORMATS += ["text", "bytes", "protobuf", "json-schema", "debezium", "registry"]
 
 
 @command("ingest", example=_EXAMPLE)
@@ -57,8 +62,9 @@ cat events.ndjson | dataplat ingest - --into events --format ndjson
     "--format",
     "source_format",
     metavar="NAME",
-    type=click.Choice(["csv", "tsv", "ndjson", "json", "parquet", "arrow", "avro", "excel", "tree"]),
-    help="csv, tsv, ndjson, json, parquet, arrow, avro, excel; tree: the files of a folder themselves.",
+    type=click.Choice(_FORMATS),
+    help="Of files: csv, tsv, ndjson, json, parquet, arrow, avro, excel; tree: the files of a folder themselves. Of "
+    "messages: json, text, bytes, avro, protobuf, json-schema, debezium, registry (what that says).",
 )
 @click.option(
     "--on-error",
@@ -67,6 +73,7 @@ cat events.ndjson | dataplat ingest - --into events --format ndjson
     show_default=True,
     help="reject: bad records go to NAME.rejects, the rest lands; fail: nothing lands.",
 )
+@stream_options
 @click.option("--history", is_flag=True, help="Of a Delta or Iceberg table: make every state that is left a version.")
 @click.option("--plan", "only_plan", is_flag=True, help="Say what would happen, and touch nothing.")
 @branch_option
@@ -81,6 +88,8 @@ def ingest(
     were landed before are left out.
     Or it is a table that others version, each state of which replaces the one before: delta://PATH[@VERSION],
     iceberg://PATH[@SNAPSHOT], dvc://REPO/PATH[@REVISION] (every Git revision, where none is named); A..B is a range.
+    Or it is a stream, kafka://HOST:PORT/TOPIC: what is read and how far it was read are one commit, so that a crash
+    loses nothing and doubles nothing. Without --follow it is read to the end that it has now.
     """
     opened = open_data(lake)
     arguments = _arguments(options, branch_in_force(branch))
@@ -96,8 +105,8 @@ def _ingest(opened: Lake, source: str, into: str, arguments: dict[str, Any], *, 
         else:
             click.echo(near("\n".join(plan.lines())))
         return _exits.DONE
-    with ProgressLine() as line:
-        result = opened.ingest(source, into, progress=line, **arguments)
+    with ProgressLine() as line, stopping_in_order() if is_kafka(source) else nullcontext() as stop:
+        result = opened.ingest(source, into, progress=line, stop=stop, **arguments)
     return report(result, as_json=as_json)
 
 
@@ -129,6 +138,7 @@ def _arguments(options: dict[str, Any], branch: str) -> dict[str, Any]:
         "on_error": options["on_error"],
         "source_format": options["source_format"],
         "history": options["history"],
+        **stream_arguments(options),
         "branch": branch,
         "message": options["message"],
     }
