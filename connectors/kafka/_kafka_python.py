@@ -13,6 +13,7 @@ import pyarrow as pa
 from dataplat.connectors.codecs import Records
 from dataplat.connectors.kafka._client import Bounds, Topic
 from dataplat.connectors.kafka._failures import denied, gone, no_topic, unreachable, wrong_credentials
+from dataplat.connectors.kafka._kept import headers_type
 from dataplat.errors import MissingExtra
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ try:
 except ImportError as error:
     raise MissingExtra("reading Kafka needs kafka-python: pip install 'dataplat[kafka]'") from error
 
-HEADERS = pa.list_(pa.struct([("name", pa.string()), ("value", pa.binary())]))
 _FETCH_BYTES = 16 << 20
 _PARTITION_BYTES = 4 << 20
 _Answer = TypeVar("_Answer")
@@ -137,7 +137,8 @@ class KafkaPythonClient:
         headers = None
         if self._headers:
             headers = pa.array(
-                [[{"name": name, "value": value} for name, value in record.headers] for record in records], HEADERS
+                [[{"name": name, "value": value} for name, value in record.headers] for record in records],
+                headers_type(),
             )
         epoch = records[-1].leader_epoch
         return Records(

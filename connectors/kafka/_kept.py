@@ -46,6 +46,13 @@ def with_kept(batch: pa.RecordBatch, records: Records, rows: NDArray[np.int64], 
     return pa.RecordBatch.from_arrays([*batch.columns, *columns.values()], schema=schema)
 
 
+def headers_type() -> pa.DataType:
+    """Return the type of the headers of a record."""
+    import pyarrow as pa
+
+    return pa.list_(pa.struct([("name", pa.string()), ("value", pa.binary())]))
+
+
 def times(milliseconds: NDArray[np.int64]) -> pa.Array:
     """Return times of records as timestamps in UTC, null where a record has none."""
     import pyarrow as pa
@@ -78,7 +85,7 @@ def _headers(records: Records, rows: NDArray[np.int64]) -> pa.Array:
     import pyarrow as pa
 
     if records.headers is None:
-        return pa.nulls(len(rows), pa.list_(pa.struct([("name", pa.string()), ("value", pa.binary())])))
+        return pa.nulls(len(rows), headers_type())
     return _taken(records.headers, rows)
 
 

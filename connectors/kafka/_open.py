@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from dataplat.errors import ConfigError
-
 if TYPE_CHECKING:
     from dataplat.connectors.kafka._client import Client
     from dataplat.connectors.kafka._location import KafkaLocation
@@ -30,7 +28,9 @@ def open_client(
     """
     settings: dict[str, Any] = {}
     if client == "confluent":
-        raise ConfigError("the client of confluent-kafka is not there yet")
+        from dataplat.connectors.kafka._confluent import ConfluentClient
+
+        return ConfluentClient(location, settings, isolation=isolation, headers=headers, timeout=timeout)
     from dataplat.connectors.kafka._kafka_python import KafkaPythonClient
 
     return KafkaPythonClient(location, settings, isolation=isolation, headers=headers, timeout=timeout)
