@@ -12,9 +12,26 @@ from dataplat._lake import Lake
 from dataplat.lake import _part_open
 from dataplat.lake.stores import MemoryStore
 from dataplat.versioning.lakefile import create_lake
-from servers.fixtures import gcs_server, hdfs_server, moto_server, one_worker, proxy_to, s3_server
+from servers.fixtures import (
+    gcs_server,
+    hdfs_server,
+    kafka_server,
+    moto_server,
+    one_worker,
+    own_kafka,
+    proxy_to,
+    s3_server,
+)
 
-__all__ = ["gcs_server", "hdfs_server", "moto_server", "proxy_to", "s3_server"]  # fixtures of tests/services
+__all__ = [  # fixtures of tests/services
+    "gcs_server",
+    "hdfs_server",
+    "kafka_server",
+    "moto_server",
+    "own_kafka",
+    "proxy_to",
+    "s3_server",
+]
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook

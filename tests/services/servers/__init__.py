@@ -1,15 +1,32 @@
 """Real servers for the tests of stores, each one process on a free port of the loopback with data of its own.
 
 The folder that holds this package is on pytest's path, so every test may `from servers import versitygw`; most take a
-fixture instead (`s3_server`, `gcs_server`, `hdfs_server`, `moto_server`: one per worker). What kills a server or
+fixture instead (`s3_server`, `gcs_server`, `hdfs_server`, `kafka_server`, `moto_server`: one per worker). What kills a server or
 loads it starts its own.
 """
 
 from servers.gcs import GcsServer, fake_gcs
 from servers.hdfs import HdfsServer, hdfs
 from servers.installed import needs
+from servers.kafka import KafkaServer, kafka
 from servers.process import Server
 from servers.proxy import Proxy
 from servers.s3 import S3Server, moto, versitygw
+from servers.topics import Message, Topic
 
-__all__ = ["GcsServer", "HdfsServer", "Proxy", "S3Server", "Server", "fake_gcs", "hdfs", "moto", "needs", "versitygw"]
+__all__ = [
+    "GcsServer",
+    "HdfsServer",
+    "KafkaServer",
+    "Message",
+    "Proxy",
+    "S3Server",
+    "Server",
+    "Topic",
+    "fake_gcs",
+    "hdfs",
+    "kafka",
+    "moto",
+    "needs",
+    "versitygw",
+]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
 from servers.gcs import GcsServer, fake_gcs
 from servers.hdfs import HdfsServer, hdfs
+from servers.kafka import KafkaServer, kafka
 from servers.process import Server
 from servers.proxy import Proxy
 from servers.s3 import S3Server, moto, versitygw
@@ -44,6 +46,20 @@ def hdfs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HdfsServer
         yield server
 
 
+@pytest.fixture(scope="session")
+def kafka_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
+    """Return a broker that tests share: each makes topics of its own, none kills it; one worker runs them all."""
+    with kafka(tmp_path_factory.mktemp("kafka")) as server:
+        yield server
+
+
+@pytest.fixture
+def own_kafka(tmp_path: Path) -> Iterator[KafkaServer]:
+    """Return a broker that one test may kill, pause and start again."""
+    with kafka(tmp_path / "kafka") as server:
+        yield server
+
+
 @pytest.fixture
 def proxy_to() -> Iterator[Callable[[Server], Proxy]]:
     """Return a function that puts a proxy before a server."""
@@ -52,7 +68,8 @@ def proxy_to() -> Iterator[Callable[[Server], Proxy]]:
 
 
 def one_worker(items: list[pytest.Item]) -> None:
-    """Give every test that needs HDFS to the same worker: it is too slow and too large to be started twice."""
+    """Give every test that needs HDFS to the same worker, and so with Kafka: they are too slow to be started twice."""
     for item in items:
-        if "hdfs_server" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("hdfs"))
+        for fixture, group in (("hdfs_server", "hdfs"), ("kafka_server", "kafka")):
+            if fixture in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.xdist_group(group))
