@@ -1,4 +1,4 @@
-"""Install the real servers that tests of stores run against, in the user's cache, outside of the repository.
+"""Install the real servers that tests run against, in the user's cache, outside of the repository.
 
     .venv/bin/python scripts/services.py install s3 gcs     # or: all
     .venv/bin/python scripts/services.py status

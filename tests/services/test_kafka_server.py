@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from servers import KafkaServer, Message
 
 pytestmark = pytest.mark.slow

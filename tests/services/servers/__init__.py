@@ -1,4 +1,4 @@
-"""Real servers for the tests of stores, each one process on a free port of the loopback with data of its own.
+"""Real servers for the tests, each one process on a free port of the loopback with data of its own.
 
 The folder that holds this package is on pytest's path, so every test may `from servers import versitygw`; most take a
 fixture instead (`s3_server`, `gcs_server`, `hdfs_server`, `kafka_server`, `moto_server`: one per worker). What kills a server or

@@ -24,5 +24,5 @@ def needs(name: str) -> Path:
         return Path(services.SERVICES[name].install())
     except services.CannotInstallError as problem:
         if os.environ.get("CI") == "true":
-            pytest.fail(f"CI has to prove stores with the real server: {problem}")
+            pytest.fail(f"CI has to prove this with the real server: {problem}")
         pytest.skip(f"no real server: {problem} (see `make services`)")
