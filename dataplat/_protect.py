@@ -78,6 +78,7 @@ def protect(lake: Lake, branch: str, contract: str | Path, dataset: str | None) 
                     raise ContractFailed(message, report)
             held |= {"id": loaded.id, "version": None if manifest is None else manifest.id}
             guard = Guard(lake.objects, lake.refs, stage, head)
+            guard.steer(head)
             stage.flush()
             guard.renew(head)
             try:

@@ -81,7 +81,7 @@ def push(
     told = _Told(listener, "pushing")
     renewal = Renewal(lake.io, target.io)
     with _held(lake, wanted):
-        lacking = fetched(lake.io, target.io, wanted, told=told.copied, found=told.found)
+        lacking = fetched(lake.io, target.io, wanted, told=told.copied, found=told.found, place=renewal.key)
     admit, renew = admission(target.io), renewal.ready(lacking)
     message = f"pushed from {lake.url}"
     moves = [
@@ -102,7 +102,7 @@ def pull(lake: Lake, url: str | Path, branch: str, *, tags: bool, plan: bool, li
     told = _Told(listener, "pulling")
     renewal = Renewal(source.io, lake.io)
     with _held(source, wanted):
-        lacking = fetched(source.io, lake.io, wanted, told=told.copied, found=told.found)
+        lacking = fetched(source.io, lake.io, wanted, told=told.copied, found=told.found, place=renewal.key)
     admit, renew = admission(lake.io), renewal.ready(lacking)
     move = _pull_move(source, lake, head)
     message = f"pulled from {url}"

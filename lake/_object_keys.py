@@ -30,7 +30,7 @@ def object_key(object_id: str, suffix: str) -> str:
 def generation_key(object_id: str, suffix: str, token: str) -> str:
     """Return another key of an object, for when its plain one is being collected: `objects/ab/cdef…~01234567.parquet`.
 
-    Such a key is never written again once it was deleted: `token` is of random hex digits (the first 8 are taken).
+    No collection knows such a key: `token` is of random hex digits (the first 8 are taken).
     """
     return object_key(object_id, f"{GENERATION}{token[:_TOKEN]}{suffix}")
 

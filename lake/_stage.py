@@ -138,6 +138,10 @@ class Stage:
         with self._lock:
             return list(self._staged)
 
+    def steer(self, object_id: str, suffix: str, key: str) -> None:
+        """Let a staged object be flushed under `key`, one of its generations, because its plain key is being collected."""
+        self._staged[object_id, suffix].generation = key
+
     def renew(self, object_id: str, suffix: str, token: str) -> None:
         """Write a flushed object once more, durably, as a generation of its own: its key is being collected.
 
@@ -222,7 +226,7 @@ class Stage:
 
     def _flush_one(self, name: Name, staged: _Staged) -> int:
         try:
-            self._create(object_key(*name), staged)
+            self._create(staged.generation or object_key(*name), staged)
             new = True
         except ObjectExists:  # named by its content: whoever created it created the same
             new = False

@@ -104,6 +104,7 @@ def commit(
     guard = Guard(lake.objects, lake.refs, stage, seen)
     at_once = _goes_at_once(stage, seen)
     if not at_once:
+        guard.steer(seen)
         stage.flush()
     with nullcontext(held) if held is not None else turn(lake.objects.store, branch) as mine:
         for attempt in range(_RACES):
@@ -116,10 +117,12 @@ def commit(
             except Exception:
                 if not trusted:
                     raise
+                guard.steer(seen)
                 stage.flush()  # of a head that may be none any more it says nothing: now in the usual order
                 continue
             wanted = _settings(head, pending, settings)
             with lake.refs.draft(head, made, wanted) as drafted:
+                guard.steer(head)
                 stage.flush(None if drafted is None else drafted.file.write)
                 guard.check(head, made, pending)
                 try:

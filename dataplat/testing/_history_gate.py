@@ -73,6 +73,7 @@ def protect(lake: LakeIO, store: Store, branch: str, dataset: str, limit: int, m
                 if found:
                     raise ContractFailed(f"{dataset} has keys {found} on {branch} now")
             guard = Guard(lake.objects, lake.refs, stage, head)
+            guard.steer(head)
             stage.flush()
             guard.renew(head)
             try:

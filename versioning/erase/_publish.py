@@ -9,7 +9,8 @@ from dataplat.lake.objects import Objects, Stage
 from dataplat.versioning.commit import DatasetState
 from dataplat.versioning.erase._find import Dirty
 from dataplat.versioning.erase._rewrite import Rewriter
-from dataplat.versioning.gc._log import GcLog, ids_condemned
+from dataplat.versioning.gc._condemned import Condemned, Sparing
+from dataplat.versioning.gc._log import GcLog
 from dataplat.versioning.manifest import load_manifest
 from dataplat.versioning.publish import PlannedChange, commit
 from dataplat.versioning.redactions import Redaction, Redactions, write_redaction
@@ -37,23 +38,25 @@ def redact(
     written once more, under keys that no collection knows. Nothing old was deleted before that. `harmless` are those
     that were `over` before anything was staged: one that ended since may have taken what the flush found to be there.
     """
-    stage.flush()
     refs = lake.refs
+    sparing = Sparing(stage, Condemned(lake.objects.store), refs.nonce)
+    sparing.steer(_others(lake, harmless))
+    stage.flush()
     written = 0
     for old, new in leads.items():
         redaction = Redaction(old=old, new=new, erase=erase, actor=refs.actor, time=refs.now(), reason=reason)
         written += write_redaction(lake.objects.store, redaction, refs.patience)
-    log = GcLog(lake.objects.store)
-    condemned = ids_condemned(log, [entry.number for entry in log.entries() if entry.number not in harmless])
-    for id, suffix in stage.names():
-        if id in condemned:
-            try:
-                stage.renew(id, suffix, refs.nonce())
-            except ObjectNotFound as error:
-                raise CommitConflict(
-                    f"object {id[:12]} was collected while rows were erased. Erase again: it goes on where it stopped."
-                ) from error
+    try:
+        sparing.renew(_others(lake, harmless))
+    except ObjectNotFound as error:
+        raise CommitConflict(
+            f"something was collected while rows were erased: {error}. Erase again: it goes on where it stopped."
+        ) from error
     return written
+
+
+def _others(lake: LakeIO, harmless: frozenset[int]) -> list[int]:
+    return [entry.number for entry in GcLog(lake.objects.store).entries() if entry.number not in harmless]
 
 
 def move_heads(lake: LakeIO, sight: Sight, message: str) -> list[str]:

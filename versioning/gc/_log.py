@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import msgspec
 
 from dataplat.errors import CommitInDoubt, IntegrityError, ObjectNotFound
-from dataplat.lake._object_keys import parse_key
 from dataplat.versioning._frames import pack, unpack
 from dataplat.versioning._seal import seal, unseal
 from dataplat.versioning._settle import Undecided, settle
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from dataplat.lake.stores import Store
     from dataplat.versioning._settle import Patience
@@ -114,10 +113,6 @@ class GcLog:
         """Return how a collection ended; raise `ObjectNotFound` before."""
         return self._read(number, DONE, Done)
 
-    def condemned(self, number: int) -> frozenset[str]:
-        """Return the ids of the objects that a collection may delete a key of."""
-        return frozenset(name[0] for name in map(parse_key, self.keys(number)) if name is not None)
-
     def keys(self, number: int) -> list[str]:
         """Return the keys that a collection may delete."""
         try:
@@ -184,11 +179,3 @@ def collected(store: Store) -> Mapping[str, Gone]:
                 for version in versions:
                     gone[version] = Gone(version, dataset, closed.number, closed.time)
     return gone
-
-
-def ids_condemned(log: GcLog, numbers: Iterable[int]) -> dict[str, int]:
-    """Return the ids that any of the collections `numbers` may delete, each with the number of one that may."""
-    found: dict[str, int] = {}
-    for number in numbers:
-        found.update(dict.fromkeys(log.condemned(number), number))
-    return found

@@ -10,16 +10,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dataplat.errors import CommitConflict, ObjectNotFound, VersionNotFound
-from dataplat.lake._object_keys import object_key, parse_key
 from dataplat.lake.objects import Objects
 from dataplat.versioning.commit import load_commit
-from dataplat.versioning.gc._log import GcLog, ids_condemned
+from dataplat.versioning.gc._condemned import Condemned, Sparing
+from dataplat.versioning.gc._log import GcLog
 from dataplat.versioning.manifest import load_manifest
 from dataplat.versioning.needs import of_commit, of_positions, of_version
 from dataplat.versioning.suppression import kept_on
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from dataplat.lake.objects import Stage
     from dataplat.lake.stores import Store
@@ -48,32 +48,29 @@ class Guard:
 
     def __init__(self, objects: Objects, refs: Refs, stage: Stage, head: Record) -> None:
         self._objects = objects
-        self._refs = refs
         self._stage = stage
-        self._log = GcLog(objects.store)
+        self._condemned = Condemned(objects.store)
+        self._sparing = Sparing(stage, self._condemned, refs.nonce)
         self._since = 0 if stage.has_flushed else head.settings.get(GC_LAST, 0)
         self._open = set(head.settings.get(GC, ()))
-        self._known: dict[int, frozenset[str]] = {}
-        self._renewed: set[tuple[int, Name]] = set()
+
+    def steer(self, head: Record) -> None:
+        """Let what is staged be flushed to where no collection that `head` knows of deletes it."""
+        self._sparing.steer(self._numbers(head))
 
     def check(self, head: Record, made: Commit, changes: Sequence[PlannedChange]) -> None:
         """Make the flushed commit `made` safe to publish on `head`, or raise `CommitConflict`."""
         numbers = self._numbers(head)
         if not numbers and GC_LAST not in head.settings:
             return
-        condemned: dict[str, int] = {}
-        for number in numbers:
-            condemned.update(dict.fromkeys(self._condemned(number), number))
-        doomed: set[str] | None = None
         foreign = self._foreign(head.commit, made, changes, every=bool(numbers))
         for name in sorted(foreign):  # in an order: a simulated history is its seed, whatever order sets have
-            if name[0] in condemned:
-                doomed = {key for number in numbers for key in self._log.keys(number)} if doomed is None else doomed
-                if _outlives(self._objects.store, name, doomed):
+            if by := self._condemned.by(name, numbers):
+                if self._condemned.spared(name, numbers):
                     continue
                 raise CommitConflict(
                     f"object {name[0][:12]}, which this change brings back, is being deleted by collection "
-                    f"{condemned[name[0]]}. Nothing was committed; try again when `dataplat version gc` is over."
+                    f"{max(by)}. Nothing was committed; try again when `dataplat version gc` is over."
                 )
             if not self._objects.stored(*name):
                 raise CommitConflict(
@@ -91,24 +88,14 @@ class Guard:
         came = range(self._since + 1, head.settings.get(GC_LAST, 0) + 1)
         return sorted({*self._open, *head.settings.get(GC, ()), *came})
 
-    def _condemned(self, number: int) -> frozenset[str]:
-        if number not in self._known:
-            self._known[number] = self._log.condemned(number)
-        return self._known[number]
-
     def _renew(self, numbers: Sequence[int]) -> None:
         """Write what was staged, and is a candidate, once more under a key that no collection knows."""
-        for name in self._stage.names():
-            new = [number for number in numbers if name[0] in self._condemned(number)]
-            if all((number, name) in self._renewed for number in new):
-                continue
-            try:
-                self._stage.renew(*name, self._refs.nonce())
-            except ObjectNotFound as error:
-                raise CommitConflict(
-                    f"object {name[0][:12]} was collected while it was committed. Nothing was committed; try again."
-                ) from error
-            self._renewed.update((number, name) for number in numbers)
+        try:
+            self._sparing.renew(numbers)
+        except ObjectNotFound as error:
+            raise CommitConflict(
+                f"what was to be committed was collected meanwhile: {error}. Nothing was committed; try again."
+            ) from error
 
     def _foreign(self, parent: Commit, made: Commit, changes: Sequence[PlannedChange], *, every: bool) -> set[Name]:
         """Return what `made` relies on that neither its stage nor the head before it has."""
@@ -145,12 +132,6 @@ def _brings_back(change: PlannedChange, stage: Stage) -> bool:
     return not (parts and all(id is None or stage.knows(id, ".bin") for id in deletes))
 
 
-def _outlives(store: Store, name: Name, doomed: Container[str]) -> bool:
-    """Whether an object has a key, of any generation, that is none of the `doomed`."""
-    keys = (info.key for info in store.list(object_key(name[0], "")))
-    return any(key not in doomed for key in keys if parse_key(key) == name)
-
-
 def check_pinned(
     store: Store,
     commits: Iterable[str] = (),
@@ -175,13 +156,13 @@ def check_pinned(
         settings[GC] = numbers
     if ready is not None:
         ready(settings)
-    condemned = ids_condemned(log, numbers)
-    doomed = {key for number in numbers for key in log.keys(number)}
+    condemned = Condemned(store)
     objects = Objects(store)  # remembers nothing: what is remembered may be gone
     for id, suffix in sorted(_pinned(objects, commits, versions)):
-        if id in condemned and not _outlives(store, (id, suffix), doomed):
+        by = condemned.by((id, suffix), numbers)
+        if by and not condemned.spared((id, suffix), numbers):
             raise CommitConflict(
-                f"object {id[:12]} may be deleted by collection {condemned[id]}, which is under way: try again when "
+                f"object {id[:12]} may be deleted by collection {max(by)}, which is under way: try again when "
                 "`dataplat version gc` is over, or at a commit that a branch or tag names"
             )
         if not objects.stored(id, suffix):

@@ -16,11 +16,10 @@ from dataplat.errors import (
     TagNotFound,
     VersionNotFound,
 )
-from dataplat.lake._object_keys import object_key
 from dataplat.versioning.commit import Commit, load_commit
 from dataplat.versioning.gc.gone import collected
 from dataplat.versioning.transfer._collections import Renew, note_collected
-from dataplat.versioning.transfer._copy import Told, copy_objects
+from dataplat.versioning.transfer._copy import Place, Told, copy_objects, plain
 from dataplat.versioning.transfer._erased import bring_redactions, refuse_erased
 from dataplat.versioning.transfer._missing import Missing, is_ancestor, missing
 
@@ -58,11 +57,13 @@ def fetched(
     beside: Sequence[Name] = (),
     told: Told = lambda _: None,
     found: Callable[[Missing], object] = lambda _: None,
+    place: Place = plain,
 ) -> Missing:
     """Bring `heads`, and what they descend from, into `target`; no branch moves. Return what was lacking.
 
     Objects come first, then commits, oldest first: where a commit is, all that it needs is. So a run that was killed
-    goes on where it stopped. `found` is told what is lacking before anything is copied.
+    goes on where it stopped. `found` is told what is lacking before anything is copied, `place` says under
+    which keys it goes.
     """
     tries = 0
     while True:
@@ -79,7 +80,7 @@ def fetched(
             )
             refuse_erased(source, target, lacking.commits)
             found(lacking)
-            copy_objects(source.objects, target.objects, lacking.objects, told)
+            copy_objects(source.objects, target.objects, lacking.objects, told, place)
             break
         except (IntegrityError, ObjectNotFound, VersionNotFound):
             tries += 1
@@ -89,15 +90,15 @@ def fetched(
     bring_redactions(source, target, lacking.redacted)
     note_collected(target, lacking.collected)
     for commit in lacking.commits:
-        write_commit(target, commit)
+        write_commit(target, commit, place)
         told(len(commit.data))
     return lacking
 
 
-def write_commit(target: LakeIO, commit: Commit) -> None:
+def write_commit(target: LakeIO, commit: Commit, place: Place) -> None:
     """Write the object of a commit, all of whose needs are there."""
     try:
-        target.objects.store.create(object_key(commit.id, ".json"), commit.data)
+        target.objects.store.create(place((commit.id, ".json")), commit.data)
     except ObjectExists:
         return
 

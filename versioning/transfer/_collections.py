@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dataplat.errors import CommitConflict, ObjectNotFound, VersionNotFound
-from dataplat.lake._object_keys import generation_key
+from dataplat.lake._object_keys import generation_key, object_key
+from dataplat.versioning.gc._condemned import Condemned
 from dataplat.versioning.gc._log import Closed, Done, GcLog
 from dataplat.versioning.gc.gone import collected
 from dataplat.versioning.gc.guard import GC, GC_LAST
 from dataplat.versioning.manifest import Manifest, load_manifest
 from dataplat.versioning.needs import of_version
 from dataplat.versioning.transfer._erased import refuse_erased
+from dataplat.versioning.transfer._missing import transfer_pool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from dataplat.versioning.needs import Name
     from dataplat.versioning.publish import LakeIO
@@ -53,12 +56,18 @@ class Renewal:
 
     def __init__(self, source: LakeIO, target: LakeIO) -> None:
         self._source, self._target = source, target
-        self._log = GcLog(target.objects.store)
+        self._condemned = Condemned(target.objects.store)
         heads = target.refs.branches()
         self._since = min((head.settings.get(GC_LAST, 0) for head in heads), default=0)
         self._open = {number for head in heads for number in head.settings.get(GC, ())}
         self._suppressing = target.refs.suppressing()
         self._renewed: dict[Name, set[int]] = {}
+
+    def key(self, name: Name) -> str:
+        """Return where to write an object that the target lacks: under its plain key only where nobody deletes that."""
+        if not self._condemned.by(name, self._open):
+            return object_key(*name)
+        return self._condemned.spared(name, self._open) or generation_key(*name, secrets.token_hex(4))
 
     def ready(self, lacking: Missing) -> Renew:
         """Return what is to be called right before a branch or a tag names the commits of a transfer."""
@@ -74,20 +83,24 @@ class Renewal:
         """Make what the commits of a transfer need safe to be named by a record with, or after one with, `settings`."""
         came = range(self._since + 1, settings.get(GC_LAST, 0) + 1)
         numbers = sorted({*self._open, *settings.get(GC, ()), *came})
-        condemned = {number: self._log.condemned(number) for number in numbers}
-        if not any(condemned.values()):
+        if not numbers:
             return
-        for name in lacking.needed | self._of_versions(lacking):
-            new = {number for number, ids in condemned.items() if name[0] in ids} - self._renewed.get(name, set())
-            if not new:
-                continue
+        needed = lacking.needed | self._of_versions(lacking)
+        names = [name for name in needed if self._condemned.by(name, numbers) - self._renewed.get(name, set())]
+        with transfer_pool(self._target.objects) as pool:
+            for name in pool.map(partial(self._spare, numbers), names):
+                self._renewed.setdefault(name, set()).update(numbers)
+
+    def _spare(self, numbers: Sequence[int], name: Name) -> Name:
+        """Write an object anew unless it has a key that none of the collections deletes."""
+        if not self._condemned.spared(name, numbers):
             if not self._source.objects.exists(*name):
                 raise CommitConflict(
                     f"object {name[0][:12]} is being deleted by a collection there, and is not here: try again later"
                 )
             key = generation_key(*name, secrets.token_hex(4))
             self._target.objects.store.create(key, self._source.objects.read(*name))
-            self._renewed.setdefault(name, set()).update(numbers)
+        return name
 
     def _of_versions(self, lacking: Missing) -> frozenset[Name]:
         """Return all that the versions need, what other branches of the target have too: they may be deleted."""

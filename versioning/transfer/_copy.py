@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from threading import Semaphore
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from dataplat.errors import IntegrityError, ObjectExists, ObjectNotFound
 from dataplat.lake._object_keys import object_key
@@ -27,11 +27,21 @@ _BIG: Final = 8 << 20
 _BIG_AT_ONCE: Final = 2
 """So many objects of more than 8 MB are in memory at once."""
 
-Told = Callable[[int], object]
+Place: TypeAlias = "Callable[[Name], str]"
+"""Says under which key an object is to be written."""
+
+Told: TypeAlias = Callable[[int], object]
 """Called with the bytes of each object that has been brought."""
 
 
-def copy_objects(source: Objects, target: Objects, names: dict[Name, int], told: Told = lambda _: None) -> None:
+def plain(name: Name) -> str:
+    """Return the plain key of an object."""
+    return object_key(*name)
+
+
+def copy_objects(
+    source: Objects, target: Objects, names: dict[Name, int], told: Told = lambda _: None, place: Place = plain
+) -> None:
     """Copy objects, several at once where the stores gain by it; those that are there already are left.
 
     Raises:
@@ -43,9 +53,9 @@ def copy_objects(source: Objects, target: Objects, names: dict[Name, int], told:
         name, size = item
         if size > _BIG:
             with big:
-                told(copy_object(source, target, name))
+                told(copy_object(source, target, name, place))
         else:
-            told(copy_object(source, target, name))
+            told(copy_object(source, target, name, place))
 
     threads = max(1, min(concurrency_of(source.store), concurrency_of(target.store)))
     if threads == 1:
@@ -67,14 +77,14 @@ def _first_error(
         raise
 
 
-def copy_object(source: Objects, target: Objects, name: Name) -> int:
+def copy_object(source: Objects, target: Objects, name: Name, place: Place = plain) -> int:
     """Copy one object; return its bytes. Never a hard link: two lakes share no file."""
     path = source.local_path(*name)
     if path is not None and isinstance(target.store, SupportsFiles):
         with suppress(FileNotFoundError):
             size = path.stat().st_size
             if size >= _AS_FILE:
-                _copy_file(path, target, name)
+                _copy_file(path, target, name, place(name))
                 return size
     try:
         data = source.read(*name)
@@ -84,11 +94,11 @@ def copy_object(source: Objects, target: Objects, name: Name) -> int:
             "Run `dataplat version verify` there."
         ) from error
     with suppress(ObjectExists):
-        target.store.create(object_key(*name), data)
+        target.store.create(place(name), data)
     return len(data)
 
 
-def _copy_file(path: Path, target: Objects, name: Name) -> None:
+def _copy_file(path: Path, target: Objects, name: Name, key: str) -> None:
     assert isinstance(target.store, SupportsFiles)
     files = StagedFiles(target.store)
     fresh = files.new(name[1])
@@ -99,6 +109,6 @@ def _copy_file(path: Path, target: Objects, name: Name) -> None:
         if found != name[0]:
             raise IntegrityError(f"{path} is damaged: its SHA-256 is {found}. It was not copied.")
         with suppress(ObjectExists):
-            target.store.adopt(object_key(*name), fresh)
+            target.store.adopt(key, fresh)
     finally:
         files.clear()

@@ -132,7 +132,7 @@ def absent(target: Objects, names: dict[Name, int]) -> dict[Name, int]:
     if len(names) >= _LIST_FROM:
         there = {_plain(info.key) for info in target.store.list(f"{FOLDER}/")}
         return {name: size for name, size in names.items() if f"{name[0]}{name[1]}" not in there}
-    with _pool(target) as pool:
+    with transfer_pool(target) as pool:
         found = pool.map(lambda name: target.exists(*name), names)
         return {name: size for (name, size), there in zip(names.items(), found, strict=True) if not there}
 
@@ -265,11 +265,12 @@ def _sized(source: Objects, names: dict[Name, int]) -> dict[Name, int]:
         prefix = f"{FOLDER}/{object_id[:2]}/{object_id[2:]}"
         return next((info.size for info in source.store.list(prefix) if info.key.endswith(suffix)), 0)
 
-    with _pool(source) as pool:
+    with transfer_pool(source) as pool:
         return dict(zip(names, pool.map(size, names.items()), strict=True))
 
 
-def _pool(objects: Objects) -> ThreadPoolExecutor:
+def transfer_pool(objects: Objects) -> ThreadPoolExecutor:
+    """Return as many threads as are worth having for questions to one store."""
     return ThreadPoolExecutor(max(1, concurrency_of(objects.store)), thread_name_prefix="dataplat-transfer")
 
 

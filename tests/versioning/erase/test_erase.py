@@ -7,6 +7,7 @@ import pytest
 
 import dataplat as dp
 from dataplat.errors import ConfigError, PredicateError
+from dataplat.lake._object_keys import parse_key
 from dataplat.lake.stores import MemoryStore
 from dataplat.versioning.erase import _run
 
@@ -325,3 +326,18 @@ def test_the_list_of_what_is_suppressed_is_not_collected_before_it_is_named(monk
     monkeypatch.setattr(_run, "write", collecting)
     erase(store, "people")
     assert open_on(store).ingest(rows(3, JO), "people").rows_suppressed == 1
+
+
+def test_what_an_erase_makes_again_is_stored_once():
+    """What is left of a part is what an old version had, whose key a collection may yet delete: it goes to another one."""
+    store = new_store()
+    lake = open_on(store)
+    lake.ingest(rows(1), "people", mode="replace")
+    lake.ingest(rows(1, JO), "people", mode="replace")
+    assert lake.gc("1", grace="0s").done.objects > 0
+    open_on(store).erase("people", f"id = {JO}", "ticket 7")
+    found = [info.key for info in store.list("objects/")]
+    assert any("~" in key for key in found)
+    assert len(found) == len({parse_key(key) for key in found})
+    assert open_on(store)["people"].to_arrow()["id"].to_pylist() == [1]
+    assert open_on(store).verify().ok
