@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -14,7 +15,6 @@ from dataplat.lake.canonical import family
 from dataplat.versioning.modes import holds
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -73,38 +73,41 @@ def wider(ours: pa.DataType, theirs: pa.DataType) -> pa.DataType | None:
     return pa.float64() if kinds == {"int", "float"} else None
 
 
-def fit(decoded: Decoded, held: pa.Schema | None) -> Decoded:
-    """Return what was decoded with the kinds that the columns of a dataset have; rows with others become rejects.
+def fit(decoded: Decoded, held: pa.Schema | None, like: pa.Schema | None = None) -> Decoded:
+    """Return what was decoded with the kinds that columns have so far; rows with others become rejects.
 
-    What a dataset holds is not made another kind of by what comes later: 1.0 is a row where the column is an integer,
-    1.5 is none.
+    What a dataset holds (`held`) is not made another kind of by what comes later: 1.0 is a row where the column is an
+    integer, 1.5 is none. Of columns that are only in `like`, integers may still become floats.
     """
-    if held is None or not decoded.batch.num_rows:
-        return decoded
-    for field in held:
+    for field in held or ():
         index = decoded.batch.schema.get_field_index(field.name)
         if index >= 0:
             decoded = _fit_column(decoded, index, field)
+        elif not field.nullable and decoded.batch.num_rows:
+            everyone = pa.repeat(pa.scalar(value=True), decoded.batch.num_rows)
+            decoded = _aside(decoded, everyone, field.name, lambda _: "it is missing, and is never null in the dataset")
+    for field in like or ():
+        index = decoded.batch.schema.get_field_index(field.name)
+        if index >= 0 and (held is None or field.name not in held.names):
+            kind = decoded.batch.schema.field(index).type
+            decoded = decoded if wider(field.type, kind) is not None else _fit_column(decoded, index, field)
     return decoded
 
 
 def _fit_column(decoded: Decoded, index: int, field: pa.Field) -> Decoded:
     column = decoded.batch.column(index)
-    if column.null_count == 0 or field.nullable:
-        if column.type == field.type or pa.types.is_null(column.type) or _stays(field.type, column.type):
-            return decoded
-        cast, wrong = _cast(column, field.type)
-        wrong_why = f"{{}} is no {field.type}, which the column is in the dataset"
-    else:
-        cast, wrong = column, column.is_null()
-        wrong_why = "null, but the column is never null in the dataset"
-    found = _set(decoded, index, field.name, cast)
-    return (
-        found
-        if not pc.any(wrong).as_py()
-        else _aside(
-            found, wrong, lambda row: Reject(int(decoded.rows[row]), wrong_why.format(_shown(column[row])), field.name)
-        )
+    if column.null_count and not field.nullable:
+        decoded = _aside(decoded, column.is_null(), field.name, lambda _: "null, but the column is never null")
+        column = decoded.batch.column(index)
+    if column.type == field.type or pa.types.is_null(column.type) or _stays(field.type, column.type):
+        return decoded
+    cast, wrong = _cast(column, field.type)
+    found = replace(decoded, batch=decoded.batch.set_column(index, field.name, cast))
+    return _aside(
+        found,
+        wrong,
+        field.name,
+        lambda row: f"{_shown(column[row])} ({column.type}) is no {field.type}, which it is so far",
     )
 
 
@@ -126,18 +129,12 @@ def _cast(column: pa.Array, kind: pa.DataType) -> tuple[pa.Array, pa.Array]:
     return pa.nulls(len(column), kind), column.is_valid()
 
 
-def _set(decoded: Decoded, index: int, name: str, column: pa.Array) -> Decoded:
-    if column is decoded.batch.column(index):
-        return decoded
-    return replace(decoded, batch=decoded.batch.set_column(index, name, column))
-
-
-def _aside(decoded: Decoded, wrong: pa.Array, reject: Callable[[int], Reject]) -> Decoded:
+def _aside(decoded: Decoded, wrong: pa.Array, column: str, error: Callable[[int], str]) -> Decoded:
     """Return it without the rows that are `wrong`, which become rejects."""
-    import numpy as np
-
     mask: NDArray[np.bool_] = wrong.to_numpy(zero_copy_only=False)
-    rejects = [reject(int(row)) for row in np.flatnonzero(mask)]
+    if not mask.any():
+        return decoded
+    rejects = [Reject(int(decoded.rows[row]), error(int(row)), column) for row in np.flatnonzero(mask)]
     return replace(
         decoded,
         batch=decoded.batch.filter(pa.array(~mask)),

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from dataplat.connectors.codecs._unify import fit
 from dataplat.connectors.kafka._cut import Block, Cut, Piece, joined
-from dataplat.connectors.kafka._positions import Start, source_id
+from dataplat.connectors.kafka._kept import without_kept
+from dataplat.connectors.kafka._positions import Start, moved, source_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,7 +95,7 @@ class Collector:
         self._limits = limits
         self._kept = kept
         self._ends = None if ends is None else dict(ends)
-        self._held = held
+        self._held = None if held is None else without_kept(held, kept)
         self._like = held
         self._filling = _Filling({p: Piece(start, start.offset) for p, start in starts.items()})
         self._paused: set[int] = set()
@@ -191,7 +192,8 @@ class Collector:
         self._pause_full()
 
     def _decoded(self, records: Records) -> Block:
-        decoded = fit(self._codec.decode(records, self._values_like()), self._held)
+        like = self._values_like()
+        decoded = fit(self._codec.decode(records, like), self._held, like)
         block = Block.of(records, decoded, self._kept, source_id(self.topic, records.partition))
         if block.batch.num_rows:
             self._like = joined(self._like, [block.batch.schema], self.topic.name)
@@ -199,11 +201,7 @@ class Collector:
 
     def _values_like(self) -> pa.Schema | None:
         """Return the columns so far that come from values."""
-        like = self._like
-        for name in self._kept:
-            index = -1 if like is None else like.get_field_index(f"_{name}")
-            like = like if like is None or index < 0 else like.remove(index)
-        return like
+        return None if self._like is None else without_kept(self._like, self._kept)
 
     def _add(self, records: Records, block: Block) -> None:
         filling = self._filling
@@ -234,8 +232,6 @@ class Collector:
 
 def _continued(pieces: Mapping[int, Piece], topic: Topic) -> dict[int, Piece]:
     """Return empty pieces that go on where these end, assuming the positions that these will be written down as."""
-    from dataplat.connectors.kafka._positions import moved
-
     following = {}
     for partition, piece in pieces.items():
         held = piece.start.held

@@ -34,7 +34,7 @@ try:
         TopicCollection,
         TopicPartition,
     )
-    from confluent_kafka.admin import AdminClient, OffsetSpec
+    from confluent_kafka import admin as kafka_admin
 except ImportError as error:
     raise MissingExtra("this client needs confluent-kafka: pip install 'dataplat[kafka-confluent]'") from error
 
@@ -75,7 +75,7 @@ class ConfluentClient:
             "logger": _SILENT,
             **settings,
         }
-        self._admin = AdminClient(common)
+        self._admin = kafka_admin.AdminClient(common)
         self._consumer = Consumer(
             {
                 **common,
@@ -112,8 +112,8 @@ class ConfluentClient:
     def bounds(self, partitions: Iterable[int]) -> Mapping[int, Bounds]:
         """Return what the partitions hold now; see `Client`."""
         wanted = list(partitions)
-        ends = self._offsets(wanted, OffsetSpec.latest())
-        starts = self._offsets(wanted, OffsetSpec.earliest())
+        spec: Any = kafka_admin.OffsetSpec  # type: ignore[attr-defined]  (it is among the public names of its docs)
+        ends, starts = self._offsets(wanted, spec.latest()), self._offsets(wanted, spec.earliest())
         return {partition: Bounds(starts[partition], ends[partition]) for partition in wanted}
 
     def seek(self, starts: Mapping[int, int]) -> None:
@@ -131,7 +131,7 @@ class ConfluentClient:
         for message in messages:
             error = message.error()
             if error is None:
-                found[message.partition()].append(message)
+                found[int(message.partition() or 0)].append(message)
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 (a public code)
                 self._reached(message)
             else:
@@ -178,13 +178,13 @@ class ConfluentClient:
         headers = None
         if self._headers:
             headers = pa.array(
-                [[{"name": name, "value": value} for name, value in message.headers() or ()] for message in messages],
+                [[{"name": pair[0], "value": pair[1]} for pair in message.headers() or ()] for message in messages],
                 headers_type(),
             )
         epoch = messages[-1].leader_epoch()
         return Records(self._location.topic, partition, offsets, times, keys, values, headers, epoch)
 
-    def _offsets(self, partitions: Sequence[int], which: OffsetSpec) -> dict[int, int]:
+    def _offsets(self, partitions: Sequence[int], which: Any) -> dict[int, int]:
         if not partitions:
             return {}
         asked = dict.fromkeys(self._places(partitions), which)
@@ -192,11 +192,14 @@ class ConfluentClient:
             lambda: self._admin.list_offsets(asked, isolation_level=self._isolation, request_timeout=self._timeout),
             "ask for offsets",
         )
-        return {place.partition: self._answer(lambda f=f: f, "ask for offsets").offset for place, f in answers.items()}
+        return {place.partition: self._result(f, "ask for offsets").offset for place, f in answers.items()}
 
     def _answer(self, ask: Callable[[], Any], what: str) -> Any:
-        """Return what a future of the library brings."""
-        return self._told(lambda: ask().result(self._timeout), what)
+        """Return what the future that the library gives brings."""
+        return self._result(self._told(ask, what), what)
+
+    def _result(self, future: Any, what: str) -> Any:
+        return self._told(lambda: future.result(self._timeout), what)
 
     def _told(self, ask: Callable[[], _Answer], what: str) -> _Answer:
         """Say what the library's errors mean."""

@@ -26,6 +26,19 @@ def parse_kept(names: Sequence[str]) -> Kept:
     return tuple(name for name in KEEPS if name in names)
 
 
+def kept_in(schema: pa.Schema | None, asked: Sequence[str]) -> Kept:
+    """Return what is to be kept: what was asked for, and what a dataset of that schema has kept so far."""
+    names = () if schema is None else schema.names
+    return parse_kept([*asked, *(name for name in KEEPS if f"_{name}" in names)])
+
+
+def without_kept(schema: pa.Schema, kept: Kept) -> pa.Schema:
+    """Return the columns that come from values."""
+    import pyarrow as pa
+
+    return pa.schema([field for field in schema if field.name.removeprefix("_") not in kept or field.name[:1] != "_"])
+
+
 def with_kept(batch: pa.RecordBatch, records: Records, rows: NDArray[np.int64], kept: Kept) -> pa.RecordBatch:
     """Return rows with the columns that are kept of their records; raise `SchemaMismatch` where a value has such a one.
 

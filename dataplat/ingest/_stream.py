@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from dataplat.connectors.codecs import open_codec
 from dataplat.connectors.kafka import locate, open_client
 from dataplat.connectors.kafka._collect import Collector, Limits
-from dataplat.connectors.kafka._kept import parse_kept
+from dataplat.connectors.kafka._kept import kept_in
 from dataplat.connectors.kafka._positions import held_of, refuse, start_of
 from dataplat.errors import (
     ConfigError,
@@ -25,13 +25,15 @@ from dataplat.ingest._draft import carry_out
 from dataplat.ingest._ingest import IngestStep
 from dataplat.ingest._progress import Meter
 from dataplat.ingest._result import IngestResult
+from dataplat.ingest._schema import reading_schema
 from dataplat.ingest._stream_options import StreamOptions
 from dataplat.ingest._target import Target
-from dataplat.lake.schema import plain_schema
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Mapping
+
+    import pyarrow as pa
 
     from dataplat._lake import Lake
     from dataplat.connectors.codecs import Codec
@@ -170,18 +172,19 @@ class _Session:
         watch = open_topic(location, options, stack)
         topic, starts = find_starts(run.lake, run.request, watch)
         ends = None if options.follow else {p: bounds.end for p, bounds in watch.bounds(starts).items()}
-        reader = open_topic(location, options, stack)
+        held = held_schema(run.lake, run.request)
+        kept = kept_in(held, options.keep)
+        reader = open_topic(location, options, stack, headers="headers" in kept)
         reader.seek({partition: start.offset for partition, start in starts.items()})
-        target = Target.at(run.lake.objects, run.lake.refs.head(run.request.branch).commit, run.request.into)
         collector = Collector(
             reader,
             codec_of(run.request),
             topic,
             starts,
             limits=Limits(options.every, options.rows, options.bytes, options.budget),
-            kept=parse_kept(options.keep),
+            kept=kept,
             ends=ends,
-            held=None if target.schema is None else plain_schema(target.schema),
+            held=held,
         )
         stack.callback(collector.close)
         run.meter.enter(run.stage)
@@ -256,12 +259,18 @@ def codec_of(request: IngestRequest) -> Codec:
     return open_codec(options.codec, registry=options.registry, schema=request.schema, key=request.key)
 
 
-def open_topic(location: KafkaLocation, options: StreamOptions, stack: ExitStack) -> Client:
+def held_schema(lake: Lake, request: IngestRequest) -> pa.Schema | None:
+    """Return the columns that the dataset has; of a new one those that its contract asks for, or None."""
+    target = Target.at(lake.objects, lake.refs.head(request.branch).commit, request.into)
+    return reading_schema(request, target.schema)
+
+
+def open_topic(location: KafkaLocation, options: StreamOptions, stack: ExitStack, *, headers: bool = False) -> Client:
     """Return a client, closed with `stack`."""
     client = open_client(
         location,
         isolation=options.isolation,
-        headers="headers" in options.keep,
+        headers=headers,
         timeout=options.timeout,
         client=options.client,
     )

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from dataplat.connectors.codecs._unify import fit
 from dataplat.connectors.kafka import locate
 from dataplat.connectors.kafka._cut import Block, joined
-from dataplat.connectors.kafka._kept import parse_kept
+from dataplat.connectors.kafka._kept import kept_in
 from dataplat.connectors.kafka._positions import source_id
 from dataplat.connectors.source import Split
 from dataplat.ingest._plan import IngestPlan
 from dataplat.ingest._schema import landed_schema
-from dataplat.ingest._stream import codec_of, find_starts, open_topic
+from dataplat.ingest._stream import codec_of, find_starts, held_schema, open_topic
 from dataplat.ingest._target import Target, check_named_columns
 from dataplat.lake.schema import plain_schema, schema_to_json
 
@@ -43,7 +43,7 @@ def plan_stream(lake: Lake, request: IngestRequest) -> IngestPlan:
         bounds = client.bounds(starts)
         splits = tuple(_split(topic, partition, start, bounds[partition]) for partition, start in starts.items())
         target = Target.at(lake.objects, lake.refs.head(request.branch).commit, request.into)
-        held = None if target.schema is None else plain_schema(target.schema)
+        held = held_schema(lake, request)
         there = {p: start for p, start in starts.items() if bounds[p].end > start.offset}
         found = _sampled(client, topic, there, request, held) if there else held
     if found is None:
@@ -66,7 +66,7 @@ def _sampled(
 ) -> pa.Schema | None:
     """Return the columns that the first records have, together with those of the dataset."""
     assert request.stream is not None
-    codec, kept, schema = codec_of(request), parse_kept(request.stream.keep), held
+    codec, kept, schema = codec_of(request), kept_in(held, request.stream.keep), held
     client.seek({partition: start.offset for partition, start in starts.items()})
     until = time.monotonic() + _PATIENCE
     seen = 0
