@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
 from dataplat.errors import ConfigError, MissingExtra, ObjectExists, ObjectNotFound, StoreError, StoreTimeout
+from dataplat.lake.stores._patience import patience
 from dataplat.lake.stores._protocol import ObjectInfo
 from dataplat.lake.stores._remote import Got
 
 if TYPE_CHECKING:
+    from aiohttp import ClientTimeout
     from gcsfs import GCSFileSystem
 
 T = TypeVar("T")
@@ -74,6 +76,7 @@ class GcsWire:
         self._settings = settings
         self._lock = threading.Lock()
         self._open: tuple[int, GCSFileSystem] | None = None
+        _library()  # takes seconds on a busy machine, which are not the server's
         self._stored = {"storageClass": settings["storage_class"]} if "storage_class" in settings else {}
         self._once = {"ifGenerationMatch": "0"}
         if "kms_key" in settings:
@@ -241,20 +244,28 @@ class _Send:
         session._retry_connection = False  # noqa: SLF001 - aiohttp sends a PUT again where a connection was reset
         place = path if path.startswith("http") else None
         place = place or (f"{self.files._location}{path}" if path[0] == "/" else f"{self.files.base}{path}")  # noqa: SLF001
-        size = {"Content-Length": str(sum(map(len, pieces)))} if pieces else {}
+        sent = sum(map(len, pieces))
+        size = {"Content-Length": str(sent)} if pieces else {}
         async with session.request(
             method,
             URL(place, encoded=True),
             params=self.files._get_params(params),  # noqa: SLF001
             headers=self.files._get_headers({**headers, **size}),  # noqa: SLF001
             data=_slices(pieces) if pieces else None,
-            timeout=self.files.requests_timeout,
+            timeout=self._timeout(sent, headers.get("Range")),
             allow_redirects=False,
         ) as answer:
             body = await answer.read()
             if answer.status >= 400:
                 raise _Refused(answer.status, body)
             return _Answer(answer.status, answer.headers, body)
+
+    def _timeout(self, sent: int, span: str | None) -> ClientTimeout:
+        from aiohttp import ClientTimeout
+
+        given = self.files.requests_timeout
+        total = patience(given.sock_read, sent, span)
+        return ClientTimeout(total=total, sock_connect=given.sock_connect, sock_read=given.sock_read)
 
 
 async def _slices(pieces: Sequence[bytes | memoryview]) -> AsyncIterator[memoryview]:
@@ -296,18 +307,22 @@ def _is_unanswered(error: Exception) -> bool:
     return isinstance(error, lost)
 
 
-def _connect(settings: Mapping[str, Any]) -> GCSFileSystem:
+def _library() -> type[GCSFileSystem]:
     try:
         # The core one: that of the package asks a second service what kind of bucket it is before anything else.
         from gcsfs.core import GCSFileSystem
     except ModuleNotFoundError as error:
         raise MissingExtra("lakes on GCS need gcsfs: pip install 'dataplat[gcs]'") from error
+    return GCSFileSystem
+
+
+def _connect(settings: Mapping[str, Any]) -> GCSFileSystem:
     import aiohttp
 
     timeout = float(settings.get("timeout", 30))
     project = {"project": settings["project"]} if "project" in settings else {}
     try:
-        return GCSFileSystem(
+        return _library()(
             **project,
             token=_credentials(settings),
             access="read_write",

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from dataplat.config import Secret
 from dataplat.errors import ConfigError, MissingExtra, ObjectExists, ObjectNotFound, StoreError, StoreTimeout
+from dataplat.lake.stores._patience import patience
 from dataplat.lake.stores._protocol import ObjectInfo
 from dataplat.lake.stores._remote import Got
 
@@ -32,8 +33,6 @@ UPLOADS = 4
 """Parts of one object that are under way at once."""
 ANNOUNCED = 1 << 20
 """Bytes above which a body waits until the server has seen its headers, and so does not go up to be refused."""
-SLOWEST = 256 << 10
-"""Bytes a second below which a request is given up, once it has taken longer than the time-out."""
 
 _GONE = frozenset({"404", "NoSuchKey", "NotFound"})
 _UNCLEAR = frozenset(
@@ -78,6 +77,7 @@ class S3Wire:
         self._root = f"{prefix}/" if prefix else ""
         self._settings = settings
         self._mine: tuple[int, S3FileSystem] | None = None
+        _library()  # takes seconds on a busy machine, which are not the server's
         self._stored = {
             name: settings[ours]
             for ours, name in (
@@ -333,16 +333,20 @@ def _session(settings: Mapping[str, Any]) -> S3FileSystem:
         return _sessions[key]
 
 
-def _connect(settings: Mapping[str, Any]) -> S3FileSystem:
+def _library() -> type[S3FileSystem]:
     try:
         from s3fs import S3FileSystem
     except ModuleNotFoundError as error:
         raise MissingExtra("lakes on S3 need s3fs: pip install 'dataplat[s3]'") from error
+    return S3FileSystem
+
+
+def _connect(settings: Mapping[str, Any]) -> S3FileSystem:
     timeout = float(settings.get("timeout", 30))
     secret = {name: settings[name].reveal() for name in ("key", "secret", "token") if name in settings}
     region = {"region_name": settings["region"]} if "region" in settings else {}
     verify = settings.get("ca_bundle") or settings.get("verify_tls", True)
-    return S3FileSystem(
+    return _library()(
         **secret,
         anon=bool(settings.get("anonymous", False)),
         endpoint_url=settings.get("endpoint_url"),
@@ -374,9 +378,9 @@ def _once() -> type[Any]:
 
         def _get_request_timeout(self, request: Any) -> Any:
             given = self._timeout
-            size = max(_content_length(request.body), _asked(request.headers.get("Range")))
+            sent = _content_length(request.body)
             return ClientTimeout(
-                total=(given.sock_read or 60) + size / SLOWEST,
+                total=patience(given.sock_read or 60, sent, request.headers.get("Range")),
                 sock_connect=given.sock_connect,
                 sock_read=given.sock_read,
             )
@@ -388,14 +392,6 @@ def _content_length(body: Any) -> int:
     from botocore.utils import determine_content_length
 
     return int(determine_content_length(body) or 0)
-
-
-def _asked(span: bytes | str | None) -> int:
-    """Return how many bytes a header `Range` asks for."""
-    if not span:
-        return 0
-    start, _, last = (span.decode() if isinstance(span, bytes) else span).removeprefix("bytes=").partition("-")
-    return int(last) + 1 - int(start)
 
 
 def _sha256(data: bytes | memoryview) -> str:
