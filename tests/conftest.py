@@ -20,6 +20,7 @@ from servers.fixtures import (
     one_worker,
     own_kafka,
     proxy_to,
+    registry,
     s3_server,
 )
 
@@ -30,6 +31,7 @@ __all__ = [  # fixtures of tests/services
     "moto_server",
     "own_kafka",
     "proxy_to",
+    "registry",
     "s3_server",
 ]
 

@@ -11,6 +11,7 @@ from servers.installed import needs
 from servers.kafka import KafkaServer, kafka
 from servers.process import Server
 from servers.proxy import Proxy
+from servers.registry import Reference, Registry, framed
 from servers.s3 import S3Server, moto, versitygw
 from servers.topics import Message, Topic
 
@@ -20,10 +21,13 @@ __all__ = [
     "KafkaServer",
     "Message",
     "Proxy",
+    "Reference",
+    "Registry",
     "S3Server",
     "Server",
     "Topic",
     "fake_gcs",
+    "framed",
     "hdfs",
     "kafka",
     "moto",

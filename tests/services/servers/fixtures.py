@@ -13,6 +13,7 @@ from servers.hdfs import HdfsServer, hdfs
 from servers.kafka import KafkaServer, kafka
 from servers.process import Server
 from servers.proxy import Proxy
+from servers.registry import Registry
 from servers.s3 import S3Server, moto, versitygw
 
 
@@ -58,6 +59,13 @@ def own_kafka(tmp_path: Path) -> Iterator[KafkaServer]:
     """Return a broker that one test may kill, pause and start again."""
     with kafka(tmp_path / "kafka") as server:
         yield server
+
+
+@pytest.fixture
+def registry() -> Iterator[Registry]:
+    """Return a schema registry of this test's own."""
+    with Registry() as serving:
+        yield serving
 
 
 @pytest.fixture
