@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dataplat._erase import ErasePlan, EraseResult
     from dataplat._lake import Lake
     from dataplat._verify import VerifyReport
+    from dataplat.ingest import StreamProof
     from dataplat.ingest._progress import Listener
     from dataplat.versioning.gc.du import Use
     from dataplat.versioning.refs import Record
@@ -28,6 +29,19 @@ class Keeping:
         from dataplat._collect import du
 
         return du(cast("Lake", self), dataset, progress)
+
+    def verify_ingest(self, dataset: str, *, branch: str = "main") -> StreamProof:
+        """Prove that a dataset holds every offset of its streams once; the proof names holes and overlaps.
+
+        Commits are followed from the head back to the first; rows are counted too where `_partition` and `_offset` are kept.
+
+        Raises:
+            DatasetNotFound: There is no such dataset on the branch.
+            SourceError: Nothing of it came from a stream.
+        """
+        from dataplat.ingest._stream_verify import verify_ingest
+
+        return verify_ingest(cast("Lake", self), dataset, branch)
 
     def keep(self, branch: str, rule: str) -> Record:
         """Say what collections keep of a branch: "all", "30d" (younger), "10" (newest of each dataset), "30d,10" (either).

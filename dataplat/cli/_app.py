@@ -80,6 +80,10 @@ class LazyGroup(click.Group):
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("dataplat.cli.init:init", "Create a lake, and prove that its store is fit for one."),
     "ingest": ("dataplat.cli.ingest:ingest", "Land data as a new version of a dataset."),
+    "ingest verify": (
+        "dataplat.cli._ingest_verify:verify",
+        "Prove that a dataset holds every offset of its streams once.",
+    ),
     "version": ("dataplat.cli.version:version", "Look at, compare, name and change versions of datasets."),
     "sql": ("dataplat.cli.sql:sql", "Query pinned versions, and land the result if asked."),
     "doctor": ("dataplat.cli.doctor:doctor", "Try and measure the store of a lake, and show what it is reached with."),

@@ -11,17 +11,30 @@ if TYPE_CHECKING:
     from dataplat.ingest._progress import Progress
     from dataplat.ingest._request import IngestRequest
     from dataplat.ingest._result import IngestResult
+    from dataplat.ingest._stream_options import StreamOptions
+    from dataplat.ingest._stream_verify import StreamProof
 
 _HOMES = {
     "IngestPlan": "_plan",
     "IngestRequest": "_request",
     "IngestResult": "_result",
     "Progress": "_progress",
+    "StreamOptions": "_stream_options",
+    "StreamProof": "_stream_verify",
     "ingest": "_ingest",
     "plan_ingest": "_ingest",
 }
 
-__all__ = ["IngestPlan", "IngestRequest", "IngestResult", "Progress", "ingest", "plan_ingest"]
+__all__ = [
+    "IngestPlan",
+    "IngestRequest",
+    "IngestResult",
+    "Progress",
+    "StreamOptions",
+    "StreamProof",
+    "ingest",
+    "plan_ingest",
+]
 
 
 def __getattr__(name: str) -> Any:
