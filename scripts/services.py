@@ -14,13 +14,15 @@ import argparse
 import fcntl
 import os
 import shutil
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -137,13 +139,80 @@ def _maven(pom: Path) -> Callable[[Path], None]:
     return build
 
 
+def _kafka(pom: Path) -> Callable[[Path], None]:
+    """Return what copies Kafka's jars, and archives its classes (AppCDS): each start takes a third less with them."""
+    copy = _maven(pom)
+
+    def build(folder: Path) -> None:
+        copy(folder)
+        archive_kafka(folder, folder.parent / "broker")
+
+    return build
+
+
+def archive_kafka(home: Path, scratch: Path) -> None:
+    """Run a broker once, and keep its classes in `kafka.jsa` as the JVM has them in memory.
+
+    Java looks at the class path by name, so it is relative: the archive stays good when its folder is renamed, for
+    who starts java in that folder. Without the archive, or with another Java's, a broker only starts slower.
+    """
+    scratch.mkdir()
+    port, controller = _free_ports(2)
+    named = {"PLAINTEXT": port, "CONTROLLER": controller}
+    lines = (
+        "process.roles=broker,controller",
+        "node.id=1",
+        f"controller.quorum.bootstrap.servers=127.0.0.1:{controller}",
+        "controller.listener.names=CONTROLLER",
+        "listeners=" + ",".join(f"{name}://127.0.0.1:{number}" for name, number in named.items()),
+        f"log.dirs={scratch / 'data'}",
+    )
+    (scratch / "server.properties").write_text("\n".join(lines), "utf-8")
+    java, settings = ["java", "-XX:+UseSerialGC", "-Xmx256m", "-cp", "libs/*"], str(scratch / "server.properties")
+    form = ["format", "--standalone", "--cluster-id=AAAAAAAAAAAAAAAAAAAAAA", "-c", settings]
+    _run("Kafka", [*java, "kafka.tools.StorageTool", *form], dict(os.environ), home)
+    command = [*java[:1], "-XX:ArchiveClassesAtExit=kafka.jsa", *java[1:], "kafka.Kafka", settings]
+    with (scratch / "log").open("wb") as log:
+        broker = subprocess.Popen(command, cwd=home, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+        deadline = time.monotonic() + 120
+        while broker.poll() is None and time.monotonic() < deadline and not _tells_its_versions(port):
+            time.sleep(0.1)
+        broker.terminate()
+        broker.wait(120)
+    finally:
+        broker.kill()
+        broker.wait()
+    if not (home / "kafka.jsa").exists():
+        raise CannotInstallError(f"Kafka: a broker did not run\n{(scratch / 'log').read_text('utf-8')[-2000:]}")
+
+
+def _free_ports(count: int) -> list[int]:
+    """Return ports of the loopback that nothing listens on now."""
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+
+
+def _tells_its_versions(port: int) -> bool:
+    """Return whether a broker answers which requests it knows (ApiVersions, key 18); its port opens earlier."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as broker:
+            broker.sendall(struct.pack(">ihhih", 10, 18, 0, 1, -1))  # length, key, version, number, no client's name
+            return bool(broker.recv(4))
+    except OSError:
+        return False
+
+
 SERVICES = {
     service.name: service
     for service in (
         Service("s3", "versitygw", "1.8.0", ("go",), _go("github.com/versity/versitygw/cmd/versitygw@v1.8.0")),
         Service("gcs", "fake-gcs-server", "1.56.1", ("go",), _go("github.com/fsouza/fake-gcs-server@v1.56.1")),
         Service("hdfs", "HDFS", "3.5.0", ("java", "mvn"), _maven(HERE / "hdfs.pom.xml")),
-        Service("kafka", "Kafka", "4.4.0", ("java", "mvn"), _maven(HERE / "kafka.pom.xml")),
+        Service("kafka", "Kafka", "4.4.0", ("java", "mvn"), _kafka(HERE / "kafka.pom.xml")),
     )
 }
 

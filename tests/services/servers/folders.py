@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -54,9 +56,15 @@ def gcs_folder(server: GcsServer) -> Folder:
 
     bucket = server.new_bucket("source")
     files = GCSFileSystem(**server.options())
+
+    def write(name: str, data: bytes) -> None:  # gcsfs sends a large body in a way that aiohttp warns of
+        at = f"{server.url}/upload/storage/v1/b/{bucket}/o?uploadType=media&name={quote(f'in/{name}', safe='')}"
+        with urlopen(Request(at, data, {"Content-Type": "application/octet-stream"}), timeout=60):  # noqa: S310 - our own
+            pass
+
     return Folder(
         f"gs://{bucket}/in",
-        lambda name, data: files.pipe_file(f"{bucket}/in/{name}", data),
+        write,
         lambda name: files.rm_file(f"{bucket}/in/{name}"),
     )
 

@@ -51,6 +51,7 @@ class Process:
     ready: Callable[[], bool]
     timeout: float
     env: Mapping[str, str]
+    cwd: Path
     running: subprocess.Popen[bytes] | None = None
     watchdog: subprocess.Popen[bytes] | None = None
 
@@ -61,7 +62,7 @@ class Process:
         with (self.folder / "log").open("ab") as log:
             self.running = subprocess.Popen(
                 command,
-                cwd=self.folder,
+                cwd=self.cwd,
                 env=self.env,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -132,6 +133,10 @@ class Server:
         assert self.run.running is not None
         return self.run.running
 
+    def start(self) -> None:
+        """Start it after `stop` or `kill`, with the same port and data; return when it serves."""
+        self.run.start()
+
     def stop(self) -> None:
         """End it in its own order."""
         self.run.stop()
@@ -161,12 +166,14 @@ def running(
     ready: Callable[[int], bool],
     timeout: float = 30,
     env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
 ) -> Iterator[tuple[int, Process]]:
     """Start a server on a free port, on another one if somebody took that in between; stop it in the end."""
     folder.mkdir(parents=True, exist_ok=True)
     for attempt in range(3):
         port = free_port()
-        process = Process(partial(command, port), folder, partial(ready, port), timeout, {**os.environ, **(env or {})})
+        given = {**os.environ, **(env or {})}
+        process = Process(partial(command, port), folder, partial(ready, port), timeout, given, cwd or folder)
         try:
             process.start()
             break
