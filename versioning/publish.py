@@ -102,7 +102,7 @@ def commit(
     pending = list(changes)
     seen = lake.refs.seen(branch)
     guard = Guard(lake.objects, lake.refs, stage, seen)
-    at_once = _goes_at_once(stage, seen)
+    at_once = _goes_at_once(stage, seen, changes)
     if not at_once:
         guard.steer(seen)
         stage.flush()
@@ -139,16 +139,17 @@ def commit(
     return made
 
 
-def _goes_at_once(stage: Stage, seen: Record) -> bool:
+def _goes_at_once(stage: Stage, seen: Record, changes: Sequence[PlannedChange]) -> bool:
     """Whether to try the head seen last, without a look whether it still is, and with all objects in one go.
 
     The record is created after that head or not at all, so a look decides nothing: far away it costs a round trip, and
     finds little where what is to be sent takes no longer than a few of them. On a local file system it costs nothing,
-    and what is durable before the branch's turn keeps others waiting less. Manifests that were planned (by a merge) are
-    read from the store.
+    and what is durable before the branch's turn keeps others waiting less. Where a manifest is planned whole (by a merge)
+    it is read from the store.
     """
     far = not isinstance(stage.store, SupportsFiles)
-    return far and seen.kind != "delete" and stage.pending_bytes <= _AT_ONCE and not stage.ids(".json")
+    whole = any(stage.knows(str(change.restore.version), ".json") for change in changes if change.restore is not None)
+    return far and seen.kind != "delete" and stage.pending_bytes <= _AT_ONCE and not whole
 
 
 def _settings(

@@ -66,6 +66,7 @@ def lake(far):
     create_lake(far)
     lake = Lake(far, "test", "memory")
     lake.ingest(_rows(range(1000)), "orders", key="number")
+    lake.ingest(_rows(range(10)), "others", key="number")
     return lake
 
 
@@ -82,12 +83,24 @@ def _committed(far, lake, change):
     return far.rounds
 
 
+def _together(lake, n):
+    """Change two datasets in one commit."""
+    with lake.transaction() as begun:
+        begun.ingest(_rows([6000 + n]), "orders")
+        begun.ingest(_rows([6000 + n]), "others", key="number")
+
+
 LOOK = [("read", "refs")]
 RECORD = [("create", "refs")]
 
 CHANGES = {
     "append": lambda lake, n: lake.ingest(_rows([5000 + n]), "orders"),
     "upsert": lambda lake, n: lake.ingest(_rows([n], 77.0), "orders", mode="upsert"),
+    "replace": lambda lake, n: lake.ingest(_rows(range(n + 1, 1000)), "orders", mode="replace"),
+    "replace a slice": lambda lake, n: lake.ingest(_rows([n], 9.0), "orders", mode="replace", where=f"number = {n}"),
+    "a new dataset": lambda lake, n: lake.ingest(_rows(range(10)), f"new{n}", key="number"),
+    "evolve": lambda lake, n: lake.evolve("orders", add={f"more{n}": "int64"}),
+    "transaction": _together,
     "delete": lambda lake, n: lake.delete("orders", f"number = {10 + n}"),
     "describe": lambda lake, n: lake.describe("orders", f"of week {n}"),
 }
@@ -139,10 +152,10 @@ def test_the_head_is_one_listing_of_one_name(lake):
 
     store = OneName(lake.store)
     refs = Refs(store)
-    assert refs.head("main").number == 6
+    assert refs.head("main").number == 7
     assert store.calls == {"list": 1, "read": 1}
     store.reset()
-    assert refs.head("main").number == 6
+    assert refs.head("main").number == 7
     assert store.calls == {"read": 1}
 
 
@@ -154,10 +167,10 @@ def test_a_head_far_ahead_is_listed(lake):
     for number in range(5):
         lake.describe("orders", f"of week {number}")
     store.reset()
-    assert refs.head("main").number == 6
+    assert refs.head("main").number == 7
     assert store.calls == {"list": 1, "read": 2}
     with pytest.raises(ObjectNotFound):
-        refs.record("main", 7)
+        refs.record("main", 8)
 
 
 class Listening(BaseHTTPRequestHandler):

@@ -481,29 +481,3 @@ def test_log_tells_of_each_collection(lake):
     assert set(closed.keys) <= set(log.opened(1).keys)
     assert len(closed.versions["t"]) == 2
     assert not log.done(1).definite  # of a store in memory nobody promised that
-
-
-# ----------------------------------------------------------------------------------- on a store that answers from afar
-
-
-def doubles(store):
-    """Return the objects that lie in a store more than once."""
-    found = Counter(parse_key(info.key) for info in store.list("objects/"))
-    return {name: count for name, count in found.items() if count > 1}
-
-
-def test_what_comes_back_while_its_key_is_condemned_is_stored_once(lake):
-    """Far away a key stays condemned for a week; rows that come back, twice, go to one other key, and are counted once."""
-    lake.keep("main", "1")
-    assert lake.gc(grace="0s").done.objects > 0
-    gone = keys(lake)
-    for dataset in ("t", "copy", "t"):
-        replace(lake, 10, 11, dataset=dataset)
-        assert doubles(lake.store) == {}
-    assert [key for key in keys(lake) - gone if "~" in key and key.endswith(".parquet")]
-    fresh = Lake(lake.store, lake.id, lake.url)
-    assert fresh["copy"].to_arrow() == fresh["t"].to_arrow() == rows(10, 11)
-    assert fresh.verify().ok
-    assert lake.gc(grace="0s").done.definite is False
-    replace(lake, 0, 1, dataset="copy")
-    assert doubles(lake.store) == {}

@@ -13,7 +13,6 @@ import pytest
 
 import dataplat as dp
 from dataplat._lake import Lake
-from dataplat.lake._object_keys import parse_key
 from dataplat.lake.stores import FileStore, MemoryStore, Store
 from dataplat.testing.store_faults import CountingStore, CrashStore, SimulatedCrash
 from dataplat.versioning._cache import forget_decoded
@@ -477,30 +476,3 @@ def test_a_lake_that_lost_a_record_is_not_cloned(more: MemoryStore) -> None:
     with pytest.raises(dp.IntegrityError, match="record . of branch 'main' is missing"):
         cloned(lake_on(source).io, lake_on(target).io)
     assert not list(target.list(""))
-
-
-def push(source: Store, target: Store) -> None:
-    """Push main as `Lake.push` does beside collections of the target."""
-    ours, theirs = lake_on(source), lake_on(target)
-    head = ours.refs.head("main").commit
-    renewal = Renewal(ours.io, theirs.io)
-    lacking = fetched(ours.io, theirs.io, [head], place=renewal.key)
-    forwarded(ours.io, theirs.io, "main", head, renew=renewal.ready(lacking))
-
-
-def test_what_a_push_brings_back_is_stored_once(base: MemoryStore) -> None:
-    """Objects whose keys are condemned for a week are sent once, to one other key, and by later pushes not at all."""
-    target, rows = copied(base), pa.table({"id": range(900, 950), "v": range(50)})
-    theirs = lake_on(target)
-    theirs.ingest(rows, "lost", key="id")
-    theirs.ingest(pa.table({"id": [1], "v": [1]}), "lost", mode="replace")
-    assert theirs.gc("1", grace="0s").done.objects > 0
-    source = copied(target)
-    for number in range(3):
-        lake_on(source).ingest(rows, f"found{number}", key="id")
-        push(source, target)
-        assert len(objects_of(target)) == len({parse_key(key) for key in objects_of(target)})
-        assert {parse_key(key) for key in objects_of(source)} <= {parse_key(key) for key in objects_of(target)}
-    assert any("~" in key for key in objects_of(target))
-    assert lake_on(target)["found2"].to_arrow() == rows
-    assert lake_on(target).verify().ok
