@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dataplat.connectors.source import Position
-from dataplat.errors import ObjectNotFound, SourceError, SourceNotFound, StoreError
+from dataplat.errors import ObjectNotFound, SourceError, StoreError
 
 if TYPE_CHECKING:
     from dataplat.lake.stores._far_files import FarFiles, FarState
@@ -118,7 +118,7 @@ class FarFile:
                 f"{self.url} changed while it was read: nothing was taken from it; ingest it again when its writer is done"
             ) from error
         except ObjectNotFound as error:
-            raise SourceNotFound(f"{self.url} was removed while it was read: nothing was taken from it") from error
+            raise SourceError(f"{self.url} was removed while it was read: nothing was taken from it") from error
         except StoreError as error:
             raise SourceError(f"{self.url} cannot be read: {error}") from error
         self._fetched.add(number)

@@ -46,7 +46,7 @@ def open_far(name: str, options: FileOptions) -> Source:
         kind = SourceNotFound if "no such bucket" in str(error) else SourceError
         raise kind(f"{name} cannot be looked at: {error}") from error
     if not found:
-        raise SourceNotFound(f"{name} does not exist: there is no such file, and none below or matching it")
+        raise SourceNotFound(f"there is nothing at {name}: no file of that name, and none below or matching it")
     if by == f"{files.url}/{key}" and not _GLOB.search(key):
         _require_data(name, found, options)
     kept = Kept()
@@ -70,7 +70,7 @@ def _found(files: FarFiles, key: str, name: str) -> tuple[list[FarState], list[t
     folder = f"{key.rstrip('/')}/" if key.strip("/") else ""
     kept, left_out = _visible([state for state in files.below(folder) if not _is_folder(state)], folder)
     if left_out and not kept:
-        raise SourceError(f"{name} holds no data file: {left_out[0][0]} is {left_out[0][1]}")
+        raise SourceError(f"{name} holds no data file: {files.url}/{left_out[0][0]} is {left_out[0][1]}")
     return kept, left_out, f"{files.url}/{key}"
 
 

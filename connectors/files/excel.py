@@ -66,7 +66,8 @@ def _sheet(entry: Entry, options: FileOptions) -> tuple[pa.RecordBatch, list[tup
             names = _names(book, name, options, entry.label)
             batch, found = _load(book, name, names, header=options.columns is None)
         except fastexcel.FastExcelError as error:
-            raise SourceError(f"{entry.label} cannot be read as a workbook: {error}") from error
+            why = str(error).partition("\nContext:")[0]  # which names the copy that was made of it
+            raise SourceError(f"{entry.label} cannot be read as a workbook: {why}") from error
     errors = [
         (cell.offset_position[0], cell.offset_position[1], f"the cell holds {_error(cell.detail)}")
         for cell in (found.errors if found else [])

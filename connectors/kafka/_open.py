@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from typing import TYPE_CHECKING, Any, Literal
+
+from dataplat.connectors.kafka._failures import unreachable
 
 if TYPE_CHECKING:
     from dataplat.connectors.kafka._client import Client
@@ -27,6 +31,7 @@ def open_client(
         SourceUnreachable, SourceError: No broker answers, or it refuses.
     """
     settings: dict[str, Any] = {}
+    _require_one(location, timeout)
     if client == "confluent":
         from dataplat.connectors.kafka._confluent import ConfluentClient
 
@@ -34,3 +39,19 @@ def open_client(
     from dataplat.connectors.kafka._kafka_python import KafkaPythonClient
 
     return KafkaPythonClient(location, settings, isolation=isolation, headers=headers, timeout=timeout)
+
+
+def _require_one(location: KafkaLocation, timeout: float) -> None:
+    """Wait until one of the brokers takes a connection: a library's own words for it are many, late and vague."""
+    until = time.monotonic() + timeout
+    while True:
+        for server in location.servers:
+            host, _, port = server.rpartition(":")
+            try:
+                with socket.create_connection((host.strip("[]"), int(port)), max(0.1, until - time.monotonic())):
+                    return
+            except OSError as error:
+                last = error
+        if time.monotonic() >= until:
+            raise unreachable(location, "connect", timeout, last)
+        time.sleep(0.2)

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """Offsets that no commit holds, between those that commits do: `why` is "retention", "truncated", "recreated"
-    (it was marked when it was met) or "unknown" (the commits do not follow on each other).
+    """Offsets that no commit holds, between those that commits do.
+
+    `why` is "retention", "truncated", "recreated" (it was marked when it was met) or "unknown": the commits do not
+    follow on each other.
     """
 
     begin: int
