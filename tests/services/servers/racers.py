@@ -17,9 +17,12 @@ import json, sys, time
 from dataplat.errors import ObjectExists
 from dataplat.lake.stores._gcs import GcsWire
 from dataplat.lake.stores._hdfs import HdfsWire
+from dataplat.lake.stores import _s3
 from dataplat.lake.stores._remote import RemoteStore
 from dataplat.lake.stores._s3 import S3Wire
-wire, arguments, racer, names = json.loads(sys.argv[1])
+wire, arguments, racer, names, copies = json.loads(sys.argv[1])
+_s3.MULTIPART, _s3.PART = 6 << 20, 5 << 20
+mine = f"{racer:03} ".encode() * copies
 store = RemoteStore(globals()[wire](*arguments))
 list(store.list(""))  # connected
 print("ready", flush=True)
@@ -27,25 +30,33 @@ began, won = float(sys.stdin.readline()), []
 for number in range(names):
     time.sleep(max(began + number * 0.05 - time.time(), 0))
     try:
-        store.create(f"refs/race/{number}", f"{racer} ".encode() * 50)
+        store.create(f"refs/race/{number}", mine)
     except ObjectExists:
-        assert store.read(f"refs/race/{number}") != f"{racer} ".encode() * 50, "lost against itself"
+        assert store.read(f"refs/race/{number}") not in (b"", mine), "lost against itself"
     else:
         won.append(number)
 print(json.dumps(won), flush=True)
 """
 
 
-def race_processes(wire: str, *arguments: object, processes: int = 8, names: int = 20) -> dict[int, int]:
+def raced(racer: int, copies: int = 50) -> bytes:
+    """Return what a racer writes."""
+    return f"{racer:03} ".encode() * copies
+
+
+def race_processes(
+    wire: str, *arguments: object, processes: int = 8, names: int = 20, copies: int = 50
+) -> dict[int, int]:
     """Let processes create the same names in one moment each; return who won which, each name exactly once.
 
-    `wire` and `arguments` make the store, as in `RemoteStore(GcsWire(...))`.
+    `wire` and `arguments` make the store, as in `RemoteStore(GcsWire(...))`. Objects are of four bytes times `copies`;
+    S3 takes them in parts above 6 MiB.
     """
     with ExitStack() as stack:
         racers = [
             stack.enter_context(
                 subprocess.Popen(
-                    [sys.executable, "-c", _RACER, json.dumps([wire, arguments, racer, names])],
+                    [sys.executable, "-c", _RACER, json.dumps([wire, arguments, racer, names, copies])],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     text=True,
