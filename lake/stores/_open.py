@@ -24,6 +24,7 @@ _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]")
 _HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252})(?::[0-9]{1,5})?)?")
 _PREFIX = re.compile(r"(?:(?!\.{1,2}(?:/|\Z))[ -.0-\[\]-~]+(?:/(?!\.{1,2}(?:/|\Z))[ -.0-\[\]-~]+)*)?")
 _LONGEST_PREFIX = 512
+_WINDOWS = re.compile(r"[A-Za-z]:\\")
 
 
 def open_store(url: str | Path, options: Settings | None = None) -> Store:
@@ -38,6 +39,8 @@ def open_store(url: str | Path, options: Settings | None = None) -> Store:
     """
     text = str(url)
     scheme, separator, rest = text.partition("://")
+    if _WINDOWS.match(text):
+        raise ConfigError(f"{text!r} is a path of Windows, and here it would be one odd name: give a path with slashes")
     if not separator or isinstance(url, Path):
         _refuse_options(options)
         return FileStore(url)
@@ -80,13 +83,16 @@ def _open_memory(name: str) -> Store:
 
 def _parts(scheme: str, rest: str) -> tuple[str, str]:
     """Return bucket or host, and the prefix; what is refused is not shown, since it may be a secret."""
+    article = "an" if scheme in {"s3", "hdfs"} else "a"
     if "@" in rest.partition("/")[0] or (scheme != "hdfs" and ":" in rest.partition("@")[0] and "@" in rest):
         raise ConfigError(
-            f"a {scheme}:// URL carries no credentials: give them by the environment, or as `env:` and `file:` "
+            f"{article} {scheme}:// URL carries no credentials: give them by the environment, or as `env:` and `file:` "
             "references among the settings of the store, since URLs end up in logs"
         )
     if "?" in rest:
-        raise ConfigError(f"a {scheme}:// URL has no query: settings of a store stand in dataplat.toml or in options")
+        raise ConfigError(
+            f"{article} {scheme}:// URL has no query: settings of a store stand in dataplat.toml or in options"
+        )
     authority, _, prefix = rest.partition("/")
     prefix = prefix.strip("/")
     if scheme == "hdfs":
@@ -94,12 +100,12 @@ def _parts(scheme: str, rest: str) -> tuple[str, str]:
             raise ConfigError("an hdfs:// URL is hdfs://HOST:PORT/PATH, or hdfs:///PATH with HADOOP_CONF_DIR set")
     elif not _BUCKET.fullmatch(authority):
         raise ConfigError(
-            f"a {scheme}:// URL is {scheme}://BUCKET/PREFIX, and the name of a bucket is 3 to 63 of a-z, 0-9, '.', '_' "
+            f"{article} {scheme}:// URL is {scheme}://BUCKET/PREFIX, and the name of a bucket is 3 to 63 of a-z, 0-9, '.', '_' "
             "and '-', with a letter or digit at both ends"
         )
     if len(prefix) > _LONGEST_PREFIX or not _PREFIX.fullmatch(prefix):
         raise ConfigError(
-            f"the path of a {scheme}:// URL is of printable ASCII without backslash, has no empty, '.' or '..' segment, "
+            f"the path of {article} {scheme}:// URL is of printable ASCII without backslash, has no empty, '.' or '..' segment, "
             f"and is at most {_LONGEST_PREFIX} characters long"
         )
     return authority, prefix
