@@ -15,7 +15,7 @@ from dataplat.lake.stores._gcs import GcsWire
 from dataplat.lake.stores._remote import RemoteStore
 from dataplat.testing import store_suite
 from dataplat.testing.store_machine import StoreMachine
-from servers.racers import assert_child_connects_anew, race_processes
+from servers.racers import assert_child_connects_anew, race_processes, raced
 
 FEW = settings(
     max_examples=8,
@@ -74,7 +74,7 @@ def test_processes_race(gcs_server, bucket, store):
     """Of eight processes that create one name one wins, and its bytes stay, twenty times over."""
     won = race_processes("GcsWire", bucket, "some/lake", {"endpoint_url": gcs_server.url})
     for number, racer in won.items():
-        assert store.read(f"refs/race/{number}") == f"{racer} ".encode() * 50
+        assert store.read(f"refs/race/{number}") == raced(racer)
 
 
 @pytest.fixture

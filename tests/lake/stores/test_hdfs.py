@@ -19,7 +19,7 @@ from dataplat.lake.stores._hdfs_client import explained, gone
 from dataplat.lake.stores._remote import RemoteStore
 from dataplat.testing import store_suite
 from dataplat.testing.store_machine import StoreMachine
-from servers.racers import assert_child_connects_anew, race_processes
+from servers.racers import assert_child_connects_anew, race_processes, raced
 
 FEW = settings(
     max_examples=4,
@@ -97,7 +97,7 @@ def test_processes_race(host, folder, store, client):
     """Of eight processes that create one name one wins, and its bytes stay; what the others wrote is gone."""
     won = race_processes("HdfsWire", host, f"{folder}/lake", {})
     for number, racer in won.items():
-        assert store.read(f"refs/race/{number}") == f"{racer} ".encode() * 50
+        assert store.read(f"refs/race/{number}") == raced(racer)
     assert files_of(client, folder) == sorted(f"refs/race/{number}" for number in won)
 
 

@@ -17,7 +17,7 @@ from dataplat.lake.stores._remote import RemoteStore
 from dataplat.lake.stores._s3 import S3Wire
 from dataplat.testing import store_suite
 from dataplat.testing.store_machine import StoreMachine
-from servers.racers import assert_child_connects_anew, race_processes
+from servers.racers import assert_child_connects_anew, race_processes, raced
 
 FEW = settings(
     max_examples=8,
@@ -82,7 +82,18 @@ def test_processes_race(s3_server, bucket, store):
     """Of eight processes that create one name one wins, and its bytes stay, twenty times over."""
     won = race_processes("S3Wire", bucket, "some/lake", {"endpoint_url": s3_server.url})
     for number, racer in won.items():
-        assert store.read(f"refs/race/{number}") == f"{racer} ".encode() * 50
+        assert store.read(f"refs/race/{number}") == raced(racer)
+
+
+def test_processes_race_with_uploads_in_parts(s3_server, bucket, store):
+    """Of 16 processes that complete an upload in parts to one name one wins, the others read its bytes; all is tidy."""
+    copies = (7 << 20) // 4
+    won = race_processes(
+        "S3Wire", bucket, "some/lake", {"endpoint_url": s3_server.url}, processes=16, names=2, copies=copies
+    )
+    for number, racer in won.items():
+        assert store.read(f"refs/race/{number}") == raced(racer, copies)
+    assert unfinished(store) == []
 
 
 @pytest.fixture
