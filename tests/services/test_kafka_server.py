@@ -214,6 +214,17 @@ def test_old_messages_are_forgotten(kafka_server: KafkaServer) -> None:
     assert topic.bounds()[0][0] == 10
 
 
+def test_segments_may_be_small(kafka_server: KafkaServer) -> None:
+    """A topic that says so is cut into files of 16 kB, of which retention removes all but the last."""
+    topic = kafka_server.new_topic(internal_segment_bytes="16384", retention_bytes="16384")
+    topic.produce((Message(b"x" * 1000) for _ in range(100)), batch_size=4096)
+    deadline = time.monotonic() + 90
+    while topic.bounds()[0][0] < 50 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    first, end = topic.bounds()[0]
+    assert 50 <= first < end == 100
+
+
 def test_stopped_and_killed_it_keeps_what_it_had(own_kafka: KafkaServer) -> None:
     """Stopped or killed, and started again, it has the same ports, topics, messages, users and rights."""
     topic = own_kafka.new_topic(partitions=2)

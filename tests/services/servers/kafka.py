@@ -16,10 +16,14 @@ How to use it, in a test of anything under tests/:
         own_kafka.kill(), own_kafka.start()        # SIGKILL, or `stop` in order; the same ports and data
         own_kafka.pause(), own_kafka.resume()      # SIGSTOP: connections are taken in and nothing is answered
 
-Also `topic.add_partitions(8)`, `topic.truncate({0: 100})`, `topic.delete()`, `topic.id`, `topic.bounds()`. In a module
-of such tests, `pytestmark = pytest.mark.slow`; that one worker has them all is seen to. Import `Message` and
-`KafkaServer` from `servers`. A topic is never made by being asked for. Segments hold 1 MB at least
-(`segment_bytes="1048576"`); `segment_ms` rolls earlier. Values up to 32 MB are taken.
+Also `topic.add_partitions(8)`, `topic.truncate({0: 100})`, `topic.delete()`, `topic.configure(…)`, `topic.id`,
+`topic.bounds()`. In a module of such tests, `pytestmark = pytest.mark.slow`; that one worker has them all is seen to.
+Import `Message` and `KafkaServer` from `servers`. A topic is never made by being asked for. Values up to 32 MB are
+taken. `segment_bytes` is 1 MB at least; smaller segments come by `internal_segment_bytes="16384"` where batches are
+smaller still (`topic.produce(…, batch_size=4096)`), and by `segment_ms`. Retention and compaction look twice a second.
+A transaction that stays open holds the last stable offset, and so `committed()` ends before it.
+
+For a schema registry see `servers.registry` (fixture `registry`).
 
 Listeners, by the name that Kafka has for them: `kafka_server.address("SASL_SSL")` and so on. PLAINTEXT and SSL know
 their clients as ANONYMOUS, who may do all. On SASL_PLAINTEXT and SASL_SSL, by PLAIN and by SCRAM-SHA-256, `ADMIN` may
