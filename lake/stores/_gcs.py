@@ -307,7 +307,7 @@ def _is_unanswered(error: Exception) -> bool:
     return isinstance(error, lost)
 
 
-def _library() -> type[GCSFileSystem]:
+def _library() -> Any:
     try:
         # The core one: that of the package asks a second service what kind of bucket it is before anything else.
         from gcsfs.core import GCSFileSystem

@@ -333,7 +333,7 @@ def _session(settings: Mapping[str, Any]) -> S3FileSystem:
         return _sessions[key]
 
 
-def _library() -> type[S3FileSystem]:
+def _library() -> Any:
     try:
         from s3fs import S3FileSystem
     except ModuleNotFoundError as error:
