@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -24,10 +25,16 @@ class ServerFailedError(Exception):
 
 
 def free_port() -> int:
-    """Return a port of the loopback that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port of the loopback that nothing listens on now.
+
+    It is below those that a system gives to clients: none takes it while its server is down, and a client that tries
+    again and again does not reach itself.
+    """
+    while True:
+        with socket.socket() as probe, suppress(OSError):
+            port = 10_000 + secrets.randbelow(20_000)  # pytest-randomly gives each worker the same `random`
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def answers(url: str) -> bool:
