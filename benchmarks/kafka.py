@@ -1,0 +1,93 @@
+"""A topic of JSON messages into a committed local lake, beside clients that only consume and parse; the broker is that of the tests."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks._measure import DATA, HERE, Result, Side, compare, side_program
+from benchmarks._settings import Settings
+from benchmarks._table import NOT_MEASURED, Line, Table, at_most, of
+
+RECORDS, PARTITIONS = 2_000_000, 4
+OURS, OURS_FAST = "dataplat, kafka-python", "dataplat, confluent-kafka"
+PLAIN, FAST = "kafka-python, json.loads, pyarrow", "confluent-kafka, orjson, pyarrow"
+RESUMED = "dataplat, first commit after a kill"
+
+
+def tables(settings: Settings) -> list[Table]:
+    """Measure both clients; with fewer than ten million rows (`--large`) fewer messages, to try it."""
+    sys.path.insert(0, str(HERE.parent / "tests" / "services"))
+    from servers.kafka import kafka
+
+    records = min(RECORDS, settings.large // 5)
+    DATA.mkdir(exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="kafka-", dir=DATA))
+    try:
+        with kafka(folder) as server:
+            topic = server.new_topic(partitions=PARTITIONS)
+            topic.produce(_messages(records))
+            return [_throughput(settings, topic, records)]
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _messages(records: int) -> Iterator[Any]:
+    """Yield JSON objects of about 200 bytes."""
+    from servers import Message
+
+    chance = random.Random(7)
+    for number in range(records):
+        value = {
+            "id": number,
+            "user": f"user-{chance.randrange(100_000)}",
+            "at": f"2026-11-{1 + number % 28:02}T{number % 24:02}:{number % 60:02}:00Z",
+            "amount": round(chance.uniform(0, 1000), 2),
+            "ok": number % 7 != 0,
+            "note": "".join(chance.choices("abcdefghij ", k=70)),
+        }
+        yield Message(json.dumps(value).encode(), partition=number % PARTITIONS)
+
+
+def _throughput(settings: Settings, topic: Any, records: int) -> Table:
+    server = topic.server.bootstrap
+
+    def ours(client: str) -> Any:
+        def command(scratch: Path) -> list[str]:
+            program = side_program("kafka_read", "dataplat", server, topic.name, records, scratch / "lake")
+            return ["env", f"DATAPLAT_CLIENT={client}", *program]
+
+        return command
+
+    def plain(name: str) -> Any:
+        return lambda _: side_program("kafka_read", name, server, topic.name, records)
+
+    sides = [
+        Side(OURS, ours("kafka-python")),
+        Side(OURS_FAST, ours("confluent")),
+        Side(PLAIN, plain("kafka-python")),
+        Side(FAST, plain("confluent")),
+    ]
+    results = compare(sides, settings.repeat)
+    lines = [
+        _faster("kafka-python, beside consume and json.loads", results, OURS, PLAIN, 1.5),
+        _faster("confluent-kafka, beside kafka-python and json.loads", results, OURS_FAST, PLAIN, 2.5),
+        _faster("confluent-kafka, beside consume and orjson", results, OURS_FAST, FAST, 1.2),
+        at_most("peak memory, kafka-python", of(results, OURS, "rss_mb"), 500, "MB"),
+        at_most("peak memory, confluent-kafka", of(results, OURS_FAST, "rss_mb"), 500, "MB"),
+    ]
+    title = f"Kafka: {records:,} JSON messages of 200 bytes, {PARTITIONS} partitions, to a committed local lake"
+    return Table(title, tuple(lines), tuple(results))
+
+
+def _faster(what: str, results: list[Result], ours: str, theirs: str, reach: float) -> Line:
+    taken, other = of(results, ours, "seconds"), of(results, theirs, "seconds")
+    if taken is None or other is None:
+        return Line(what, NOT_MEASURED, f"≥ {reach:g} ×", None)
+    return Line(what, f"{other / taken:.2f} × ({other:.2f} / {taken:.2f} s)", f"≥ {reach:g} ×", other >= reach * taken)
