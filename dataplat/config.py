@@ -17,6 +17,15 @@ this folder or the nearest one above it, then the default.
     region = "eu-central-1"
     key = "env:BUCKET_KEY"
     secret = "file:~/.keys/bucket"
+
+    [registries."https://registry:8081"]  # how to reach a schema registry
+    username = "me"
+    password = "env:REGISTRY_PASSWORD"
+
+    [kafka."broker:9093"]          # how to reach a Kafka cluster
+    security = "SASL_SSL"
+    username = "me"
+    password = "env:KAFKA_PASSWORD"
 """
 
 from __future__ import annotations
@@ -86,7 +95,8 @@ class Config:
 
     `compact` says whether small commits are followed by a compaction where it is due. `cache_size` bounds the copies of
     objects from stores over a network, in bytes. `stores` are tables by the
-    beginning of a URL, as they stand in the file; they are checked where a store is opened.
+    beginning of a URL, as they stand in the file; they are checked where a store is opened. So are `registries`, by URL,
+    and tables of `kafka`, by HOST:PORT.
     """
 
     lake: str | None = None
@@ -97,6 +107,8 @@ class Config:
     cache_size: int = 10 * 10**9
     secrets: Mapping[str, Secret] = field(default_factory=lambda: MappingProxyType({}))
     stores: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    registries: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    kafka: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     source: Path | None = None
 
     def secret(self, name: str) -> Secret:
@@ -172,18 +184,27 @@ def _from_file(path: Path) -> Config:
     if not isinstance(secrets, dict):
         raise ConfigError(f"{path}: [secrets] must be a table of names and references")
     named = {name: Secret(_text(path, f"secrets.{name}", value), f"{path}: {name}") for name, value in secrets.items()}
-    return Config(**values, secrets=MappingProxyType(named), stores=_stores(path, table), source=path)
+    return Config(
+        **values,
+        secrets=MappingProxyType(named),
+        stores=_tables(path, table, "stores", "s3://bucket"),
+        registries=_tables(path, table, "registries", "https://registry:8081"),
+        kafka=_tables(path, table, "kafka", "broker:9093"),
+        source=path,
+    )
 
 
-def _stores(path: Path, table: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
-    stores = table.get("stores", {})
-    if not isinstance(stores, dict) or not all(isinstance(settings, dict) for settings in stores.values()):
-        raise ConfigError(f'{path}: stores are tables with the beginning of a URL in quotes: [stores."s3://bucket"]')
-    return MappingProxyType(stores)
+def _tables(path: Path, table: Mapping[str, Any], name: str, example: str) -> Mapping[str, Mapping[str, Any]]:
+    tables = table.get(name, {})
+    if not isinstance(tables, dict) or not all(isinstance(settings, dict) for settings in tables.values()):
+        raise ConfigError(
+            f'{path}: {name} are tables, with the place that they are about in quotes: [{name}."{example}"]'
+        )
+    return MappingProxyType(tables)
 
 
 def _refuse_unknown(path: Path, table: Mapping[str, Any]) -> None:
-    known = (*_TEXTS, *_SWITCHES, "cache_size", "secrets", "stores")
+    known = (*_TEXTS, *_SWITCHES, "cache_size", "secrets", "stores", "registries", "kafka")
     for name in table:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
     from numpy.typing import NDArray
+
+NO_VALUE: Final = "no value (a tombstone): only --format debezium takes rows away"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,8 @@ class Decoded:
 
     Where a record takes rows away (a delete by key), it is in neither: row i of `deletes`, a batch of the key columns,
     is record `deleted[i]`. Every record is in exactly one of the three.
+
+    `schema_ids` are those that a registry knows the schema of each record by; None where there is no registry.
     """
 
     batch: pa.RecordBatch
@@ -73,6 +77,7 @@ class Decoded:
     rejects: Sequence[Reject] = ()
     deletes: pa.RecordBatch | None = None
     deleted: NDArray[np.int64] | None = None
+    schema_ids: NDArray[np.int64] | None = None
 
 
 class Codec(Protocol):

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataplat.connectors.codecs._codec import Decoded, Records, Reject
+from dataplat.connectors.codecs._codec import NO_VALUE, Decoded, Records, Reject
 from dataplat.connectors.codecs._unify import wider
 from dataplat.connectors.files._json_shape import decode_record, schema_of
 from dataplat.connectors.files._options import Typing
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 SNIFFED = 1000
 """Messages whose fields and types are looked at before the first block is read."""
-NO_VALUE = "no value (a tombstone): only --format debezium takes rows away"
 
 
 class JsonCodec:

@@ -73,6 +73,21 @@ def wider(ours: pa.DataType, theirs: pa.DataType) -> pa.DataType | None:
     return pa.float64() if kinds == {"int", "float"} else None
 
 
+def fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Return the rows with exactly the columns of `schema`, which is `together` with theirs."""
+    if batch.schema.equals(schema):
+        return batch
+    columns = []
+    for wanted in schema:
+        index = batch.schema.get_field_index(wanted.name)
+        if index < 0:
+            columns.append(pa.nulls(batch.num_rows, wanted.type))
+        else:
+            column = batch.column(index)
+            columns.append(column if column.type.equals(wanted.type) else pc.cast(column, wanted.type))
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
 def fit(decoded: Decoded, held: pa.Schema | None, like: pa.Schema | None = None) -> Decoded:
     """Return what was decoded with the kinds that columns have so far; rows with others become rejects.
 
@@ -134,7 +149,11 @@ def _aside(decoded: Decoded, wrong: pa.Array, column: str, error: Callable[[int]
     mask: NDArray[np.bool_] = wrong.to_numpy(zero_copy_only=False)
     if not mask.any():
         return decoded
-    rejects = [Reject(int(decoded.rows[row]), error(int(row)), column) for row in np.flatnonzero(mask)]
+    ids = decoded.schema_ids
+    rejects = [
+        Reject(index, error(row), column, None if ids is None else int(ids[index]))
+        for row, index in zip(np.flatnonzero(mask).tolist(), decoded.rows[mask].tolist(), strict=True)
+    ]
     return replace(
         decoded,
         batch=decoded.batch.filter(pa.array(~mask)),

@@ -6,7 +6,7 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dataplat.connectors.codecs._unify import Apart, together
+from dataplat.connectors.codecs._unify import Apart, fitted, together
 from dataplat.connectors.kafka._kept import Kept, with_kept
 from dataplat.connectors.kafka._positions import Start, moved, source_id
 from dataplat.connectors.kafka._rejects import rejects_of
@@ -147,24 +147,6 @@ class Cut:
 
     def _piece(self, split: Split) -> Piece:
         return self.pieces[int(split.source.rpartition("/")[2])]
-
-
-def fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """Return the rows with exactly the columns of `schema`, which is `together` with theirs."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if batch.schema.equals(schema):
-        return batch
-    columns = []
-    for wanted in schema:
-        index = batch.schema.get_field_index(wanted.name)
-        if index < 0:
-            columns.append(pa.nulls(batch.num_rows, wanted.type))
-        else:
-            column = batch.column(index)
-            columns.append(column if column.type.equals(wanted.type) else pc.cast(column, wanted.type))
-    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def joined(like: pa.Schema | None, schemas: Sequence[pa.Schema], where: str) -> pa.Schema | None:

@@ -1,0 +1,112 @@
+"""Messages that begin with the id of their schema: each is decoded by its own, and all of them become rows of one.
+
+The frame is that of Confluent's serializers: a zero byte, the id in four bytes (big-endian), the body.
+https://docs.confluent.io/platform/current/schema-registry/fundamentals/serdes-develop/index.html#wire-format
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from dataplat.connectors.codecs._codec import NO_VALUE, Codec, Decoded, Records, Reject
+from dataplat.connectors.codecs._groups import Group, decode_groups
+from dataplat.connectors.codecs._registry import Registered, SchemaRegistry
+from dataplat.errors import SchemaError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+_FRAME: Final = 5
+
+
+class ByIdCodec:
+    """Decodes messages by the schemas that `registry` has; where a `kind` ("AVRO") is given, only those of that one."""
+
+    def __init__(self, registry: SchemaRegistry, kind: str | None = None) -> None:
+        self._registry = registry
+        self._kind = kind
+        self._codecs: dict[int, Codec | str] = {}
+
+    def decode(self, records: Records, like: pa.Schema | None) -> Decoded:
+        """Return the rows, in the order of the records; see `Codec`."""
+        ids = _ids(records.values)
+        groups = [
+            Group(f"schema {id}", np.flatnonzero(ids == id), self._codec(id), _FRAME, id)
+            for id in dict.fromkeys(ids[ids >= 0].tolist())
+        ]
+        decoded = decode_groups(records, groups, like, ids)
+        unframed = [Reject(int(i), _unframed(records.values[int(i)].as_py())) for i in np.flatnonzero(ids < 0)]
+        rejects = sorted([*decoded.rejects, *unframed], key=lambda reject: reject.index)
+        return replace(decoded, rejects=rejects)
+
+    def _codec(self, id: int) -> Codec | str:
+        """Return what decodes bodies of a schema, or why nothing does."""
+        known = self._codecs.get(id)
+        if known is not None:
+            return known
+        schema = self._registry.schema(id)
+        if schema is None:  # not remembered here: the registry may come to know it
+            return f"it is not known to the registry at {self._registry.url}"
+        self._codecs[id] = found = self._made(schema)
+        return found
+
+    def _made(self, schema: Registered) -> Codec | str:
+        if self._kind is not None and schema.kind != self._kind:
+            return f"it is of type {schema.kind}, and --format asks for {self._kind}: --format registry takes all"
+        try:
+            return _codec_of(schema)
+        except SchemaError as error:
+            return str(error)
+
+
+def _codec_of(schema: Registered) -> Codec:
+    if schema.kind == "AVRO":
+        from dataplat.connectors.codecs._avro import AvroCodec
+
+        return AvroCodec.of_text(schema.text, _texts(schema))
+    if schema.kind == "PROTOBUF":
+        from dataplat.connectors.codecs._protobuf import ProtobufCodec
+
+        return ProtobufCodec(schema.text, _texts(schema))
+    if schema.kind == "JSON":
+        from dataplat.connectors.codecs._json_schema import JsonSchemaCodec
+
+        return JsonSchemaCodec(schema.text, _texts(schema))
+    raise SchemaError(f"there is no way to read the type {schema.kind!r}")
+
+
+def _texts(schema: Registered) -> dict[str, str]:
+    """Return the texts of all schemas that one refers to, by name, those of their references too."""
+    found: dict[str, str] = {}
+    for name, other in schema.references.items():
+        found.update(_texts(other))
+        found[name] = other.text
+    return found
+
+
+def _ids(values: pa.BinaryArray) -> NDArray[np.int64]:
+    """Return the id that each value begins with; -1 where it has no frame."""
+    ids = np.full(len(values), -1, dtype=np.int64)
+    _, offsets, data = values.buffers()
+    if data is None or not len(values):
+        return ids
+    bounds = np.frombuffer(offsets, dtype=np.int32)[values.offset : values.offset + len(values) + 1].astype(np.int64)
+    framed = np.flatnonzero((np.diff(bounds) >= _FRAME) & values.is_valid().to_numpy(zero_copy_only=False))
+    if len(framed):
+        head = np.frombuffer(data, dtype=np.uint8)[bounds[framed, None] + np.arange(_FRAME)].astype(np.int64)
+        found = head[:, 1] << 24 | head[:, 2] << 16 | head[:, 3] << 8 | head[:, 4]
+        ids[framed] = np.where(head[:, 0] == 0, found, -1)
+    return ids
+
+
+def _unframed(value: bytes | None) -> str:
+    if value is None:
+        return NO_VALUE
+    return (
+        f"no frame of a schema registry: a message begins with a zero byte and the id of its schema, and this one of "
+        f"{len(value):,} bytes with {value[:_FRAME].hex(' ') or 'nothing'}"
+    )

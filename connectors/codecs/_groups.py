@@ -1,0 +1,165 @@
+"""Records of several kinds, each decoded by a codec of its own; and blocks in which some record is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from dataplat.connectors.codecs._codec import NO_VALUE, Codec, Decoded, Records, Reject
+from dataplat.connectors.codecs._unify import Apart, fit, fitted, together
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FEW = 32
+"""Messages that are tried one by one, rather than together again."""
+_FAN = 8
+"""Into how many parts a block is taken apart that does not decode: fewer tries than by halves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Records (by `index`) that one codec decodes, from byte `skip` of their values on; `codec` may say why none does.
+
+    `name` says to people what they have in common.
+    """
+
+    name: str
+    index: NDArray[np.int64]
+    codec: Codec | str
+    skip: int = 0
+    schema_id: int | None = None
+
+
+def decode_groups(
+    records: Records, groups: Iterable[Group], like: pa.Schema | None, ids: NDArray[np.int64] | None = None
+) -> Decoded:
+    """Return the rows of all groups under one schema, in the order of their records.
+
+    A group whose columns do not go together with `like`, or with those of an earlier group, becomes rejects.
+    """
+    rejects: list[Reject] = []
+    found: list[Decoded] = []
+    for group in groups:
+        decoded = _decoded(records, group, like)
+        rejects += decoded.rejects
+        if len(decoded.rows):
+            found.append(replace(decoded, rejects=(), schema_ids=ids))
+            like = decoded.batch.schema if like is None else together(like, decoded.batch.schema)
+    whole = _in_order(found)
+    rejects = sorted([*rejects, *whole.rejects], key=lambda reject: reject.index)
+    return replace(whole, rejects=rejects, schema_ids=ids)
+
+
+def _decoded(records: Records, group: Group, like: pa.Schema | None) -> Decoded:
+    if isinstance(group.codec, str):
+        return _all_rejected(group, group.codec)
+    found = group.codec.decode(_bodies(records, group), like)
+    if like is not None:
+        try:
+            together(like, found.batch.schema)
+        except Apart as apart:
+            return _all_rejected(group, str(apart), apart.column)
+    rejects = [
+        replace(
+            reject,
+            index=int(group.index[reject.index]),
+            error=f"{group.name}: {reject.error}",
+            schema_id=group.schema_id,
+        )
+        for reject in found.rejects
+    ]
+    return Decoded(found.batch, group.index[found.rows], rejects)
+
+
+def _all_rejected(group: Group, error: str, column: str | None = None) -> Decoded:
+    rejects = [Reject(i, f"{group.name}: {error}", column, group.schema_id) for i in group.index.tolist()]
+    return Decoded(nothing(), group.index[:0], rejects)
+
+
+def _bodies(records: Records, group: Group) -> Records:
+    import pyarrow.compute as pc
+
+    values = records.values
+    if len(group.index) < len(records):
+        values = values.take(pa.array(group.index))
+    return replace(
+        records,
+        offsets=records.offsets[group.index],
+        timestamps=records.timestamps[group.index],
+        keys=pa.nulls(len(group.index), pa.binary()),
+        values=pc.binary_slice(values, group.skip) if group.skip else values,
+        headers=None,
+    )
+
+
+def _in_order(groups: Sequence[Decoded]) -> Decoded:
+    if not groups:
+        return Decoded(nothing(), np.empty(0, dtype=np.int64))
+    if len(groups) == 1:
+        return groups[0]
+    schema = groups[0].batch.schema
+    for group in groups[1:]:
+        schema = together(schema, group.batch.schema)
+    groups = [fit(group, schema) for group in groups]
+    rows = np.concatenate([group.rows for group in groups])
+    order = np.argsort(rows, kind="stable")
+    table = pa.Table.from_batches([fitted(group.batch, schema) for group in groups]).combine_chunks()
+    batch = as_batch(table.take(pa.array(order)))
+    return Decoded(batch, rows[order], [reject for group in groups for reject in group.rejects])
+
+
+def decode_blocks(
+    records: Records,
+    schema: pa.Schema,
+    together: Callable[[pa.BinaryArray], pa.RecordBatch | None],
+    one: Callable[[bytes], pa.RecordBatch | Reject],
+) -> Decoded:
+    """Return rows (of `schema`) of values that are decoded together, or in parts where some of them are none.
+
+    `together` gives None where it cannot read all; then `one` gives the row of a value, or a reject of it (of whatever index).
+    """
+    rows = np.flatnonzero(records.values.is_valid().to_numpy(zero_copy_only=False))
+    missing = np.setdiff1d(np.arange(len(records)), rows)
+    rejects = [Reject(int(i), NO_VALUE) for i in missing]
+    batches: list[pa.RecordBatch] = []
+
+    def try_all(values: pa.BinaryArray, rows: NDArray[np.int64]) -> None:
+        batch = together(values) if len(values) else None
+        if batch is not None:
+            batches.append(batch)
+        elif len(values) > FEW:
+            size = -(-len(values) // _FAN)
+            for start in range(0, len(values), size):
+                try_all(values.slice(start, size), rows[start : start + size])
+        else:
+            try_each(values, rows)
+
+    def try_each(values: pa.BinaryArray, rows: NDArray[np.int64]) -> None:
+        for value, row in zip(values.to_pylist(), rows.tolist(), strict=True):
+            found = one(value)
+            if isinstance(found, Reject):
+                rejects.append(replace(found, index=row))
+            else:
+                batches.append(found)
+
+    try_all(records.values.drop_null() if len(missing) else records.values, rows)
+    if rejects:
+        rows = np.setdiff1d(rows, [reject.index for reject in rejects])
+    batch = as_batch(pa.Table.from_batches(batches, schema))
+    return Decoded(batch, rows, sorted(rejects, key=lambda reject: reject.index))
+
+
+def as_batch(table: pa.Table) -> pa.RecordBatch:
+    """Return a table as one batch."""
+    batches = table.combine_chunks().to_batches()
+    return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=table.schema)
+
+
+def nothing() -> pa.RecordBatch:
+    """Return a batch of no columns and no rows."""
+    return pa.RecordBatch.from_pylist([], schema=pa.schema([]))
