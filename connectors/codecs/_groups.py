@@ -25,7 +25,7 @@ _FAN = 8
 class Group:
     """Records (by `index`) that one codec decodes, from byte `skip` of their values on; `codec` may say why none does.
 
-    `name` says to people what they have in common.
+    `name` says to people what they have in common, "" where nothing need be said.
     """
 
     name: str
@@ -33,6 +33,10 @@ class Group:
     codec: Codec | str
     skip: int = 0
     schema_id: int | None = None
+
+    def said(self, error: str) -> str:
+        """Return an error as one of this group."""
+        return f"{self.name}: {error}" if self.name else error
 
 
 def decode_groups(
@@ -68,7 +72,7 @@ def _decoded(records: Records, group: Group, like: pa.Schema | None) -> Decoded:
         replace(
             reject,
             index=int(group.index[reject.index]),
-            error=f"{group.name}: {reject.error}",
+            error=group.said(reject.error),
             schema_id=group.schema_id,
         )
         for reject in found.rejects
@@ -77,13 +81,11 @@ def _decoded(records: Records, group: Group, like: pa.Schema | None) -> Decoded:
 
 
 def _all_rejected(group: Group, error: str, column: str | None = None) -> Decoded:
-    rejects = [Reject(i, f"{group.name}: {error}", column, group.schema_id) for i in group.index.tolist()]
+    rejects = [Reject(i, group.said(error), column, group.schema_id) for i in group.index.tolist()]
     return Decoded(nothing(), group.index[:0], rejects)
 
 
 def _bodies(records: Records, group: Group) -> Records:
-    import pyarrow.compute as pc
-
     values = records.values
     if len(group.index) < len(records):
         values = values.take(pa.array(group.index))
@@ -92,8 +94,23 @@ def _bodies(records: Records, group: Group) -> Records:
         offsets=records.offsets[group.index],
         timestamps=records.timestamps[group.index],
         keys=pa.nulls(len(group.index), pa.binary()),
-        values=pc.binary_slice(values, group.skip) if group.skip else values,
+        values=_without_head(values, group.skip) if group.skip else values,
         headers=None,
+    )
+
+
+def _without_head(values: pa.BinaryArray, skip: int) -> pa.BinaryArray:
+    """Return values, none of them null or shorter, without their first bytes (Arrow's `binary_slice` fails on some)."""
+    _, offsets, data = values.buffers()
+    bounds = np.frombuffer(offsets, dtype=np.int32)[values.offset : values.offset + len(values) + 1]
+    kept = np.ones(bounds[-1] - bounds[0], dtype=np.bool_)
+    starts = bounds - bounds[0]
+    for i in range(skip):
+        kept[starts[:-1] + i] = False
+    rest = np.frombuffer(data, dtype=np.uint8)[bounds[0] : bounds[-1]][kept]
+    places = starts - skip * np.arange(len(values) + 1, dtype=np.int32)
+    return pa.BinaryArray.from_buffers(
+        pa.binary(), len(values), [None, pa.py_buffer(places.astype(np.int32)), pa.py_buffer(rest)]
     )
 
 

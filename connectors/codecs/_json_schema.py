@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from dataplat.connectors.codecs._codec import Decoded, Records, Reject
-from dataplat.connectors.codecs._groups import nothing
+from dataplat.connectors.codecs._groups import Group, decode_groups, nothing
 from dataplat.connectors.codecs._json import JsonCodec
 from dataplat.connectors.codecs._unify import Apart, together
 from dataplat.errors import MissingExtra, SchemaError
@@ -54,25 +54,27 @@ class JsonSchemaCodec:
         except Apart as apart:
             everyone = [Reject(i, str(apart), apart.column) for i in range(len(records))]
             return Decoded(nothing(), np.empty(0, dtype=np.int64), everyone)
-        return self._held_to_it(self._json.decode(records, like if like.names else None), records)
+        rejects = self._not_as_it_says(records)
+        if not rejects:
+            return self._json.decode(records, like if like.names else None)
+        index = np.setdiff1d(np.arange(len(records)), [reject.index for reject in rejects])
+        decoded = decode_groups(records, [Group("", index, self._json)], like if like.names else None)
+        return replace(decoded, rejects=sorted([*decoded.rejects, *rejects], key=lambda reject: reject.index))
 
-    def _held_to_it(self, decoded: Decoded, records: Records) -> Decoded:
-        """Return it without the rows that are not as the schema says."""
+    def _not_as_it_says(self, records: Records) -> list[Reject]:
+        """Return rejects of what is JSON, but not as the schema says: nothing of it is to have a say in types."""
         read = msgspec.json.Decoder().decode
         valid = self._validator.is_valid
-        rejects, bad = list(decoded.rejects), []
-        for row, index in enumerate(decoded.rows.tolist()):
-            value = read(records.values[index].as_py())
+        rejects = []
+        for i, text in enumerate(records.values.to_pylist()):
+            try:
+                value = read(text or b"")
+            except (ValueError, RecursionError):
+                continue  # what reads it as columns says what is wrong with it
             if not valid(value):
                 error = next(iter(self._validator.iter_errors(value)))
-                bad.append(row)
-                rejects.append(Reject(index, _said(error), _column(error)))
-        if not bad:
-            return decoded
-        kept = np.setdiff1d(np.arange(len(decoded.rows)), bad)
-        batch = decoded.batch.take(pa.array(kept))
-        rejects.sort(key=lambda reject: reject.index)
-        return replace(decoded, batch=batch, rows=decoded.rows[kept], rejects=rejects)
+                rejects.append(Reject(i, _said(error), _column(error)))
+        return rejects
 
 
 def _named(named: Mapping[str, Any], uri: str) -> Any:

@@ -113,7 +113,7 @@ class _MessageCodec:
             return Reject(0, f"no such Protobuf message: {error}")
 
     def _read(self, bodies: pa.BinaryArray) -> pa.RecordBatch:
-        batch = self._handler.array_to_record_batch(pc.binary_slice(bodies, 0) if bodies.offset else bodies)
+        batch = self._handler.array_to_record_batch(pa.concat_arrays([bodies]) if bodies.offset else bodies)
         return batch.cast(self._schema)
 
 
