@@ -48,6 +48,7 @@ _CREDENTIALS = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILE
 _DENIED = {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED}
 _GONE = {KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._AUTO_OFFSET_RESET, KafkaError._LOG_TRUNCATION}  # noqa: SLF001
 _NO_TOPIC = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}  # noqa: SLF001
+_OF_GROUPS = {KafkaError.GROUP_AUTHORIZATION_FAILED}
 _PASSING = {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE}  # noqa: SLF001
 
 _Answer = TypeVar("_Answer")
@@ -93,7 +94,11 @@ class ConfluentClient:
         )
         self._positions: dict[int, int] = {}
         self._bytes_each = 1000.0
-        self.topic()
+        try:
+            self.topic()
+        except BaseException:
+            self.close()
+            raise
 
     def topic(self) -> Topic:
         """Return the topic as the cluster knows it now; see `Client`."""
@@ -134,7 +139,7 @@ class ConfluentClient:
                 found[int(message.partition() or 0)].append(message)
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 (a public code)
                 self._reached(message)
-            else:
+            elif error.code() not in _OF_GROUPS:  # it looks for the coordinator of a group that is never joined
                 self._refuse(error, "poll")
         records = [self._columns(partition, group) for partition, group in found.items()]
         for group in records:

@@ -23,6 +23,22 @@ def wrong_credentials(where: KafkaLocation, why: str) -> SourceError:
     )
 
 
+def untrusted(where: KafkaLocation, server: str, why: str) -> SourceError:
+    """Return the error for a broker whose certificate nobody vouches for."""
+    return SourceError(
+        f"{where}: the certificate of {server} is not trusted ({why}): name the authority that signed it with `ca_bundle`, "
+        f'under [kafka."{where.servers[0]}"] in dataplat.toml'
+    )
+
+
+def misunderstood(where: KafkaLocation, server: str, security: str, why: str) -> SourceUnreachable:
+    """Return the error for a listener that is of another kind than the settings say."""
+    return SourceUnreachable(
+        f"{where}: {server} is spoken to by {security}, and cannot be ({why}): is it PLAINTEXT, SSL, SASL_PLAINTEXT or "
+        f'SASL_SSL? That is `security`, under [kafka."{where.servers[0]}"] in dataplat.toml'
+    )
+
+
 def denied(where: KafkaLocation, what: str) -> SourceError:
     """Return the error for something that this user may not do."""
     return SourceError(f"{where}: access denied: this user may not {what}; it needs the right to READ and DESCRIBE it")

@@ -14,6 +14,7 @@ from dataplat.connectors.codecs import Records
 from dataplat.connectors.kafka._client import Bounds, Topic
 from dataplat.connectors.kafka._failures import denied, gone, no_topic, unreachable, wrong_credentials
 from dataplat.connectors.kafka._kept import headers_type
+from dataplat.connectors.kafka._sockets import ClosingSelector, hide_passwords
 from dataplat.errors import MissingExtra
 
 if TYPE_CHECKING:
@@ -48,22 +49,21 @@ class KafkaPythonClient:
             "client_id": "dataplat",
             "bootstrap_timeout_ms": int(timeout * 1000),
             "request_timeout_ms": int(max(timeout, 1.0) * 1000),
+            "selector": ClosingSelector,
             **settings,
         }
-        self._consumer: KafkaConsumer = self._asked(
-            lambda: kafka.KafkaConsumer(
-                **self._settings,
-                group_id=None,
-                enable_auto_commit=False,
-                auto_offset_reset="none",
-                isolation_level=isolation,
-                allow_auto_create_topics=False,
-                check_crcs=True,
-                fetch_max_bytes=_FETCH_BYTES,
-                max_partition_fetch_bytes=_PARTITION_BYTES,
-                max_poll_records=1 << 30,
-            ),
-            "connect",
+        hide_passwords()
+        self._consumer: KafkaConsumer = self._started(
+            kafka.KafkaConsumer,
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level=isolation,
+            allow_auto_create_topics=False,
+            check_crcs=True,
+            fetch_max_bytes=_FETCH_BYTES,
+            max_partition_fetch_bytes=_PARTITION_BYTES,
+            max_poll_records=1 << 30,
         )
         self._admin: Any = None
 
@@ -71,7 +71,7 @@ class KafkaPythonClient:
         """Return the topic as the cluster knows it now; see `Client`."""
         name = self._location.topic
         if self._admin is None:
-            self._admin = self._asked(lambda: KafkaAdminClient(**self._settings), "connect")
+            self._admin = self._started(KafkaAdminClient)
         found = self._asked(lambda: self._admin.describe_topics([name]), "describe the topic")
         about: Any = next((topic for topic in found if topic.get("name") == name), {})
         code = int(about.get("error_code", 0))
@@ -151,6 +151,26 @@ class KafkaPythonClient:
             headers,
             None if epoch in {None, -1} else epoch,
         )
+
+    def _started(self, library: Callable[..., _Answer], **settings: Any) -> _Answer:
+        """Return a client of the library; one that does not come to be closes its sockets, which the library forgets."""
+        make = kafka.KafkaConsumer.DEFAULT_CONFIG["kafka_client"]
+
+        def start() -> _Answer:
+            opened: list[Any] = []
+
+            def wire(**given: Any) -> Any:
+                opened.append(make(**given))
+                return opened[-1]
+
+            try:
+                return library(**self._settings, **settings, kafka_client=wire)
+            except BaseException:
+                for one in opened:
+                    one.close()
+                raise
+
+        return self._asked(start, "connect")
 
     def _asked(self, ask: Callable[[], _Answer], what: str) -> _Answer:
         """Return the answer; what may be tried again is, until the time is up."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import socket
-import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from dataplat.connectors.kafka._failures import unreachable
+from dataplat.connectors.kafka._greet import greet
+from dataplat.connectors.kafka._settings import Settings, settings_of
 
 if TYPE_CHECKING:
     from dataplat.connectors.kafka._client import Client
@@ -20,8 +20,11 @@ def open_client(
     headers: bool = False,
     timeout: float = 15.0,
     client: Literal["kafka-python", "confluent"] = "kafka-python",
+    options: Mapping[str, Any] | None = None,
 ) -> Client:
     """Return a client of the topic at `location`, with the settings of `[kafka."HOST:PORT"]` in dataplat.toml.
+
+    `options` are such settings given by hand, which come first.
 
     `timeout` is how many seconds a broker may take to answer; `headers` whether records have theirs.
 
@@ -30,28 +33,42 @@ def open_client(
         ConfigError: A setting is wrong.
         SourceUnreachable, SourceError: No broker answers, or it refuses.
     """
-    settings: dict[str, Any] = {}
-    _require_one(location, timeout)
+    settings = settings_of(location, options)
+    greet(location, settings, timeout)
     if client == "confluent":
         from dataplat.connectors.kafka._confluent import ConfluentClient
 
-        return ConfluentClient(location, settings, isolation=isolation, headers=headers, timeout=timeout)
+        return ConfluentClient(
+            location, for_librdkafka(settings), isolation=isolation, headers=headers, timeout=timeout
+        )
     from dataplat.connectors.kafka._kafka_python import KafkaPythonClient
 
-    return KafkaPythonClient(location, settings, isolation=isolation, headers=headers, timeout=timeout)
+    return KafkaPythonClient(
+        location, for_kafka_python(settings), isolation=isolation, headers=headers, timeout=timeout
+    )
 
 
-def _require_one(location: KafkaLocation, timeout: float) -> None:
-    """Wait until one of the brokers takes a connection: a library's own words for it are many, late and vague."""
-    until = time.monotonic() + timeout
-    while True:
-        for server in location.servers:
-            host, _, port = server.rpartition(":")
-            try:
-                with socket.create_connection((host.strip("[]"), int(port)), max(0.1, until - time.monotonic())):
-                    return
-            except OSError as error:
-                last = error
-        if time.monotonic() >= until:
-            raise unreachable(location, "connect", timeout, last)
-        time.sleep(0.2)
+def for_librdkafka(settings: Settings) -> dict[str, Any]:
+    """Return settings as librdkafka has them."""
+    given: dict[str, Any] = {"security.protocol": settings.security}
+    if settings.has_tls:
+        named = {"ssl.ca.location": settings.ca_bundle, "ssl.certificate.location": settings.certificate}
+        named |= {"ssl.key.location": settings.key or settings.certificate}
+        given |= {name: value for name, value in named.items() if value is not None}
+        if not settings.verify_tls:
+            given |= {"enable.ssl.certificate.verification": False, "ssl.endpoint.identification.algorithm": "none"}
+    if settings.has_sasl and settings.password is not None:
+        given |= {"sasl.mechanism": settings.mechanism, "sasl.username": settings.username}
+        given["sasl.password"] = settings.password.reveal()
+    return given
+
+
+def for_kafka_python(settings: Settings) -> dict[str, Any]:
+    """Return settings as kafka-python has them."""
+    given: dict[str, Any] = {"security_protocol": settings.security}
+    if settings.has_tls:
+        given["ssl_context"] = settings.tls()
+    if settings.has_sasl and settings.password is not None:
+        given |= {"sasl_mechanism": settings.mechanism, "sasl_plain_username": settings.username}
+        given["sasl_plain_password"] = settings.password.reveal()
+    return given

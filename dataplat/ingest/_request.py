@@ -24,7 +24,7 @@ ON_ERROR = ("reject", "fail")
 Mode: TypeAlias = Literal["append", "upsert", "replace"]
 OnError: TypeAlias = Literal["reject", "fail"]
 Columns: TypeAlias = "str | Sequence[str] | None"
-SchemaLike: TypeAlias = "pa.Schema | Mapping[str, str] | Sequence[Mapping[str, Any]]"
+SchemaLike: TypeAlias = "pa.Schema | Mapping[str, Any] | Sequence[Mapping[str, Any]]"
 
 
 class IngestOptions(TypedDict, total=False):
@@ -32,7 +32,7 @@ class IngestOptions(TypedDict, total=False):
 
     `where` is the slice that a replace replaces; `key` and `sort` are columns (a list, or text with commas);
     `order` says which of several rows of one key is newest; `contract` is a pandera polars model or schema, a
-    `Contract`, or "FILE:NAME"; `schema` an Arrow schema, `{column: type}` or its JSON form; `null` the words that
+    `Contract`, or "FILE:NAME"; `schema` an Arrow schema, `{column: type}`, its JSON form or (of messages) that of an Avro record; `null` the words that
     mean null; `lineage` (dataset, version id) pairs, and `sql` the query, that the rows were made from. With `history` every state of
     a Delta or Iceberg table becomes a version.
 
@@ -68,6 +68,7 @@ class IngestOptions(TypedDict, total=False):
     client: Literal["kafka-python", "confluent"]
     partitions: Sequence[int] | None
     metrics: int | None
+    options: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ def columns(given: Columns) -> tuple[str, ...] | None:
 
 
 def as_schema(given: SchemaLike | None) -> pa.Schema | None:
-    """Return an Arrow schema from one, from `{column: type}`, or from the JSON form of a schema."""
+    """Return an Arrow schema from one, from `{column: type}`, from the JSON form of a schema, or from an Avro record."""
     import pyarrow as pa
 
     from dataplat.lake.schema import canonical_schema, schema_from_json
@@ -146,6 +147,10 @@ def as_schema(given: SchemaLike | None) -> pa.Schema | None:
         return None
     if isinstance(given, pa.Schema):
         return canonical_schema(given)
+    if isinstance(given, Mapping) and given.get("type") == "record" and isinstance(given.get("fields"), list):
+        from dataplat.connectors.codecs._avro_wire import avro_columns
+
+        return avro_columns(given)
     if isinstance(given, Mapping):
         return schema_from_json([{"name": name, "type": kind} for name, kind in given.items()])
     return schema_from_json([dict(field) for field in given])

@@ -273,6 +273,7 @@ def open_topic(location: KafkaLocation, options: StreamOptions, stack: ExitStack
         headers=headers,
         timeout=options.timeout,
         client=options.client,
+        options=options.options,
     )
     stack.callback(client.close)
     return client

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from dataplat.errors import ConfigError
@@ -25,7 +25,8 @@ class StreamOptions:
     `registry`: what that says). `keep` are the parts of a record that become columns. `on_gap` "mark" goes on where
     records are gone that were not read, and writes that down. More than the share `max_rejects` of a commit's records
     being none stops before the branch moves. `partitions` (default: all) are those that this process reads; `metrics`
-    a port of 127.0.0.1 at which Prometheus finds them.
+    a port of 127.0.0.1 at which Prometheus finds them. `options` are keys of a table `[kafka."HOST:PORT"]` of
+    dataplat.toml, which come before what that says.
     """
 
     follow: bool = False
@@ -43,6 +44,7 @@ class StreamOptions:
     client: Literal["kafka-python", "confluent"] = "kafka-python"
     partitions: tuple[int, ...] | None = None
     metrics: int | None = None
+    options: Mapping[str, Any] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for name, known in (("isolation", ISOLATIONS), ("client", CLIENTS), ("on_gap", ON_GAP)):
