@@ -56,7 +56,11 @@ _FORMATS += ["text", "bytes", "protobuf", "json-schema", "debezium", "registry"]
 @click.option("--sort", metavar="COLS", help="Columns to lay new parts out by, so that reads can skip parts.")
 @click.option("--order", metavar="COL", help="With upsert: of several rows of one key the one highest here wins.")
 @click.option("--contract", metavar="FILE:NAME", help="A pandera model or schema that the dataset must meet.")
-@click.option("--schema", metavar="FILE", help="Types instead of guessing: what `version schema REF --json` prints.")
+@click.option(
+    "--schema",
+    metavar="FILE",
+    help="Types instead of guessing: what `version schema REF --json` prints. Of Avro messages: FILE.avsc.",
+)
 @click.option("--null", "null_words", metavar="WORDS", help="Words that mean null, with commas between: NA,-.")
 @click.option(
     "--format",
@@ -155,6 +159,8 @@ def read_schema(path: str | None) -> Any:
 
     try:
         fields = json.loads(Path(path).read_text("utf-8"))
+        if isinstance(fields, dict) and fields.get("type") == "record":
+            return fields  # of Avro
         return schema_from_json(fields["columns"] if isinstance(fields, dict) else fields)
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise ConfigError(

@@ -32,9 +32,9 @@ class IngestOptions(TypedDict, total=False):
 
     `where` is the slice that a replace replaces; `key` and `sort` are columns (a list, or text with commas);
     `order` says which of several rows of one key is newest; `contract` is a pandera polars model or schema, a
-    `Contract`, or "FILE:NAME"; `schema` an Arrow schema, `{column: type}`, its JSON form or (of messages) that of an Avro record; `null` the words that
-    mean null; `lineage` (dataset, version id) pairs, and `sql` the query, that the rows were made from. With `history` every state of
-    a Delta or Iceberg table becomes a version.
+    `Contract`, or "FILE:NAME"; `schema` an Arrow schema, `{column: type}`, its JSON form or (of messages) that of an
+    Avro record; `null` the words that mean null; `lineage` (dataset, version id) pairs, and `sql` the query, that the
+    rows were made from. With `history` every state of a Delta or Iceberg table becomes a version.
 
     What only a stream takes, from `follow` on, is as `StreamOptions` says; there `source_format` is what messages are.
     """
