@@ -13,13 +13,14 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 from dataplat.config import FILE_NAME, Secret, load
 from dataplat.errors import ConfigError, SourceError, SourceUnreachable
 
-_SETTINGS: Final = ("username", "password", "ca")
+_SETTINGS: Final = ("username", "password", "ca_bundle")
 _TRIES: Final = 3
 _TIMEOUT: Final = 10.0
 """Seconds that a registry may take for one answer."""
@@ -42,7 +43,7 @@ class SchemaRegistry:
 
     url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    ca: str | None = None
+    ca_bundle: str | None = None
     _known: dict[int, Registered] = field(default_factory=dict, repr=False)
     _versions: dict[tuple[str, int], Registered] = field(default_factory=dict, repr=False)
     _unknown: dict[int, float] = field(default_factory=dict, repr=False)
@@ -95,7 +96,7 @@ class SchemaRegistry:
             except ssl.SSLCertVerificationError as error:
                 raise SourceError(
                     f"{self.url}: its certificate is not trusted ({error.verify_message}); name the file of its "
-                    f'authority as `ca` under [registries."{self.url}"] in {FILE_NAME}'
+                    f'authority as `ca_bundle` under [registries."{self.url}"] in {FILE_NAME}'
                 ) from error
             except (OSError, http.client.HTTPException) as error:
                 said = str(error) or type(error).__name__
@@ -125,7 +126,7 @@ class SchemaRegistry:
         where = urlsplit(self.url)
         assert where.hostname is not None
         if where.scheme == "https":
-            context = ssl.create_default_context(cafile=self.ca)
+            context = ssl.create_default_context(cafile=self.ca_bundle)
             connection: http.client.HTTPConnection = http.client.HTTPSConnection(
                 where.hostname, where.port, timeout=_TIMEOUT, context=context
             )
@@ -140,14 +141,14 @@ class SchemaRegistry:
             connection.close()
 
 
-_REGISTRIES: dict[tuple[str, str], SchemaRegistry] = {}
+_REGISTRIES: dict[tuple[str, str, str], SchemaRegistry] = {}
 
 
 def registry_at(url: str) -> SchemaRegistry:
     """Return the registry at a URL, with the settings of `[registries."URL"]` in dataplat.toml; one for the process.
 
-    Settings are `username` and `password` (a secret by reference), and `ca`, the file of the authority that its
-    certificate is checked with instead of those that the system trusts.
+    Settings are `username` and `password` (a secret by reference), and `ca_bundle`, a file (relative to
+    dataplat.toml) of the authorities that are trusted instead of the system's.
 
     Raises:
         ConfigError: The URL or a setting is wrong.
@@ -163,8 +164,8 @@ def registry_at(url: str) -> SchemaRegistry:
         )
     settings = _settings(url)
     headers = _authorization(url, settings)
-    key = (url, headers.get("Authorization", ""))
-    return _REGISTRIES.setdefault(key, SchemaRegistry(url, headers, settings.get("ca")))
+    key = (url, headers.get("Authorization", ""), settings.get("ca_bundle", ""))
+    return _REGISTRIES.setdefault(key, SchemaRegistry(url, headers, settings.get("ca_bundle")))
 
 
 def forget_schemas() -> None:
@@ -172,17 +173,23 @@ def forget_schemas() -> None:
     _REGISTRIES.clear()
 
 
-def _settings(url: str) -> Mapping[str, Any]:
-    settings = next((given for named, given in load().registries.items() if named.rstrip("/") == url), {})
+def _settings(url: str) -> Mapping[str, str]:
+    config = load()
+    settings = dict(next((given for named, given in config.registries.items() if named.rstrip("/") == url), {}))
     for name, value in settings.items():
         if name not in _SETTINGS:
             raise ConfigError(f'[registries."{url}"]: there is no setting {name!r}; there are {", ".join(_SETTINGS)}')
         if not isinstance(value, str):
             raise ConfigError(f'[registries."{url}"]: {name} is a text, and is {value!r}')
+    if "ca_bundle" in settings:
+        assert config.source is not None
+        settings["ca_bundle"] = path = str(config.source.parent / Path(settings["ca_bundle"]).expanduser())
+        if not Path(path).is_file():
+            raise ConfigError(f'[registries."{url}"]: there is no file {path} to trust (ca_bundle)')
     return settings
 
 
-def _authorization(url: str, settings: Mapping[str, Any]) -> dict[str, str]:
+def _authorization(url: str, settings: Mapping[str, str]) -> dict[str, str]:
     if "username" not in settings:
         return {}
     if "password" not in settings:

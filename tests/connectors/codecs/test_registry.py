@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 
 import pyarrow as pa
 import pytest
@@ -10,6 +11,7 @@ import pytest
 import dataplat as dp
 from dataplat.connectors.codecs import open_codec
 from dataplat.connectors.codecs._registry import registry_at
+from servers.kafka import certify
 from servers.registry import Reference, Registry, framed
 
 
@@ -194,6 +196,28 @@ def test_credentials(records_of, avro, tmp_path, monkeypatch):
         toml.write_text(f'[registries."{serving.url}"]\nuser = "me"\n')
         with pytest.raises(dp.ConfigError, match="no setting 'user'"):
             open_codec("avro", registry=serving.url)
+
+
+def test_certificates_are_verified(records_of, avro, tmp_path, monkeypatch):
+    """A certificate of an authority that nobody trusts is refused at once; `ca_bundle` names whom to trust."""
+    monkeypatch.chdir(tmp_path)
+    certify(tmp_path)
+    secure = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    secure.load_cert_chain(tmp_path / "broker.pem")
+    with Registry() as serving:
+        serving._server.socket = secure.wrap_socket(serving._server.socket, server_side=True)
+        url = serving.url.replace("http:", "https:")
+        (id,) = ids(serving, V1)
+        values = records_of([framed(id, avro(V1, {"n": 1, "gone": "x"}))])
+        with pytest.raises(dp.SourceError, match="certificate is not trusted.*ca_bundle") as refused:
+            open_codec("avro", registry=url).decode(values, None)
+        assert not isinstance(refused.value, dp.SourceUnreachable)
+        toml = tmp_path / "dataplat.toml"
+        toml.write_text(f'[registries."{url}"]\nca_bundle = "nowhere.pem"\n')
+        with pytest.raises(dp.ConfigError, match="no file .*nowhere.pem"):
+            open_codec("avro", registry=url)
+        toml.write_text(f'[registries."{url}"]\nca_bundle = "ca.pem"\n')
+        assert len(open_codec("avro", registry=url).decode(values, None).rows) == 1
 
 
 @pytest.mark.parametrize(
