@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 POLL_RECORDS = 20_000
 _PATIENCE = 0.2
 """Seconds that a poll waits: so soon a stop is noticed."""
+_LEAST_SHARE = 256 << 10
 _IDLE = 60.0
 """Seconds after which positions are written down that moved with no record (aborted transactions, markers)."""
 
@@ -99,7 +100,10 @@ class Collector:
         self._like = held
         self._filling = _Filling({p: Piece(start, start.offset) for p, start in starts.items()})
         self._paused: set[int] = set()
-        self._share = max(limits.cut_bytes // max(len(starts), 1), 1 << 20)
+        self._begun = self._filling
+        self._least_share = max(limits.cut_bytes // max(len(starts), 1), _LEAST_SHARE)
+        self._share = self._least_share
+        self._bytes_each = 1000.0
         self._changed = threading.Condition()
         self._closing = False
         self._ended = False
@@ -109,13 +113,18 @@ class Collector:
 
     # ----------------------------------------------------------------------------------------------- who lands
 
-    def cut(self, *, stop: threading.Event | None = None) -> Cut | None:
-        """Wait for the next cut and return it; None where nothing more is to come, or nothing has when `stop` is set.
+    def cut(self, *, stop: threading.Event | None = None, patience: float | None = None) -> Cut | None:
+        """Wait for the next cut and return it, or None where there is none.
 
+        None: nothing more is to come (then `is_over`), nothing has when `stop` is set, or none is due within `patience`
+        seconds.
         Raises what the collecting thread ran into, once all that came before has been taken.
         """
+        until = None if patience is None else time.monotonic() + patience
         with self._changed:
             while not self._is_due(stop):
+                if until is not None and time.monotonic() >= until:
+                    return None
                 self._changed.wait(_PATIENCE)
             filling = self._filling
             if filling.is_empty and self._error is not None:
@@ -127,6 +136,12 @@ class Collector:
         schema = joined(self._like, filling.schemas, self.topic.name)
         moved = {p: piece for p, piece in filling.pieces.items() if piece.has_moved}
         return Cut(self.topic, self.topic.name, moved, schema)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all has been taken that will ever come."""
+        with self._changed:
+            return self._ended and self._error is None and self._filling.is_empty
 
     def close(self) -> None:
         """Stop reading; what was not taken is forgotten."""
@@ -154,6 +169,7 @@ class Collector:
     def _run(self) -> None:
         try:
             while self._has_room():
+                self._share_anew()
                 self._take(self._client.poll(_PATIENCE, self._poll_records()))
                 if self._is_at_ends():
                     break
@@ -165,8 +181,20 @@ class Collector:
                 self._changed.notify_all()
 
     def _poll_records(self) -> int:
-        rows = self._limits.rows
-        return POLL_RECORDS if rows is None else max(1, min(POLL_RECORDS, rows - self._filling.rows))
+        """Return how many records the cut has room for, by what they took so far."""
+        rows, filling = self._limits.rows, self._filling
+        room = max(self._limits.cut_bytes - filling.nbytes, self._limits.cut_bytes // 16)
+        most = min(POLL_RECORDS, int(room / self._bytes_each) + 1)
+        return most if rows is None else max(1, min(most, rows - filling.rows))
+
+    def _share_anew(self) -> None:
+        """Where another cut has begun, give every partition its share of it."""
+        if self._begun is self._filling:
+            return
+        self._begun, self._share = self._filling, self._least_share
+        if self._paused:
+            self._client.resume(self._paused)
+            self._paused.clear()
 
     def _has_room(self) -> bool:
         """Wait until the cut has room; return whether to go on."""
@@ -212,6 +240,7 @@ class Collector:
             filling.schemas.append(block.batch.schema)
         filling.rows += block.records
         filling.nbytes += block.nbytes
+        self._bytes_each = max(1.0, block.nbytes / block.records)
 
     def _pause_full(self) -> None:
         pieces = self._filling.pieces

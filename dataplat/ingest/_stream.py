@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from contextlib import ExitStack
@@ -87,7 +88,9 @@ class _Run:
     metrics: StreamMetrics
     stop: threading.Event | None
     total: IngestResult = field(init=False)
+    has_begun: bool = False
     failures: int = 0
+    gaps: int = 0
 
     def __post_init__(self) -> None:
         self.total = IngestResult(self.request.into, self.request.branch, None, None)
@@ -114,18 +117,22 @@ class _Run:
             with ExitStack() as stack:
                 return _Session.begin(self, stack).follow()
         except SourceGap:
-            if self.options.on_gap == "fail" or self.failures:
+            if self.options.on_gap == "fail" or self.gaps:
                 raise
-            self.failures += 1  # the next session marks it; if it does not, that is an error
+            self.gaps += 1  # the next session marks it; if it does not, that is an error
         except (SourceUnreachable, StoreError) as error:
-            if not self.options.follow or self.is_stopped:
+            if not self.options.follow or not self.has_begun:
+                raise
+            if self.is_stopped and isinstance(error, SourceUnreachable):
+                return True  # what came is landed or will be read again
+            if self.is_stopped:
                 raise
             self._wait(error)
         return False
 
     def landed(self, cut: Cut, result: IngestResult, seconds: float) -> None:
         """Add up what one commit did."""
-        self.failures = 0
+        self.failures = self.gaps = 0
         before = self.total
         self.total = replace(
             result,
@@ -147,6 +154,7 @@ class _Run:
         self.metrics.failed(error)
         seconds = min(_LONGEST_WAIT, 2.0 ** min(self.failures, 6)) * random.uniform(0.5, 1.0)  # noqa: S311 (no secret)
         self.meter.enter(f"waiting {seconds:.0f} s, then trying again: {error}")
+        logging.getLogger("dataplat").warning("%s; trying again in %.0f s", error, seconds)
         if self.stop is None:
             time.sleep(seconds)
         else:
@@ -171,7 +179,8 @@ class _Session:
         run.meter.enter("connecting")
         watch = open_topic(location, options, stack)
         topic, starts = find_starts(run.lake, run.request, watch)
-        ends = None if options.follow else {p: bounds.end for p, bounds in watch.bounds(starts).items()}
+        ends = {p: bounds.end for p, bounds in watch.bounds(starts).items()}
+        run.metrics.begin(topic.name, {p: start.offset for p, start in starts.items()}, ends)
         held = held_schema(run.lake, run.request)
         kept = kept_in(held, options.keep)
         reader = open_topic(location, options, stack, headers="headers" in kept)
@@ -183,10 +192,11 @@ class _Session:
             starts,
             limits=Limits(options.every, options.rows, options.bytes, options.budget),
             kept=kept,
-            ends=ends,
+            ends=None if options.follow else ends,
             held=held,
         )
         stack.callback(collector.close)
+        run.has_begun = True
         run.meter.enter(run.stage)
         return cls(run, topic, watch, collector)
 
@@ -194,15 +204,18 @@ class _Session:
         """Land cut after cut; return whether there is nothing more to do, rather than another session to begin."""
         while True:
             last = self.run.is_stopped
-            cut = self.collector.cut(stop=self.run.stop)
-            if cut is None:
+            cut = self.collector.cut(stop=self.run.stop, patience=LOOK_EVERY)
+            if cut is None and (last or self.collector.is_over):
                 return True
-            if self.watch.topic().id != self.topic.id:
-                return False  # what was read may be of either: the next session says what became of it
-            if not self._land(cut) or (not last and self._has_other_partitions()):
-                return self.run.is_stopped
+            if cut is not None:
+                if self.watch.topic().id != self.topic.id:
+                    return False  # what was read may be of either: the next session says what became of it
+                if not self._land(cut):
+                    return self.run.is_stopped
             if last:
                 return True
+            if self._has_changed():
+                return self.run.is_stopped
 
     def _land(self, cut: Cut) -> bool:
         """Commit a cut; return whether the positions moved, so that the next one holds."""
@@ -221,16 +234,19 @@ class _Session:
         self.run.meter.enter(self.run.stage)
         return result.commit is not None
 
-    def _has_other_partitions(self) -> bool:
-        """Look at the topic now and then: at its ends for the lag, and whether partitions were added."""
+    def _has_changed(self) -> bool:
+        """Look at the topic now and then: at its ends for the lag, and whether it is another one or has more partitions."""
         if time.monotonic() - self.looked < LOOK_EVERY:
             return False
         self.looked = time.monotonic()
         now = self.watch.topic()
+        if now.id != self.topic.id or (self.run.options.follow and now.partitions != self.topic.partitions):
+            return True
         chosen = self.run.options.partitions
         mine = now.partitions if chosen is None else chosen
         self.run.metrics.ends({p: bounds.end for p, bounds in self.watch.bounds(mine).items()})
-        return self.run.options.follow and now.partitions != self.topic.partitions
+        self.run.meter.enter(self.run.stage)
+        return False
 
 
 def find_starts(lake: Lake, request: IngestRequest, client: Client) -> tuple[Topic, Mapping[int, Start]]:

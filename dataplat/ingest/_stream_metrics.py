@@ -27,6 +27,11 @@ class StreamMetrics:
             return None
         return sum(max(0, end - self.positions.get(partition, end)) for partition, end in self.latest.items())
 
+    def begin(self, topic: str, starts: Mapping[int, int], ends: Mapping[int, int]) -> None:
+        """Take where each partition is read on, and its end."""
+        self.positions, self.latest = dict(starts), {}
+        self.ends(ends)
+
     def ends(self, ends: Mapping[int, int]) -> None:
         """Take the ends of the partitions."""
         self.latest.update(ends)
@@ -58,13 +63,16 @@ class _Exported(StreamMetrics):
         self._failures = library.Counter("dataplat_failures", "Failures tried again", ["error"], registry=registry)
         self._topic = ""
 
+    def begin(self, topic: str, starts: Mapping[int, int], ends: Mapping[int, int]) -> None:
+        self._topic = topic
+        super().begin(topic, starts, ends)
+
     def ends(self, ends: Mapping[int, int]) -> None:
         super().ends(ends)
         self._show_lag()
 
     def landed(self, cut: Cut, result: IngestResult, seconds: float) -> None:
         super().landed(cut, result, seconds)
-        self._topic = cut.topic.name
         self._records.labels(self._topic).inc(cut.records)
         self._rows.labels(self._topic).inc(result.rows_added)
         self._rejects.labels(self._topic).inc(result.rows_rejected)
@@ -78,7 +86,7 @@ class _Exported(StreamMetrics):
 
     def _show_lag(self) -> None:
         for partition, end in self.latest.items():
-            if self._topic and partition in self.positions:
+            if partition in self.positions:
                 lag = max(0, end - self.positions[partition])
                 self._lag.labels(self._topic, str(partition)).set(lag)
 
