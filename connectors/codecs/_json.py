@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 SNIFFED = 1000
 """Messages whose fields and types are looked at before the first block is read."""
+
+NO_COLUMN: Final = "an empty object, where no column is known yet"
 
 
 class JsonCodec:
@@ -46,7 +49,7 @@ class JsonCodec:
             if parsed is None or parsed.widened is None:
                 break
             typing = _settled(typing, parsed.widened.schema, like if self._wanted is None else self._wanted)
-        return text.decoded(parsed, typing.schema)
+        return _with_a_column(text.decoded(parsed, typing.schema), like)
 
     def _typing(self, text: _Lines, like: pa.Schema | None) -> Typing:
         """Return the types to begin with: those so far of the columns that the messages have, else guessed ones."""
@@ -57,6 +60,18 @@ class JsonCodec:
             return Typing(pa.schema([like.field(name) for name in like.names if name in first]))
         found = schema_of(text.objects(SNIFFED))
         return Typing(found) if like is None else _settled(Typing(found), found, like)
+
+
+def _with_a_column(decoded: Decoded, like: pa.Schema | None) -> Decoded:
+    """Return rows of empty objects with a column of nulls, since a row without columns is none; else what it was."""
+    if decoded.batch.schema.names or not len(decoded.rows):
+        return decoded
+    if like is not None and like.names:
+        nulls = pa.nulls(len(decoded.rows), like.field(0).type)
+        batch = pa.RecordBatch.from_arrays([nulls], names=[like.field(0).name])
+        return replace(decoded, batch=batch)
+    rejects = [*decoded.rejects, *(Reject(int(i), NO_COLUMN) for i in decoded.rows)]
+    return replace(decoded, rows=decoded.rows[:0], rejects=sorted(rejects, key=lambda reject: reject.index))
 
 
 def _settled(typing: Typing, asked: pa.Schema, like: pa.Schema | None) -> Typing:

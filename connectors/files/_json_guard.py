@@ -27,6 +27,8 @@ def begins_with_object(data: Bytes8) -> bool:
 
 def has_empty_row(batch: pa.RecordBatch) -> bool:
     """Return whether a row has no value at all: the parser makes one of a line that says `null`."""
+    if not batch.columns:
+        return True
     if not all(column.null_count for column in batch.columns):
         return False
     filled = [column.is_valid() for column in batch.columns]

@@ -39,7 +39,7 @@ def read_alike(data: Bytes8, schema: pa.Schema) -> pa.RecordBatch | None:
 
     Types are those of `schema`; the text must be UTF-8 (not looked at here).
     """
-    if not all(_is_plain(kind) for kind in schema.types) or not len(data):
+    if not schema.names or not all(_is_plain(kind) for kind in schema.types) or not len(data):
         return None
     if data[-1] != NEWLINE:
         data = np.append(data, np.uint8(NEWLINE))
