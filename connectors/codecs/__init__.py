@@ -9,7 +9,7 @@ A codec takes records as they came and gives rows, and names each record that is
 
 from __future__ import annotations
 
-from dataplat.connectors.codecs._codec import Codec, Decoded, Records, Reject
+from dataplat.connectors.codecs._codec import Codec, Decoded, NamesKey, Records, Reject
 from dataplat.connectors.codecs._open import open_codec
 
-__all__ = ["Codec", "Decoded", "Records", "Reject", "open_codec"]
+__all__ = ["Codec", "Decoded", "NamesKey", "Records", "Reject", "open_codec"]

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-_FRAME: Final = 5
+FRAME: Final = 5
+"""Bytes before the body: a zero, and the id."""
 
 
 class ByIdCodec:
@@ -33,22 +34,25 @@ class ByIdCodec:
 
     def decode(self, records: Records, like: pa.Schema | None) -> Decoded:
         """Return the rows, in the order of the records; see `Codec`."""
-        ids = _ids(records.values)
+        ids = ids_of(records.values)
         groups = [
-            Group(f"schema {id}", np.flatnonzero(ids == id), self._codec(id), _FRAME, id)
+            Group(f"schema {id}", np.flatnonzero(ids == id), self.codec(id), FRAME, id)
             for id in dict.fromkeys(ids[ids >= 0].tolist())
         ]
         decoded = decode_groups(records, groups, like, ids)
-        unframed = [Reject(int(i), _unframed(records.values[int(i)].as_py())) for i in np.flatnonzero(ids < 0)]
-        rejects = sorted([*decoded.rejects, *unframed], key=lambda reject: reject.index)
+        alone = [Reject(int(i), unframed(records.values[int(i)].as_py())) for i in np.flatnonzero(ids < 0)]
+        rejects = sorted([*decoded.rejects, *alone], key=lambda reject: reject.index)
         return replace(decoded, rejects=rejects)
 
-    def _codec(self, id: int) -> Codec | str:
+    def codec(self, id: int) -> Codec | str:
         """Return what decodes bodies of a schema, or why nothing does."""
         known = self._codecs.get(id)
         if known is not None:
             return known
-        schema = self._registry.schema(id)
+        try:
+            schema = self._registry.schema(id)
+        except SchemaError as error:
+            return str(error)
         if schema is None:  # not remembered here: the registry may come to know it
             return f"it is not known to the registry at {self._registry.url}"
         self._codecs[id] = found = self._made(schema)
@@ -88,25 +92,25 @@ def _texts(schema: Registered) -> dict[str, str]:
     return found
 
 
-def _ids(values: pa.BinaryArray) -> NDArray[np.int64]:
+def ids_of(values: pa.BinaryArray) -> NDArray[np.int64]:
     """Return the id that each value begins with; -1 where it has no frame."""
     ids = np.full(len(values), -1, dtype=np.int64)
     _, offsets, data = values.buffers()
     if data is None or not len(values):
         return ids
     bounds = np.frombuffer(offsets, dtype=np.int32)[values.offset : values.offset + len(values) + 1].astype(np.int64)
-    framed = np.flatnonzero((np.diff(bounds) >= _FRAME) & values.is_valid().to_numpy(zero_copy_only=False))
+    framed = np.flatnonzero((np.diff(bounds) >= FRAME) & values.is_valid().to_numpy(zero_copy_only=False))
     if len(framed):
-        head = np.frombuffer(data, dtype=np.uint8)[bounds[framed, None] + np.arange(_FRAME)].astype(np.int64)
+        head = np.frombuffer(data, dtype=np.uint8)[bounds[framed, None] + np.arange(FRAME)].astype(np.int64)
         found = head[:, 1] << 24 | head[:, 2] << 16 | head[:, 3] << 8 | head[:, 4]
         ids[framed] = np.where(head[:, 0] == 0, found, -1)
     return ids
 
 
-def _unframed(value: bytes | None) -> str:
+def unframed(value: bytes | None) -> str:
     if value is None:
         return NO_VALUE
     return (
         f"no frame of a schema registry: a message begins with a zero byte and the id of its schema, and this one of "
-        f"{len(value):,} bytes with {value[:_FRAME].hex(' ') or 'nothing'}"
+        f"{len(value):,} bytes with {value[:FRAME].hex(' ') or 'nothing'}"
     )

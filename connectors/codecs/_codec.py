@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,7 +67,7 @@ class Decoded:
     """What records hold: row i of `batch` is record `rows[i]` (ascending), and each other record is in `rejects`.
 
     Where a record takes rows away (a delete by key), it is in neither: row i of `deletes`, a batch of the key columns,
-    is record `deleted[i]`. Every record is in exactly one of the three.
+    is record `deleted[i]`. Every record is in exactly one of the three, but for those that say nothing of any row.
 
     `schema_ids` are those that a registry knows the schema of each record by; None where there is no registry.
     """
@@ -95,3 +95,10 @@ class Codec(Protocol):
         `together(like, batch.schema)` holds both.
         """
         ...
+
+
+@runtime_checkable
+class NamesKey(Protocol):
+    """The ability of a codec to say which columns name a row; None before it has seen a record."""
+
+    key: tuple[str, ...] | None

@@ -59,6 +59,15 @@ def decode_groups(
     return replace(whole, rejects=rejects, schema_ids=ids)
 
 
+def decode_others(records: Records, rejects: list[Reject], codec: Codec, like: pa.Schema | None) -> Decoded:
+    """Return what a codec makes of the records that are no rejects already."""
+    if not rejects:
+        return codec.decode(records, like)
+    index = np.setdiff1d(np.arange(len(records)), [reject.index for reject in rejects])
+    decoded = decode_groups(records, [Group("", index, codec)], like)
+    return replace(decoded, rejects=sorted([*decoded.rejects, *rejects], key=lambda reject: reject.index))
+
+
 def _decoded(records: Records, group: Group, like: pa.Schema | None) -> Decoded:
     if isinstance(group.codec, str):
         return _all_rejected(group, group.codec)
@@ -94,12 +103,12 @@ def _bodies(records: Records, group: Group) -> Records:
         offsets=records.offsets[group.index],
         timestamps=records.timestamps[group.index],
         keys=pa.nulls(len(group.index), pa.binary()),
-        values=_without_head(values, group.skip) if group.skip else values,
+        values=without_head(values, group.skip) if group.skip else values,
         headers=None,
     )
 
 
-def _without_head(values: pa.BinaryArray, skip: int) -> pa.BinaryArray:
+def without_head(values: pa.BinaryArray, skip: int) -> pa.BinaryArray:
     """Return values, none of them null or shorter, without their first bytes (Arrow's `binary_slice` fails on some)."""
     _, offsets, data = values.buffers()
     bounds = np.frombuffer(offsets, dtype=np.int32)[values.offset : values.offset + len(values) + 1]

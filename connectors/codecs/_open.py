@@ -22,12 +22,13 @@ def open_codec(
     *,
     registry: str | None = None,
     schema: pa.Schema | None = None,
-    key: Sequence[str] | None = None,  # noqa: ARG001 (of change events)
+    key: Sequence[str] | None = None,
 ) -> Codec:
-    """Return the codec of a format: json, text, bytes, avro, protobuf, json-schema, registry (what the registry says).
+    """Return the codec of a format: json, text, bytes, avro, protobuf, json-schema, registry (what the registry says), debezium.
 
     `registry` is the URL of a schema registry; `schema` the types that JSON is read with, instead of guessing, or
-    (`avro_columns`) the schema that Avro without a registry was written with; `key` the columns that name a row.
+    (`avro_columns`) the schema that Avro without a registry was written with; `key` the columns that name a row of change events (else those
+    of the message key).
 
     Raises:
         ConfigError: There is no such format, or no such combination.
@@ -43,9 +44,20 @@ def open_codec(
         from dataplat.connectors.codecs._json import JsonCodec
 
         return JsonCodec(schema)
+    if name == "debezium":
+        return _changes(registry, schema, key)
     if name == "registry" or name in FRAMED:
         return _framed(name, registry, schema)
     raise ConfigError(f"there is no format {name!r} of messages")
+
+
+def _changes(registry: str | None, schema: pa.Schema | None, key: Sequence[str] | None) -> Codec:
+    if schema is not None:
+        raise ConfigError("change events bring their schemas with them, or are guessed: leave --schema out")
+    from dataplat.connectors.codecs._debezium import DebeziumCodec
+    from dataplat.connectors.codecs._registry import registry_at
+
+    return DebeziumCodec(key, None if registry is None else registry_at(registry))
 
 
 def _framed(name: str, registry: str | None, schema: pa.Schema | None) -> Codec:

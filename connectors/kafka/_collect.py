@@ -223,7 +223,7 @@ class Collector:
         like = self._values_like()
         decoded = fit(self._codec.decode(records, like), self._held, like)
         block = Block.of(records, decoded, self._kept, source_id(self.topic, records.partition))
-        if block.batch.num_rows:
+        if block.batch.num_rows or block.deletes is not None:
             self._like = joined(self._like, [block.batch.schema], self.topic.name)
         return block
 

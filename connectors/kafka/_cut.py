@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from dataplat.connectors.codecs._unify import Apart, fitted, together
@@ -33,6 +33,7 @@ class Block:
     @classmethod
     def of(cls, records: Records, decoded: Decoded, kept: Kept, source: str) -> Block:
         """Return what is kept of `records` after they were decoded; their raw bytes are let go."""
+        decoded = without_taken_back(decoded)
         batch = with_kept(decoded.batch, records, decoded.rows, kept)
         deletes = decoded.deletes
         rejects = rejects_of(records, decoded.rejects, source) if decoded.rejects else None
@@ -126,14 +127,17 @@ class Cut:
         return "there was none"
 
     def read(self, split: Split, on_progress: Progress | None = None) -> Generator[Item, None, None]:
-        """Yield rows, deletes and rejects of a partition, in order of offset."""
+        """Yield rows, deletes and rejects of a partition, in order of offset.
+
+        Of one block deletes come first: rows that they took away again are not in it, see `without_taken_back`.
+        """
         piece = self._piece(split)
         done = 0
         for block in piece.blocks:
-            if block.batch.num_rows:
-                yield fitted(block.batch, self.schema())
             if block.deletes is not None and block.deletes.num_rows:
                 yield Deletes(block.deletes)
+            if block.batch.num_rows:
+                yield fitted(block.batch, self.schema())
             if block.rejects is not None:
                 yield Rejects(block.rejects)
             done += block.nbytes
@@ -147,6 +151,32 @@ class Cut:
 
     def _piece(self, split: Split) -> Piece:
         return self.pieces[int(split.source.rpartition("/")[2])]
+
+
+def without_taken_back(decoded: Decoded) -> Decoded:
+    """Return it without the rows that a later record of the same key takes away; it stays that the key is deleted."""
+    deletes, deleted = decoded.deletes, decoded.deleted
+    if deletes is None or deleted is None or not len(deleted) or not len(decoded.rows):
+        return decoded
+    import numpy as np
+    import pyarrow as pa
+
+    from dataplat.lake.content_id import key_digests
+
+    names = deletes.schema.names
+    keys = np.concatenate([key_digests(decoded.batch, names), key_digests(deletes, names)])
+    at = np.concatenate([decoded.rows, deleted])
+    order = np.lexsort((at, keys[:, 1], keys[:, 0]))
+    is_delete = np.arange(len(keys)) >= len(decoded.rows)
+    begins = np.append(True, (keys[order][1:] != keys[order][:-1]).any(axis=1))
+    run = np.cumsum(begins) - 1
+    last = np.full(run[-1] + 1, -1, np.int64)
+    gone = is_delete[order]
+    np.maximum.at(last, run[gone], at[order][gone])
+    kept = np.ones(len(keys), np.bool_)
+    kept[order] = at[order] >= last[run]
+    kept = kept[: len(decoded.rows)]
+    return replace(decoded, batch=decoded.batch.filter(pa.array(kept)), rows=decoded.rows[kept])
 
 
 def joined(like: pa.Schema | None, schemas: Sequence[pa.Schema], where: str) -> pa.Schema | None:

@@ -47,9 +47,8 @@ _FORMATS += ["text", "bytes", "protobuf", "json-schema", "debezium", "registry"]
 @click.option(
     "--mode",
     type=click.Choice(["append", "upsert", "replace"]),
-    default="append",
-    show_default=True,
-    help="append adds rows; upsert replaces rows of equal key; replace makes the rows the dataset, or its --where slice.",
+    help="append (the default) adds rows; upsert replaces rows of equal key; replace makes the rows the dataset, or its "
+    "--where slice. Change events are upserted.",
 )
 @click.option("--where", metavar="EXPR", help="With replace: the slice, as a SQL condition on columns.")
 @click.option("--key", metavar="COLS", help="Columns that name a row, with commas between: day,flight.")

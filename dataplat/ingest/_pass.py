@@ -101,9 +101,12 @@ class Pass:
             self._take_rows(conform(item, plain_schema(self.stored), first_row=self.meter.rows))
 
     def _take_deletes(self, keys: pa.RecordBatch) -> None:
+        import pyarrow as pa
+
         if not isinstance(self.sink, Upsert):
             raise KeyViolation("rows are to be taken away by key, which only --mode upsert does")
-        self.sink.delete(keys)
+        plain = plain_schema(self.stored)
+        self.sink.delete(conform(keys, pa.schema([plain.field(name) for name in self.key])))
 
     def _take_blob(self, blob: Blob) -> None:
         path = self.stage.new_file(".bin")

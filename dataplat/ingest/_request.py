@@ -156,6 +156,17 @@ def as_schema(given: SchemaLike | None) -> pa.Schema | None:
     return schema_from_json([dict(field) for field in given])
 
 
+def _of_changes(given: dict[str, Any]) -> None:
+    """Have change events upserted; raise `ConfigError` where something else is asked for."""
+    if given.setdefault("mode", "upsert") != "upsert":
+        raise ConfigError(
+            f"change events (format debezium) are upserted and deleted by key, so mode {given['mode']!r} makes no sense: "
+            "leave it out. To keep every event as a row, land them with format json"
+        )
+    if "order" in given:
+        raise ConfigError("of several change events of one key the last one in the topic counts: leave order out")
+
+
 def request_of(source: Any, into: str, **options: Unpack[IngestOptions]) -> IngestRequest:
     """Return the request for what a user gave; raise `ConfigError` for an option that is not there."""
     unknown = sorted(options.keys() - IngestOptions.__annotations__.keys())
@@ -175,6 +186,8 @@ def request_of(source: Any, into: str, **options: Unpack[IngestOptions]) -> Inge
     stream = {name: given.pop(name) for name in STREAM_NAMES & given.keys()}
     if is_kafka(source):
         given["stream"] = stream_options(given.pop("source_format", None), stream)
+        if given["stream"].format == "debezium":
+            _of_changes(given)
     elif stream:
         name = min(stream)
         raise ConfigError(f"{name} goes with a stream (kafka://HOST:PORT/TOPIC), not with {source!r}")

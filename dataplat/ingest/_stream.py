@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from dataplat.connectors.codecs import open_codec
+from dataplat.connectors.codecs import NamesKey, open_codec
 from dataplat.connectors.kafka import locate, open_client
 from dataplat.connectors.kafka._collect import Collector, Limits
 from dataplat.connectors.kafka._kept import kept_in
@@ -169,6 +169,7 @@ class _Session:
     topic: Topic
     watch: Client
     collector: Collector
+    codec: Codec
     looked: float = field(default_factory=time.monotonic)
 
     @classmethod
@@ -185,9 +186,10 @@ class _Session:
         kept = kept_in(held, options.keep)
         reader = open_topic(location, options, stack, headers="headers" in kept)
         reader.seek({partition: start.offset for partition, start in starts.items()})
+        codec = codec_of(run.lake, run.request)
         collector = Collector(
             reader,
-            codec_of(run.request),
+            codec,
             topic,
             starts,
             limits=Limits(options.every, options.rows, options.bytes, options.budget),
@@ -198,7 +200,7 @@ class _Session:
         stack.callback(collector.close)
         run.has_begun = True
         run.meter.enter(run.stage)
-        return cls(run, topic, watch, collector)
+        return cls(run, topic, watch, collector, codec)
 
     def follow(self) -> bool:
         """Land cut after cut; return whether there is nothing more to do, rather than another session to begin."""
@@ -221,7 +223,7 @@ class _Session:
         """Commit a cut; return whether the positions moved, so that the next one holds."""
         began = time.monotonic()
         _check_rejects(cut, self.run.options)
-        request = replace(self.run.request, source=cut)
+        request = replace(self.run.request, source=cut, key=key_of(self.run.request, self.codec))
         step = IngestStep(request, self.run.meter)
         result: IngestResult = carry_out(self.run.lake, request.branch, request.message or "", step)
         if step.refused and result.report is not None:
@@ -268,11 +270,18 @@ def find_starts(lake: Lake, request: IngestRequest, client: Client) -> tuple[Top
     return topic, starts
 
 
-def codec_of(request: IngestRequest) -> Codec:
+def codec_of(lake: Lake, request: IngestRequest) -> Codec:
     """Return the codec that the request asks for."""
     options = request.stream
     assert options is not None
-    return open_codec(options.codec, registry=options.registry, schema=request.schema, key=request.key)
+    target = Target.at(lake.objects, lake.refs.head(request.branch).commit, request.into)
+    key = request.key if target.manifest is None else target.manifest.key
+    return open_codec(options.codec, registry=options.registry, schema=request.schema, key=key)
+
+
+def key_of(request: IngestRequest, codec: Codec) -> tuple[str, ...] | None:
+    """Return the key that is asked for, or that change events name where none is."""
+    return request.key or (codec.key if isinstance(codec, NamesKey) else None)
 
 
 def held_schema(lake: Lake, request: IngestRequest) -> pa.Schema | None:

@@ -15,7 +15,7 @@ from dataplat.connectors.kafka._positions import source_id
 from dataplat.connectors.source import Split
 from dataplat.ingest._plan import IngestPlan
 from dataplat.ingest._schema import landed_schema
-from dataplat.ingest._stream import codec_of, find_starts, held_schema, open_topic
+from dataplat.ingest._stream import codec_of, find_starts, held_schema, key_of, open_topic
 from dataplat.ingest._target import Target, check_named_columns
 from dataplat.lake.schema import plain_schema, schema_to_json
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from dataplat._lake import Lake
+    from dataplat.connectors.codecs import Codec
     from dataplat.connectors.kafka import Bounds, Client, Topic
     from dataplat.connectors.kafka._positions import Start
     from dataplat.ingest._request import IngestRequest
@@ -45,7 +46,9 @@ def plan_stream(lake: Lake, request: IngestRequest) -> IngestPlan:
         target = Target.at(lake.objects, lake.refs.head(request.branch).commit, request.into)
         held = held_schema(lake, request)
         there = {p: start for p, start in starts.items() if bounds[p].end > start.offset}
-        found = _sampled(client, topic, there, request, held) if there else held
+        codec = codec_of(lake, request)
+        found = _sampled(client, topic, there, request, held, codec) if there else held
+    request = replace(request, key=key_of(request, codec))
     if found is None:
         return IngestPlan(request, splits, target.manifest, None)
     schema = landed_schema(target.schema, found, whole=False, gone=target.gone)
@@ -62,11 +65,16 @@ def _split(topic: Topic, partition: int, start: Start, bounds: Bounds) -> Split:
 
 
 def _sampled(
-    client: Client, topic: Topic, starts: Mapping[int, Start], request: IngestRequest, held: pa.Schema | None
+    client: Client,
+    topic: Topic,
+    starts: Mapping[int, Start],
+    request: IngestRequest,
+    held: pa.Schema | None,
+    codec: Codec,
 ) -> pa.Schema | None:
     """Return the columns that the first records have, together with those of the dataset."""
     assert request.stream is not None
-    codec, kept, schema = codec_of(request), kept_in(held, request.stream.keep), held
+    kept, schema = kept_in(held, request.stream.keep), held
     client.seek({partition: start.offset for partition, start in starts.items()})
     until = time.monotonic() + _PATIENCE
     seen = 0
