@@ -38,9 +38,11 @@ try:
 except ImportError as error:
     raise MissingExtra("this client needs confluent-kafka: pip install 'dataplat[kafka-confluent]'") from error
 
-_QUEUED_KB = 16 << 10
+_QUEUED_KB = 8 << 10
 _ROOM = 16 << 20
-"""Bytes that one poll should bring at most, as far as the size of the records before tells."""
+"""Bytes after which a poll brings no more."""
+_A_WHILE = 0.02
+"""Seconds to wait for more to come, so that what comes is taken together."""
 _SILENT = logging.getLogger("dataplat.kafka.librdkafka")
 _SILENT.addHandler(logging.NullHandler())
 _SILENT.propagate = False
@@ -89,11 +91,12 @@ class ConfluentClient:
                 "allow.auto.create.topics": False,
                 "check.crcs": True,
                 "queued.max.messages.kbytes": _QUEUED_KB,
-                "fetch.message.max.bytes": 4 << 20,
+                "queued.min.messages": 20_000,
+                "fetch.message.max.bytes": 1 << 20,
+                "fetch.queue.backoff.ms": 10,  # the usual second, in which nothing comes, is most of the time
             }
         )
         self._positions: dict[int, int] = {}
-        self._bytes_each = 1000.0
         try:
             self.topic()
         except BaseException:
@@ -129,8 +132,7 @@ class ConfluentClient:
 
     def poll(self, seconds: float, max_records: int) -> list[Records]:
         """Return what has come; see `Client`."""
-        room = max(1, min(max_records, int(_ROOM / self._bytes_each)))
-        messages = self._told(lambda: self._consumer.consume(room, seconds), "poll")
+        messages = self._told(lambda: self._consumed(seconds, max_records), "poll")
         self._refuse_failures(quiet=not messages)
         found: dict[int, list[Message]] = defaultdict(list)
         for message in messages:
@@ -144,9 +146,6 @@ class ConfluentClient:
         records = [self._columns(partition, group) for partition, group in found.items()]
         for group in records:
             self._positions[group.partition] = max(self._positions[group.partition], int(group.offsets[-1]) + 1)
-        count = sum(map(len, records))
-        if count:
-            self._bytes_each = max(1.0, sum(group.nbytes for group in records) / count)
         return records
 
     def positions(self) -> Mapping[int, int]:
@@ -164,6 +163,23 @@ class ConfluentClient:
     def close(self) -> None:
         """Let all connections go."""
         self._consumer.close()
+
+    def _consumed(self, seconds: float, most: int) -> list[Message]:
+        """Take messages for so long, up to `_ROOM` bytes and what the library has fetched ahead, however large they are.
+
+        Asked to wait for many, it would go on fetching meanwhile: they may be of 10 MB each.
+        """
+        until, found, nbytes = time.monotonic() + seconds, list[Message](), 0
+        while len(found) < most and nbytes < _ROOM:
+            more = self._consumer.consume(most - len(found), 0)
+            left = until - time.monotonic()
+            if not more and left > 0:
+                more = self._consumer.consume(1, min(left, _A_WHILE if found else seconds))
+            if not more and left <= 0:
+                break
+            nbytes += sum(map(len, more))
+            found += more
+        return found
 
     def _reached(self, message: Message) -> None:
         """Take the end of a partition: behind the markers that no record is given for."""

@@ -121,6 +121,15 @@ def test_cuts_by_rows(kafka_server: KafkaServer, lake, client):
     assert lake.verify_ingest("events").ok
 
 
+def test_partitions_that_were_paused_go_on(kafka_server: KafkaServer, lake, client):
+    """Where partitions are paused since they have their share of a small budget, all of them are read to the end."""
+    topic = kafka_server.new_topic(partitions=4)
+    topic.produce(Message(b'{"n": %d, "text": "%s"}' % (n, b"x" * 150), partition=n % 4) for n in range(100_000))
+    lake.ingest(topic.url, "events", client=client, budget=4 << 20)
+    assert lake["events"].rows == 100_000
+    assert lake.verify_ingest("events").ok
+
+
 def test_rejects_land_with_the_rest(kafka_server: KafkaServer, lake, client):
     """What is no row waits in the rejects with its bytes and place, in the same commit."""
     topic = kafka_server.new_topic(partitions=1)
