@@ -123,7 +123,7 @@ def test_decimals(numbers, scale):
     (meaning,) = meanings([{"field": "d", "type": "bytes", "name": name, "parameters": {"scale": str(scale)}}]).values()
     found = meaning.convert(pa.array(texts, meaning.read))
     assert found.type == pa.decimal128(38, scale)
-    assert found.to_pylist() == [None if n is None else Decimal(n).scaleb(-scale) for n in numbers]
+    assert found.to_pylist() == [None if n is None else Decimal(f"{n}E-{scale}") for n in numbers]
 
 
 def test_nested_values():
