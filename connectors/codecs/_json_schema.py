@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -12,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from dataplat.connectors.codecs._codec import Decoded, Records, Reject
-from dataplat.connectors.codecs._groups import Group, decode_groups, nothing
+from dataplat.connectors.codecs._groups import decode_others, nothing
 from dataplat.connectors.codecs._json import JsonCodec
 from dataplat.connectors.codecs._unify import Apart, together
 from dataplat.errors import MissingExtra, SchemaError
@@ -54,12 +53,7 @@ class JsonSchemaCodec:
         except Apart as apart:
             everyone = [Reject(i, str(apart), apart.column) for i in range(len(records))]
             return Decoded(nothing(), np.empty(0, dtype=np.int64), everyone)
-        rejects = self._not_as_it_says(records)
-        if not rejects:
-            return self._json.decode(records, like if like.names else None)
-        index = np.setdiff1d(np.arange(len(records)), [reject.index for reject in rejects])
-        decoded = decode_groups(records, [Group("", index, self._json)], like if like.names else None)
-        return replace(decoded, rejects=sorted([*decoded.rejects, *rejects], key=lambda reject: reject.index))
+        return decode_others(records, self._not_as_it_says(records), self._json, like if like.names else None)
 
     def _not_as_it_says(self, records: Records) -> list[Reject]:
         """Return rejects of what is JSON, but not as the schema says: nothing of it is to have a say in types."""

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +19,32 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataplat.connectors.codecs._codec import NO_VALUE, Codec, Decoded, Records, Reject
-from dataplat.connectors.codecs._groups import Group, decode_blocks, decode_groups
+from dataplat.connectors.codecs._groups import Group, decode_blocks, decode_groups, decode_others
 from dataplat.errors import MissingExtra, SchemaError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _MAIN = "dataplat/message.proto"
+_BUILT_IN = {
+    "confluent/meta.proto": """
+syntax = "proto3";
+package confluent;
+import "google/protobuf/descriptor.proto";
+message Meta { string doc = 1; map<string, string> params = 2; repeated string tags = 3; }
+extend google.protobuf.FileOptions { Meta file_meta = 1088; }
+extend google.protobuf.MessageOptions { Meta message_meta = 1088; }
+extend google.protobuf.FieldOptions { Meta field_meta = 1088; }
+extend google.protobuf.EnumOptions { Meta enum_meta = 1088; }
+extend google.protobuf.EnumValueOptions { Meta enum_value_meta = 1088; }
+""",
+    "confluent/type/decimal.proto": """
+syntax = "proto3";
+package confluent.type;
+message Decimal { bytes value = 1; uint32 precision = 2; int32 scale = 3; }
+""",
+}
+"""What a schema may import without a reference to it: Confluent's converters write such; `google/type` is installed."""
 
 
 class ProtobufCodec:
@@ -79,13 +99,40 @@ class ProtobufCodec:
 
 
 class _MessageCodec:
-    """Decodes messages of one type."""
+    """Decodes messages of one type: each is parsed by Google's library, so that only sound ones come before ptars.
+
+    That costs two fifths of the rate, and finds in one pass what ptars takes in its stride (groups that do not end)
+    or panics at.
+    """
+
+    def __init__(self, message: Any) -> None:
+        from google.protobuf.message import DecodeError
+        from google.protobuf.message_factory import GetMessageClass
+
+        self._columns = _Columns(message)
+        self._parse = GetMessageClass(message).FromString
+        self._error = DecodeError
+
+    def decode(self, records: Records, like: pa.Schema | None) -> Decoded:
+        """Return the rows; see `Codec`."""
+        rejects, parse = [], self._parse
+        for i, body in enumerate(records.values.to_pylist()):
+            try:
+                parse(body)
+            except self._error as error:
+                rejects.append(Reject(i, f"no such Protobuf message: {error}"))
+        return decode_others(records, rejects, self._columns, like)
+
+
+class _Columns:
+    """Makes columns of sound messages."""
 
     def __init__(self, message: Any) -> None:
         from ptars import HandlerPool, PtarsConfig
 
         _refuse_holding_itself(message, ())
-        config = PtarsConfig(timestamp_unit="us", time_unit="us", duration_unit="us", enum_repr="string")
+        units = {"timestamp_unit": "us", "time_unit": "us", "duration_unit": "us"}
+        config = PtarsConfig(**units, enum_repr="string", list_value_nullable=True, map_value_nullable=True)
         try:
             self._handler = HandlerPool([message.file], config=config).get_for_message(message)
             read = self._handler.schema()
@@ -100,20 +147,25 @@ class _MessageCodec:
         return decode_blocks(records, self._schema, self._together, self._one)
 
     def _together(self, bodies: pa.BinaryArray) -> pa.RecordBatch | None:
-        try:
-            return self._read(bodies)
-        except (ValueError, OverflowError):
-            return None
+        found = self._read(bodies)
+        return None if isinstance(found, str) else found
 
     def _one(self, body: bytes) -> pa.RecordBatch | Reject:
-        try:
-            return self._read(pa.array([body], pa.binary()))
-        except (ValueError, OverflowError) as error:
-            return Reject(0, f"no such Protobuf message: {error}")
+        found = self._read(pa.array([body], pa.binary()))
+        return Reject(0, f"no such Protobuf message: {found}") if isinstance(found, str) else found
 
-    def _read(self, bodies: pa.BinaryArray) -> pa.RecordBatch:
-        batch = self._handler.array_to_record_batch(pa.concat_arrays([bodies]) if bodies.offset else bodies)
-        return batch.cast(self._schema)
+    def _read(self, bodies: pa.BinaryArray) -> pa.RecordBatch | str:
+        try:
+            batch = self._handler.array_to_record_batch(pa.concat_arrays([bodies]) if bodies.offset else bodies)
+            return batch.cast(self._schema)
+        except (ValueError, OverflowError) as error:
+            return str(error)
+        except BaseException as error:
+            if (
+                type(error).__name__ != "PanicException"
+            ):  # of Rust: each library has a class of its own, and exports none
+                raise
+            return str(error)
 
 
 def _nullable(field: pa.Field) -> pa.Field:
@@ -172,7 +224,7 @@ def _compiled(text: str, references: Mapping[str, str]) -> Any:
     except ImportError as error:
         raise MissingExtra(f"messages in Protobuf need {error.name}: pip install 'dataplat[kafka-registry]'") from error
     with tempfile.TemporaryDirectory(prefix="dataplat-") as folder:
-        for name, content in {**references, _MAIN: text}.items():
+        for name, content in {**_BUILT_IN, **references, _MAIN: text}.items():
             if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
                 raise SchemaError(f"a Protobuf schema refers to {name!r}, which is no name of a file to import")
             path = Path(folder, name)
@@ -180,7 +232,8 @@ def _compiled(text: str, references: Mapping[str, str]) -> Any:
             path.write_text(content, "utf-8")
         out = Path(folder, "compiled")
         # A process of its own: the compiler says what is wrong on stderr, and nowhere else.
-        command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{folder}", "--include_imports"]
+        common = [f"-I{Path(place).parent.parent}" for place in import_module("google.type").__path__]
+        command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{folder}", *common, "--include_imports"]
         command += [f"--descriptor_set_out={out}", _MAIN]
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
         if done.returncode:

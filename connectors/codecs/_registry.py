@@ -18,7 +18,7 @@ from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 from dataplat.config import FILE_NAME, Secret, load
-from dataplat.errors import ConfigError, SourceError, SourceUnreachable
+from dataplat.errors import ConfigError, SchemaError, SourceError, SourceUnreachable
 
 _SETTINGS: Final = ("username", "password", "ca_bundle")
 _TRIES: Final = 3
@@ -53,6 +53,7 @@ class SchemaRegistry:
         """Return the schema of an id, None where there is none.
 
         Raises:
+            SchemaError: It refers to one that is not there.
             SourceUnreachable: The registry does not answer, or has an error of its own.
             SourceError: It refuses, or is no registry.
         """
@@ -79,9 +80,7 @@ class SchemaRegistry:
         if known is None:
             told = self._get(f"/subjects/{quote(subject, safe='')}/versions/{version}")
             if told is None:
-                raise SourceError(
-                    f"{self.url}: a schema refers to version {version} of {subject!r}, which is not there"
-                )
+                raise SchemaError(f"it refers to version {version} of {subject!r}, which {self.url} does not know")
             known = self._versions[subject, version] = self._registered(told)
         return known
 

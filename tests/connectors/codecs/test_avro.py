@@ -94,10 +94,13 @@ def types(draw, names, known, depth=2):
 @st.composite
 def around(draw, chosen, names, known, depth):
     """Draw a type around another one."""
+    inner, values = draw(types(names, known, 0 if chosen == "nullable" else depth))
+    if chosen != "map" and inner == "null":  # (no `filter`: names that are drawn in vain would stay known)
+        inner, values = "boolean", st.booleans()
+    if chosen == "array" and not takes_bytes(inner):
+        inner, values = ["null", inner], st.none() | values
     if chosen == "nullable":
-        inner, values = draw(types(names, known, 0).filter(lambda made: made[0] != "null"))
         return draw(st.permutations(["null", inner])), st.none() | values
-    inner, values = draw(types(names, known, depth).filter(lambda made: chosen == "map" or takes_bytes(made[0])))
     if chosen == "array":
         return {"type": "array", "items": inner}, st.lists(values, max_size=3)
     return {"type": "map", "values": inner}, st.dictionaries(st.text(max_size=3), values, max_size=3)

@@ -11,6 +11,7 @@ import pytest
 import dataplat as dp
 from dataplat.connectors.codecs import open_codec
 from dataplat.connectors.codecs._registry import registry_at
+from dataplat.connectors.codecs._unify import fit
 from servers.kafka import certify
 from servers.registry import Reference, Registry, framed
 
@@ -131,6 +132,24 @@ def test_a_schema_that_is_no_columns(registry, records_of):
     assert "union" in errors[0]
     assert "no JSON" in errors[1]
     assert "THRIFT" in errors[2]
+
+
+def test_a_reference_to_nothing(registry, records_of):
+    """A schema that refers to one that is not there makes its records rejects, and stops nothing."""
+    id = registry.register("f", json.dumps(V1), references=[Reference("Other", "other", 3)])
+    (reject,) = open_codec("avro", registry=registry.url).decode(records_of([framed(id, b"")]), None).rejects
+    assert reject.error == f"schema {id}: it refers to version 3 of 'other', which {registry.url} does not know"
+
+
+def test_the_id_of_a_value_that_does_not_fit(registry, records_of, avro):
+    """A row that a dataset's column cannot hold is a reject that has the id, too."""
+    schema = record(("n", "double"))
+    (id,) = ids(registry, schema)
+    values = [framed(id, avro(schema, {"n": n})) for n in (1.0, 1.5)]
+    decoded = open_codec("avro", registry=registry.url).decode(records_of(values), None)
+    fitted = fit(decoded, pa.schema([("n", pa.int64())]))
+    assert fitted.batch.to_pylist() == [{"n": 1}]
+    assert [(reject.index, reject.column, reject.schema_id) for reject in fitted.rejects] == [(1, "n", id)]
 
 
 def test_another_type_than_was_asked_for(registry, records_of):
