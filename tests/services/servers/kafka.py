@@ -26,7 +26,8 @@ A transaction that stays open holds the last stable offset, and so `committed()`
 For a schema registry see `servers.registry` (fixture `registry`).
 
 Listeners, by the name that Kafka has for them: `kafka_server.address("SASL_SSL")` and so on. PLAINTEXT and SSL know
-their clients as ANONYMOUS, who may do all. On SASL_PLAINTEXT and SASL_SSL, by PLAIN and by SCRAM-SHA-256, `ADMIN` may
+their clients as ANONYMOUS, who may do all. PROXIED is as PLAINTEXT, but sends its clients to a port where a test puts
+a proxy: `with kafka_server.proxy() as proxy` is before all that a client says at `kafka_server.address("PROXY")`. On SASL_PLAINTEXT and SASL_SSL, by PLAIN and by SCRAM-SHA-256, `ADMIN` may
 do all and `STRANGER` nothing until `kafka_server.allow(STRANGER, "READ", topic)`. SSL's certificate is signed by
 `kafka_server.ca`. `kafka_server.kafka_python(protocol, user, mechanism)` and `.confluent(…)` are a client's settings.
 """
@@ -45,10 +46,12 @@ from uuid import uuid4
 
 from servers.installed import needs
 from servers.process import Server, free_port, running
+from servers.proxy import Proxy
 from servers.topics import Topic
 
 JAVA = ["java", "-Xms64m", "-Xmx256m", "-Xss512k", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
-LISTENERS = ("PLAINTEXT", "SASL_PLAINTEXT", "SSL", "SASL_SSL", "CONTROLLER")
+LISTENERS = ("PLAINTEXT", "SASL_PLAINTEXT", "SSL", "SASL_SSL", "PROXIED", "CONTROLLER")
+PLAIN = ("PROXIED", "CONTROLLER")  # beside the listener that is named so
 LARGEST = 32 << 20  # bytes of a message
 
 
@@ -79,6 +82,10 @@ class KafkaServer(Server):
     def ca(self) -> Path:
         """The certificate of who signed the broker's."""
         return self.folder / "ca.pem"
+
+    def proxy(self) -> Proxy:
+        """Return a proxy, to be entered, before the listener PROXIED; clients are sent to it again and again."""
+        return Proxy(self.host, self.ports["PROXIED"], at=self.ports["PROXY"])
 
     def address(self, protocol: str = "PLAINTEXT") -> str:
         """Return the address of a listener."""
@@ -153,6 +160,8 @@ class KafkaServer(Server):
 def properties(folder: Path, ports: dict[str, int], data: Path) -> dict[str, str]:
     """Return the broker's settings."""
     listeners = ",".join(f"{name}://127.0.0.1:{ports[name]}" for name in LISTENERS)
+    known = {**ports, "PROXIED": ports["PROXY"]}
+    advertised = ",".join(f"{name}://127.0.0.1:{known[name]}" for name in LISTENERS)
     users = " ".join(f'user_{user.name}="{user.password}"' for user in (ADMIN, STRANGER))
     login = "org.apache.kafka.common.security"
     sasl = {
@@ -174,11 +183,11 @@ def properties(folder: Path, ports: dict[str, int], data: Path) -> dict[str, str
         "node.id": "1",
         "controller.quorum.bootstrap.servers": f"127.0.0.1:{ports['CONTROLLER']}",
         "listeners": listeners,
-        "advertised.listeners": listeners,
+        "advertised.listeners": advertised,
         "controller.listener.names": "CONTROLLER",
         "inter.broker.listener.name": "PLAINTEXT",
         "listener.security.protocol.map": ",".join(
-            f"{name}:{'PLAINTEXT' if name == 'CONTROLLER' else name}" for name in LISTENERS
+            f"{name}:{'PLAINTEXT' if name in PLAIN else name}" for name in LISTENERS
         ),
         "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256",
         **sasl,
@@ -248,7 +257,7 @@ def kafka(folder: Path) -> Iterator[KafkaServer]:
         data, settings = folder / f"data-{port}", folder / "server.properties"  # its address is part of its data
         java = [*JAVA, "-XX:SharedArchiveFile=kafka.jsa", "-cp", "libs/*"]  # no archive, or another Java's: slower
         if ports.get("PLAINTEXT") != port:
-            ports.update({name: free_port() for name in LISTENERS}, PLAINTEXT=port)
+            ports.update({name: free_port() for name in (*LISTENERS, "PROXY")}, PLAINTEXT=port)
             certify(folder)
             lines = [f"{name}={value}\n" for name, value in properties(folder, ports, data).items()]
             settings.write_text("".join(lines), "utf-8")

@@ -65,6 +65,7 @@ class Proxy:
     """A listening port whose connections go on to (host, port), with what tests do to them; threads, no loop.
 
     Attributes:
+        at: the port to listen at; 0 is any that is free.
         latency: seconds until a byte arrives, each way: two of them are a round trip. A stream that flows pays once.
         bandwidth: bytes per second and direction of each connection; None is no limit.
         swallow: take everything in and pass nothing on, as a half-open connection does.
@@ -76,6 +77,7 @@ class Proxy:
 
     host: str
     port: int
+    at: int = field(default=0, kw_only=True)
     latency: float = 0.0
     bandwidth: float | None = None
     swallow: bool = False
@@ -91,7 +93,7 @@ class Proxy:
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     def __enter__(self) -> Self:
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self._listener = socket.create_server(("127.0.0.1", self.at), backlog=128)
         self.local_port = int(self._listener.getsockname()[1])
         threading.Thread(target=self._accept, daemon=True).start()
         return self
