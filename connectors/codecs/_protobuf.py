@@ -131,8 +131,14 @@ class _Columns:
         from ptars import HandlerPool, PtarsConfig
 
         _refuse_holding_itself(message, ())
-        units = {"timestamp_unit": "us", "time_unit": "us", "duration_unit": "us"}
-        config = PtarsConfig(**units, enum_repr="string", list_value_nullable=True, map_value_nullable=True)
+        config = PtarsConfig(
+            timestamp_unit="us",
+            time_unit="us",
+            duration_unit="us",
+            enum_repr="string",
+            list_value_nullable=True,
+            map_value_nullable=True,
+        )
         try:
             self._handler = HandlerPool([message.file], config=config).get_for_message(message)
             read = self._handler.schema()
