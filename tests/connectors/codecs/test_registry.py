@@ -244,7 +244,7 @@ def test_certificates_are_verified(records_of, avro, tmp_path, monkeypatch):
     [
         ("registry:8081", "write the URL"),
         ("ftp://registry", "write the URL"),
-        ("http://me:secret@registry", "carries no credentials"),
+        ("http://me:secret@localhost", "carries no credentials"),
     ],
 )
 def test_urls_that_are_none(url, says):
