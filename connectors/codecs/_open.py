@@ -34,13 +34,14 @@ def open_codec(
         ConfigError: There is no such format, or no such combination.
         MissingExtra: The packages that read it are not installed.
     """
+    if registry is not None and name in {"text", "bytes", "json"}:
+        hint = ", or name --format json-schema" if name == "json" else ""
+        raise ConfigError(f"plain {name} needs no registry: leave --registry out{hint}")
     if name in {"text", "bytes"}:
         from dataplat.connectors.codecs._text import BytesCodec, TextCodec
 
         return TextCodec() if name == "text" else BytesCodec()
     if name == "json":
-        if registry is not None:
-            raise ConfigError("plain JSON needs no registry: leave --registry out, or name --format json-schema")
         from dataplat.connectors.codecs._json import JsonCodec
 
         return JsonCodec(schema)

@@ -254,6 +254,19 @@ def test_urls_that_are_none(url, says):
     assert "secret" not in str(refused.value)
 
 
+@pytest.mark.parametrize("name", ["json", "text", "bytes"])
+def test_formats_without_schemas(name):
+    """A format that has no schemas takes no registry."""
+    with pytest.raises(dp.ConfigError, match=f"plain {name} needs no registry"):
+        open_codec(name, registry="http://127.0.0.1:1")
+
+
+def test_a_registry_and_a_schema():
+    """The schema is in the registry, or given; not both."""
+    with pytest.raises(dp.ConfigError, match="leave --schema out"):
+        open_codec("avro", registry="http://127.0.0.1:1", schema=pa.schema([("n", pa.int64())]))
+
+
 def test_something_else_answers(s3_server, records_of):
     """What answers and is no registry is named with what it said."""
     with pytest.raises(dp.SourceError, match="is no schema registry|refuses"):
