@@ -163,6 +163,56 @@ def test_all_types_in_one_topic(kafka_server: KafkaServer, registry: Registry, l
     assert landed(lake) == [{"n": i, "tail": "x" if i % 3 == 1 else None} for i in range(99)]
 
 
+EVERYTHING = """
+syntax = "proto3";
+import "google/protobuf/timestamp.proto";
+import "google/protobuf/duration.proto";
+enum Colour { NONE = 0; RED = 1; }
+message Event {
+  message Place { int32 x = 1; repeated Colour colours = 2; }
+  int64 n = 1; uint64 big = 2; bytes raw = 3; float f = 4; Colour colour = 5; Place place = 6; repeated Place places = 7;
+  map<string, Place> by_name = 8; google.protobuf.Timestamp at = 9; google.protobuf.Duration took = 10; uint32 u = 11;
+}
+"""
+
+
+def test_every_type_again(kafka_server: KafkaServer, registry: Registry, lake):
+    """Columns of every type of Protobuf and Avro are taken again by the dataset that they made."""
+    proto = registry.register("a", EVERYTHING, "PROTOBUF")
+    kinds = [
+        ("n", "long"),
+        ("day", {"type": "int", "logicalType": "date"}),
+        ("time", {"type": "int", "logicalType": "time-millis"}),
+        ("stamp", {"type": "long", "logicalType": "timestamp-millis"}),
+        ("local", {"type": "long", "logicalType": "local-timestamp-micros"}),
+        ("money", {"type": "bytes", "logicalType": "decimal", "precision": 20, "scale": 2}),
+        ("counts", {"type": "map", "values": ["null", "int"]}),
+        ("lists", {"type": "array", "items": {"type": "array", "items": "float"}}),
+        ("none", "null"),
+        ("fixed", {"type": "fixed", "name": "F", "size": 2}),
+    ]
+    schema = record(*kinds)
+    other = registry.register("b", json.dumps(schema))
+    value = {"day": 1, "time": 5, "stamp": 7, "local": 9, "money": b"\x05", "counts": {"a": None}}
+    plain = record(*((name, kind if name in {"counts", "lists"} else plain_type(kind)) for name, kind in kinds))
+    for i in range(3):
+        topic = kafka_server.new_topic(partitions=1)
+        n = b"\0\x08" + bytes([i])
+        body = avro(plain, {**value, "n": i, "lists": [[0.5], []], "none": None, "fixed": b"ab"})
+        topic.produce([Message(framed(proto, n + b"\x32\x05\x08\x01\x12\x01\x01")), Message(framed(other, body))])
+        result = lake.ingest(topic.url, "events", registry=registry.url)
+        assert (result.rows_added, result.rows_rejected) == (2, 0), lake["events.rejects"].to_arrow().to_pylist()
+    rows = lake["events"].to_arrow().sort_by("n").to_pylist()
+    assert [row["n"] for row in rows] == [0, 0, 1, 1, 2, 2]
+    assert [row["place"] for row in rows if row["place"]] == [{"x": 1, "colours": ["RED"]}] * 3
+    assert [row["counts"] for row in rows if row["counts"]] == [[("a", None)]] * 3
+
+
+def plain_type(kind):
+    """Return a type as it lies in the bytes."""
+    return kind["type"] if isinstance(kind, dict) and "logicalType" in kind else kind
+
+
 def test_a_registry_that_is_down(kafka_server: KafkaServer, registry: Registry, lake):
     """A registry that is down stops it before anything lands; when it is back, the same command lands all."""
     topic = kafka_server.new_topic(partitions=1)
