@@ -31,6 +31,14 @@ def untrusted(where: KafkaLocation, server: str, why: str) -> SourceError:
     )
 
 
+def unknown_to(where: KafkaLocation, server: str, why: str) -> SourceError:
+    """Return the error for a broker that wants another certificate of ours, or one at all."""
+    return SourceError(
+        f"{where}: {server} does not take the certificate that we show, or wants one ({why}): name it with `certificate` "
+        f'and `key`, under [kafka."{where.servers[0]}"] in dataplat.toml'
+    )
+
+
 def misunderstood(where: KafkaLocation, server: str, security: str, why: str) -> SourceUnreachable:
     """Return the error for a listener that is of another kind than the settings say."""
     return SourceUnreachable(

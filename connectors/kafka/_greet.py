@@ -19,7 +19,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from dataplat.connectors.kafka._failures import misunderstood, unreachable, untrusted, wrong_credentials
+from dataplat.connectors.kafka._failures import misunderstood, unknown_to, unreachable, untrusted, wrong_credentials
 
 if TYPE_CHECKING:
     from dataplat.connectors.kafka._location import KafkaLocation
@@ -70,6 +70,8 @@ def greet(location: KafkaLocation, settings: Settings, timeout: float) -> None:
             except ssl.SSLCertVerificationError as error:
                 raise untrusted(location, server, error.verify_message) from error
             except ssl.SSLError as error:
+                if "CERTIFICATE" in (error.reason or ""):
+                    raise unknown_to(location, server, _reason(error)) from error
                 last, closed = error, closed + 1
             except _LoginError as error:
                 raise wrong_credentials(location, str(error)) from None

@@ -64,6 +64,24 @@ def test_login(kafka_server, lake, client, topic, passwords, mechanism, security
     assert lake.ingest(url(kafka_server, security, topic), "e", client=client, options=options).rows_added == 3
 
 
+def test_a_longer_digest(kafka_server, lake, client, topic, passwords):
+    """By SCRAM-SHA-512, too."""
+    options = by(ADMIN, "SCRAM-SHA-512", "SASL_SSL", ca_bundle=str(kafka_server.ca))
+    assert lake.ingest(url(kafka_server, "SASL_SSL", topic), "e", client=client, options=options).rows_added == 3
+
+
+def test_a_certificate_of_ours(kafka_server, lake, client, topic):
+    """Where the broker wants a certificate, it is shown; without one the error says what is missing."""
+    options = {"ca_bundle": str(kafka_server.ca)}
+    error, seconds = refused(kafka_server, lake, client, topic, "MUTUAL", options)
+    assert "wants one" in str(error)
+    assert "`certificate` and `key`" in str(error)
+    assert seconds < 10
+    folder = kafka_server.folder
+    options |= {"certificate": str(folder / "client.pem"), "key": str(folder / "client-key.pem")}
+    assert lake.ingest(url(kafka_server, "MUTUAL", topic), "e", client=client, options=options).rows_added == 3
+
+
 def test_settings_of_a_file(kafka_server, lake, client, topic, passwords, tmp_path, monkeypatch):
     """The table of dataplat.toml that names the broker counts; a path in it is relative to it."""
     (tmp_path / "ca.pem").write_bytes(kafka_server.ca.read_bytes())

@@ -27,8 +27,10 @@ For a schema registry see `servers.registry` (fixture `registry`).
 
 Listeners, by the name that Kafka has for them: `kafka_server.address("SASL_SSL")` and so on. PLAINTEXT and SSL know
 their clients as ANONYMOUS, who may do all. PROXIED is as PLAINTEXT, but sends its clients to a port where a test puts
-a proxy: `with kafka_server.proxy() as proxy` is before all that a client says at `kafka_server.address("PROXY")`. On SASL_PLAINTEXT and SASL_SSL, by PLAIN and by SCRAM-SHA-256, `ADMIN` may
-do all and `STRANGER` nothing until `kafka_server.allow(STRANGER, "READ", topic)`. SSL's certificate is signed by
+a proxy: `with kafka_server.proxy() as proxy` is before all that a client says at `kafka_server.address("PROXY")`.
+On SASL_PLAINTEXT and SASL_SSL, by PLAIN and by SCRAM-SHA-256 (on SASL_SSL by SCRAM-SHA-512, too), `ADMIN` may do all and
+`STRANGER` nothing until `kafka_server.allow(STRANGER, "READ", topic)`. MUTUAL is as SSL for who shows the certificate
+`client.pem` with the key `client-key.pem` of its folder, and for nobody else. SSL's certificate is signed by
 `kafka_server.ca`. `kafka_server.kafka_python(protocol, user, mechanism)` and `.confluent(…)` are a client's settings.
 """
 
@@ -50,8 +52,9 @@ from servers.proxy import Proxy
 from servers.topics import Topic
 
 JAVA = ["java", "-Xms64m", "-Xmx256m", "-Xss512k", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
-LISTENERS = ("PLAINTEXT", "SASL_PLAINTEXT", "SSL", "SASL_SSL", "PROXIED", "CONTROLLER")
-PLAIN = ("PROXIED", "CONTROLLER")  # beside the listener that is named so
+LISTENERS = ("PLAINTEXT", "SASL_PLAINTEXT", "SSL", "SASL_SSL", "MUTUAL", "PROXIED", "CONTROLLER")
+PROTOCOLS = {"PROXIED": "PLAINTEXT", "CONTROLLER": "PLAINTEXT", "MUTUAL": "SSL"}  # others are named as theirs
+SCRAMS = ("SCRAM-SHA-256", "SCRAM-SHA-512")
 LARGEST = 32 << 20  # bytes of a message
 
 
@@ -169,7 +172,7 @@ def properties(folder: Path, ports: dict[str, int], data: Path) -> dict[str, str
         for name in ("sasl_plaintext", "sasl_ssl")
         for mechanism, module, words in (
             ("plain", "plain.PlainLoginModule", users),
-            ("scram-sha-256", "scram.ScramLoginModule", ""),
+            *((scram.lower(), "scram.ScramLoginModule", "") for scram in SCRAMS),
         )
     }
     internal = {  # topics of the broker's own: one copy, one partition
@@ -186,15 +189,17 @@ def properties(folder: Path, ports: dict[str, int], data: Path) -> dict[str, str
         "advertised.listeners": advertised,
         "controller.listener.names": "CONTROLLER",
         "inter.broker.listener.name": "PLAINTEXT",
-        "listener.security.protocol.map": ",".join(
-            f"{name}:{'PLAINTEXT' if name in PLAIN else name}" for name in LISTENERS
-        ),
+        "listener.security.protocol.map": ",".join(f"{name}:{PROTOCOLS.get(name, name)}" for name in LISTENERS),
         "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256",
+        "listener.name.sasl_ssl.sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
+        "listener.name.mutual.ssl.client.auth": "required",
+        "listener.name.mutual.ssl.truststore.type": "PEM",
+        "listener.name.mutual.ssl.truststore.location": str(folder / "ca.pem"),
         **sasl,
         "ssl.keystore.type": "PEM",
         "ssl.keystore.location": str(folder / "broker.pem"),
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-        "super.users": f"User:ANONYMOUS;User:{ADMIN.name}",
+        "super.users": f"User:ANONYMOUS;User:{ADMIN.name};User:CN=client",
         "log.dirs": str(data),
         **internal,
         "group.initial.rebalance.delay.ms": "0",
@@ -214,16 +219,20 @@ def properties(folder: Path, ports: dict[str, int], data: Path) -> dict[str, str
 
 
 def certify(folder: Path) -> None:
-    """Make an authority, and the broker's certificate and key signed by it, in one file."""
+    """Make an authority; the broker's certificate and key signed by it, in one file; and so a client's."""
     ca, key, request = folder / "ca.pem", folder / "ca.key", folder / "request.pem"
     new = ["openssl", "req", "-newkey", "rsa:2048", "-nodes"]
     names = folder / "names"
     names.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n", "ascii")
     signed = ["openssl", "x509", "-req", "-in", str(request), "-CA", str(ca), "-CAkey", str(key), "-CAcreateserial"]
+    client = folder / "client-request.pem"
+    of_client = [str(client) if word == str(request) else word for word in signed]
     for command in (
+        [*new, "-subj", "/CN=client", "-out", str(client), "-keyout", str(folder / "client-key.pem")],
         [*new, "-x509", "-days", "2", "-subj", "/CN=tests", "-out", str(ca), "-keyout", str(key)],
         [*new, "-subj", "/CN=localhost", "-out", str(request), "-keyout", str(folder / "key.pem")],
         [*signed, "-days", "2", "-extfile", str(names), "-out", str(folder / "certificate.pem")],
+        [*of_client, "-days", "2", "-out", str(folder / "client.pem")],
     ):
         subprocess.run(command, check=True, capture_output=True)
     (folder / "broker.pem").write_bytes((folder / "key.pem").read_bytes() + (folder / "certificate.pem").read_bytes())
@@ -261,7 +270,8 @@ def kafka(folder: Path) -> Iterator[KafkaServer]:
             certify(folder)
             lines = [f"{name}={value}\n" for name, value in properties(folder, ports, data).items()]
             settings.write_text("".join(lines), "utf-8")
-            scram = [f"SCRAM-SHA-256=[name={user.name},password={user.password}]" for user in (ADMIN, STRANGER)]
+            users = (ADMIN, STRANGER)
+            scram = [f"{kind}=[name={user.name},password={user.password}]" for kind in SCRAMS for user in users]
             words = ["--standalone", f"--cluster-id={new_id()}", "-c", str(settings)]
             added = [word for user in scram for word in ("--add-scram", user)]
             form = [*java, "kafka.tools.StorageTool", "format", *words, *added]
