@@ -124,9 +124,9 @@ def test_cuts_by_rows(kafka_server: KafkaServer, lake, client):
 def test_partitions_that_were_paused_go_on(kafka_server: KafkaServer, lake, client):
     """Where partitions are paused since they have their share of a small budget, all of them are read to the end."""
     topic = kafka_server.new_topic(partitions=4)
-    topic.produce(Message(b'{"n": %d, "text": "%s"}' % (n, b"x" * 150), partition=n % 4) for n in range(100_000))
-    lake.ingest(topic.url, "events", client=client, budget=4 << 20)
-    assert lake["events"].rows == 100_000
+    topic.produce(Message(b'{"n": %d, "text": "%s"}' % (n, b"x" * 140), partition=n % 4) for n in range(122_000))
+    lake.ingest(topic.url, "events", client=client, budget=16 << 20)
+    assert lake["events"].rows == 122_000
     assert lake.verify_ingest("events").ok
 
 
