@@ -225,6 +225,27 @@ def test_a_topic_made_again_while_it_is_followed(
     assert [hole.why for hole in part.holes] == ["recreated"]
 
 
+def test_a_log_cut_back(own_kafka: KafkaServer, lake, follow, numbers, until, client):
+    """A log that ends before the position stops it, and says so; with a mark it goes on, while it is followed, too."""
+    topic = own_kafka.new_topic()
+    topic.produce(events(*range(10), partitions=1))
+    follower = follow(lake, topic.url, client=client, on_gap="mark", timeout=3.0)
+    until(lambda: len(numbers()) == 10)
+    own_kafka.stop()
+    (log,) = own_kafka.folder.glob(f"data-*/{topic.name}-0")
+    for file in log.iterdir():
+        if file.name != "partition.metadata":
+            file.unlink()
+    own_kafka.start()
+    holes = lambda: [hole for part in lake.verify_ingest("events").partitions for hole in part.holes]  # noqa: E731
+    until(lambda: holes() or not follower.is_alive, "the mark", 40)
+    topic.produce(events(*range(100, 105), partitions=1))
+    until(lambda: 104 in numbers() or not follower.is_alive, "what came after", 40)
+    follower.end()
+    assert [hole.why for hole in holes()] == ["truncated"]
+    assert numbers() == [*range(10), *range(100, 105)]
+
+
 def test_records_deleted_while_it_is_followed(kafka_server, lake, follow, numbers, until, client, looking):
     """Where retention takes what was read long ago nothing happens."""
     topic = kafka_server.new_topic()
