@@ -43,6 +43,7 @@ class AvroCodec:
         fields = [{"name": f"f{i}", "type": one} for i, one in enumerate(wire.fields)]
         record = {"type": "record", "name": "message", "fields": fields}
         self._alone = fastavro.parse_schema(record)
+        self._reader = fastavro.schemaless_reader
         end = {"name": "end", "type": "double"}
         framed = {**record, "fields": [*fields, end]}
         self._container = Container("messages", framed, "null", bytes(16), io.BytesIO())
@@ -64,7 +65,7 @@ class AvroCodec:
 
     def decode(self, records: Records, like: pa.Schema | None) -> Decoded:
         """Return the rows; see `Codec`."""
-        return decode_blocks(records, self._wire.kinds, self._together, self._one)
+        return decode_blocks(records, self._wire.kinds, self._together, self._one, self._wrong)
 
     def _together(self, bodies: pa.BinaryArray) -> pa.RecordBatch | None:
         """Return the rows, None where one of the messages is not what it should be."""
@@ -80,26 +81,33 @@ class AvroCodec:
         except _UNREADABLE:
             return None
 
+    def _wrong(self, body: bytes) -> Reject | None:
+        """Return what is wrong with the bytes of one message."""
+        found = self._read(body)
+        return found if isinstance(found, Reject) else None
+
     def _one(self, body: bytes) -> pa.RecordBatch | Reject:
         """Return the row of one message, or what is wrong with it."""
-        import fastavro
-
-        stream = io.BytesIO(body)
-        try:
-            value: Any = fastavro.schemaless_reader(stream, self._alone, None)
-        except EOFError:
-            return Reject(0, "the value ends within the Avro record")
-        except Exception as error:  # noqa: BLE001 (bytes that are no record raise whatever it is that they hit)
-            return Reject(0, f"no Avro record: {type(error).__name__}: {error}")
-        left = len(body) - stream.tell()
-        if left:
-            return Reject(0, f"{left:,} bytes are left behind the Avro record")
+        value = self._read(body)
+        if isinstance(value, Reject):
+            return value
         for i, (held, kind) in enumerate(zip(self._wire.held, self._wire.kinds, strict=True)):
             try:
                 self._wire.restore[i](pa.array([value[f"f{i}"]], held))
             except (ValueError, IndexError, ArithmeticError) as error:
                 return Reject(0, f"column {kind.name!r} holds no {kind.type}: {error}", kind.name)
         return self._batch([pa.array([value[f"f{i}"]], held) for i, held in enumerate(self._wire.held)])
+
+    def _read(self, body: bytes) -> Mapping[str, Any] | Reject:
+        stream = io.BytesIO(body)
+        try:
+            value: Mapping[str, Any] = self._reader(stream, self._alone, None)
+        except EOFError:
+            return Reject(0, "the value ends within the Avro record")
+        except Exception as error:  # noqa: BLE001 (bytes that are no record raise whatever it is that they hit)
+            return Reject(0, f"no Avro record: {type(error).__name__}: {error}")
+        left = len(body) - stream.tell()
+        return Reject(0, f"{left:,} bytes are left behind the Avro record") if left else value
 
     def _batch(self, columns: list[pa.Array]) -> pa.RecordBatch:
         restored = [restore(column) for restore, column in zip(self._wire.restore, columns, strict=True)]

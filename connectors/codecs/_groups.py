@@ -15,10 +15,12 @@ from dataplat.connectors.codecs._unify import Apart, fit, fitted, together
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FEW = 32
-"""Messages that are tried one by one, rather than together again."""
+CHECKED = 2_560
+"""Messages that are looked at one by one, rather than tried together again in smaller parts."""
+ALONE = 32
+"""Messages that are decoded one by one, where each looks sound and together they are not."""
 _FAN = 8
-"""Into how many parts a block is taken apart that does not decode: fewer tries than by halves."""
+"""Into how many parts a block is taken apart that does not decode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,24 +146,35 @@ def decode_blocks(
     schema: pa.Schema,
     together: Callable[[pa.BinaryArray], pa.RecordBatch | None],
     one: Callable[[bytes], pa.RecordBatch | Reject],
+    wrong: Callable[[bytes], Reject | None] = lambda _: None,
 ) -> Decoded:
     """Return rows (of `schema`) of values that are decoded together, or in parts where some of them are none.
 
-    `together` gives None where it cannot read all; then `one` gives the row of a value, or a reject of it (of whatever index).
+    `together` gives None where it cannot read all; then those are left out that `wrong`, a look without decoding, rejects;
+    at last `one` gives the row of a value, or a reject of it. The index of their rejects does not count.
     """
     rows = np.flatnonzero(records.values.is_valid().to_numpy(zero_copy_only=False))
     missing = np.setdiff1d(np.arange(len(records)), rows)
     rejects = [Reject(int(i), NO_VALUE) for i in missing]
     batches: list[pa.RecordBatch] = []
 
-    def try_all(values: pa.BinaryArray, rows: NDArray[np.int64]) -> None:
+    def try_all(values: pa.BinaryArray, rows: NDArray[np.int64], *, checked: bool = False) -> None:
         batch = together(values) if len(values) else None
         if batch is not None:
             batches.append(batch)
-        elif len(values) > FEW:
+        elif len(values) <= CHECKED and not checked:
+            found = [wrong(value) for value in values.to_pylist()]
+            sound = np.array([reject is None for reject in found], dtype=np.bool_)
+            rejects.extend(
+                replace(reject, index=row)
+                for reject, row in zip(found, rows.tolist(), strict=True)
+                if reject is not None
+            )
+            try_all(values.filter(pa.array(sound)), rows[sound], checked=True)
+        elif len(values) > ALONE:
             size = -(-len(values) // _FAN)
             for start in range(0, len(values), size):
-                try_all(values.slice(start, size), rows[start : start + size])
+                try_all(values.slice(start, size), rows[start : start + size], checked=checked)
         else:
             try_each(values, rows)
 

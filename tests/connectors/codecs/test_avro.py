@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import dataplat as dp
-from dataplat.connectors.codecs import _avro, open_codec
+from dataplat.connectors.codecs import open_codec
 from dataplat.connectors.codecs._avro import AvroCodec
 from dataplat.connectors.codecs._avro_wire import avro_columns
 
@@ -261,15 +261,33 @@ def test_an_enum_beyond_its_symbols(records_of, avro):
     assert reject.column == "carrier"
 
 
-def test_few_are_tried_alone(records_of, avro, monkeypatch):
-    """Of a large block with a bad record only those near it are tried one by one."""
-    tried = []
-    alone = AvroCodec._one
-    monkeypatch.setattr(_avro.AvroCodec, "_one", lambda self, body: tried.append(body) or alone(self, body))
+@pytest.mark.parametrize(("every", "blocks"), [(20_000, 30), (50, 30), (1, 30)])
+def test_few_are_tried_alone(records_of, avro, monkeypatch, every, blocks):
+    """Of a block with one bad record an eighth is looked at one by one, and however many there are, few blocks are tried."""
+    looked, tried = [], []
+    wrong, together = AvroCodec._wrong, AvroCodec._together
+    monkeypatch.setattr(AvroCodec, "_wrong", lambda self, body: looked.append(1) or wrong(self, body))
+    monkeypatch.setattr(AvroCodec, "_together", lambda self, bodies: tried.append(1) or together(self, bodies))
     values = [avro(FLIGHT, flight(i)) for i in range(20_000)]
-    values[12_345] = values[12_345][:-1]
-    assert len(AvroCodec(FLIGHT).decode(records_of(values), None).rejects) == 1
-    assert 1 <= len(tried) <= 64
+    bad = range(7 if every > 1 else 0, 20_000, every)
+    for i in bad:
+        values[i] = values[i][:-1]
+    decoded = AvroCodec(FLIGHT).decode(records_of(values), None)
+    assert [reject.index for reject in decoded.rejects] == list(bad)
+    assert decoded.batch.column("id").to_pylist() == sorted(set(range(20_000)) - set(bad))
+    assert len(looked) == (2500 if every == 20_000 else 20_000)
+    assert len(tried) <= blocks
+
+
+def test_sound_records_of_what_is_no_row(records_of, avro):
+    """Records that are sound, with numbers that are too large, are found among others as well."""
+    wide = {"type": "record", "name": "r", "fields": [{"name": "n", "type": "long"}]}
+    narrow = {"type": "record", "name": "r", "fields": [{"name": "n", "type": "int"}]}
+    bad = {5, 2000, 2001, 4999}
+    values = [avro(wide, {"n": 2**40 if i in bad else i}) for i in range(5000)]
+    decoded = AvroCodec(narrow).decode(records_of(values), None)
+    assert [(reject.index, reject.column) for reject in decoded.rejects] == [(i, "n") for i in sorted(bad)]
+    assert decoded.batch.column("n").to_pylist() == [i for i in range(5000) if i not in bad]
 
 
 def test_no_record_at_all(records_of, avro):
