@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from dataplat._erase import ErasePlan, EraseResult
     from dataplat._lake import Lake
     from dataplat._verify import VerifyReport
-    from dataplat.ingest import StreamProof
+    from dataplat.ingest import ReplayResult, StreamProof
     from dataplat.ingest._progress import Listener
+    from dataplat.ingest._request import SchemaLike
     from dataplat.versioning.gc.du import Use
     from dataplat.versioning.refs import Record
 
@@ -42,6 +43,59 @@ class Keeping:
         from dataplat.ingest._stream_verify import verify_ingest
 
         return verify_ingest(cast("Lake", self), dataset, branch)
+
+    def replay(
+        self,
+        dataset: str,
+        from_rejects: str | None = None,
+        *,
+        source_format: str | None = None,
+        registry: str | None = None,
+        schema: SchemaLike | None = None,
+        older: bool = False,
+        branch: str = "main",
+        message: str | None = None,
+        plan: bool = False,
+        progress: Listener | None = None,
+    ) -> ReplayResult:
+        """Try rejected records of streams again: those that are rows now land and leave `<dataset>.rejects`, in one commit.
+
+        For when what rejected them is mended: a registry that knows a schema by now, a column with a wider type, the right
+        format. Each lands once, whoever replays at the same time and wherever one is killed.
+
+        In a dataset with a key, records stay of which it is not known that they are newer than what the dataset holds: it
+        is where rows keep `_partition` and `_offset`. With `older` they land nevertheless, and become the state of their key.
+
+        Args:
+            dataset: The dataset, not its rejects.
+            from_rejects: Which of them, as a condition on their columns: `"topic = 'orders' and offset < 100"`.
+            source_format: What messages are, as in `ingest`; so are `registry` and `schema`.
+            registry: The URL of a schema registry.
+            schema: Types of JSON values, or the schema of Avro ones.
+            older: Whether a record may replace a state that came later.
+            branch: The branch.
+            message: Why, for the log.
+            plan: Return what would be done, and touch nothing.
+            progress: Called with `Progress` a few times a second.
+
+        Raises:
+            DatasetNotFound: There is no such dataset on the branch.
+            SourceUnreachable: The registry does not answer.
+            PositionConflict, CommitConflict: Others were faster again and again. Nothing was committed.
+        """
+        from dataplat.ingest._replay import replay, replay_request
+
+        request = replay_request(
+            dataset,
+            from_rejects,
+            source_format=source_format,
+            registry=registry,
+            schema=schema,
+            older=older,
+            branch=branch,
+            message=message,
+        )
+        return replay(cast("Lake", self), request, progress, plan=plan)
 
     def keep(self, branch: str, rule: str) -> Record:
         """Say what collections keep of a branch: "all", "30d" (younger), "10" (newest of each dataset), "30d,10" (either).

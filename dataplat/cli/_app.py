@@ -84,6 +84,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "dataplat.cli._ingest_verify:verify",
         "Prove that a dataset holds every offset of its streams once.",
     ),
+    "ingest replay": (
+        "dataplat.cli._ingest_replay:replay",
+        "Land rejected records of streams that can be read now.",
+    ),
     "version": ("dataplat.cli.version:version", "Look at, compare, name and change versions of datasets."),
     "sql": ("dataplat.cli.sql:sql", "Query pinned versions, and land the result if asked."),
     "doctor": ("dataplat.cli.doctor:doctor", "Try and measure the store of a lake, and show what it is reached with."),

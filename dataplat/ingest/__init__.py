@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from dataplat.ingest._ingest import ingest, plan_ingest
     from dataplat.ingest._plan import IngestPlan
     from dataplat.ingest._progress import Progress
+    from dataplat.ingest._replay import ReplayResult
     from dataplat.ingest._request import IngestRequest
     from dataplat.ingest._result import IngestResult
     from dataplat.ingest._stream_options import StreamOptions
@@ -19,6 +20,7 @@ _HOMES = {
     "IngestRequest": "_request",
     "IngestResult": "_result",
     "Progress": "_progress",
+    "ReplayResult": "_replay",
     "StreamOptions": "_stream_options",
     "StreamProof": "_stream_verify",
     "ingest": "_ingest",
@@ -30,6 +32,7 @@ __all__ = [
     "IngestRequest",
     "IngestResult",
     "Progress",
+    "ReplayResult",
     "StreamOptions",
     "StreamProof",
     "ingest",
