@@ -101,7 +101,7 @@ class AvroCodec:
     def _read(self, body: bytes) -> Mapping[str, Any] | Reject:
         stream = io.BytesIO(body)
         try:
-            value: Mapping[str, Any] = self._reader(stream, self._alone, None)
+            value: Any = self._reader(stream, self._alone, None)
         except EOFError:
             return Reject(0, "the value ends within the Avro record")
         except Exception as error:  # noqa: BLE001 (bytes that are no record raise whatever it is that they hit)
