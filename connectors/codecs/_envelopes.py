@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -321,17 +321,25 @@ def _with_meaning(decoded: Decoded, name: str, convert: Convert) -> Decoded:
         return replace(decoded, batch=decoded.batch.set_column(place, name, convert(column)))
     except ValueError:
         pass
-    bad: dict[int, str] = {}
-    for row in range(len(column)):  # which of them it is
-        try:
-            convert(column.slice(row, 1))
-        except ValueError as error:
-            bad[row] = str(error)
+    bad = dict(_wrong(column, convert, 0))
     kept = np.setdiff1d(np.arange(len(column)), list(bad))
     rejects = [Reject(int(decoded.rows[row]), f"column {name!r}: {error}", name) for row, error in bad.items()]
     batch = decoded.batch.take(pa.array(kept))
     batch = batch.set_column(place, name, convert(batch.column(place)))
     return replace(decoded, batch=batch, rows=decoded.rows[kept], rejects=[*decoded.rejects, *rejects])
+
+
+def _wrong(column: pa.Array, convert: Convert, start: int) -> Iterator[tuple[int, str]]:
+    """Yield the rows (from `start` on) whose values cannot be converted, and why: found by halves."""
+    try:
+        convert(column)
+    except ValueError as error:
+        if len(column) == 1:
+            yield start, str(error)
+            return
+        half = len(column) // 2
+        yield from _wrong(column.slice(0, half), convert, start)
+        yield from _wrong(column.slice(half), convert, start + half)
 
 
 def _bodies(values: pa.BinaryArray, index: NDArray[np.int64], id: int | None) -> list[bytes]:
