@@ -25,6 +25,12 @@ def events(*numbers, partitions=4, **more):
     return [Message(b'{"n": %d}' % n, partition=n % partitions, **more) for n in numbers]
 
 
+@pytest.fixture
+def looking(monkeypatch):
+    """Look at a followed topic often."""
+    monkeypatch.setattr("dataplat.ingest._stream.LOOK_EVERY", 0.2)
+
+
 # ---------------------------------------------------------------------------------------------------- odd records
 
 
@@ -135,7 +141,7 @@ def test_a_broker_that_hangs(own_kafka: KafkaServer, lake, follow, numbers, unti
     assert lake.verify_ingest("events").ok
 
 
-def test_a_broker_that_dies(own_kafka: KafkaServer, lake, follow, numbers, until, client):
+def test_a_broker_that_dies(own_kafka: KafkaServer, lake, follow, numbers, until, client, looking):
     """A broker that is killed and started again, twice, is gone on with, and nothing is doubled."""
     topic = own_kafka.new_topic(partitions=4)
     topic.produce(events(*range(100)))
@@ -178,12 +184,6 @@ def test_a_slow_broker(kafka_server: KafkaServer, lake, client, numbers):
 
 
 # -------------------------------------------------------------------------------------------------------- topics
-
-
-@pytest.fixture
-def looking(monkeypatch):
-    """Look at a followed topic often."""
-    monkeypatch.setattr("dataplat.ingest._stream.LOOK_EVERY", 0.2)
 
 
 def test_a_topic_deleted_while_it_is_followed(kafka_server, lake, follow, numbers, until, client, looking):
