@@ -18,7 +18,7 @@ from dataplat.connectors.kafka._kept import without_kept
 from dataplat.connectors.kafka._positions import Start, moved, source_id
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import pyarrow as pa
 
@@ -30,6 +30,8 @@ POLL_RECORDS = 20_000
 _PATIENCE = 0.2
 """Seconds that a poll waits: so soon a stop is noticed."""
 _LEAST_SHARE = 256 << 10
+_EXACT = 1 << 53
+"""Up to here every integer is a float64."""
 _IDLE = 60.0
 """Seconds after which positions are written down that moved with no record (aborted transactions, markers)."""
 
@@ -96,6 +98,7 @@ class Collector:
         self._limits = limits
         self._kept = kept
         self._ends = None if ends is None else dict(ends)
+        self._columns = held  # of the dataset, as it is before the cut that is collected
         self._held = None if held is None else without_kept(held, kept)
         self._like = held
         self._filling = _Filling({p: Piece(start, start.offset) for p, start in starts.items()})
@@ -131,9 +134,8 @@ class Collector:
                 raise self._error
             if filling.is_empty:
                 return None
-            self._filling = _Filling(_continued(filling.pieces, self.topic))
-            self._changed.notify_all()
-        schema = joined(self._like, filling.schemas, self.topic.name)
+            schema = joined(self._columns, filling.schemas, self.topic.name)
+            self._begin_cut(schema, filling)
         moved = {p: piece for p, piece in filling.pieces.items() if piece.has_moved}
         return Cut(self.topic, self.topic.name, moved, schema)
 
@@ -149,6 +151,14 @@ class Collector:
             self._closing = True
             self._changed.notify_all()
         self._thread.join()
+
+    def _begin_cut(self, schema: pa.Schema | None, before: _Filling) -> None:
+        """Begin another cut: what `before` brings are columns of the dataset then, whose kinds stay."""
+        self._filling = _Filling(_continued(before.pieces, self.topic))
+        if before.schemas:
+            self._columns = self._like = schema
+            self._held = None if schema is None else without_kept(schema, self._kept)
+        self._changed.notify_all()
 
     def _is_due(self, stop: threading.Event | None) -> bool:
         filling = self._filling
@@ -209,23 +219,66 @@ class Collector:
             self._paused.clear()
             self._share *= 2
             return
-        found = [(records, self._decoded(records)) for records in polled if len(records)]
         positions = self._client.positions()
-        with self._changed:
-            for records, block in found:
-                self._add(records, block)
-            for partition, piece in self._filling.pieces.items():
-                piece.end = max(piece.end, positions.get(partition, piece.end))
-            self._changed.notify_all()
+        while True:
+            held = self._held
+            found: list[tuple[Records, Block]] = []
+            for records in polled:
+                if len(records):
+                    found.append((records, self._decoded(records, held, [block for _, block in found])))
+            with self._changed:
+                if self._held is not held:
+                    continue  # a cut was taken meanwhile, with columns that these have to go with
+                for records, block in found:
+                    self._add(records, block)
+                for partition, piece in self._filling.pieces.items():
+                    piece.end = max(piece.end, positions.get(partition, piece.end))
+                self._changed.notify_all()
+            break
         self._pause_full()
 
-    def _decoded(self, records: Records) -> Block:
+    def _decoded(self, records: Records, held: pa.Schema | None, before: Sequence[Block]) -> Block:
         like = self._values_like()
-        decoded = fit(self._codec.decode(records, like), self._held, like)
+        decoded = self._codec.decode(records, like)
+        decoded = fit(fit(decoded, held, like), self._settled(like, held, decoded.batch.schema, before))
         block = Block.of(records, decoded, self._kept, source_id(self.topic, records.partition))
         if block.batch.num_rows or block.deletes is not None:
             self._like = joined(self._like, [block.batch.schema], self.topic.name)
         return block
+
+    def _settled(
+        self, like: pa.Schema | None, held: pa.Schema | None, came: pa.Schema, before: Sequence[Block]
+    ) -> pa.Schema | None:
+        """Return the columns that stay what they are so far, since not every integer among them is a float."""
+        import pyarrow as pa
+
+        kept = []
+        for column in like or ():
+            index = came.get_field_index(column.name)
+            if index < 0 or (held is not None and column.name in held.names):
+                continue
+            kind = came.field(index).type
+            grows = pa.types.is_integer(column.type) and pa.types.is_floating(kind)
+            if (grows and self._has_large(column.name, before)) or (
+                pa.types.is_floating(column.type) and pa.types.is_integer(kind)
+            ):
+                kept.append(column)
+        return pa.schema(kept) if kept else None
+
+    def _has_large(self, name: str, before: Sequence[Block]) -> bool:
+        """Whether a column of the cut so far has integers that are no floats."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        with self._changed:
+            blocks = [*before, *(block for piece in self._filling.pieces.values() for block in piece.blocks)]
+        for block in blocks:
+            index = block.batch.schema.get_field_index(name)
+            if index >= 0 and pa.types.is_integer(block.batch.column(index).type):
+                ends = pc.min_max(block.batch.column(index))
+                if any(abs(ends[end].as_py() or 0) > _EXACT for end in ("min", "max")):
+                    return True
+        return False
 
     def _values_like(self) -> pa.Schema | None:
         """Return the columns so far that come from values."""
@@ -236,7 +289,7 @@ class Collector:
         piece = filling.pieces[records.partition]
         piece.blocks.append(block)
         piece.epoch = records.epoch if records.epoch is not None else piece.epoch
-        if block.batch.num_rows:
+        if block.batch.num_rows or block.deletes is not None:
             filling.schemas.append(block.batch.schema)
         filling.rows += block.records
         filling.nbytes += block.nbytes

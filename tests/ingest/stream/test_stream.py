@@ -171,6 +171,25 @@ def test_an_int_that_is_a_fraction_goes_aside(kafka_server: KafkaServer, lake):
     assert (reject["column"], reject["offset"]) == ("n", 2)
 
 
+def test_kinds_stay_from_one_cut_to_the_next(kafka_server: KafkaServer, lake):
+    """What the first cut of a run made of a column it is in the next ones: a later fraction goes aside, the run goes on."""
+    topic = kafka_server.new_topic(partitions=1)
+    topic.produce([Message(b'{"n": %d}' % n) for n in range(50)])
+    topic.produce([Message(b'{"n": %d.5}' % n) for n in range(50)])
+    topic.produce([Message(b'{"n": %d}' % n) for n in range(50)])
+    result = lake.ingest(topic.url, "events", rows=50)
+    assert (result.rows_added, result.rows_rejected) == (100, 50)
+
+
+def test_large_integers_beside_fractions(kafka_server: KafkaServer, lake):
+    """An integer that is no float does not become one: where fractions come first it goes aside, else they do."""
+    large = b'{"n": 9007199254740993}'
+    topic = kafka_server.new_topic(partitions=2)
+    topic.produce([Message(large, partition=0), Message(b'{"n": 0.5}', partition=1)])
+    result = lake.ingest(topic.url, "events")
+    assert (result.rows_added, result.rows_rejected) == (1, 1)
+
+
 def test_two_ingesters(kafka_server: KafkaServer, lake):
     """Of two that read one topic into one dataset, the slower one stops, and nothing is doubled."""
     topic = kafka_server.new_topic(partitions=4)
