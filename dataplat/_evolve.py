@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack
 
-from dataplat.errors import BadColumn, DatasetNotFound, SchemaError
+from dataplat.errors import BadColumn, ConfigError, DatasetNotFound, SchemaError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -62,9 +62,13 @@ class EvolveOptions(TypedDict, total=False):
 
 
 def evolution(**given: Unpack[EvolveOptions]) -> Evolution:
-    """Return what is asked for as values."""
+    """Return what is asked for as values; raise `ConfigError` for an option that is not there."""
     from dataplat.versioning.modes import Evolution
 
+    unknown = sorted(given.keys() - EvolveOptions.__annotations__.keys())
+    if unknown:
+        known = ", ".join(sorted(EvolveOptions.__annotations__))
+        raise ConfigError(f"evolve has no option {unknown[0]!r}: there are {known}")
     return Evolution(
         drop=_listed(given.get("drop", ())),
         rename=dict(given.get("rename", {})),

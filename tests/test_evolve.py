@@ -242,3 +242,11 @@ def test_evolved_data_are_plain_rows(data: st.DataObject) -> None:
     fresh.ingest(walk.plain.table(walk.plain.rows), "d", key=[walk.plain.key] if walk.plain.key else None)
     assert fresh["d"].content_id == lake["d"].content_id
     assert lake.verify().ok
+
+
+def test_an_option_that_is_not_there(tmp_path):
+    """An option that evolve does not have is refused by name, not passed over."""
+    lake = dp.open(tmp_path / "lake")
+    lake.ingest(pa.table({"a": [1]}), "t")
+    with pytest.raises(dp.ConfigError, match="no option 'types'"):
+        lake.evolve("t", types={"a": "double"})

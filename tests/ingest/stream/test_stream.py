@@ -96,7 +96,7 @@ def test_uncommitted_records_where_they_are_asked_for(kafka_server: KafkaServer,
 
 def test_parts_of_a_record_are_kept(kafka_server: KafkaServer, lake, client):
     """Key, partition, offset, timestamp and headers become columns, and go on being kept without being named again."""
-    topic = kafka_server.new_topic(partitions=2)
+    topic = kafka_server.new_topic(partitions=2, retention_ms="-1")
     headers = (("h", b"v"), ("empty", None))
     topic.produce([Message(b'{"n": 1}', key=b"k", partition=1, timestamp=1_700_000_000_123, headers=headers)])
     keep = ("key", "partition", "offset", "timestamp", "headers")
