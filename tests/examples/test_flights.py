@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import dataplat as dp
+from servers.installed import needs
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FOLDER = ROOT / "examples" / "flights"
@@ -122,3 +123,23 @@ def test_the_demo_is_the_same_far_away(kind, demo, request, tmp_path, monkeypatc
     again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert again.returncode == 2
     assert f"there is a lake already at {place}/demo" in again.stderr
+
+
+def test_a_topic_lands_live(tmp_path, monkeypatch):
+    """With KAFKA=1 a real topic is followed, stopped by SIGTERM and read on: each flight once, bad messages beside."""
+    needs("kafka")
+    monkeypatch.setenv("KAFKA", "1")
+    command = [sys.executable, str(FOLDER / "demo.py"), str(tmp_path / "out")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"\n{len(STEPS) + 1}. Stream" in done.stdout
+    assert "stopped by SIGTERM, it ends with 0:\n   live@main  +1,785 -0 rows, now 1,785" in done.stdout
+    assert "nothing to do for live@main" in done.stdout
+    assert "every offset is held once" in done.stdout
+    lake = dp.open(tmp_path / "out" / "lake", create=False)
+    assert lake.verify_ingest("live").ok
+    assert lake["live.rejects"].rows == 5
+    live = lake["live"].to_polars().drop("_partition", "_offset")
+    there = lake["flights@v1"].to_polars(where="month = 1 and day <= 3")
+    names = [name for name in live.columns if name != "time_hour"]  # text in JSON
+    assert live.select(names).sort(names).equals(there.select(names).cast(live.select(names).schema).sort(names))
