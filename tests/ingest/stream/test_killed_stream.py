@@ -76,7 +76,7 @@ class Ingests:
 
     def newest(self) -> str:
         """Return what changes with each commit: the records of a branch count down."""
-        return min(os.listdir(self.lake / "refs/branches/main"))
+        return min(path.name for path in (self.lake / "refs/branches/main").iterdir())
 
     def watch(self, process: subprocess.Popen[bytes], seconds: float, until: str = "") -> float | None:
         """Let it live so long, or until the head is another than `until`; return the seconds where that came to be."""
@@ -231,11 +231,16 @@ def follow_the_rest(ingests: Ingests, writer: subprocess.Popen[str], lake: dp.La
     return truth
 
 
+def say(capsys: pytest.CaptureFixture[str], *lines: str) -> None:
+    """Show what was drawn and seen."""
+    with capsys.disabled():
+        sys.stdout.write("\n" + "\n".join(lines) + "\n")
+
+
 def test_killed_at_any_moment(tmp_path: Path, own_kafka: KafkaServer, capsys: pytest.CaptureFixture[str]) -> None:
     """Over many deaths, of the ingester and of the broker, the lake has exactly what was committed."""
     topic, draw, began = own_kafka.new_topic(partitions=4), random.Random(SEED), time.monotonic()
-    with capsys.disabled():
-        print(f"\nseed {SEED}: {KILLS} deaths over {MESSAGES:,} messages")
+    say(capsys, f"seed {SEED}: {KILLS} deaths over {MESSAGES:,} messages")
     lake, journal = dp.open(tmp_path / "lake"), tmp_path / "journal"
     ingests = Ingests(topic, tmp_path / "lake", tmp_path / "log")
     with writing(topic, journal) as writer:
@@ -259,11 +264,12 @@ def test_killed_at_any_moment(tmp_path: Path, own_kafka: KafkaServer, capsys: py
     assert became["aborted"] > MESSAGES / 10
     assert max(killed_memory, ingests.memory) <= MEMORY
     modes = Counter(entry.mode for entry in lake.log("events"))
-    with capsys.disabled():
-        print(f"deaths {dict(ingests.kinds)}; commits {dict(modes)}; messages {dict(became)}")
-        print(
-            f"first commit after a start: {len(ingests.resumed)} seen, median {statistics.median(ingests.resumed):.2f} s"
-        )
-        print(f"  sorted {' '.join(f'{seconds:.1f}' for seconds in sorted(ingests.resumed))}")
-        print(f"memory {killed_memory:.0f} MB in the killed, {ingests.memory:.0f} MB over the whole topic")
-        print(f"{time.monotonic() - began:.0f} s\n" + "\n".join(ingests.said))
+    say(
+        capsys,
+        f"deaths {dict(ingests.kinds)}; commits {dict(modes)}; messages {dict(became)}",
+        f"first commit after a start: {len(ingests.resumed)} seen, median {statistics.median(ingests.resumed):.2f} s",
+        f"  sorted {' '.join(f'{seconds:.1f}' for seconds in sorted(ingests.resumed))}",
+        f"memory {killed_memory:.0f} MB in the killed, {ingests.memory:.0f} MB over the whole topic",
+        f"{time.monotonic() - began:.0f} s",
+        *ingests.said,
+    )
