@@ -86,6 +86,8 @@ proofs: $(READY)-dev ## the long ones: every damage, every death of an erase or 
 	  DATAPLAT_MERGE_CASES=1000 $(BIN)/python -m pytest tests/versioning/merge/test_oracle.py || exit 1; done
 	DATAPLAT_DEATHS=1 $(BIN)/python -m pytest tests/stores/test_server_dies.py
 	DATAPLAT_STORE_HISTORIES=20 $(BIN)/python -m pytest tests/stores/test_histories.py
+	DATAPLAT_STREAM_KILLS=300 DATAPLAT_STREAM_MESSAGES=2000000 \
+	  $(BIN)/python -m pytest tests/ingest/stream/test_killed_stream.py
 	$(BIN)/python -m dataplat.testing.feed
 
 dvc: $(READY)-dev ## the real DVC in the user's cache, for the tests of what is exported to it (`make test` makes it)
