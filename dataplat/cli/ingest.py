@@ -95,7 +95,9 @@ def ingest(
     Or it is a stream, kafka://HOST:PORT/TOPIC: what is read and how far it was read are one commit, so that a crash
     loses nothing and doubles nothing. Without --follow it is read to the end that it has now.
     """
-    if is_kafka(source):  # for months on end: what Arrow frees is given back at once, if it is said before Arrow is loaded
+    if is_kafka(
+        source
+    ):  # for months on end: what Arrow frees is given back at once, if it is said before Arrow is loaded
         os.environ.setdefault("MIMALLOC_PURGE_DELAY", "0")
     opened = open_data(lake)
     arguments = _arguments(options, branch_in_force(branch))
