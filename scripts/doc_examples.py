@@ -24,7 +24,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 
 _BLOCK = re.compile(r"^```(?P<info>[^\n`]+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
-_NEEDS_S3 = "<!-- examples need: s3 -->"
+_NEEDS = re.compile(r"^<!-- examples need: (\w+) -->$", re.MULTILINE)
 _TITLE = re.compile(r'title="([^"]+)"')
 
 _VARYING = (
@@ -106,29 +106,56 @@ def run(command: Command, folder: Path) -> str:
 def run_page(path: Path, folder: Path) -> Iterator[tuple[Block, Command, str]]:
     """Run every example of a page in `folder`; yield (block, command, what it printed) of the console ones."""
     page = path.read_text("utf-8")
-    with _served() if _NEEDS_S3 in page else contextlib.nullcontext():
+    needs = _NEEDS.search(page)
+    with _SERVED[needs[1]]() if needs else contextlib.nullcontext():
         yield from _run_blocks(path, page, folder)
 
 
 @contextlib.contextmanager
-def _served() -> Iterator[None]:
+def _environment(given: dict[str, str], without: str) -> Iterator[None]:
+    """Have variables in the environment, and none that begins with `without`."""
+    before = dict(os.environ)
+    for variable in [name for name in os.environ if name.startswith(without)]:
+        del os.environ[variable]
+    os.environ.update(given)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@contextlib.contextmanager
+def _s3() -> Iterator[None]:
     """Run a real S3 server with the bucket `team-data`, as the environment has it."""
     sys.path.append(str(ROOT / "tests" / "services"))
     import s3fs
 
     from servers import versitygw
 
-    before = dict(os.environ)
     with tempfile.TemporaryDirectory() as name, versitygw(Path(name)) as server:
         s3fs.S3FileSystem(**server.options()).call_s3("create_bucket", Bucket="team-data")
-        for variable in [name for name in os.environ if name.startswith("AWS_")]:
-            del os.environ[variable]
-        os.environ.update(server.environment())
-        try:
+        with _environment(server.environment(), "AWS_"):
             yield
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
+
+
+@contextlib.contextmanager
+def _kafka() -> Iterator[None]:
+    """Run a real Kafka, and a schema registry: the environment has where as BROKER and REGISTRY."""
+    sys.path.append(str(ROOT / "tests" / "services"))
+    from servers.installed import needs, services
+    from servers.registry import Registry
+
+    with (
+        tempfile.TemporaryDirectory() as name,
+        services.kafka_broker(needs("kafka"), Path(name) / "broker", "-XX:SharedArchiveFile=kafka.jsa") as port,
+        Registry() as registry,
+        _environment({"BROKER": f"127.0.0.1:{port}", "REGISTRY": registry.url}, "DATAPLAT_"),
+    ):
+        yield
+
+
+_SERVED = {"s3": _s3, "kafka": _kafka}
 
 
 def _run_blocks(path: Path, page: str, folder: Path) -> Iterator[tuple[Block, Command, str]]:
