@@ -55,11 +55,11 @@ def refuse_first(rejects: Rejects) -> SourceError:
     """Return the error that the first of some rejected records makes where nothing may be rejected."""
     row = rejects.batch.slice(0, 1).to_pylist()[0]
     line = f", line {row['line']:,}" if row.get("line") is not None else ""
-    line += f" at offset {row['offset']:,}" if "topic" in row else ""
+    where = f"{row['topic']}[{row['partition']}]@{row['offset']}" if "topic" in row else f"{row['source']}{line}"
     column = "" if row["column"] is None else f", column {row['column']!r}"
     raw = bytes(row["raw"] or b"")
     shown = repr(raw[:_SHOWN_RAW])[1:] + ("…" if len(raw) > _SHOWN_RAW else "")
     return SourceError(
-        f"{row['source']}{line}{column}: {row['error']}: {shown}. Nothing landed. Mend the record, or let bad "
+        f"{where}{column}: {row['error']}: {shown}. Nothing landed. Mend the record, or let bad "
         "records go to the rejects (--on-error reject)."
     )

@@ -86,6 +86,8 @@ class IngestStep:
     """Whether anything of it is to be committed."""
     refused: bool = False
     """Whether its batch did not meet its contract, and waits in quarantine."""
+    tried: bool = False
+    """Whether it was run before, on another head."""
 
     @property
     def replays(self) -> bool:
@@ -98,7 +100,8 @@ class IngestStep:
         Raises:
             ContractFailed: The input may not land with failing rows (`on_error="fail"`); they wait in quarantine.
         """
-        self.meter.restart()
+        self.meter.restart("reading again" if self.tried else "landing" if self.request.stream else "reading")
+        self.tried = True
         self.added, self.lands, self.refused = 0, False, False
         target, source, splits = _prepare(draft, self.request)
         skipped = _left_out([split for split in splits if split.skipped is not None])

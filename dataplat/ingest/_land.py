@@ -115,7 +115,7 @@ def _landed(
         base=base,
         outcome=outcome,
         sink=run.sink,
-        rows_in=run.meter.rows,
+        rows_in=run.meter.rows - run.meter.landed,
         rejects=run.rejects.close(),
         rejects_schema=run.rejects.schema,
         rejected=run.rejects.rows,

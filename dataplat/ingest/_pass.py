@@ -98,7 +98,7 @@ class Pass:
         elif isinstance(item, Deletes):
             self._take_deletes(item.batch)
         else:
-            self._take_rows(conform(item, plain_schema(self.stored), first_row=self.meter.rows))
+            self._take_rows(conform(item, plain_schema(self.stored), first_row=self.meter.rows - self.meter.landed))
 
     def _take_deletes(self, keys: pa.RecordBatch) -> None:
         import pyarrow as pa

@@ -24,13 +24,17 @@ Listener: TypeAlias = Callable[[Progress], None]
 
 @dataclass(slots=True)
 class Meter:
-    """Counts rows and bytes, and tells a listener at most ten times a second."""
+    """Counts rows and bytes, and tells a listener at most ten times a second.
+
+    `landed` rows are committed already (of a stream), and stay counted when those that are read begin anew.
+    """
 
     listener: Listener | None = None
     rows: int = 0
     bytes_done: int = 0
     bytes_total: int = 0
     stage: str = "reading"
+    landed: int = 0
     _start: float = field(default_factory=time.monotonic)
     _told: float = 0.0
 
@@ -53,10 +57,10 @@ class Meter:
         self.stage = stage
         self._tell(now=True)
 
-    def restart(self) -> None:
-        """Count rows from nothing again: types became wider, or somebody else changed the same rows."""
-        self.rows = 0
-        self.enter("reading again")
+    def restart(self, stage: str = "reading again") -> None:
+        """Count rows from those landed again: types became wider, or somebody else changed the same rows."""
+        self.rows = self.landed
+        self.enter(stage)
 
     def _tell(self, *, now: bool = False) -> None:
         clock = time.monotonic()

@@ -146,6 +146,7 @@ class _Run:
             notes=tuple(dict.fromkeys((*before.notes, *result.notes))),
             seconds=self.meter.seconds,
         )
+        self.meter.landed = self.total.rows_in
         self.metrics.landed(cut, result, seconds)
 
     def _wait(self, error: Exception) -> None:

@@ -114,7 +114,10 @@ def test_cuts_by_rows(kafka_server: KafkaServer, lake, client):
     """A commit holds as many records as it may, and all of them together each record once."""
     topic = kafka_server.new_topic(partitions=4)
     topic.produce(events(*range(1000)))
-    lake.ingest(topic.url, "events", client=client, rows=300)
+    told = []
+    result = lake.ingest(topic.url, "events", client=client, rows=300, progress=told.append)
+    assert result.rows_in == 1000
+    assert [step.rows for step in told] == sorted(step.rows for step in told)
     assert len(lake.log("events")) >= 3
     assert max(entry.rows_added for entry in lake.log("events")) <= 300
     assert numbers(lake) == list(range(1000))
