@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from dataplat.connectors.codecs._codec import NO_VALUE, Decoded, Records, Reject
 from dataplat.connectors.codecs._unify import wider
+from dataplat.connectors.files._json_rows import what_is_wrong
 from dataplat.connectors.files._json_shape import decode_record, schema_of
 from dataplat.connectors.files._options import Typing
 from dataplat.connectors.files.ndjson import parse_lines
@@ -166,7 +167,7 @@ def _unbroken(
             decode_record(texts[i])  # a break within a string is refused here: what is left stands between tokens
             texts[i] = texts[i].replace(b"\n", b" ")
         except (ValueError, RecursionError) as error:
-            rejects.append(Reject(int(rows[i]), str(error)))
+            rejects.append(Reject(int(rows[i]), what_is_wrong(error)))
             bad.append(i)
     kept = np.delete(np.arange(len(texts)), bad)
     return pa.array([texts[i] for i in kept.tolist()], pa.binary()), rows[kept], rejects

@@ -33,7 +33,7 @@ def parse_rows(raws: list[bytes], typing: Typing, where: str) -> Rows:
         try:
             records.append((i, decode_record(raw)))
         except (ValueError, RecursionError) as error:
-            wrong[i] = (None, _said(error))
+            wrong[i] = (None, what_is_wrong(error))
     wider = _new_fields(records, typing)
     arrays = []
     for field in typing.schema:
@@ -57,7 +57,8 @@ def parse_rows(raws: list[bytes], typing: Typing, where: str) -> Rows:
     return Rows(batch if good.all() else batch.filter(pa.array(good)), wrong)
 
 
-def _said(error: Exception) -> str:
+def what_is_wrong(error: Exception) -> str:
+    """Return what is wrong with a record, as its reject says it."""
     if isinstance(error, json.JSONDecodeError):
         return f"no JSON: {error.msg} at character {error.pos + 1} of the record"
     if isinstance(error, RecursionError):

@@ -51,9 +51,20 @@ def test_odd_values(kafka_server: KafkaServer, lake, client):
     rejects = lake["events.rejects"].to_arrow().sort_by("offset").to_pylist()
     assert [(row["offset"], row["raw"]) for row in rejects] == list(enumerate(odd, 1))
     assert all(row["error"] for row in rejects)
+    assert rejects[1]["error"] == "no JSON: Expecting value at character 1 of the record"
     landed = lake["events"].to_arrow().sort_by("_offset").to_pylist()
     assert [row["n"] for row in landed] == [0, *good.values()]
     assert lake.verify_ingest("events").ok
+
+
+def test_nothing_may_be_rejected(kafka_server: KafkaServer, lake, client):
+    """With on_error "fail" the first record that is none stops the run, named by its place; nothing of it lands."""
+    topic = kafka_server.new_topic(partitions=2)
+    topic.produce([Message(b'{"n": 1}', partition=1), Message(b"{", partition=1)])
+    with pytest.raises(dp.SourceError, match=rf"^{topic.name}\[1\]@1: no JSON: .* Nothing landed") as error:
+        lake.ingest(topic.url, "events", client=client, on_error="fail")
+    assert "--on-error reject" in str(error.value)
+    assert "events" not in lake
 
 
 def test_times_that_go_back(kafka_server: KafkaServer, lake, client):
