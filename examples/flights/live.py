@@ -66,7 +66,7 @@ def wait_for(following: subprocess.Popen[str], name: str, count: int) -> None:
 def main() -> None:
     """Start a broker, follow a topic live, stop in between, and prove that each flight landed once."""
     with (
-        step(STEP, "Stream: a day of departures lands live from Kafka, each exactly once"),
+        step(STEP, "Stream: departures land live from Kafka, each exactly once"),
         process(sys.executable, str(SERVICES), "run", "kafka") as kafka,
     ):
         assert kafka.stdout is not None
