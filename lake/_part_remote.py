@@ -1,15 +1,13 @@
 """Parts of stores without files: the footer in one request, then only the column chunks that are asked for.
 
 What is fetched by ranges is checked as a local file is, by the hash of the footer and the CRC of every page; what is
-fetched whole, at once or row group by row group, is checked by its hash and kept in the cache, and later read from
-there like a local file.
+fetched whole is checked by its hash and kept in the cache, and later read from there like a local file.
 """
 
 from __future__ import annotations
 
 import hashlib
 import mmap
-import threading
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,7 +18,7 @@ import pyarrow.parquet as pq
 
 from dataplat.errors import IntegrityError, ObjectNotFound
 from dataplat.lake._damage import damaged, missing
-from dataplat.lake._object_keys import check, read_object
+from dataplat.lake._object_keys import read_object
 from dataplat.lake._part_footer import MAGIC
 from dataplat.lake._part_open import SUFFIX, TAIL, OpenPart, open_part, opened_file
 from dataplat.lake._stats import first_leaves, leaves
@@ -40,8 +38,6 @@ GAP: Final = 1 << 20
 """Bytes that nobody asked for are fetched, too, where a request more would take longer than they do."""
 MOST: Final = 8 << 20
 """Bytes of one request."""
-GATHERED: Final = 96 << 20
-"""Bytes of a part above which it is not held until all of it has come."""
 _REQUESTS: Final = 8
 """Requests of this process for pieces of parts that are under way beside those that readers wait for themselves."""
 
@@ -74,87 +70,6 @@ class RangedPart(OpenPart):
                     start = chunk.dictionary_page_offset
                 found.append((start, start + chunk.total_compressed_size))
         return found
-
-
-class Gathering:
-    """Memory for a part that comes row group by row group; when all of it has come, it is hashed and copied to the cache.
-
-    So its first rows need not wait for its last, nor for the hash: until then they are checked by the CRCs of pages.
-    """
-
-    def __init__(self, objects: Objects, part: Part, spans: Sequence[Span]) -> None:
-        self._objects, self._part, self._spans = objects, part, spans
-        self._missing = set(range(len(spans)))
-        self._lock = threading.Lock()
-        self._memory = _memory(part)
-        with suppress(AttributeError, OSError):  # not every kernel can
-            self._memory.madvise(mmap.MADV_HUGEPAGE)  # all of it will be touched: it is filled in half the time
-
-    def buffer(self, row_group: int) -> pa.Buffer:
-        """Return the part, in which a row group is fetched; nobody else may be asking for the same one."""
-        if row_group in self._missing:
-            _fill(self._memory, self._objects, self._part, [self._spans[row_group]])
-            with self._lock:
-                self._missing.discard(row_group)
-                last = not self._missing
-            if last:
-                self._keep()
-        return pa.py_buffer(self._memory)
-
-    def _keep(self) -> None:
-        copies = cache_of(self._objects.store)
-        with memoryview(self._memory) as data:
-            check(self._part.id, data, f"object {self._part.id}")
-            if copies is not None:
-                copies.write(self._part.id, SUFFIX, data)
-
-
-@dataclass(frozen=True, slots=True)
-class GatheredPart(RangedPart):
-    """A part of which all row groups will be read, each once."""
-
-    gathering: Gathering = field(kw_only=True)
-
-    def read(self, row_group: int, columns: Sequence[str], keep: pa.BooleanArray | None = None) -> pa.Table:
-        """Return these columns of one row group, of all its rows or those to `keep`; fetches all of the row group.
-
-        Raises:
-            IntegrityError: Its bytes are not what was written, or are gone; or it came last, and the part is not
-                what it is named by.
-        """
-        data = self.gathering.buffer(row_group)
-        fetched = OpenPart(self.part, pa.BufferReader(data), self.metadata, self.schema, self.checked, self.where)
-        return fetched.read(row_group, columns, keep)
-
-
-def gathered(opened: RangedPart) -> RangedPart:
-    """Return the part such that reading all row groups leaves a copy in the cache; itself where there can be none."""
-    part, objects = opened.part, opened.objects
-    spans = _shares(opened)
-    if spans is None or part.size > GATHERED or cache_of(objects.store) is None:
-        return opened
-    return GatheredPart(
-        part,
-        opened.file,
-        opened.metadata,
-        opened.schema,
-        checked=False,
-        where=opened.where,
-        objects=objects,
-        gathering=Gathering(objects, part, spans),
-    )
-
-
-def _shares(opened: RangedPart) -> list[Span] | None:
-    """Return a span of the part for each row group, together all of it; None where they do not lie one after another."""
-    groups = [opened.spans(number, opened.schema.names) for number in range(opened.row_groups)]
-    if not all(groups):
-        return None
-    starts = [min(start for start, _ in spans) for spans in groups]
-    ends = [*starts[1:], opened.part.size]
-    if any(max(stop for _, stop in spans) > end for spans, end in zip(groups, ends, strict=True)):
-        return None
-    return list(zip([0, *starts[1:]], ends, strict=True)) if groups else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,22 +174,14 @@ def fetch(objects: Objects, part: Part, spans: Iterable[Span]) -> pa.Buffer:
 
     The rest of it is never touched, so it takes no memory.
     """
-    memory = _memory(part)
-    _fill(memory, objects, part, spans)
-    return pa.py_buffer(memory)
-
-
-def _memory(part: Part) -> mmap.mmap:
-    return mmap.mmap(-1, max(1, part.size), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-
-
-def _fill(memory: mmap.mmap, objects: Objects, part: Part, spans: Iterable[Span]) -> None:
     requests = coalesced(spans)
+    memory = mmap.mmap(-1, max(1, part.size), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     if requests:
         others = [_threads.pool().submit(_read, objects, part, span) for span in requests[1:]]
         pieces = [_read(objects, part, requests[0]), *(other.result() for other in others)]
         for (start, stop), piece in zip(requests, pieces, strict=True):
             memory[start:stop] = piece
+    return pa.py_buffer(memory)
 
 
 def _read(objects: Objects, part: Part, span: Span) -> bytes:

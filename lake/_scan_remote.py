@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from dataplat.lake._part_open import TAIL, open_part
-from dataplat.lake._part_remote import MOST, RangedPart, gathered, open_all, open_whole
+from dataplat.lake._part_remote import RangedPart, open_all, open_whole
 from dataplat.lake._scan_unit import Request, Unit, units_of, worth_opening
 from dataplat.lake.deletes import load_deletes
 
@@ -33,7 +33,7 @@ _FIRST: Final = 2
 _BUDGET: Final = 128 << 20
 """Bytes of parts that are fetched whole, and of row groups as they are decoded, ahead (one of each always is)."""
 _NEARLY_ALL: Final = 0.8
-"""From this share of a part on it is fetched whole, at once or by row groups, and kept in the cache."""
+"""From this share of a part on it is fetched whole, and kept in the cache."""
 
 Opening = tuple[Callable[[], Sequence[Unit]], int]
 """Opens a part and gives the row groups to read in it; and the bytes that this takes."""
@@ -47,18 +47,19 @@ def scan_far(objects: Objects, parts: Sequence[Part], request: Request, *, all_o
 
     def openings() -> Iterator[Opening]:
         for number, (index, part) in enumerate(todo):
-            whole = everything and (all_of_it or (number >= _FIRST and part.size <= MOST))
-            yield partial(_open, objects, part, index, request, whole, not all_of_it), part.size if whole else TAIL
+            whole = everything and (all_of_it or number >= _FIRST)
+            ranged = not all_of_it and number < _FIRST
+            yield partial(_open, objects, part, index, request, whole, ranged), part.size if whole else TAIL
 
     return read_far(openings())
 
 
-def _open(objects: Objects, part: Part, index: int, request: Request, whole: bool, streamed: bool) -> list[Unit]:  # noqa: FBT001
-    """Open a part, as a whole if that is known to be wanted; of a stream no row waits for the end of a large part."""
+def _open(objects: Objects, part: Part, index: int, request: Request, whole: bool, ranged: bool) -> list[Unit]:  # noqa: FBT001
+    """Open a part, as a whole if it is known to be wanted, by `ranged` requests if it must not cost more than these."""
     deletes = load_deletes(objects, part)
     opened = open_all(objects, part) if whole else open_part(objects, part)
-    if isinstance(opened, RangedPart) and _is_nearly_all(opened, request):
-        opened = gathered(opened) if streamed else open_whole(objects, part)
+    if isinstance(opened, RangedPart) and not ranged and _is_nearly_all(opened, request):
+        opened = open_whole(objects, part)
     return list(units_of(opened, deletes, index, request))
 
 
@@ -79,25 +80,20 @@ def _there(opened: OpenPart, request: Request) -> list[str]:
 def read_far(openings: Iterable[Opening]) -> Iterator[pa.RecordBatch]:
     """Yield the batches of the row groups that the openings give, in order."""
     pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="dataplat-far")
-    opening = ThreadPoolExecutor(_THREADS, thread_name_prefix="dataplat-open")  # not behind row groups that are decoded
     try:
-        found = in_order(opening, iter(openings))
+        found = in_order(pool, iter(openings))
         reads = ((unit.read, _weight(unit)) for units in found for unit in units)
         for batches in in_order(pool, reads):
             yield from batches
     finally:
-        opening.shutdown(wait=False, cancel_futures=True)
         pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _weight(unit: Unit) -> int:
-    """Return roughly the bytes of a row group as it is decoded, and of what is fetched for that."""
+    """Return roughly the bytes of a row group as it is decoded."""
     group = unit.opened.metadata.row_group(unit.row_group)
-    opened, names = unit.opened, _there(unit.opened, unit.request)
-    spans = opened.spans(unit.row_group, names) if isinstance(opened, RangedPart) else []
-    share = len(names) / max(1, len(opened.schema))
-    fetched = sum(stop - start for start, stop in spans)
-    return fetched + int(group.total_byte_size * min(1.0, share))
+    share = len(_there(unit.opened, unit.request)) / max(1, len(unit.opened.schema))
+    return int(group.total_byte_size * min(1.0, share))
 
 
 def in_order(

@@ -39,9 +39,8 @@ def scan(
     taken, so memory is bounded by four row groups (of 32 MB or less each); stopping early costs no more than
     these. With `threads` below 2 everything happens in the caller's thread.
 
-    Of a store far away only the columns asked for are fetched, of the row groups that are read. Parts that are wanted
-    nearly whole are kept in its cache, and large ones come by row groups all the same. Up to 16 parts and row groups
-    are under way ahead, in a budget of 128 MB each.
+    Of a store far away only the columns asked for are fetched, of the row groups that are read, and parts that are
+    wanted nearly whole as a whole, through its cache; up to 16 parts and row groups ahead, in a budget of 128 MB each.
 
     Args:
         objects: Where the parts lie.

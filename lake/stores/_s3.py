@@ -31,9 +31,6 @@ MULTIPART = 64 << 20
 PART = 16 << 20
 UPLOADS = 4
 """Parts of one object that are under way at once."""
-READ_AHEAD = 4 << 20
-"""Bytes of an answer that may come before they are taken. With aiohttp's 64 kB the wire is stopped and started again
-for every few pieces of a body, which takes a quarter of the time in which it comes."""
 ANNOUNCED = 1 << 20
 """Bytes above which a body waits until the server has seen its headers, and so does not go up to be refused."""
 
@@ -377,7 +374,6 @@ def _once() -> type[Any]:
         async def _get_session(self, proxy_url: Any) -> Any:
             session = await super()._get_session(proxy_url)
             session._retry_connection = False  # noqa: SLF001 - aiohttp sends a PUT again whose answer was lost
-            session._read_bufsize = READ_AHEAD  # noqa: SLF001 - aiobotocore cannot be told
             return session
 
         def _get_request_timeout(self, request: Any) -> Any:

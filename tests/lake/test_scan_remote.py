@@ -12,7 +12,6 @@ from pyroaring import BitMap
 
 from dataplat.errors import IntegrityError
 from dataplat.lake._object_keys import object_key
-from dataplat.lake._part_remote import MOST
 from dataplat.lake._scan_remote import in_order
 from dataplat.lake.deletes import stage_deletes
 from dataplat.lake.objects import Objects, Stage
@@ -151,53 +150,6 @@ def test_the_first_rows_cost_little(made, far):
     assert next(stream).num_rows == GROUP
     stream.close()
     assert counted.bytes["read"] < 4 * parts[0].size / 4 + 3 * (64 << 10)
-
-
-def test_a_stream_read_to_its_end_leaves_copies(made, far):
-    """Large parts come by row groups, each byte once, and are copies then: a second stream asks the store for nothing."""
-    _, parts, rows, _, _ = made
-    counted, objects = far
-    size = sum(part.size for part in parts)
-    assert min(part.size for part in parts) > MOST
-    assert pa.Table.from_batches(scan(objects, parts, rows.schema)).equals(rows)
-    assert counted.calls["read"] == 4 + 16
-    assert size < counted.bytes["read"] <= size + 4 * (64 << 10)
-    counted.reset()
-    assert pa.Table.from_batches(scan(objects, parts, rows.schema)).equals(rows)
-    assert not counted.calls
-
-
-def test_a_stream_that_is_left_keeps_nothing(made, far, tmp_path):
-    """Of parts that were not read to their end there is no copy."""
-    _, parts, rows, _, _ = made
-    _, objects = far
-    stream = scan(objects, parts, rows.schema)
-    next(stream)
-    stream.close()
-    assert not list(tmp_path.rglob("*.parquet"))
-
-
-def test_a_stream_without_a_cache_comes_by_row_groups(made):
-    """Without copies the rows are the same, and each byte comes once."""
-    _, parts, rows, _, _ = made
-    counted = CountingStore(Slow(made[0]))
-    assert pa.Table.from_batches(scan(Objects(counted), parts, rows.schema)).equals(rows)
-    assert counted.bytes["read"] <= sum(part.size for part in parts) + 4 * (64 << 10)
-
-
-def test_a_part_that_is_not_what_it_is_named_by_ends_a_stream(made, tmp_path):
-    """A bit that is turned where no page is, or in one, raises, and no copy of that part is kept."""
-    store, parts, rows, _, _ = made
-    for number, at in enumerate((0, parts[1].size // 2)):
-        other, folder = MemoryStore(), tmp_path / str(number)
-        for part in parts:
-            data = bytearray(store.read(object_key(part.id, ".parquet")))
-            data[at] ^= part is parts[1]
-            other.create(object_key(part.id, ".parquet"), data)
-        objects = Objects(CachingStore(LatencyStore(other, 0), folder=folder))
-        with pytest.raises(IntegrityError, match=parts[1].id[2:]):
-            list(scan(objects, parts, rows.schema))
-        assert not (folder / object_key(parts[1].id, ".parquet")).exists()
 
 
 def test_rows_by_position_cost_their_row_groups(made, far):
