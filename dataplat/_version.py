@@ -173,7 +173,7 @@ class Version:
     def export(
         self, directory: str | Path, *, to: str = "parquet", link: str = "copy", remote: str | Path | None = None
     ) -> ExportResult:
-        """Write the version's rows (or, of a file tree, its files) into the folder `directory`.
+        """Write the version's rows (or, of a file tree, its files) into the folder, or to the URL, `directory`.
 
         `to` is parquet, csv, ndjson, arrow, dvc, iceberg or delta; `link` is copy (by reflink where the file system
         can) or hardlink (read-only, and only where bytes are stored as they are); `remote` the DVC remote's folder.

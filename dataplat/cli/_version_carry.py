@@ -15,6 +15,7 @@ _EXPORT = """
 dataplat version export flights@v1 out/
 dataplat version export photos photos/ --link hardlink
 dataplat version export flights data/ --to dvc
+dataplat version export flights s3://bucket/flights --to delta
 """
 
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 @command("export", example=_EXPORT)
 @click.argument("reference", metavar="REF", shell_complete=complete_references)
-@click.argument("folder", metavar="DIR", type=click.Path(file_okay=False))
+@click.argument("folder", metavar="DIR|URL", type=click.Path(file_okay=False))
 @click.option(
     "--to",
     metavar="NAME",
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 def export(
     reference: str, folder: str, to: str, link: str, remote: str | None, lake: str | None, as_json: bool
 ) -> None:
-    """Write a version out into DIR: its rows as files, or, of a dataset of files, the tree as it was.
+    """Write a version out into DIR, or to an empty place at URL: its rows as files, or, of a dataset of files, the tree as it was.
 
     Into a DVC repository or a table that was exported before, only what differs is written.
     """

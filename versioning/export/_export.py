@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataplat.errors import ConfigError
+from dataplat.versioning.export._far import export_far, is_far
 from dataplat.versioning.export._target import (
     ExportResult,
     Origin,
@@ -36,15 +37,15 @@ def export(
     link: str = "copy",
     remote: str | Path | None = None,
 ) -> ExportResult:
-    """Write the rows of `manifest` (of a file tree: its files) into the folder `directory`.
+    """Write the rows of `manifest` (of a file tree: its files) into the folder, or to the URL, `directory`.
 
     Parquet parts without deletes are copied as they are, by reflink where the file system can; `link="hardlink"`
     links them read-only instead. Into a DVC repository, and a Delta or Iceberg table, that dataplat exported before
     only what differs is brought. `remote` is the folder of the DVC remote.
 
     Raises:
-        AlreadyExists: The folder holds something else already.
-        ConfigError: There is no such format, or the folder is the lake's.
+        AlreadyExists: The folder holds something else already, or there is anything at the URL.
+        ConfigError: There is no such format, it does not go to a URL, or the folder is the lake's.
         SchemaError: The format cannot hold a column.
     """
     if to not in FORMATS or link not in _LINKS:
@@ -52,7 +53,13 @@ def export(
         raise ConfigError(message)
     if remote is not None and to != "dvc":
         raise ConfigError(f"remote is the folder of a DVC remote: it does not go with an export to {to}")
-    target = absolute(directory)
+    if is_far(directory):
+
+        def made(folder: Path) -> ExportResult:
+            return export(objects, manifest, folder, origin=origin, to=to)
+
+        return export_far(str(directory), to, made)
+    target = absolute(_folder(directory))
     refuse_lake(objects, target, above=to != "dvc")  # a repository may well hold the lake
     with held(objects, manifest.id):
         if to == "dvc":
@@ -68,6 +75,12 @@ def export(
 
             return export_iceberg(objects, manifest, target, origin)
         return _files(objects, manifest, target, to, link)
+
+
+def _folder(directory: str | Path) -> str | Path:
+    """Return the folder that a `file:///…` URL names, or what was given."""
+    scheme, separator, rest = str(directory).partition("://")
+    return rest if separator and scheme.lower() == "file" else directory
 
 
 def _files(objects: Objects, manifest: Manifest, target: Path, to: str, link: str) -> ExportResult:

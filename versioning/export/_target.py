@@ -22,12 +22,12 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True, slots=True)
 class ExportResult:
-    """Where an export lies, and how much of it there is: the files of the version, and `new` ones written now.
+    """Where an export lies (a folder, or a URL), and how much of it there is: the files of the version.
 
     `notes` is what to know about it.
     """
 
-    directory: Path
+    directory: Path | str
     files: int
     rows: int
     nbytes: int
