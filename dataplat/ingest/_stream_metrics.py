@@ -69,7 +69,7 @@ class _Exported(StreamMetrics):
 
     def ends(self, ends: Mapping[int, int]) -> None:
         super().ends(ends)
-        self._show_lag()
+        self._show()
 
     def landed(self, cut: Cut, result: IngestResult, seconds: float) -> None:
         super().landed(cut, result, seconds)
@@ -77,14 +77,14 @@ class _Exported(StreamMetrics):
         self._rows.labels(self._topic).inc(result.rows_added)
         self._rejects.labels(self._topic).inc(result.rows_rejected)
         self._commit.labels(self._topic).observe(seconds)
-        for partition, end in self.positions.items():
-            self._position.labels(self._topic, str(partition)).set(end)
-        self._show_lag()
+        self._show()
 
     def failed(self, error: Exception) -> None:
         self._failures.labels(type(error).__name__).inc()
 
-    def _show_lag(self) -> None:
+    def _show(self) -> None:
+        for partition, end in self.positions.items():
+            self._position.labels(self._topic, str(partition)).set(end)
         for partition, end in self.latest.items():
             if partition in self.positions:
                 lag = max(0, end - self.positions[partition])
