@@ -30,8 +30,8 @@ try:
 except ImportError as error:
     raise MissingExtra("reading Kafka needs kafka-python: pip install 'dataplat[kafka]'") from error
 
-_FETCH_BYTES = 16 << 20
-_PARTITION_BYTES = 4 << 20
+_FETCH_BYTES = 4 << 20
+_PARTITION_BYTES = 1 << 20
 _Answer = TypeVar("_Answer")
 
 
