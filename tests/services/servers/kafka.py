@@ -201,6 +201,7 @@ def properties(folder: Path, ports: dict[str, int], data: Path) -> dict[str, str
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
         "super.users": f"User:ANONYMOUS;User:{ADMIN.name};User:CN=client",
         "log.dirs": str(data),
+        "log.retention.ms": "-1",  # records with a time of long ago would be deleted under a test
         **internal,
         "group.initial.rebalance.delay.ms": "0",
         "auto.create.topics.enable": "false",

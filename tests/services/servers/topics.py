@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 if TYPE_CHECKING:
     from servers.kafka import KafkaServer
+
+PATIENCE = 60.0
+"""Seconds without a record after which a topic that should have more has lost it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,13 +201,15 @@ def read(topic: Topic, isolation: str, ends: Mapping[int, int] | None = None) ->
         for number, (first, end) in bounds.items():
             end = end if ends is None else ends.get(number, first)
             consumer.assign([TopicPartition(topic.name, number, first)])
-            at = first
+            at, until = first, monotonic() + PATIENCE
             while at < end:
+                assert monotonic() < until, f"{topic.name}[{number}] gives nothing between {at} and {end}"
                 messages = consumer.consume(10_000, 0.2)
                 for message in messages:
                     assert message.error() is None, message.error()
                     if message.offset() < end:
                         yield _message(message)
+                until = monotonic() + PATIENCE if messages else until
                 # past control records and aborted ones, which are not shown
                 at = max(at, consumer.position([TopicPartition(topic.name, number)])[0].offset)
 
