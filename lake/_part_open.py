@@ -7,7 +7,7 @@ manifest. Nor do they cover page headers, see `_part_levels`. What is read at on
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import get_ident
@@ -45,8 +45,16 @@ class OpenPart:
         """How many row groups there are."""
         return int(self.metadata.num_row_groups)
 
-    def read(self, row_group: int, columns: Sequence[str], keep: pa.BooleanArray | None = None) -> pa.Table:
+    def read(
+        self,
+        row_group: int,
+        columns: Sequence[str],
+        keep: pa.BooleanArray | None = None,
+        dictionaries: Collection[str] = (),
+    ) -> pa.Table:
         """Return these columns of one row group, of all its rows or those to `keep`.
+
+        Texts among `dictionaries` come as dictionary arrays where they are stored so.
 
         Raises:
             IntegrityError: Its bytes are not what was written.
@@ -62,8 +70,11 @@ class OpenPart:
         if not self.checked:
             self._check_nested(table, group, row_group)
         fields = [self.schema.field(name) for name in columns]
-        arrays = [_plain(column, field.type, keep) for column, field in zip(table.columns, fields, strict=True)]
-        return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+        arrays = [
+            _plain(column, column.type if field.name in dictionaries else field.type, keep)
+            for column, field in zip(table.columns, fields, strict=True)
+        ]
+        return pa.Table.from_arrays(arrays, names=list(columns))
 
     def _reader(self, dictionaries: tuple[str, ...]) -> pq.ParquetFile:
         """Return this thread's reader: to make one takes a third of the time in which it reads a column of integers."""

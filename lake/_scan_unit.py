@@ -35,13 +35,18 @@ ROW_COLUMN: Final = "__row"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a scan returns: `schema` of the dataset (with stored names), the `output` columns, the rows of `where`."""
+    """What a scan returns: `schema` of the dataset (with stored names), the `output` columns, the rows of `where`.
+
+    Columns of `dictionaries` come as dictionary arrays of the values that lie in the part, where a part has a dictionary
+    of them: what is asked of each value need then be asked of few.
+    """
 
     schema: pa.Schema
     output: pa.Schema
     where: Where | None
     batch_rows: int | None
     positions: bool
+    dictionaries: frozenset[str] = frozenset()
 
     def stored(self, column: str) -> str:
         """Return the name under which parts hold a column."""
@@ -101,7 +106,8 @@ class Unit:
             return {}
         there = set(self.opened.schema.names)
         stored = {field.name: self.request.stored(field.name) for field in fields}
-        table = self.opened.read(self.row_group, [name for name in stored.values() if name in there], keep)
+        encoded = frozenset(stored[name] for name in self.request.dictionaries & stored.keys())
+        table = self.opened.read(self.row_group, [name for name in stored.values() if name in there], keep, encoded)
         rows = self.rows if keep is None else keep.true_count
         return {field.name: self._column(table, field, stored[field.name], rows) for field in fields}
 
@@ -109,7 +115,7 @@ class Unit:
         if stored not in table.schema.names:
             return pa.chunked_array([pa.nulls(rows, field.type)])
         column = table.column(stored)
-        if column.type == field.type:
+        if column.type == field.type or (pa.types.is_dictionary(column.type) and column.type.value_type == field.type):
             return column
         try:
             return conform_column(column, pa.field(field.name, field.type))
@@ -128,7 +134,8 @@ class Unit:
             arrays.append(pa.array(rows))
         if not arrays:
             return _bare(self.rows if keep is None else keep.true_count, request.batch_rows)
-        table = pa.Table.from_arrays(arrays, schema=request.result)
+        kinds = (field.with_type(array.type) for field, array in zip(request.result, arrays, strict=True))
+        table = pa.Table.from_arrays(arrays, schema=pa.schema(kinds) if request.dictionaries else request.result)
         return table.to_batches(max_chunksize=request.batch_rows)  # type: ignore[no-any-return]
 
     def _positions(self, keep: pa.BooleanArray | None) -> NDArray[np.uint32]:
