@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import signal
+import subprocess
+import sys
 import urllib.request
 
 import pytest
@@ -18,6 +20,25 @@ pytestmark = pytest.mark.slow
 def events(*numbers, partitions=4):
     """Return messages with an `n`, spread over partitions."""
     return [Message(b'{"n": %d}' % n, partition=n % partitions) for n in numbers]
+
+
+def metrics_at(port):
+    """Return what Prometheus would find at a port."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    return {name: float(value) for name, value in re.findall(r"^(dataplat_\S+?) (\S+)$", text, re.MULTILINE)}
+
+
+def test_told_to_end_before_it_began(tmp_path):
+    """SIGTERM while modules are still being imported ends it with 0, and without a word."""
+    words = ["ingest", "kafka://127.0.0.1:1/t", "--into", "events", "--follow"]
+    command = [sys.executable, "-X", "importtime", "-m", "dataplat", *words]  # says on stderr what is imported
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        next(line for line in process.stderr if line.endswith(" click.core\n"))
+        process.terminate()
+        said, complained = process.communicate(timeout=60)
+    assert (process.returncode, said) == (0, "")
+    assert all(line.startswith("import time:") for line in complained.splitlines())
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -50,9 +71,10 @@ def test_it_ends_in_good_order(kafka_server: KafkaServer, lake, command, numbers
 
 
 def test_it_ends_while_the_broker_is_down(own_kafka: KafkaServer, lake, command, numbers, until, client):
-    """SIGTERM ends it with 0 while no broker answers; started again it goes on, and nothing is doubled."""
+    """SIGTERM ends it with 0 while no broker answers (which it counts); started again it goes on, nothing is doubled."""
     topic = own_kafka.new_topic(partitions=4)
     topic.produce(events(*range(100)))
+    port = free_port()
     words = (
         "ingest",
         topic.url,
@@ -65,10 +87,13 @@ def test_it_ends_while_the_broker_is_down(own_kafka: KafkaServer, lake, command,
         "2s",
         "--client",
         client,
+        "--metrics",
+        str(port),
     )
     following = command(*words)
     until(lambda: len(numbers()) == 100)
     own_kafka.kill()
+    until(lambda: metrics_at(port).get('dataplat_failures_total{error="SourceUnreachable"}', 0) >= 1)
     code, said, _ = following.end()
     assert code == 0
     assert "100" in said
@@ -102,15 +127,9 @@ def test_metrics(kafka_server: KafkaServer, lake, command, numbers, until, clien
         *("--client", client, "--metrics", str(port)),
     )
     until(lambda: len(numbers()) == 20)
-
-    def metrics():
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-            text = answer.read().decode()
-        return {name: float(value) for name, value in re.findall(r"^(dataplat_\S+?) (\S+)$", text, re.MULTILINE)}
-
     label = f'{{topic="{topic.name}"}}'
-    until(lambda: metrics().get(f"dataplat_records_total{label}") == 21)
-    found = metrics()
+    until(lambda: metrics_at(port).get(f"dataplat_records_total{label}") == 21)
+    found = metrics_at(port)
     assert found[f"dataplat_rows_total{label}"] == 20
     assert found[f"dataplat_rejects_total{label}"] == 1
     assert found[f"dataplat_commit_seconds_count{label}"] >= 1
