@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import mmap
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -48,7 +48,13 @@ class RangedPart(OpenPart):
 
     objects: Objects = field(kw_only=True)
 
-    def read(self, row_group: int, columns: Sequence[str], keep: pa.BooleanArray | None = None) -> pa.Table:
+    def read(
+        self,
+        row_group: int,
+        columns: Sequence[str],
+        keep: pa.BooleanArray | None = None,
+        dictionaries: Collection[str] = (),
+    ) -> pa.Table:
         """Return these columns of one row group, of all its rows or those to `keep`; fetches their bytes.
 
         Raises:
@@ -56,7 +62,7 @@ class RangedPart(OpenPart):
         """
         data = fetch(self.objects, self.part, self.spans(row_group, columns))
         fetched = OpenPart(self.part, pa.BufferReader(data), self.metadata, self.schema, self.checked, self.where)
-        return fetched.read(row_group, columns, keep)
+        return fetched.read(row_group, columns, keep, dictionaries)
 
     def spans(self, row_group: int, columns: Iterable[str]) -> list[Span]:
         """Return where the chunks of these columns lie."""
@@ -78,10 +84,16 @@ class CopiedPart(OpenPart):
 
     objects: Objects = field(kw_only=True)
 
-    def read(self, row_group: int, columns: Sequence[str], keep: pa.BooleanArray | None = None) -> pa.Table:
+    def read(
+        self,
+        row_group: int,
+        columns: Sequence[str],
+        keep: pa.BooleanArray | None = None,
+        dictionaries: Collection[str] = (),
+    ) -> pa.Table:
         """Return these columns of one row group, of all its rows or those to `keep`; raise `IntegrityError`."""
         try:
-            return OpenPart.read(self, row_group, columns, keep)
+            return OpenPart.read(self, row_group, columns, keep, dictionaries)
         except IntegrityError:
             _drop_copy(self.objects, self.part)
             return open_ranged(self.objects, self.part).read(row_group, columns, keep)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pyroaring import BitMap
 
     from dataplat.lake.objects import Objects
-    from dataplat.lake.part import Part
+    from dataplat.lake.part import ColumnStats, Part
     from dataplat.lake.where import Where
 
 PART_COLUMN: Final = "__part"
@@ -92,6 +92,14 @@ class Unit:
             known = {name: column.filter(keep) for name, column in known.items() if name in request.output.names}
         columns = known | self._columns([field for field in request.output if field.name not in known], keep)
         return self._batches(columns, keep)
+
+    @property
+    def stats(self) -> dict[str, ColumnStats]:
+        """What the footer states of the columns asked for, by their names; exact, of the rows as written."""
+        stored = {field.name: self.request.stored(field.name) for field in self.request.output}
+        at = first_leaves(self.opened.schema)
+        group = self.opened.metadata.row_group(self.row_group)
+        return group_stats(self.opened.part, self.opened.schema, group, at, stored)
 
     def _matching(self, known: dict[str, pa.ChunkedArray]) -> pa.BooleanArray:
         where = self.request.where

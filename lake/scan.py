@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from dataplat.errors import SchemaError
+from dataplat.lake._part_open import open_part
 from dataplat.lake._scan_remote import scan_far
-from dataplat.lake._scan_unit import PART_COLUMN, ROW_COLUMN, Request, read_ahead, units
+from dataplat.lake._scan_unit import PART_COLUMN, ROW_COLUMN, Request, Unit, read_ahead, units, units_of
+from dataplat.lake.deletes import load_deletes
 from dataplat.lake.schema import did_you_mean, plain_schema
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from dataplat.lake.part import Part
     from dataplat.lake.where import Where
 
-__all__ = ["PART_COLUMN", "ROW_COLUMN", "project", "scan", "to_table"]
+__all__ = ["PART_COLUMN", "ROW_COLUMN", "Unit", "project", "row_groups", "scan", "to_table"]
 
 
 def scan(
@@ -77,6 +79,28 @@ def to_table(
     if threads > 1 and objects.at_once > 1:
         return pa.Table.from_batches(scan_far(objects, parts, request, all_of_it=True), request.result)
     return pa.Table.from_batches(read_ahead(units(objects, parts, request), threads), request.result)
+
+
+def row_groups(
+    objects: Objects,
+    part: Part,
+    schema: pa.Schema,
+    columns: Sequence[str],
+    *,
+    dictionaries: Collection[str] = (),
+    index: int = 0,
+) -> Iterator[Unit]:
+    """Yield the row groups of one part, each to be read when wanted (`Unit.read`), by any thread.
+
+    Batches hold the `columns`, `__part` (which is `index`) and `__row`, as `scan` gives them. Texts among
+    `dictionaries` are left as dictionary arrays where the part holds them so.
+
+    Raises:
+        SchemaError: A column is not in `schema`.
+        IntegrityError: The part or its deletes are missing or damaged.
+    """
+    request = Request(schema, project(schema, columns), None, None, positions=True, dictionaries=frozenset(dictionaries))
+    return units_of(open_part(objects, part), load_deletes(objects, part), index, request)
 
 
 def project(schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Schema:
