@@ -95,9 +95,9 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
     seen = Reads()
     read = _part_open.OpenPart.read
 
-    def noting(self: _part_open.OpenPart, row_group: int, columns: list[str], keep: object = None) -> object:
+    def noting(self: _part_open.OpenPart, row_group: int, columns: list[str], *more: object) -> object:
         seen.calls.append((self.part.id, row_group, tuple(columns)))
-        return read(self, row_group, columns, keep)
+        return read(self, row_group, columns, *more)
 
     monkeypatch.setattr(_part_open.OpenPart, "read", noting)
     return seen
