@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dataplat._lake import Lake, clone, open  # noqa: A004  (dp.open is the way in, like io.open)
     from dataplat._merge import MergeResult
     from dataplat._query import Query
+    from dataplat._validate import validate
     from dataplat._version import Version
     from dataplat.errors import (
         AlreadyExists,
@@ -78,6 +79,7 @@ _HOMES = {
     "Version": "dataplat._version",
     "clone": "dataplat._lake",
     "open": "dataplat._lake",
+    "validate": "dataplat._validate",
 }
 
 __all__ = [
@@ -129,6 +131,7 @@ __all__ = [
     "VersionNotFound",
     "clone",
     "open",
+    "validate",
 ]
 
 

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from dataplat.errors import ContractError, ContractFailed, MissingExtra, ObjectNotFound, VersionNotFound
+from dataplat.errors import ContractError, ContractFailed, MissingExtra, ObjectNotFound
 from dataplat.versioning._protection import contracts_of
 from dataplat.versioning.commit import Check
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from dataplat.lake.objects import Objects
-    from dataplat.lake.part import Part
     from dataplat.lake.stores import Store
     from dataplat.validation import Contract, Report
     from dataplat.versioning.manifest import Manifest
@@ -57,9 +54,9 @@ class ContractGate:
         if change.mode in _LANDS and any(check.ok and check.detail == contract.id for check in change.checks):
             return ()
         assert after is not None
-        report = ask(contract, objects, after, _passed(objects, head, dataset, contract, held))
+        report = ask(contract, objects, after, dataset, _passed(objects, head, dataset, contract, held))
         if not report.ok:
-            lines = "\n  ".join(outcome.line() for outcome in report.failures[:5])
+            lines = "\n  ".join(outcome.line() for outcome in report.failed[:5])
             raise ContractFailed(
                 f"branch {head.branch} holds {dataset} to contract {contract.name}, which this {change.mode} would "
                 f"break, so nothing landed:\n  {lines}",
@@ -109,47 +106,22 @@ def may_run(store: Store) -> bool:
     return load().trust_contracts
 
 
-def ask(contract: Contract, objects: Objects, after: Manifest, passed: Manifest | None) -> Report:
-    """Evaluate a contract on a version; row checks only on what came since `passed`, which met it."""
-    from dataplat.lake.scan import scan
+def ask(contract: Contract, objects: Objects, after: Manifest, dataset: str, passed: str | None = None) -> Report:
+    """Evaluate a contract on a version; row checks only on what came since the version `passed`, which met it."""
+    from dataplat.validation.subject import VersionSubject
 
-    schema = after.schema
-    came = after.parts() if passed is None or passed.schema_json != after.schema_json else _came(objects, passed, after)
-
-    def scan_of(parts: Sequence[Part], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        return scan(objects, parts, schema, columns=list(columns))
-
-    return contract.check_dataset(
-        lambda columns: scan_of(after.parts(), columns),
-        schema,
-        key=after.key,
-        fresh=lambda columns: scan_of(came, columns),
-    )
+    subject = VersionSubject(objects, after, dataset)
+    new = None if passed is None else subject.new_since(passed)
+    if new is None:
+        return contract.judge(subject)
+    came = {subject.blocks[number].part.place for number in new}
+    return contract.judge(subject, came=lambda block: None if block.part.place in came else "held")
 
 
-def _came(objects: Objects, passed: Manifest, after: Manifest) -> list[Part]:
-    """Return the parts of `after` with rows that `passed` did not have: new ones, and those whose deletes were undone."""
-    from dataplat.lake.deletes import load_deletes
-    from dataplat.versioning._difference import difference
-
-    changed = difference(passed, after)
-    undone = [new for old, new in changed.changed if load_deletes(objects, old) - load_deletes(objects, new)]
-    return [*changed.added, *undone]
-
-
-def _passed(
-    objects: Objects, head: Record, dataset: str, contract: Contract, held: Mapping[str, Any]
-) -> Manifest | None:
-    """Return a version that met the contract, the newest that is easily found."""
-    from dataplat.versioning.manifest import load_manifest
-
+def _passed(objects: Objects, head: Record, dataset: str, contract: Contract, held: Mapping[str, Any]) -> str | None:
+    """Return the id of a version that met the contract, the newest that is easily found."""
     found = _newest_passed(objects, head, dataset, contract.id)
-    if found is None and contract.id == held["id"]:
-        found = held.get("version")
-    try:
-        return None if found is None else load_manifest(objects, found)
-    except (ObjectNotFound, VersionNotFound):  # collected: all rows are looked at
-        return None
+    return held.get("version") if found is None and contract.id == held["id"] else found
 
 
 def _newest_passed(objects: Objects, head: Record, dataset: str, contract_id: str) -> str | None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dataplat._lake import Lake
+    from dataplat.validation import Contract
     from dataplat.versioning.refs import Record
 
 _RACES = 50
@@ -69,9 +70,9 @@ def protect(lake: Lake, branch: str, contract: str | Path, dataset: str | None) 
             loaded = load_held(objects, held, on, head.branch)
             manifest = Target.at(lake.objects, head.commit, on).manifest
             if manifest is not None:
-                report = ask(loaded, objects, manifest, None)
+                report = ask(loaded, objects, manifest, on)
                 if not report.ok:
-                    lines = "\n  ".join(outcome.line() for outcome in report.failures[:5])
+                    lines = "\n  ".join(outcome.line() for outcome in report.failed[:5])
                     message = (
                         f"{on}@{head.branch} does not meet contract {name} now, so it is not held to it:\n  {lines}"
                     )
@@ -87,6 +88,19 @@ def protect(lake: Lake, branch: str, contract: str | Path, dataset: str | None) 
                 continue
             return next(found for found in protections(made) if found.dataset == on)
     raise ConfigError(f"branch {branch!r} moved {_RACES} times while it was to be protected; try again")
+
+
+def held_contract(lake: Lake, reference: str, dataset: str) -> Contract | None:
+    """Return the contract to which the branch that a reference names (else `main`) holds a dataset, if it does."""
+    from dataplat._gate import load_held
+    from dataplat.errors import RefError
+
+    try:
+        head = lake.refs.head(reference.partition("@")[2].partition("~")[0] or "main")
+    except (RefError, ConfigError):
+        return None
+    held = contracts_of(head).get(dataset)
+    return None if held is None else load_held(lake.objects, held, dataset, head.branch)
 
 
 def unprotect(lake: Lake, branch: str, dataset: str | None) -> list[Protection]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dataplat.lake.objects import Objects
     from dataplat.lake.part import Part
     from dataplat.lake.where import Where
+    from dataplat.validation import Report
     from dataplat.versioning.commit import Commit
     from dataplat.versioning.export import ExportResult
     from dataplat.versioning.gc.lease import Lease
@@ -182,6 +183,25 @@ class Version:
 
         origin = Origin(self.dataset, self._found_at.id)
         return export(self.objects, self.manifest, directory, origin=origin, to=to, link=link, remote=remote)
+
+    def validate(self, contract: Any, *, strict: bool = False, environment: str | None = None) -> Report:
+        """Hold the version to a contract: a `Contract`, a pandera polars model or schema, or `FILE:NAME`.
+
+        What statistics prove, and what is remembered of the same parts, is not read again. With `strict` what was not
+        asked, or of a sample only, fails. `environment` says where the data is (`train`, `serve`): what the contract
+        asks elsewhere only is not asked.
+
+        Raises:
+            ContractError: The contract cannot be loaded or makes no sense.
+        """
+        from dataplat._validate import validate_version
+
+        return validate_version(self, contract, strict=strict, environment=environment)
+
+    @property
+    def found_at(self) -> Commit:
+        """The commit at which it was looked up; other datasets of that commit belong to it."""
+        return self._found_at
 
     def lease(self) -> Lease:
         """Hold the version while it is read for long, so that no collection takes it: `with version.lease(): …`.

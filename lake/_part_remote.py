@@ -96,7 +96,7 @@ class CopiedPart(OpenPart):
             return OpenPart.read(self, row_group, columns, keep, dictionaries)
         except IntegrityError:
             _drop_copy(self.objects, self.part)
-            return open_ranged(self.objects, self.part).read(row_group, columns, keep)
+            return open_ranged(self.objects, self.part).read(row_group, columns, keep, dictionaries)
 
 
 def open_remote(objects: Objects, part: Part) -> OpenPart:

@@ -24,6 +24,10 @@ class Positive(pa.DataFrameModel):
     id: int
     a: int = pa.Field(gt=0)
 
+    @pa.check("a", element_wise=True)
+    def whole(cls, value):
+        return value == int(value)
+
     @pa.dataframe_check
     def small(cls, data):
         return data.lazyframe.select(pa_sum() < 1000)
@@ -36,7 +40,7 @@ def pa_sum():
 
 @pytest.fixture
 def contract(tmp_path: Path) -> str:
-    """A contract: `a` is greater than 0, and its sum less than 1000."""
+    """A contract: `a` is greater than 0 and whole (which no statistics prove), and its sum less than 1000."""
     (tmp_path / "contract.py").write_text(TEXT)
     return f"{tmp_path / 'contract.py'}:Positive"
 
@@ -98,7 +102,7 @@ def test_a_delete_is_held_by_dataset_checks(tmp_path: Path) -> None:
 
 
 def test_what_meets_it_lands_with_its_outcome(lake: Lake, contract: str) -> None:
-    """A change that meets the contract lands, and the commit says so, under the id that the file's contract has."""
+    """A change that meets the contract lands, and the commit says so, under its id, with how many rows had to be read."""
     lake.ingest(rows(3, start=2), "d")
     (check,) = lake["d"].commit.changes["d"].checks
     assert (check.name, check.ok, check.rows, check.detail) == ("Positive", True, 1, load_contract(contract).id)

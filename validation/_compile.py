@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -15,6 +15,7 @@ from pandera.api.polars.types import PolarsData
 from pandera.config import ValidationDepth, config_context
 from pandera.errors import SchemaError, SchemaErrors
 
+from dataplat.validation._identity import check_id, describe_check
 from dataplat.validation.report import CheckOutcome, Level, Severity
 
 if TYPE_CHECKING:
@@ -48,6 +49,11 @@ class PlannedCheck:
     """The pandera check, where there is no expression."""
     columns: tuple[str, ...] = ()
     """Of a uniqueness check: what must be unique together."""
+    kind: str | None = None
+    """pandera's name of a built-in check of one value, which statistics may prove."""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    id: str = ""
+    """What the check asks of which column, as a hash: equal ids ask the same."""
 
     def outcome(self, status: Literal["passed", "could not check"], rows: int = 0, detail: str = "") -> CheckOutcome:
         """Return an outcome of this check that names no failing row."""
@@ -77,20 +83,27 @@ class Plan:
     dataset: tuple[PlannedCheck, ...]
 
 
-def compile_plan(contract: pandera.polars.DataFrameSchema, schema: pa.Schema) -> Plan:
-    """Resolve `contract` on data of `schema`."""
+def compile_plan(contract: pandera.polars.DataFrameSchema, schema: pa.Schema, severity: Severity = "error") -> Plan:
+    """Resolve `contract` on data of `schema`; failures that would be errors are of this `severity`."""
     empty = pl.DataFrame(schema.empty_table())
     checks = list(_planned(contract, empty))
+    if severity == "warn":
+        checks = [replace(check, severity="warn") for check in checks]
     row = tuple(check for check in checks if check.level == "row")
     whole_frame = any(check.column is None for check in row)
     needed = schema.names if whole_frame else {check.column for check in row}
     return Plan(
         schema=schema,
         columns=tuple(name for name in schema.names if name in needed),
-        shape=_shape(contract, empty),
+        shape=tuple(_softened(outcome, severity) for outcome in _shape(contract, empty)),
         row=row,
         dataset=tuple(check for check in checks if check.level == "dataset"),
     )
+
+
+def _softened(outcome: CheckOutcome, severity: Severity) -> CheckOutcome:
+    soft = severity == "warn" and outcome.status == "failed"
+    return replace(outcome, status="warned", severity="warn") if soft else outcome
 
 
 def check_name(check: Any) -> str:
@@ -100,16 +113,22 @@ def check_name(check: Any) -> str:
 
 def _planned(contract: pandera.polars.DataFrameSchema, empty: pl.DataFrame) -> Iterator[PlannedCheck]:
     for name, column in _resolved(contract, empty):
+        kind = empty.schema[name]
         if not column.nullable:
-            yield PlannedCheck("not_nullable", "row", name, expr=_not_null(empty, name))
+            asked = check_id("not_nullable", name, kind)
+            yield PlannedCheck("not_nullable", "row", name, expr=_not_null(empty, name), null_passes=False, id=asked)
         if column.unique:
-            yield PlannedCheck("field_uniqueness", "dataset", name, columns=(name,))
+            asked = check_id("unique", name, kind)
+            yield PlannedCheck("field_uniqueness", "dataset", name, columns=(name,), id=asked)
         for number, check in enumerate(column.checks):
-            yield _classified(check, name, number)
+            yield _classified(check, name, number, check_id(describe_check(check), name, kind))
     for columns in _unique_sets(contract.unique):
-        yield PlannedCheck(f"multiple_fields_uniqueness({', '.join(columns)})", "dataset", columns=columns)
+        kinds = [str(empty.schema.get(name)) for name in columns]
+        title = f"multiple_fields_uniqueness({', '.join(columns)})"
+        yield PlannedCheck(title, "dataset", columns=columns, id=check_id("unique", list(columns), kinds))
     for number, check in enumerate(contract.checks):
-        yield _classified(check, None, number)
+        asked = check_id(describe_check(check), None, dict(empty.schema))
+        yield _classified(check, None, number, asked)
 
 
 def _resolved(contract: pandera.polars.DataFrameSchema, empty: pl.DataFrame) -> Iterator[tuple[str, Any]]:
@@ -136,7 +155,7 @@ def _not_null(empty: pl.DataFrame, name: str) -> pl.Expr:
     return present
 
 
-def _classified(check: Any, column: str | None, number: int) -> PlannedCheck:
+def _classified(check: Any, column: str | None, number: int, asked: str) -> PlannedCheck:
     known = isinstance(check._check_fn, Dispatcher) and str(check._check_fn) in ROW_LOCAL  # noqa: SLF001
     local = known or check.element_wise
     expr = _recorded(check, column) if known and column is not None and not check.element_wise else None
@@ -149,6 +168,9 @@ def _classified(check: Any, column: str | None, number: int) -> PlannedCheck:
         expr=expr,
         null_passes=check.ignore_na,
         check=check,
+        kind=None if expr is None else str(check._check_fn),  # noqa: SLF001
+        parameters=check._check_kwargs,  # noqa: SLF001
+        id=asked,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import polars as pl
 import pyarrow as pa
@@ -12,9 +12,12 @@ from pandera.api.polars.types import PolarsData
 from polars.io.plugins import register_io_source
 
 from dataplat.validation._compile import Plan, PlannedCheck, check_function
+from dataplat.validation._identity import check_id
+from dataplat.validation._memory import Memory
 from dataplat.validation._rows import FAULTS, as_frame, examples, fault_text, row_texts
-from dataplat.validation._unique import Scan, find_repeats
+from dataplat.validation._unique import find_repeats
 from dataplat.validation.report import EXAMPLES_PER_CHECK, CheckOutcome, Status
+from dataplat.validation.subject import ROW, Subject
 
 _OUTPUT = "check_output"
 
@@ -25,41 +28,59 @@ class DoesNotFit(Exception):
 
 @dataclass(slots=True)
 class DatasetChecker:
-    """Runs the dataset-level checks of a plan over one scan.
+    """Runs the dataset-level checks of a plan.
 
     A check that fails to run is an outcome (`could not check`), never an error and never a pass. `memory_limit`
     bounds the decoded bytes that one custom check may read.
     """
 
     plan: Plan
-    scan: Scan
+    subject: Subject
     key: Sequence[str]
     memory_limit: int
-    rows: int = field(default=0, init=False)
+    memory: Memory
+
+    @property
+    def rows(self) -> int:
+        """Rows of the dataset."""
+        return self.subject.rows
 
     def run(self) -> list[CheckOutcome]:
         """Return one outcome per dataset-level check."""
         return [self._outcome(check) for check in self.plan.dataset]
 
+    def scan(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        """Yield the rows."""
+        return self.subject.scan(columns)
+
     def _outcome(self, check: PlannedCheck) -> CheckOutcome:
+        names = check.columns or ([check.column] if check.column else self.plan.schema.names)
+        stored = [self.subject.stored(name) for name in names if name in self.plan.schema.names]
+        asked = check_id(check.id, stored, list(self.key))
+        known = self.memory.whole(self.subject.version, asked)
+        if known is not None:
+            return replace(known, number=check.number, severity=check.severity, status=_status(known, check))
         try:
-            return self._unique(check) if check.columns else self._custom(check)
+            outcome = self._unique(check) if check.columns else self._custom(check)
         except FAULTS as error:
             return check.outcome("could not check", self.rows, fault_text(error))
+        self.memory.keep_whole(self.subject.version, asked, outcome)
+        return outcome
 
     def _unique(self, check: PlannedCheck) -> CheckOutcome:
         missing = [name for name in check.columns if name not in self.plan.schema.names]
         if missing:
             return check.outcome("could not check", self.rows, f"no such column: {', '.join(missing)}")
+        if check.columns in self.subject.unique:
+            return replace(check.outcome("passed", self.rows), settled=(("proven", self.rows),))
         repeats = find_repeats(self.scan, check.columns)
-        self.rows = max(self.rows, repeats.rows)
         if not repeats.failing:
             return check.outcome("passed", repeats.rows)
         found = replace(
             _failed(check, repeats.rows, repeats.failing),
             examples=repeats.examples,
         )
-        return self._with_keys(found)
+        return self._located(found)
 
     def _custom(self, check: PlannedCheck) -> CheckOutcome:
         answer = self._answer(check)
@@ -74,7 +95,7 @@ class DatasetChecker:
         found = self._look_up(bad.head(EXAMPLES_PER_CHECK), [check.column] if check.column else self.plan.schema.names)
         values = found[check.column] if check.column else row_texts(found)
         shown = examples(bad.head(EXAMPLES_PER_CHECK).to_list(), values)
-        return self._with_keys(replace(_failed(check, rows, len(bad)), examples=shown))
+        return self._located(replace(_failed(check, rows, len(bad)), examples=shown))
 
     def _answer(self, check: PlannedCheck) -> bool | pl.Series:
         """Call the check's function as pandera does, on a frame that reads only the columns that it uses."""
@@ -110,33 +131,44 @@ class DatasetChecker:
                 yield frame if predicate is None else frame.filter(predicate)
                 if n_rows is not None and rows >= n_rows:
                     return
-            self.rows = max(self.rows, rows)
 
         return register_io_source(read, schema=schema)
 
-    def _with_keys(self, outcome: CheckOutcome) -> CheckOutcome:
+    def _located(self, outcome: CheckOutcome) -> CheckOutcome:
+        """Name the rows of the examples by block, position in it, and key."""
         positions = [example.position for example in outcome.examples if example.position is not None]
-        if not self.key or not positions:
+        if not positions:
             return outcome
-        keys = self._look_up(pl.Series(positions, dtype=pl.Int64), list(self.key))
-        with_key = examples(positions, keys[self.key[0]], keys)
+        found = self._look_up(pl.Series(positions, dtype=pl.Int64), list(self.key), positions=True)
+        keys = found.select(self.key)
+        named = examples(positions, found[ROW], keys)
+        places = zip(outcome.examples, named, found["__part"].to_list(), found[ROW].to_list(), strict=True)
+        blocks = self.subject.blocks
         return replace(
             outcome,
-            examples=tuple(replace(one, key=two.key) for one, two in zip(outcome.examples, with_key, strict=True)),
+            examples=tuple(
+                replace(one, position=row, part=blocks[block].name, key=two.key) for one, two, block, row in places
+            ),
         )
 
-    def _look_up(self, positions: pl.Series, columns: list[str]) -> pl.DataFrame:
-        """Return the rows at ascending positions."""
+    def _look_up(self, wanted: pl.Series, columns: list[str], *, positions: bool = False) -> pl.DataFrame:
+        """Return the rows at ascending positions, of all rows in order."""
         found: list[pl.DataFrame] = []
         offset = 0
-        for batch in self.scan(columns):
-            here = positions.filter((positions >= offset) & (positions < offset + batch.num_rows)) - offset
+        for batch in self.subject.scan(columns, positions=positions):
+            here = wanted.filter((wanted >= offset) & (wanted < offset + batch.num_rows)) - offset
             if len(here):
-                found.append(as_frame(batch.take(pa.array(here.to_list(), pa.int64())), columns))
+                found.append(as_frame(batch.take(pa.array(here.to_list(), pa.int64())), batch.schema.names))
             offset += batch.num_rows
-            if offset > positions[-1]:
+            if offset > wanted[-1]:
                 break
         return pl.concat(found)
+
+
+def _status(outcome: CheckOutcome, check: PlannedCheck) -> Status:
+    if outcome.status in {"failed", "warned"}:
+        return "warned" if check.severity == "warn" else "failed"
+    return outcome.status
 
 
 def _failed(check: PlannedCheck, rows: int, failing: int | None) -> CheckOutcome:

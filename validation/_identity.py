@@ -19,10 +19,16 @@ _PLAIN = (str, int, float, bool, bytes, type(None))
 _COLLECTIONS = (dict, frozenset, list, set, tuple)
 
 
-def contract_id(name: str, schema: Any) -> str:
-    """Return the SHA-256 (hex) of the name, the description of the schema and pandera's version."""
-    described = {"name": name, "pandera": pandera.__version__, "schema": describe(schema)}
-    text = json.dumps(described, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+def contract_id(name: str, schema: Any, beside: tuple[list[dict[str, Any]], str | None, str]) -> str:
+    """Return the SHA-256 (hex) of the name, the description of the schema, pandera's version, and what is `beside`.
+
+    That is the description of rules, environment and severity; plain ones change no id.
+    """
+    described: dict[str, Any] = {"name": name, "pandera": pandera.__version__, "schema": describe(schema)}
+    rules, environment, severity = beside
+    if rules or environment or severity != "error":
+        described |= {"rules": rules, "environment": environment, "severity": severity}
+    text = json.dumps(described, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -30,7 +36,7 @@ def describe(schema: Any) -> dict[str, Any]:
     """Return columns, types and checks of a schema as plain values; custom checks by their source text."""
     return {
         "columns": [_column(name, column) for name, column in schema.columns.items()],
-        "checks": [_check(check) for check in schema.checks],
+        "checks": [describe_check(check) for check in schema.checks],
         "dtype": str(schema.dtype),
         "strict": str(schema.strict),
         "ordered": bool(schema.ordered),
@@ -46,11 +52,19 @@ def _column(name: str, column: Any) -> dict[str, Any]:
         "unique": bool(column.unique),
         "required": bool(column.required),
         "regex": bool(column.regex),
-        "checks": [_check(check) for check in column.checks],
+        "checks": [describe_check(check) for check in column.checks],
     }
 
 
-def _check(check: Any) -> dict[str, Any]:
+def check_id(asked: object, column: object, kind: object) -> str:
+    """Return the hash (32 hex digits) of what is asked of which column, of which type, by which pandera."""
+    parts = [pandera.__version__, asked, column, _plain(kind)]
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def describe_check(check: Any) -> dict[str, Any]:
+    """Return what a check asks as plain values; a custom one by its source text."""
     function = check._check_fn  # noqa: SLF001
     return {
         "name": str(check.name),

@@ -24,19 +24,24 @@ _Result: TypeAlias = "pl.Series | _Fault | None"
 """The mask of passing rows where some fail, the reason why there is none, or None where all pass."""
 
 
-def check_rows(plan: Plan, batch: pa.RecordBatch, key: Sequence[str] = ()) -> BatchVerdict:
-    """Evaluate the row checks of `plan` on `batch`; examples carry the `key` columns."""
+def check_rows(
+    plan: Plan, batch: pa.RecordBatch, key: Sequence[str] = (), checks: Sequence[PlannedCheck] | None = None
+) -> BatchVerdict:
+    """Evaluate row checks of `plan` (all, or these `checks`) on `batch`; examples carry the `key` columns.
+
+    Of a column that comes as a dictionary, what is asked of single values is asked of the dictionary.
+    """
     rows = batch.num_rows
+    asked = plan.row if checks is None else checks
     try:
-        frame = as_frame(batch, [*plan.columns, *(name for name in key if name not in plan.columns)])
+        results = _evaluate(asked, batch)
+        outcomes = [replace(outcome, rows=rows) for outcome in plan.shape]
+        outcomes += [_outcome(check, result, batch, key) for check, result in zip(asked, results, strict=True)]
     except FAULTS as error:
-        return _unreadable(plan, rows, error)
-    results = _evaluate(plan.row, frame)
-    outcomes = [replace(outcome, rows=rows) for outcome in plan.shape]
-    outcomes += [_outcome(check, result, frame, key) for check, result in zip(plan.row, results, strict=True)]
+        return _unreadable(plan, asked, rows, error)
     blamed = [
         (check, result)
-        for check, result in zip(plan.row, results, strict=True)
+        for check, result in zip(asked, results, strict=True)
         if isinstance(result, pl.Series) and check.severity == "error"
     ]
     fatal = [o for o in outcomes if not o.ok and (o.level == "schema" or o.status == "could not check")]
@@ -47,7 +52,7 @@ def check_rows(plan: Plan, batch: pa.RecordBatch, key: Sequence[str] = ()) -> Ba
         bad=bad,
         good=pa.array(good.to_arrow(), pa.bool_()),
         outcomes=tuple(outcomes),
-        _explain=lambda: _explained(frame, good, blamed, fatal),
+        _explain=lambda: _explained(batch, good, blamed, fatal),
     )
 
 
@@ -55,7 +60,16 @@ def as_frame(batch: pa.RecordBatch | pa.Table, columns: Sequence[str]) -> pl.Dat
     """Return columns of an Arrow batch as a polars frame, with a height even where there is no column."""
     if not columns:
         return pl.DataFrame(height=batch.num_rows)
-    return pl.DataFrame(pl.from_arrow(batch.select(list(columns))))
+    return pl.DataFrame(pl.from_arrow(_plain(batch.select(list(columns)))))
+
+
+def _plain(batch: pa.RecordBatch | pa.Table) -> pa.RecordBatch | pa.Table:
+    """Return the batch without dictionaries: Polars would take them for categories."""
+    for number, field in enumerate(batch.schema):
+        if pa.types.is_dictionary(field.type):
+            kind = field.type.value_type
+            batch = batch.set_column(number, field.with_type(kind), batch.column(number).cast(kind))
+    return batch
 
 
 def texts(values: pl.Series) -> pl.Series:
@@ -90,16 +104,47 @@ def fault_text(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[0][:300]}"
 
 
-def _evaluate(checks: Sequence[PlannedCheck], frame: pl.DataFrame) -> list[_Result]:
+def _evaluate(checks: Sequence[PlannedCheck], batch: pa.RecordBatch) -> list[_Result]:
     """Ask of each check whether all rows pass, in one go; only where some do not, which."""
     results: list[_Result] = [None] * len(checks)
-    quick = [number for number, check in enumerate(checks) if check.expr is not None]
+    left = [number for number, check in enumerate(checks) if not _settled_by_dictionary(check, batch, results, number)]
+    quick = [number for number in left if checks[number].expr is not None]
+    needed = {checks[number].column for number in left}
+    columns = [name for name in batch.schema.names if None in needed or name in needed]
+    frame = as_frame(batch, columns)
     for number in _not_passing(checks, quick, frame):
-        results[number] = _mask(checks[number], frame)
-    for number, check in enumerate(checks):
-        if check.expr is None:
-            results[number] = _mask(check, frame)
+        results[number] = mask_of(checks[number], frame)
+    for number in left:
+        if checks[number].expr is None:
+            results[number] = mask_of(checks[number], frame)
     return results
+
+
+def _settled_by_dictionary(check: PlannedCheck, batch: pa.RecordBatch, results: list[_Result], number: int) -> bool:
+    """Settle a check of single values by the distinct ones, where the column comes with a dictionary of them.
+
+    A dictionary may hold values that no row has, so a value that fails is looked up in the rows, and one that a
+    check stumbles over is left to them.
+    """
+    if check.column is None:
+        return False
+    column = batch.column(check.column)
+    if not pa.types.is_dictionary(column.type):
+        return False
+    nulls = column.null_count
+    if check.name == "not_nullable" and check.check is None:
+        results[number] = None if not nulls else pl.Series(pl.from_arrow(column.is_valid()))
+        return True
+    distinct = pl.DataFrame({check.column: pl.Series(pl.from_arrow(column.dictionary))})
+    passing = mask_of(check, distinct) if distinct.height else None
+    if isinstance(passing, str):
+        return False
+    if passing is not None or (nulls and not check.null_passes):
+        every = pl.repeat(True, distinct.height, dtype=pl.Boolean, eager=True) if passing is None else passing
+        codes = pl.Series(pl.from_arrow(column.indices)).cast(pl.UInt32)
+        mask = every.gather(codes).fill_null(check.null_passes)
+        results[number] = None if mask.all() else mask
+    return True
 
 
 def _not_passing(checks: Sequence[PlannedCheck], quick: list[int], frame: pl.DataFrame) -> list[int]:
@@ -116,7 +161,8 @@ def _passes(check: PlannedCheck) -> pl.Expr:
     return cast("pl.Expr", check.expr).fill_null(check.null_passes)
 
 
-def _mask(check: PlannedCheck, frame: pl.DataFrame) -> _Result:
+def mask_of(check: PlannedCheck, frame: pl.DataFrame) -> _Result:
+    """Return which rows pass; None where all do, a text where the check cannot be evaluated."""
     try:
         if check.expr is not None:
             mask = frame.select(_passes(check).alias("passes")).to_series()
@@ -130,17 +176,17 @@ def _mask(check: PlannedCheck, frame: pl.DataFrame) -> _Result:
     return None if mask.all() else mask
 
 
-def _outcome(check: PlannedCheck, result: _Result, frame: pl.DataFrame, key: Sequence[str]) -> CheckOutcome:
+def _outcome(check: PlannedCheck, result: _Result, batch: pa.RecordBatch, key: Sequence[str]) -> CheckOutcome:
     if result is None:
-        return check.outcome("passed", frame.height)
+        return check.outcome("passed", batch.num_rows)
     if isinstance(result, str):
-        return check.outcome("could not check", frame.height, result)
+        return check.outcome("could not check", batch.num_rows, result)
     positions = (~result).arg_true()
     first = positions.head(EXAMPLES_PER_CHECK)
-    rows = frame[first]
+    rows = as_frame(batch.take(pa.array(first.to_list(), pa.int64())), batch.schema.names)
     values = row_texts(rows) if check.column is None else rows[check.column]
     return replace(
-        check.outcome("passed", frame.height),
+        check.outcome("passed", batch.num_rows),
         status="warned" if check.severity == "warn" else "failed",
         failing=len(positions),
         examples=examples(first.to_list(), values, rows.select(key)),
@@ -157,13 +203,13 @@ def _good_rows(rows: int, masks: Sequence[pl.Series], *, fatal: bool) -> pl.Seri
 
 
 def _explained(
-    frame: pl.DataFrame,
+    batch: pa.RecordBatch,
     good: pl.Series,
     blamed: Sequence[tuple[PlannedCheck, pl.Series]],
     fatal: Sequence[CheckOutcome],
 ) -> pa.StringArray:
     bad = ~good
-    rows = frame.filter(bad) if frame.width else pl.DataFrame(height=int(bad.sum()))
+    rows = as_frame(batch.filter(pa.array(bad.to_arrow(), pa.bool_())), batch.schema.names)
     said = [pl.lit(_label(o.column, o.name) + (f" ({o.detail})" if o.detail else "")) for o in fatal]
     columns: dict[str, Any] = {}
     for number, (check, mask) in enumerate(blamed):
@@ -182,9 +228,9 @@ def _label(column: str | None, name: str) -> str:
     return short if column is None else f"{column}: {short}"
 
 
-def _unreadable(plan: Plan, rows: int, error: BaseException) -> BatchVerdict:
+def _unreadable(plan: Plan, asked: Sequence[PlannedCheck], rows: int, error: BaseException) -> BatchVerdict:
     reason = fault_text(error)
-    outcomes = tuple(check.outcome("could not check", rows, reason) for check in plan.row)
+    outcomes = tuple(check.outcome("could not check", rows, reason) for check in asked)
     text = f"the batch cannot be read: {reason}"
     return BatchVerdict(
         rows=rows,

@@ -1,8 +1,10 @@
-"""A contract: a pandera schema that data must meet before it reaches a branch."""
+"""A contract: a pandera schema and rules that data must meet before it reaches a branch."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandera.polars
@@ -12,43 +14,67 @@ import pyarrow as pa
 from dataplat.errors import ContractError
 from dataplat.validation._compile import Plan, check_name, compile_plan
 from dataplat.validation._dataset import DatasetChecker
+from dataplat.validation._failures import Failures
 from dataplat.validation._identity import contract_id
+from dataplat.validation._judge import Came, Judge
+from dataplat.validation._memory import Memory
 from dataplat.validation._rows import check_rows, fault_text
-from dataplat.validation._unique import Scan
-from dataplat.validation.report import Report, Tally
+from dataplat.validation._rules import ask_rules
+from dataplat.validation.report import Report, Severity
+from dataplat.validation.rules import Context, Rule
+from dataplat.validation.subject import Subject, TableSubject
 from dataplat.validation.verdict import BatchVerdict
-
-DEFAULT_MEMORY_LIMIT = 2 << 30
 
 
 class Contract:
-    """A pandera polars schema with a stable `id`, evaluated on batches and on datasets.
+    """A pandera polars schema and rules about the whole, with a stable `id`, evaluated on batches and on datasets.
 
-    Row checks (built-ins, `element_wise` ones) are asked of each batch, once; checks that need all rows (`unique`,
-    other custom checks) of the dataset as it would be. A check that could not be evaluated fails the contract.
+    Row checks (built-ins, `element_wise` ones) are asked of each row, once; checks that need all rows (`unique`,
+    other custom checks, rules) of the dataset. A check that could not be evaluated fails the contract.
     Verdicts are pandera's own (`lazy=True`, polars backend, values included).
 
     Args:
-        name: what reports call it.
-        schema: a `DataFrameSchema` or `DataFrameModel` of `pandera.polars`.
+        schema: a `DataFrameSchema` or `DataFrameModel` of `pandera.polars`; None: rules alone.
+        checks: rules about the whole, such as `dataplat.unique("flight_id")`.
+        name: what reports call it; the schema's own name if not given.
+        environment: `train`, `serve` or another word: where it is asked (None: everywhere). Columns and rules may say
+            so themselves (`pa.Field(metadata={"environment": "train"})`, `environment=` of a rule).
+        severity: what failures are, `error` or `warn`, where a check says nothing itself.
 
     Raises:
         ContractError: the schema changes data (`coerce`, `default`, ...), or no value could ever meet it.
     """
 
-    __slots__ = ("_plans", "id", "name", "schema")
+    __slots__ = ("_plans", "checks", "environment", "id", "name", "schema", "severity")
 
-    def __init__(self, name: str, schema: Any) -> None:
-        self.name = name
-        self.schema: pandera.polars.DataFrameSchema = _as_schema(name, schema)
-        _refuse_transforms(name, self.schema)
-        _refuse_contradictions(name, self.schema)
-        self.id = contract_id(name, self.schema)
-        self._plans: dict[pa.Schema, Plan] = {}
+    def __init__(
+        self,
+        schema: Any = None,
+        checks: Iterable[Rule] = (),
+        *,
+        name: str | None = None,
+        environment: str | None = None,
+        severity: Severity = "error",
+    ) -> None:
+        self.name: str = name or _name_of(schema)
+        self.schema: pandera.polars.DataFrameSchema = _as_schema(self.name, schema)
+        self.checks = tuple(checks)
+        self.environment = environment
+        self.severity: Severity = severity
+        _refuse_transforms(self.name, self.schema)
+        _refuse_contradictions(self.name, self.schema)
+        beside = [rule.describe() for rule in self.checks], environment, severity
+        self.id = contract_id(self.name, self.schema, beside)
+        self._plans: dict[Any, Plan] = {}
 
     def __repr__(self) -> str:
         checks = sum(len(column.checks) for column in self.schema.columns.values()) + len(self.schema.checks)
+        checks += len(self.checks)
         return f"<Contract {self.name} {self.id[:12]}: {len(self.schema.columns)} columns, {checks} checks>"
+
+    def named(self, name: str) -> Contract:
+        """Return the same contract under another name."""
+        return Contract(self.schema, self.checks, name=name, environment=self.environment, severity=self.severity)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -72,63 +98,90 @@ class Contract:
         """Evaluate schema and row checks on `batch`; its examples name the `key` columns."""
         return check_rows(self._plan(batch.schema), batch, [name for name in key if name in batch.schema.names])
 
-    def check_dataset(
+    def judge(
         self,
-        scan: Scan,
-        schema: pa.Schema,
+        subject: Subject,
         *,
-        key: Sequence[str] = (),
-        tally: Tally | None = None,
-        fresh: Scan | None = None,
-        memory_limit: int = DEFAULT_MEMORY_LIMIT,
+        context: Context | None = None,
+        strict: bool = False,
+        environment: str | None = None,
+        came: Came | None = None,
     ) -> Report:
-        """Evaluate what needs all rows, on the dataset as it would be, and sum up.
+        """Evaluate everything on a version, a file or a table, the cheapest way that is certain, and sum up.
 
         Args:
-            scan: reads the named columns, in the same row order each time; may be called several times, or never.
-            schema: of the dataset.
-            key: columns by which examples name a row.
-            tally: what row checks found on the new batches. Without it they are evaluated here, on all rows,
-            fresh: or on those that this reads, where the others are known to pass them.
-            memory_limit: decoded bytes that one custom check may read; beyond, it could not be checked.
+            subject: what is judged.
+            context: what rules may look at beside it.
+            strict: what was not asked, or of a sample only, fails.
+            environment: where the data is: what the contract asks in other environments is not asked.
+            came: of blocks whose rows are known to pass all row checks, whence that is known.
         """
-        plan = self._plan(schema)
-        named = [name for name in key if name in schema.names]
-        if tally is None:
-            tally = Tally()
-            read = [name for name in schema.names if name in {*plan.columns, *named}]
-            for batch in (fresh or scan)(read or schema.names[:1]):
-                tally.add(check_rows(plan, batch, named))
-        checker = DatasetChecker(plan, scan, named, memory_limit)
-        whole = checker.run()
-        shape = () if tally.outcomes else plan.shape
+        start = time.perf_counter()
+        context = context or Context()
+        plan = self._plan(subject.schema, environment)
+        key = [name for name in subject.key if name in subject.schema.names]
+        memory = Memory(subject.memos)
+        judge = Judge(plan, subject, key, memory) if came is None else Judge(plan, subject, key, memory, came)
+        rows = judge.run()
+        whole = DatasetChecker(plan, subject, key, context.memory_limit, memory).run()
+        ruled = ask_rules(self.checks, subject, context, environment, self.severity, memory)
+        memory.save()
         return Report(
             contract=self.name,
             contract_id=self.id,
-            rows=max(checker.rows, tally.rows),
-            new_rows=tally.rows,
-            checks=(*shape, *tally.outcomes, *whole),
+            rows=subject.rows,
+            new_rows=judge.rows_read,
+            checks=(*(replace(outcome, rows=subject.rows) for outcome in plan.shape), *rows, *whole, *ruled),
+            data=subject.title,
+            version=subject.version,
+            strict=strict,
+            seconds=time.perf_counter() - start,
+            _failures=Failures(plan, subject, tuple(key)),
         )
 
-    def validate(self, data: Any, *, key: Sequence[str] = ()) -> Report:
+    def validate(self, data: Any, *, key: Sequence[str] = (), strict: bool = False) -> Report:
         """Evaluate everything on a table in memory: Arrow, polars or pandas."""
         table = data if isinstance(data, pa.Table) else pa.table(data)
-        return self.check_dataset(lambda columns: iter(table.select(columns).to_batches()), table.schema, key=key)
+        return self.judge(TableSubject(table, key=key), strict=strict)
 
-    def _plan(self, schema: pa.Schema) -> Plan:
-        plan = self._plans.get(schema)
+    def _plan(self, schema: pa.Schema, environment: str | None = None) -> Plan:
+        plan = self._plans.get((schema, environment))
         if plan is None:
             try:
-                plan = compile_plan(self.schema, schema)
+                plan = compile_plan(self._asked_in(environment), schema, self.severity)
             except Exception as error:
                 raise ContractError(
                     f"contract {self.name} cannot be evaluated on columns {', '.join(schema.names)}: {fault_text(error)}"
                 ) from error
-            self._plans[schema] = plan
+            self._plans[schema, environment] = plan
         return plan
+
+    def _asked_in(self, environment: str | None) -> pandera.polars.DataFrameSchema:
+        """Return the schema without the columns that are asked for elsewhere only."""
+        if environment is None:
+            return self.schema
+        if self.environment not in {None, environment}:
+            return pandera.polars.DataFrameSchema()
+        elsewhere = [
+            name
+            for name, column in self.schema.columns.items()
+            if (column.metadata or {}).get("environment", environment) != environment
+        ]
+        return self.schema.remove_columns(elsewhere) if elsewhere else self.schema
+
+
+def as_contract(given: Any, name: str | None = None) -> Contract:
+    """Return a contract: itself, or one made of a pandera model or schema."""
+    return given if isinstance(given, Contract) else Contract(given, name=name)
+
+
+def _name_of(schema: Any) -> str:
+    return str(getattr(schema, "__name__", None) or getattr(schema, "name", None) or "schema")
 
 
 def _as_schema(name: str, schema: Any) -> pandera.polars.DataFrameSchema:
+    if schema is None:
+        return pandera.polars.DataFrameSchema()
     if isinstance(schema, pandera.polars.DataFrameSchema):
         return schema
     if isinstance(schema, type) and issubclass(schema, pandera.polars.DataFrameModel):

@@ -36,7 +36,7 @@ def load_contract(source: Any) -> Contract:
     if isinstance(source, Path):
         source = str(source)
     if not isinstance(source, str):
-        return Contract(_name_of(source), source)
+        return Contract(source)
     path, name = split_source(source)
     return _contract(_run(path), name, source)
 
@@ -77,11 +77,9 @@ def _contract(module: types.ModuleType, name: str, source: str) -> Contract:
     from dataplat.validation.contract import Contract
 
     found = _named(module, name, source)
-    return found if isinstance(found, Contract) else Contract(name, found)
-
-
-def _name_of(value: Any) -> str:
-    return str(getattr(value, "__name__", None) or getattr(value, "name", None) or "schema")
+    if isinstance(found, Contract):
+        return found if found.name != "schema" else found.named(name)
+    return Contract(found, name=name)
 
 
 def split_source(source: str) -> tuple[Path, str]:

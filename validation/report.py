@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 EXAMPLES_PER_CHECK = 100
 """Failing rows that are kept per check; the rest are counted only."""
 
 Level: TypeAlias = Literal["schema", "row", "dataset"]
 Severity: TypeAlias = Literal["error", "warn"]
-Status: TypeAlias = Literal["passed", "failed", "warned", "could not check"]
+Status: TypeAlias = Literal["passed", "failed", "warned", "could not check", "not asked"]
+How: TypeAlias = Literal["proven", "remembered", "scanned", "sampled", "skipped"]
+"""How a check was settled: by statistics or by how the data is kept; by an earlier answer for the same part; by reading
+all its values, or some; or not at all."""
+
+HOW: tuple[How, ...] = ("proven", "remembered", "scanned", "sampled", "skipped")
+"""Cheapest first."""
 
 _SHOWN_EXAMPLES = 3
 _SHOWN_NAME = 120
@@ -20,6 +29,7 @@ _SIGNS: Mapping[Status, str] = {
     "failed": "FAILED",
     "warned": "warning",
     "could not check": "NOT CHECKED",
+    "not asked": "not asked",
 }
 
 
@@ -27,24 +37,27 @@ _SIGNS: Mapping[Status, str] = {
 class Example:
     """One failing row.
 
-    `position` counts rows from 0 in the order in which they were read; None where a check speaks of no single
-    row. `value` is the failing value as text (None is null); `key` the row's key columns as text, where asked.
+    `position` counts rows from 0: in the part (a Parquet object or file) that `part` names, else in the order in
+    which they were read; None where a check speaks of no single row. `value` is the failing value as text (None is
+    null); `key` the row's key columns as text, where asked.
     """
 
     position: int | None
     value: str | None
     key: tuple[tuple[str, str | None], ...] = ()
+    part: str | None = None
 
     def __str__(self) -> str:
         where = ", ".join(f"{name}={'null' if value is None else value}" for name, value in self.key)
         if not where:
             where = "" if self.position is None else f"row {self.position}"
+            where += f" of part {self.part[:12]}" if where and self.part else ""
         value = "null" if self.value is None else self.value
         return f"{value} ({where})" if where else value
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values for JSON."""
-        return {"position": self.position, "value": self.value, "key": dict(self.key)}
+        return {"part": self.part, "position": self.position, "value": self.value, "key": dict(self.key)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +66,8 @@ class CheckOutcome:
 
     `name` is pandera's own (`greater_than_or_equal_to(0)`, `not_nullable`, `field_uniqueness`, ...); `number` its
     index among the checks of its column. `failing` counts rows exactly, and is None where no row can be named
-    (schema, an aggregate, a check that could not be evaluated). `rows` are the rows that it looked at.
+    (schema, an aggregate, a check that could not be evaluated). `rows` are the rows that it speaks of. `settled` says
+    how many rows were settled in which way.
     """
 
     name: str
@@ -66,11 +80,20 @@ class CheckOutcome:
     rows: int = 0
     examples: tuple[Example, ...] = ()
     detail: str = ""
+    settled: tuple[tuple[How, int], ...] = ()
 
     @property
     def ok(self) -> bool:
-        """Whether the contract holds as far as this check goes: passed, or failed with a warning only."""
-        return self.status in {"passed", "warned"}
+        """Whether the contract holds as far as this check goes: passed, failed with a warning only, or not asked here."""
+        return self.status in {"passed", "warned", "not asked"}
+
+    @property
+    def how(self) -> How:
+        """The dearest way in which rows were settled."""
+        if self.status in {"could not check", "not asked"}:
+            return "skipped"
+        ways = [way for way, _ in self.settled]
+        return max(ways, key=HOW.index) if ways else "proven" if self.level == "schema" else "scanned"
 
     @property
     def title(self) -> str:
@@ -96,6 +119,8 @@ class CheckOutcome:
             "number": self.number,
             "level": self.level,
             "status": self.status,
+            "how": self.how,
+            "settled": dict(self.settled),
             "severity": self.severity,
             "failing": self.failing,
             "rows": self.rows,
@@ -104,12 +129,15 @@ class CheckOutcome:
         }
 
 
+FailureSource: TypeAlias = "Callable[[Report], pa.Table]"
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """Whether data meets a contract, check by check.
 
-    `ok` only if every check was evaluated and none failed: what could not be checked fails. `rows` are the rows
-    of the dataset, `new_rows` those that row checks looked at.
+    `ok` only if every check was evaluated and none failed: what could not be checked fails; if `strict`, so does what
+    was not asked, or asked of a sample only. `rows` are the rows of the dataset, `new_rows` those that row checks read.
     """
 
     contract: str
@@ -117,21 +145,54 @@ class Report:
     rows: int
     new_rows: int
     checks: tuple[CheckOutcome, ...] = field(repr=False)
+    data: str = ""
+    """What was judged, such as `flights@main`."""
+    version: str | None = None
+    """Its version id, where it has one."""
+    strict: bool = False
+    seconds: float | None = field(default=None, compare=False)
+    _failures: FailureSource | None = field(default=None, repr=False, compare=False)
 
     @property
     def ok(self) -> bool:
         """Whether the contract is met."""
-        return all(check.ok for check in self.checks)
+        return not self.failed
 
     @property
-    def failures(self) -> tuple[CheckOutcome, ...]:
+    def failed(self) -> tuple[CheckOutcome, ...]:
         """The checks because of which it is not met."""
-        return tuple(check for check in self.checks if not check.ok)
+        return tuple(check for check in self.checks if not check.ok or (self.strict and _is_open(check)))
+
+    @property
+    def coverage(self) -> float:
+        """Share of (rows × checks) that were settled for certain: proven, remembered or scanned (1.0: all of them)."""
+        asked = [check for check in self.checks if check.level != "schema"]
+        total = sum(max(check.rows, 1) for check in asked)
+        certain = sum(
+            max(check.rows, 1) for check in asked if not _is_open(check) and check.status != "could not check"
+        )
+        return certain / total if total else 1.0
+
+    @property
+    def how(self) -> dict[How, int]:
+        """How many checks were settled in which way."""
+        return {way: count for way in HOW if (count := sum(check.how == way for check in self.checks))}
+
+    @property
+    def failures(self) -> pa.Table:
+        """The rows that fail, as Arrow: part, row, check, column, value and the key columns (read when asked for).
+
+        One row per failing row and check, at most 100,000 of them; `checks` count exactly. Rows by which the dataset
+        as a whole fails (duplicates, custom checks) are the examples of their checks.
+        """
+        from dataplat.validation._failures import of_examples
+
+        return of_examples(self.checks) if self._failures is None else self._failures(self)
 
     @property
     def summary(self) -> str:
         """What failed, as one line for an error message."""
-        failed = [" ".join(check.line().split()) for check in self.failures]
+        failed = [" ".join(check.line().split()) for check in self.failed]
         if not failed:
             return f"contract {self.contract} is met"
         more = len(failed) - _SHOWN_EXAMPLES
@@ -144,21 +205,49 @@ class Report:
         others = [check for check in self.checks if check.status != "passed"]
         head = f"contract {self.contract} ({self.contract_id[:12]}): {'met' if self.ok else 'NOT met'}"
         head += f", {len(passed)} of {len(self.checks)} checks passed, {self.rows:,} rows"
+        head += f" ({', '.join(f'{count} {way}' for way, count in self.how.items())})" if self.checks else ""
         return [head, *(f"  {check.line()}" for check in (*others, *passed))]
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values for JSON."""
         return {
+            "data": self.data,
+            "version": self.version,
             "contract": self.contract,
             "contract_id": self.contract_id,
             "ok": self.ok,
+            "strict": self.strict,
+            "coverage": self.coverage,
+            "how": dict(self.how),
             "rows": self.rows,
             "new_rows": self.new_rows,
             "checks": [check.to_dict() for check in self.checks],
         }
 
+    def to_junit(self) -> str:
+        """Return it as JUnit XML: a test case per check."""
+        from dataplat.validation._junit import junit
+
+        return junit(self)
+
+    def to_html(self) -> str:
+        """Return it as one self-contained HTML page (no network)."""
+        from dataplat.validation.page import page
+
+        return page(self)
+
+    def _repr_html_(self) -> str:
+        from dataplat.validation.page import fragment
+
+        return fragment(self)
+
     def __str__(self) -> str:
         return "\n".join(self.lines())
+
+
+def _is_open(check: CheckOutcome) -> bool:
+    """Whether a check was not asked, or of a sample only."""
+    return check.how in {"sampled", "skipped"} and check.status != "could not check"
 
 
 class Verdict(Protocol):
@@ -214,7 +303,7 @@ def _moved(outcome: CheckOutcome, offset: int) -> CheckOutcome:
     return replace(outcome, examples=tuple(examples))
 
 
-_WORST: tuple[Status, ...] = ("passed", "warned", "failed", "could not check")
+_WORST: tuple[Status, ...] = ("not asked", "passed", "warned", "failed", "could not check")
 
 
 def _joined(one: CheckOutcome, two: CheckOutcome) -> CheckOutcome:

@@ -89,6 +89,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Land rejected records of streams that can be read now.",
     ),
     "version": ("dataplat.cli.version:version", "Look at, compare, name and change versions of datasets."),
+    "validate": ("dataplat.cli.validate:validate", "Hold a version, or a file, to a contract."),
     "sql": ("dataplat.cli.sql:sql", "Query pinned versions, and land the result if asked."),
     "doctor": ("dataplat.cli.doctor:doctor", "Try and measure the store of a lake, and show what it is reached with."),
     "completion": (

@@ -129,13 +129,9 @@ def _recheck(request: IngestRequest, landed: Landed, stage: Stage) -> Any:
 
     def recheck(manifest: Manifest) -> Sequence[Check]:
         from dataplat.errors import ContractFailed
-        from dataplat.lake.scan import scan
+        from dataplat.validation.subject import VersionSubject
 
-        report = contract.check_dataset(
-            lambda columns: scan(landed.base.objects, manifest.parts(), manifest.schema, columns=list(columns)),
-            manifest.schema,
-            key=manifest.key,
-        )
+        report = contract.judge(VersionSubject(landed.base.objects, manifest, request.into))
         if not report.ok:
             message = (
                 f"together with what others committed meanwhile, {request.into} would not meet contract "

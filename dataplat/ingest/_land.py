@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from dataplat.connectors.source import SchemaWidened
 from dataplat.errors import ContractFailed
@@ -13,12 +13,11 @@ from dataplat.ingest._pass import Pass
 from dataplat.ingest._schema import landed_schema
 from dataplat.ingest._target import Target, check_named_columns
 from dataplat.lake.objects import Objects, Stage
-from dataplat.lake.scan import scan
 from dataplat.lake.schema import schema_to_json
 from dataplat.versioning.modes import Append, Base, Outcome, Replace, RowSink, Swap, Upsert
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     import pyarrow as pa
 
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from dataplat.lake.part import Part
     from dataplat.validation import Report
     from dataplat.validation.report import CheckOutcome
+    from dataplat.validation.subject import PartBlock
     from dataplat.versioning.suppression import Suppression
 
 
@@ -166,18 +166,34 @@ def _check(
     contract = request.contract
     if contract is None:
         return None, True
+    from dataplat.validation.subject import VersionSubject
+
     run.meter.enter("checking the contract")
     after = base.manifest.apply(full_edit(base, outcome), base.stage)
+    there = {part.place for part in base.manifest.parts()}
+    held = _held(target, contract.id, after.schema)
 
-    def scan_columns(columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        return scan(base.objects, after.parts(), after.schema, columns=list(columns))
+    def came(block: PartBlock) -> Literal["new", "held"] | None:
+        if block.part.place not in there:
+            return "new"
+        return "held" if held else None
 
-    if _held(target, contract.id, after.schema):
-        report = contract.check_dataset(scan_columns, after.schema, key=base.key, tally=run.tally)
-        return report, all(map(_is_aside, report.failures))
-    report = contract.check_dataset(scan_columns, after.schema, key=base.key)
-    aside = filter(_is_aside, run.tally.outcomes)  # rows in quarantine are not in the dataset, but belong in the report
-    return replace(report, checks=(*report.checks, *aside)), report.ok
+    subject = VersionSubject(base.objects, after, request.into)
+    report = contract.judge(subject, came=came)
+    fatal = any(not check.ok and not _is_aside(check) for check in run.tally.outcomes)
+    return _with_aside(report, run.tally.outcomes), report.ok and not fatal
+
+
+def _with_aside(report: Report, batches: Sequence[CheckOutcome]) -> Report:
+    """Let the report say what failed in the rows that came: these are in quarantine, not in the dataset."""
+    said = {_which(check): check for check in batches if check.status not in {"passed", "not asked"}}
+    asked = {_which(check) for check in report.checks}
+    checks = [said.get(_which(check), check) if check.ok else check for check in report.checks]
+    return replace(report, checks=(*checks, *(check for which, check in said.items() if which not in asked)))
+
+
+def _which(check: CheckOutcome) -> tuple[object, ...]:
+    return check.level, check.column, check.name, check.number
 
 
 def _is_aside(check: CheckOutcome) -> bool:
@@ -211,7 +227,7 @@ def _positions(
 
 def failed(report: Report, dataset: str, quarantine: str) -> ContractFailed:
     """Return the error for a dataset that does not meet its contract."""
-    lines = "\n  ".join(outcome.line() for outcome in report.failures[:5])
+    lines = "\n  ".join(outcome.line() for outcome in report.failed[:5])
     return ContractFailed(
         f"{dataset} would not meet contract {report.contract}, so nothing landed:\n  {lines}\n"
         f"The rows wait on branch {quarantine}; look at them with: dataplat version head {dataset}@{quarantine}",

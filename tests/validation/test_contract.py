@@ -9,7 +9,9 @@ import pyarrow as pa
 import pytest
 
 from dataplat.errors import ContractError
-from dataplat.validation import Contract, Tally, load_contract
+from dataplat.validation import Contract, load_contract
+from dataplat.validation.rules import Context
+from dataplat.validation.subject import TableSubject
 
 
 class Flights(pdr.DataFrameModel):
@@ -29,11 +31,6 @@ def batch(**columns):
     return table(**columns).to_batches()[0]
 
 
-def scanner(rows, size=2):
-    """Read a table in small batches."""
-    return lambda columns: iter(rows.select(columns).to_batches(max_chunksize=size))
-
-
 def by_name(outcomes):
     """Index outcomes by column and check."""
     return {(o.column, o.name): o for o in outcomes}
@@ -41,7 +38,7 @@ def by_name(outcomes):
 
 def test_good_rows_pass():
     """A batch that meets the contract has only good rows and no failures."""
-    verdict = Contract("Flights", Flights).check_batch(batch())
+    verdict = Contract(Flights, name="Flights").check_batch(batch())
     assert verdict.ok
     assert verdict.good.to_pylist() == [True, True, True]
     good, bad = verdict.split(batch())
@@ -53,7 +50,7 @@ def test_good_rows_pass():
 def test_failing_rows_are_told_apart():
     """A failing row is masked out, and its text names every check that it fails with the value."""
     data = batch(delay=[-500.0, None, 3.0], carrier=["ZZ", "UA", None])
-    verdict = Contract("Flights", Flights).check_batch(data, key=["flight"])
+    verdict = Contract(Flights, name="Flights").check_batch(data, key=["flight"])
     assert verdict.good.to_pylist() == [False, True, False]
     assert verdict.bad == 2
     assert not verdict.fatal
@@ -78,7 +75,7 @@ def test_wrong_schema_fails_the_batch(columns, name, said):
     """A missing column or a wrong type leaves no good row, and says which column and why."""
     data = table(**{k: v for k, v in columns.items() if v is not None})
     data = data.drop_columns([k for k, v in columns.items() if v is None]).combine_chunks().to_batches()[0]
-    verdict = Contract("Flights", Flights).check_batch(data)
+    verdict = Contract(Flights, name="Flights").check_batch(data)
     assert verdict.good.to_pylist() == [False] * 3
     assert name in {o.name for o in verdict.fatal}
     assert said in verdict.failures.to_pylist()[0]
@@ -87,20 +84,19 @@ def test_wrong_schema_fails_the_batch(columns, name, said):
 def test_strict_refuses_extra_columns():
     """Under `strict` a column that the contract does not name fails the batch."""
     schema = pdr.DataFrameSchema({"a": pdr.Column(int)}, strict=True)
-    verdict = Contract("s", schema).check_batch(pa.record_batch({"a": [1], "b": [2]}))
+    verdict = Contract(schema, name="s").check_batch(pa.record_batch({"a": [1], "b": [2]}))
     assert [(o.name, o.column) for o in verdict.fatal] == [("column_in_schema", "b")]
 
 
 def test_unique_is_asked_of_the_dataset():
     """A duplicate across batches passes every batch and fails the dataset, counted on both sides, with its key."""
     rows = table(flight=[1, 2, 1])
-    contract = Contract("Flights", Flights)
-    tally = Tally()
+    contract = Contract(Flights, name="Flights")
     for one in rows.to_batches(max_chunksize=1):
-        tally.add(contract.check_batch(one))
-    report = contract.check_dataset(scanner(rows), rows.schema, key=["carrier"], tally=tally)
+        assert contract.check_batch(one).ok
+    report = contract.validate(rows, key=["carrier"])
     assert not report.ok
-    (failure,) = report.failures
+    (failure,) = report.failed
     assert (failure.name, failure.column, failure.level, failure.failing) == (
         "field_uniqueness",
         "flight",
@@ -119,11 +115,11 @@ def test_unique_over_several_columns():
     """Columns that must be unique together are; one that is missing cannot be checked, which fails."""
     rows = pa.table({"a": [1, 1, 2, None, None], "b": ["x", "y", "x", "z", "z"]})
     schema = pdr.DataFrameSchema({"a": pdr.Column(int, nullable=True), "b": pdr.Column(str)}, unique=["a", "b"])
-    (failure,) = Contract("s", schema).validate(rows).failures
+    (failure,) = Contract(schema, name="s").validate(rows).failed
     assert failure.failing == 2
     assert [e.position for e in failure.examples] == [3, 4]
     schema = pdr.DataFrameSchema({"a": pdr.Column(int, nullable=True)}, unique=["a", "c"])
-    (failure,) = Contract("s", schema).validate(rows).failures
+    (failure,) = Contract(schema, name="s").validate(rows).failed
     assert (failure.status, failure.detail) == ("could not check", "no such column: c")
 
 
@@ -166,11 +162,11 @@ def test_custom_checks_are_asked_of_the_dataset(check, status, failing):
     """A check that is not element_wise sees whole columns; what raises or answers nonsense fails closed."""
     rows = pa.table({"a": [1, -1, 100, None, 0, 5], "b": list("uvwxyz")})
     schema = pdr.DataFrameSchema({"a": pdr.Column(int, pdr.Check(check), nullable=True)})
-    contract = Contract("s", schema)
+    contract = Contract(schema, name="s")
     for one in rows.to_batches(max_chunksize=2):
         assert contract.check_batch(one).ok
-    report = contract.check_dataset(scanner(rows), rows.schema, key=["b"])
-    (failure,) = report.failures
+    report = contract.validate(rows, key=["b"])
+    (failure,) = report.failed
     assert (failure.status, failure.failing) == (status, failing)
     if check is _positive:
         assert [(e.position, e.value, e.key) for e in failure.examples] == [
@@ -184,7 +180,7 @@ def test_dataframe_checks_see_all_columns():
     check = pdr.Check(lambda data: data.lazyframe.select(pl.col("a") <= pl.col("b")), name="ordered")
     schema = pdr.DataFrameSchema({"a": pdr.Column(int), "b": pdr.Column(int)}, checks=check)
     rows = pa.table({"a": [1, 5], "b": [2, 3], "c": ["x", "y"]})
-    (failure,) = Contract("s", schema).validate(rows).failures
+    (failure,) = Contract(schema, name="s").validate(rows).failed
     assert (failure.name, failure.column, failure.failing) == ("ordered", None, 1)
     assert failure.examples[0].value == "{'a': 5, 'b': 3, 'c': 'y'}"
 
@@ -193,13 +189,14 @@ def test_a_custom_check_reads_only_its_columns():
     """Projection reaches the scan: what the check does not use is not read."""
     asked = []
 
-    def scan(columns):
-        asked.append(columns)
-        return scanner(rows)(columns)
+    class Watched(TableSubject):
+        def scan(self, columns, *, positions=False):
+            asked.append(columns)
+            return super().scan(columns, positions=positions)
 
     rows = pa.table({"a": [1, 2], "b": ["x", "y"]})
     schema = pdr.DataFrameSchema({"a": pdr.Column(int, pdr.Check(_positive), nullable=True)})
-    assert Contract("s", schema).check_dataset(scan, rows.schema, tally=Tally()).ok
+    assert Contract(schema, name="s").judge(Watched(rows)).ok
     assert asked == [["a"]]
 
 
@@ -207,8 +204,8 @@ def test_memory_limit_fails_closed():
     """A custom check that reads more than the limit could not be checked, and says so."""
     rows = pa.table({"a": list(range(10_000))})
     schema = pdr.DataFrameSchema({"a": pdr.Column(int, pdr.Check(_mean_is_small))})
-    report = Contract("s", schema).check_dataset(scanner(rows, 100), rows.schema, memory_limit=1000)
-    (failure,) = report.failures
+    report = Contract(schema, name="s").judge(TableSubject(rows), context=Context(memory_limit=1000))
+    (failure,) = report.failed
     assert failure.status == "could not check"
     assert "memory limit" in failure.detail
 
@@ -222,7 +219,7 @@ def test_element_wise_checks_run_per_batch():
         return value % 2 == 0
 
     schema = pdr.DataFrameSchema({"a": pdr.Column(int, pdr.Check(even, element_wise=True), nullable=True)})
-    contract = Contract("s", schema)
+    contract = Contract(schema, name="s")
     verdict = contract.check_batch(pa.record_batch({"a": [2, 3, None, 4]}))
     assert verdict.good.to_pylist() == [True, False, True, True]
     assert verdict.failures.to_pylist() == ["a: even got 3"]
@@ -230,15 +227,15 @@ def test_element_wise_checks_run_per_batch():
     assert verdict.good.to_pylist() == [False] * 4
     assert [o.status for o in verdict.fatal] == ["could not check"]
     rows = pa.table({"a": [2, 13, None, 4]})
-    report = contract.check_dataset(scanner(rows), rows.schema)
+    report = contract.validate(rows)
     assert not report.ok
-    assert "unlucky" in report.failures[0].detail
+    assert "unlucky" in report.failed[0].detail
 
 
 def test_a_built_in_that_does_not_fit_the_type_fails_closed():
     """Comparing text with a number cannot be evaluated: no pass, and the other checks still speak."""
     schema = pdr.DataFrameSchema({"a": pdr.Column(str, [pdr.Check.ge(0), pdr.Check.isin(["x"])])})
-    verdict = Contract("s", schema).check_batch(pa.record_batch({"a": ["x", "y"]}))
+    verdict = Contract(schema, name="s").check_batch(pa.record_batch({"a": ["x", "y"]}))
     statuses = {o.name: o.status for o in verdict.outcomes}
     assert statuses["greater_than_or_equal_to(0)"] == "could not check"
     assert statuses["isin(['x'])"] == "failed"
@@ -248,14 +245,14 @@ def test_a_built_in_that_does_not_fit_the_type_fails_closed():
 def test_a_bad_pattern_fails_closed():
     """A regular expression that cannot be compiled is a check that could not be evaluated."""
     schema = pdr.DataFrameSchema({"a": pdr.Column(str, pdr.Check.str_matches("(?=x)"))})
-    verdict = Contract("s", schema).check_batch(pa.record_batch({"a": ["x"]}))
+    verdict = Contract(schema, name="s").check_batch(pa.record_batch({"a": ["x"]}))
     assert [o.status for o in verdict.fatal] == ["could not check"]
 
 
 def test_warnings_do_not_fail():
     """A check with raise_warning counts its rows and lets them through."""
     schema = pdr.DataFrameSchema({"a": pdr.Column(int, pdr.Check.ge(0, raise_warning=True))})
-    contract = Contract("s", schema)
+    contract = Contract(schema, name="s")
     verdict = contract.check_batch(pa.record_batch({"a": [-1, 1]}))
     assert verdict.ok
     report = contract.validate(pa.table({"a": [-1, 1]}))
@@ -268,20 +265,20 @@ def test_columns_by_pattern():
     schema = pdr.DataFrameSchema(
         {"x_1": pdr.Column(int, pdr.Check.ge(100)), "^x_.+$": pdr.Column(int, pdr.Check.ge(0), regex=True)}
     )
-    verdict = Contract("s", schema).check_batch(pa.record_batch({"x_1": [100], "x_2": [-1], "x_3": [3]}))
+    verdict = Contract(schema, name="s").check_batch(pa.record_batch({"x_1": [100], "x_2": [-1], "x_3": [3]}))
     assert verdict.failures.to_pylist() == ["x_2: greater_than_or_equal_to(0) got -1"]
 
 
 def test_optional_columns_may_be_missing():
     """required=False passes without the column."""
     schema = pdr.DataFrameSchema({"a": pdr.Column(int), "b": pdr.Column(int, pdr.Check.ge(0), required=False)})
-    assert Contract("s", schema).check_batch(pa.record_batch({"a": [1]})).ok
+    assert Contract(schema, name="s").check_batch(pa.record_batch({"a": [1]})).ok
 
 
 def test_no_rows_meet_any_contract():
     """An empty batch and an empty dataset pass."""
     empty = table().slice(0, 0)
-    contract = Contract("Flights", Flights)
+    contract = Contract(Flights, name="Flights")
     assert contract.check_batch(pa.RecordBatch.from_pylist([], schema=empty.schema)).ok
     assert contract.validate(empty).ok
 
@@ -300,33 +297,33 @@ def test_no_rows_meet_any_contract():
 def test_a_contract_that_changes_data_is_refused(schema):
     """What would coerce, fill or drop is no judgement: it is refused by name."""
     with pytest.raises(ContractError, match="would change data"):
-        Contract("s", schema)
+        Contract(schema, name="s")
 
 
 @pytest.mark.parametrize("checks", [[pdr.Check.ge(10), pdr.Check.le(5)], [pdr.Check.gt(5), pdr.Check.le(5)]])
 def test_contradictory_bounds_are_refused(checks):
     """Bounds that no value can meet are an error of the contract, not of every row."""
     with pytest.raises(ContractError, match="no value of column 'a'"):
-        Contract("s", pdr.DataFrameSchema({"a": pdr.Column(int, checks)}))
+        Contract(pdr.DataFrameSchema({"a": pdr.Column(int, checks)}), name="s")
 
 
 def test_a_million_failures_stay_bounded():
     """A million failing rows are counted exactly and sampled."""
-    contract = Contract("s", pdr.DataFrameSchema({"a": pdr.Column(int, pdr.Check.ge(0), unique=True)}))
+    contract = Contract(pdr.DataFrameSchema({"a": pdr.Column(int, pdr.Check.ge(0), unique=True)}), name="s")
     rows = pa.table({"a": pl.repeat(-1, 1_000_000, dtype=pl.Int64, eager=True).to_arrow()})
-    report = contract.check_dataset(scanner(rows, 100_000), rows.schema, key=["a"])
-    assert {(o.name, o.failing, len(o.examples)) for o in report.failures} == {
+    report = contract.validate(rows, key=["a"])
+    assert {(o.name, o.failing, len(o.examples)) for o in report.failed} == {
         ("greater_than_or_equal_to(0)", 1_000_000, 100),
         ("field_uniqueness", 1_000_000, 100),
     }
-    assert [e.position for e in report.failures[0].examples] == list(range(100))
+    assert [e.position for e in report.failed[0].examples] == list(range(100))
 
 
 def test_id_is_stable_and_tells_contracts_apart():
     """Equal contracts have equal ids; another bound, name, type or source text has another."""
 
     def of(name="s", dtype=int, check=None, **options):
-        return Contract(name, pdr.DataFrameSchema({"a": pdr.Column(dtype, check, **options)})).id
+        return Contract(pdr.DataFrameSchema({"a": pdr.Column(dtype, check, **options)}), name=name).id
 
     limit = 3
     assert of() == of()
@@ -429,7 +426,7 @@ def test_a_neighbour_of_the_file_can_be_imported(file):
 
 def test_types_are_a_hint_for_reading():
     """The Arrow types that a contract asks for can be used to read text."""
-    assert Contract("Flights", Flights).types() == {
+    assert Contract(Flights, name="Flights").types() == {
         "flight": pa.int64(),
         "delay": pa.float64(),
         "carrier": pa.string(),

@@ -1,0 +1,191 @@
+"""Judge data that lies in a lake, in a file or in memory."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dataplat.connectors.source import Rejects, SchemaWidened
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from dataplat._version import Version
+    from dataplat.connectors.source import Source
+    from dataplat.lake.objects import Objects
+    from dataplat.validation import Report
+    from dataplat.validation.report import CheckOutcome
+    from dataplat.validation.rules import Context
+    from dataplat.validation.subject import Subject, VersionSubject
+
+
+def validate(
+    data: Any,
+    contract: Any,
+    *,
+    key: str | Sequence[str] = (),
+    strict: bool = False,
+    environment: str | None = None,
+) -> Report:
+    """Hold data to a contract, without a lake.
+
+    Args:
+        data: an Arrow, polars or pandas table, a reader of batches, or a file (a path, glob or folder, also on
+            `s3://`, `gs://`, `hdfs://`). Rows of Parquet files and tables are read where they lie; others are kept in
+            a temporary file while they are judged, so that memory stays bounded.
+        contract: a `Contract`, a pandera polars model or schema, or `FILE:NAME`.
+        key: columns that name a row in the report.
+        strict: what was not asked, or asked of a sample only, fails.
+        environment: where the data is (`train`, `serve`): what the contract asks elsewhere only is not asked.
+
+    Raises:
+        ContractError: the contract cannot be loaded or makes no sense.
+        SourceError: the data cannot be read.
+    """
+    from dataplat.validation import load_contract
+
+    loaded = load_contract(contract)
+    columns = (key,) if isinstance(key, str) else tuple(key)
+    with subject_of(data, columns) as (subject, unread):
+        report = loaded.judge(subject, strict=strict, environment=environment)
+        kept = report if report.ok or not isinstance(data, str | Path) else _with_failures(report)
+    return replace(kept, checks=(*unread, *kept.checks))
+
+
+def _with_failures(report: Report) -> Report:
+    """Read the failing rows now: the temporary file that they are in goes."""
+    table = report.failures
+    return replace(report, _failures=lambda _: table)
+
+
+def validate_version(
+    version: Version, contract: Any, *, strict: bool = False, environment: str | None = None
+) -> Report:
+    """Hold a version to a contract; what is known of its parts is not asked again."""
+    from dataplat.validation import load_contract
+
+    subject = version_subject(version)
+    return load_contract(contract).judge(subject, context=context_of(version), strict=strict, environment=environment)
+
+
+def version_subject(version: Version) -> VersionSubject:
+    """Return a version as what is judged; versions before it in its history vouch for the parts they share."""
+    from dataplat.validation.subject import VersionSubject
+    from dataplat.versioning.history import versions
+
+    def earlier() -> Iterator[str]:
+        found = versions(version.objects, version.commit, version.dataset)
+        ids = (entry.change.version for entry in found)
+        return (each for each in ids if each is not None and each != version.id)
+
+    return VersionSubject(version.objects, version.manifest, version.dataset, earlier)
+
+
+def context_of(version: Version) -> Context:
+    """Return what rules may look at beside a version: other datasets of its lake, as its own branch has them."""
+    from dataplat.validation.rules import Context
+
+    return Context(resolve=resolver(version.objects, version))
+
+
+def resolver(objects: Objects, version: Version) -> Callable[[str], Subject]:
+    """Return a function that finds versions by reference; `airlines` is as the commit of `version` has it."""
+    from dataplat._version import Version as Found
+    from dataplat.versioning.manifest import load_manifest
+    from dataplat.versioning.references import resolve
+    from dataplat.versioning.refs import Refs
+
+    def find(ref: str) -> Subject:
+        if "@" not in ref:
+            state = version.found_at.dataset(ref, objects.read)
+            if state is not None and state.version is not None:
+                return version_subject(Found(objects, ref, load_manifest(objects, state.version), version.found_at))
+        named = f"{version.dataset}{ref}" if ref.startswith("@") else ref
+        return version_subject(Found(objects, *resolve(Refs(objects.store), objects, named)))
+
+    return find
+
+
+@contextmanager
+def subject_of(data: Any, key: Sequence[str] = ()) -> Iterator[tuple[Subject, list[CheckOutcome]]]:
+    """Give data outside a lake as what is judged, and an outcome for records of it that cannot be read."""
+    import pyarrow as pa
+
+    from dataplat.connectors.files import open_source
+    from dataplat.validation.subject import ParquetSubject, TableSubject
+
+    if isinstance(data, str | Path) and (paths := _parquet_files(str(data))):
+        yield ParquetSubject(paths, str(data), key), []
+        return
+    if not isinstance(data, str | Path | pa.RecordBatchReader):
+        source = open_source(data)
+        (split,) = source.plan({})
+        with closing(source.read(split)) as items:
+            batches = [item for item in items if isinstance(item, pa.RecordBatch)]
+        yield TableSubject(pa.Table.from_batches(batches, source.schema()), f"the {split.label}", key), []
+        return
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dataplat-validate-")))
+        source = open_source(data if not isinstance(data, Path) else str(data))
+        path, rejects = _spooled(source, folder)
+        title = str(data) if isinstance(data, str | Path) else "the reader"
+        yield ParquetSubject([path], title, key), _unread(rejects)
+
+
+def _parquet_files(name: str) -> list[Path]:
+    """Return the local Parquet files that a name stands for, of one schema; else none."""
+    import pyarrow.parquet as pq
+
+    from dataplat.connectors.files._open import files_found_by
+
+    if "://" in name or name == "-":
+        return []
+    path = Path(name).expanduser()
+    found = [path] if path.is_file() else files_found_by(str(path)) if not path.is_dir() else sorted(path.rglob("*"))
+    files = [each for each in found if each.is_file()]
+    if not files or any(each.suffix not in {".parquet", ".pq"} for each in files):
+        return []
+    schemas = [pq.read_schema(each).remove_metadata() for each in files]
+    return files if all(schema == schemas[0] for schema in schemas) else []
+
+
+def _spooled(source: Source, folder: Path) -> tuple[Path, list[Rejects]]:
+    """Write the rows of a source into one Parquet file, as often as its types widen."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = folder / "rows.parquet"
+    splits = [split for split in source.plan({}) if split.skipped is None]
+    while True:
+        rejects: list[Rejects] = []
+        try:
+            with pq.ParquetWriter(path, source.schema(), compression="lz4") as writer:
+                for split in splits:
+                    with closing(source.read(split)) as items:
+                        for item in items:
+                            if isinstance(item, pa.RecordBatch):
+                                writer.write_batch(item)
+                            elif isinstance(item, Rejects):
+                                rejects.append(item)
+        except SchemaWidened:
+            continue
+        return path, rejects
+
+
+def _unread(rejects: Sequence[Rejects]) -> list[CheckOutcome]:
+    from dataplat.validation.report import EXAMPLES_PER_CHECK, CheckOutcome, Example
+
+    count = sum(each.batch.num_rows for each in rejects)
+    if not count:
+        return []
+    rows = [row for each in rejects for row in each.batch.slice(0, EXAMPLES_PER_CHECK).to_pylist()]
+    examples = tuple(
+        Example(row.get("line"), bytes(row["raw"] or b"").decode("utf-8", "replace")[:200])
+        for row in rows[:EXAMPLES_PER_CHECK]
+    )
+    detail = f"records that cannot be read: {rows[0]['error']}"
+    return [CheckOutcome("readable", "schema", "failed", failing=count, rows=count, examples=examples, detail=detail)]

@@ -1,0 +1,261 @@
+"""Judges rows block by block, the cheapest way first: statistics, what is remembered, row groups, rows."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Any, Literal, TypeAlias
+
+import pyarrow as pa
+
+from dataplat.validation._compile import Plan, PlannedCheck
+from dataplat.validation._identity import check_id
+from dataplat.validation._memory import Found, Memory
+from dataplat.validation._proof import proven
+from dataplat.validation._rows import check_rows
+from dataplat.validation.report import EXAMPLES_PER_CHECK, HOW, CheckOutcome, Example, How, Status
+from dataplat.validation.subject import ROW, Block, Subject, Unit
+
+
+@dataclass(slots=True)
+class _Sum:
+    """What a check came to, over the blocks so far."""
+
+    check: PlannedCheck
+    failing: int = 0
+    rows: int = 0
+    examples: list[Example] = field(default_factory=list)
+    fault: str = ""
+    settled: dict[How, int] = field(default_factory=dict)
+
+    def add(self, found: Found, rows: int, how: How) -> None:
+        self.failing += found.failing
+        self.rows += rows
+        self.settled[how] = self.settled.get(how, 0) + rows
+        room = EXAMPLES_PER_CHECK - len(self.examples)
+        self.examples += found.examples[: max(room, 0)]
+
+    def outcome(self) -> CheckOutcome:
+        if self.fault:
+            return self.check.outcome("could not check", self.rows, self.fault)
+        settled = tuple((way, self.settled[way]) for way in HOW if self.settled.get(way))
+        passed = replace(self.check.outcome("passed", self.rows), settled=settled or (("proven", 0),))
+        if not self.failing:
+            return passed
+        status: Status = "warned" if self.check.severity == "warn" else "failed"
+        return replace(passed, status=status, failing=self.failing, examples=tuple(self.examples))
+
+
+Came: TypeAlias = "Callable[[Any], Literal['new', 'held'] | None]"
+"""Of a block whose rows all passed the row checks: whether just now, as they came, or in a version before."""
+
+
+def _nobody_knows(_: Block) -> None:
+    return None
+
+
+@dataclass(slots=True)
+class Judge:
+    """Evaluates the row checks of a plan on a subject.
+
+    A check is settled by what is remembered of the version, else per block: by the block's statistics, by a version
+    before that passed it with the same block, by what is remembered of the block, else by its row groups, those left
+    out that statistics prove. Only the columns of checks that are still open are read.
+    """
+
+    plan: Plan
+    subject: Subject
+    key: Sequence[str]
+    memory: Memory
+    came: Came = _nobody_knows
+    rows_read: int = field(default=0, init=False)
+    _new: dict[str, Collection[int]] = field(default_factory=dict, init=False)
+
+    def run(self) -> list[CheckOutcome]:
+        """Return one outcome per row check."""
+        checks = self.plan.row
+        asked = [self._asked(check) for check in checks]
+        version = self.subject.version
+        known = [self.memory.whole(version, one) for one in asked]
+        open_ = [number for number, outcome in enumerate(known) if outcome is None]
+        sums = {number: _Sum(checks[number]) for number in open_}
+        if open_:
+            self._over_blocks(sums, asked)
+        found: list[CheckOutcome] = []
+        for number, check in enumerate(checks):
+            outcome = known[number] or sums[number].outcome()
+            if known[number] is None:
+                self.memory.keep_whole(version, asked[number], outcome)
+            found.append(_named(outcome, check))
+        return found
+
+    def _over_blocks(self, sums: Mapping[int, _Sum], asked: Sequence[str]) -> None:
+        todo: list[tuple[Block, list[int]]] = []
+        for at, block in enumerate(self.subject.blocks):
+            pending = [number for number, total in sums.items() if not self._settled(block, total)]
+            came = self.came(block) if pending else None
+            if came is not None:
+                self._taken(block, [(sums[number], asked[number]) for number in pending], new=came == "new")
+                continue
+            pending = [number for number in pending if not self._remembered(at, block, asked[number], sums[number])]
+            if pending:
+                todo.append((block, pending))
+        for block, pending, found in self._read(todo):
+            for number, one in zip(pending, found, strict=True):
+                if isinstance(one, str):
+                    sums[number].fault = sums[number].fault or one
+                else:
+                    sums[number].add(one, block.rows, "scanned")
+            whole = {asked[n]: one for n, one in zip(pending, found, strict=True) if isinstance(one, Found)}
+            self.memory.keep(block, whole)
+
+    def _taken(self, block: Block, checks: Sequence[tuple[_Sum, str]], *, new: bool) -> None:
+        """Take the rows of a block for good: they passed as they came."""
+        for total, _ in checks:
+            total.add(Found(0), block.rows, "scanned" if new else "remembered")
+        if new:
+            self.memory.keep(block, {asked: Found(0) for _, asked in checks}, new=True)
+
+    def _remembered(self, at: int, block: Block, asked: str, total: _Sum) -> bool:
+        if asked not in self._new:
+            self._new[asked] = self._came_since(asked)
+        found = self.memory.find(block, asked) if at in self._new[asked] else Found(0)
+        if found is None:
+            return False
+        total.add(found, block.rows, "remembered")
+        return True
+
+    def _came_since(self, asked: str) -> Collection[int]:
+        """Return the blocks that no version before vouches for, with which no row failed."""
+        for version in self.subject.earlier:
+            outcome = self.memory.whole(version, asked)
+            if outcome is not None:
+                new = self.subject.new_since(version) if outcome.failing == 0 else None
+                return range(len(self.subject.blocks)) if new is None else frozenset(new)
+        return range(len(self.subject.blocks))
+
+    def _settled(self, block: Block, total: _Sum) -> bool:
+        check = total.check
+        if check.column is None or check.column not in self.plan.schema.names:
+            return False
+        if not proven(check, block.stats, block.written, self.plan.schema.field(check.column).type):
+            return False
+        total.add(Found(0), block.rows, "proven")
+        return True
+
+    def _asked(self, check: PlannedCheck) -> str:
+        """Return the id of what is asked of the columns as they are stored, with the key that examples name."""
+        names = self.plan.schema.names if check.column is None else [check.column]
+        stored = [self.subject.stored(name) for name in names]
+        keys = [[name, self.subject.stored(name)] for name in self.key]
+        return check_id(check.id, stored, keys)
+
+    def _read(self, todo: Sequence[tuple[Block, list[int]]]) -> Iterator[tuple[Block, list[int], list[Found | str]]]:
+        """Yield what the rows say of each block, read by threads a few row groups ahead."""
+        work = self._work(todo)
+        found: list[Found | str] = []
+        with ThreadPoolExecutor(self.subject.threads, thread_name_prefix="dataplat-validate") as pool:
+            ahead: deque[tuple[int, Future[list[Found | str]] | None]] = deque()
+
+            def more(room: int) -> None:
+                for at, unit, checks in islice(work, room):
+                    ahead.append((at, None if unit is None else pool.submit(self._judge, unit, checks)))
+
+            try:
+                more(2 * self.subject.threads)
+                while ahead:
+                    at, future = ahead.popleft()
+                    block, pending = todo[at]
+                    if future is None:  # the block's end
+                        yield block, pending, found or [Found(0)] * len(pending)
+                        found = []
+                    else:
+                        found = _joined(found, [_placed(one, block) for one in future.result()])
+                    more(1)
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+
+    def _work(
+        self, todo: Sequence[tuple[Block, list[int]]]
+    ) -> Iterator[tuple[int, Unit | None, list[PlannedCheck | None]]]:
+        """Yield units with the checks that they leave open, and None behind each block's last."""
+        for at, (block, pending) in enumerate(todo):
+            checks = [self.plan.row[number] for number in pending]
+            for unit in block.units(self._columns(checks), self._texts(checks)):
+                stats = unit.stats
+                still = [None if self._proven(check, stats, unit.rows) else check for check in checks]
+                if any(still):
+                    yield at, unit, still
+            yield at, None, []
+
+    def _proven(self, check: PlannedCheck, stats: object, rows: int) -> bool:
+        if check.column is None or not stats:
+            return False
+        return proven(check, stats, rows, self.plan.schema.field(check.column).type)  # type: ignore[arg-type]
+
+    def _columns(self, checks: Sequence[PlannedCheck]) -> list[str]:
+        names = self.plan.schema.names
+        if any(check.column is None for check in checks):
+            return list(names)
+        needed = {check.column for check in checks} | set(self.key)
+        return [name for name in names if name in needed]
+
+    def _texts(self, checks: Sequence[PlannedCheck]) -> set[str]:
+        """Return the columns of text that are asked of value by value."""
+        if any(check.column is None for check in checks):
+            return set()
+        kinds = {field.name: field.type for field in self.plan.schema}
+        return {check.column for check in checks if check.column and pa.types.is_string(kinds[check.column])}
+
+    def _judge(self, unit: Unit, checks: Sequence[PlannedCheck | None]) -> list[Found | str]:
+        """Return what each check found, or why it could not be evaluated; None (proven) found nothing."""
+        asked = [check for check in checks if check is not None]
+        found: list[Found | str] = []
+        for batch in unit.read():
+            self.rows_read += batch.num_rows
+            positions = batch.column(ROW)
+            names = [name for name in batch.schema.names if name in self.plan.schema.names]
+            verdict = check_rows(self.plan, batch.select(names), self.key, asked)
+            outcomes = verdict.outcomes[len(self.plan.shape) :]
+            found = _joined(found, [_found(outcome, positions) for outcome in outcomes])
+        each = iter(found or [Found(0)] * len(asked))
+        return [Found(0) if check is None else next(each) for check in checks]
+
+
+def _named(outcome: CheckOutcome, check: PlannedCheck) -> CheckOutcome:
+    """Return an outcome, which may be of the same check in another contract, as that of `check`."""
+    status = outcome.status
+    if status in {"failed", "warned"}:
+        status = "warned" if check.severity == "warn" else "failed"
+    return replace(outcome, number=check.number, severity=check.severity, status=status)
+
+
+def _found(outcome: CheckOutcome, positions: pa.Array) -> Found | str:
+    if outcome.status == "could not check":
+        return outcome.detail or "it could not be evaluated"
+    examples = (
+        replace(example, position=None if example.position is None else positions[example.position].as_py())
+        for example in outcome.examples
+    )
+    return Found(outcome.failing or 0, tuple(examples))
+
+
+def _placed(found: Found | str, block: Block) -> Found | str:
+    if isinstance(found, str) or not found.examples:
+        return found
+    return replace(found, examples=tuple(replace(example, part=block.name) for example in found.examples))
+
+
+def _joined(one: list[Found | str], two: list[Found | str]) -> list[Found | str]:
+    return [_both(a, b) for a, b in zip(one, two, strict=True)] if one else two
+
+
+def _both(one: Found | str, two: Found | str) -> Found | str:
+    if isinstance(one, str):
+        return one
+    if isinstance(two, str):
+        return two
+    return Found(one.failing + two.failing, (*one.examples, *two.examples)[:EXAMPLES_PER_CHECK])

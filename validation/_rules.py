@@ -1,0 +1,50 @@
+"""Asks the rules of a contract; an answer that cannot change is remembered by version."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from dataplat.validation._identity import check_id
+from dataplat.validation._memory import Memory
+from dataplat.validation._rows import FAULTS, fault_text
+from dataplat.validation.report import CheckOutcome, Severity, Status
+from dataplat.validation.rules import Context, Rule
+from dataplat.validation.subject import Subject
+
+
+def ask_rules(
+    rules: Sequence[Rule],
+    subject: Subject,
+    context: Context,
+    environment: str | None,
+    severity: Severity,
+    memory: Memory,
+) -> list[CheckOutcome]:
+    """Return one outcome per rule, with the contract's `severity` where a rule has none of its own."""
+    return [_ask(rule, subject, context, environment, rule.severity or severity, memory) for rule in rules]
+
+
+def _ask(
+    rule: Rule, subject: Subject, context: Context, environment: str | None, severity: Severity, memory: Memory
+) -> CheckOutcome:
+    base = CheckOutcome(rule.name, "dataset", "could not check", rule.column, severity=severity, rows=subject.rows)
+    if environment is not None and rule.environment not in {None, environment}:
+        return replace(base, status="not asked", detail=f"asked in {rule.environment} only")
+    asked = check_id(rule.describe(), subject.title.partition("@")[0], list(map(str, subject.schema)))
+    if rule.remembers() and (known := memory.whole(subject.version, asked)) is not None:
+        return replace(known, severity=severity, status=_status(known, severity))
+    try:
+        outcome = rule.check(subject, context)
+    except FAULTS as error:
+        return replace(base, failing=None, detail=fault_text(error))
+    outcome = replace(outcome, severity=severity, status=_status(outcome, severity), rows=outcome.rows or subject.rows)
+    if rule.remembers():
+        memory.keep_whole(subject.version, asked, outcome)
+    return outcome
+
+
+def _status(outcome: CheckOutcome, severity: Severity) -> Status:
+    if outcome.status in {"failed", "warned"}:
+        return "warned" if severity == "warn" else "failed"
+    return outcome.status

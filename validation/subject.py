@@ -1,0 +1,366 @@
+"""What is judged: rows in blocks, each of which can be judged apart, and remembered.
+
+A block of a version is a part with its deletes; of a Parquet file the file; of a table in memory the table. Blocks are
+read in units (row groups), by several threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+
+import pyarrow as pa
+
+from dataplat.lake.part import ColumnStats, Part
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pyarrow.parquet as pq
+
+    from dataplat.lake.memos import Memos
+    from dataplat.lake.objects import Objects
+    from dataplat.versioning.manifest import Manifest
+
+ROW: Final = "__row"
+
+_LOOK_BACK: Final = 32
+"""Versions before one that are looked at for what is known of the same parts."""
+
+Identity: TypeAlias = "tuple[str, str | None]"
+"""Of rows that never change: part id and deletes id."""
+
+
+class Unit(Protocol):
+    """Rows that are read at once. `rows` is how many were written, `stats` what is known of them without reading."""
+
+    @property
+    def rows(self) -> int: ...  # noqa: D102
+    @property
+    def stats(self) -> Mapping[str, ColumnStats]: ...  # noqa: D102
+    def read(self) -> list[pa.RecordBatch]:
+        """Return the rows that count: the columns asked for, and `__row`, the position in the block."""
+        ...
+
+
+class Block(Protocol):
+    """Rows that are judged together. `rows` count, `written` are with those deleted, of which `stats` speak."""
+
+    name: str | None
+    rows: int
+    written: int
+    stats: Mapping[str, ColumnStats]
+    identity: Identity | None
+
+    def units(self, columns: Sequence[str], dictionaries: Collection[str] = ()) -> Iterator[Unit]:
+        """Yield what has to be read for these columns; texts among `dictionaries` may come as dictionaries."""
+        ...
+
+
+class Subject(Protocol):
+    """Rows with a schema: a version, a file, a table."""
+
+    title: str
+    schema: pa.Schema
+    key: tuple[str, ...]
+    rows: int
+    version: str | None
+    memos: Memos | None
+    threads: int
+    unique: tuple[tuple[str, ...], ...]
+    """Column sets that are unique by the way the rows are kept."""
+
+    @property
+    def earlier(self) -> Sequence[str]:
+        """Ids of versions before this one, the latest first."""
+        ...
+
+    @property
+    def blocks(self) -> Sequence[Block]: ...  # noqa: D102
+    def stored(self, column: str) -> str:
+        """Return the name by which blocks hold a column."""
+        ...
+
+    def scan(self, columns: Sequence[str], *, positions: bool = False) -> Iterator[pa.RecordBatch]:
+        """Yield all rows that count, always in the same order; with `__part` (number of the block) and `__row`."""
+        ...
+
+    def new_since(self, version: str) -> Collection[int] | None:
+        """Return the numbers of the blocks with rows that an `earlier` version did not have; None if nobody knows."""
+        ...
+
+
+class PartBlock:
+    """A part of a version, with its deletes."""
+
+    def __init__(self, objects: Objects, part: Part, schema: pa.Schema) -> None:
+        self.name: str | None = part.id
+        self.rows = part.live
+        self.written = part.rows
+        self.stats = part.stats
+        self.identity: Identity | None = (part.id, part.deletes)
+        self.part = part
+        self._objects = objects
+        self._schema = schema
+
+    def units(self, columns: Sequence[str], dictionaries: Collection[str] = ()) -> Iterator[Unit]:
+        """Yield the row groups of the part; it is opened now."""
+        from dataplat.lake.scan import row_groups
+
+        return row_groups(self._objects, self.part, self._schema, columns, dictionaries=dictionaries)
+
+
+class VersionSubject:
+    """A version of a dataset."""
+
+    def __init__(
+        self,
+        objects: Objects,
+        manifest: Manifest,
+        title: str,
+        earlier: Callable[[], Iterable[str]] = tuple,
+    ) -> None:
+        from dataplat.lake.memos import Memos
+
+        self.title = title
+        self.manifest = manifest
+        self.schema: pa.Schema = manifest.schema
+        self.key = manifest.key
+        self.rows = manifest.rows
+        self.version: str | None = manifest.id
+        self.memos: Memos | None = Memos(objects.store)
+        self.threads = max(2, min(8, objects.at_once))
+        self.unique: tuple[tuple[str, ...], ...] = (manifest.key,) if manifest.key else ()
+        self._objects = objects
+        self._earlier = earlier
+
+    @cached_property
+    def earlier(self) -> Sequence[str]:
+        """Ids of versions before this one, the latest first."""
+        return list(islice(self._earlier(), _LOOK_BACK))
+
+    @cached_property
+    def blocks(self) -> Sequence[PartBlock]:
+        """The parts, in order."""
+        return [PartBlock(self._objects, part, self.schema) for part in self.manifest.parts()]
+
+    def stored(self, column: str) -> str:
+        """Return the name by which parts hold a column."""
+        from dataplat.lake.schema import stored_name
+
+        return stored_name(self.schema.field(column))
+
+    def scan(self, columns: Sequence[str], *, positions: bool = False) -> Iterator[pa.RecordBatch]:
+        """Yield all rows that count, in order."""
+        from dataplat.lake.scan import scan
+
+        parts = self.manifest.parts()
+        return scan(self._objects, parts, self.schema, columns=list(columns), with_positions=positions)
+
+    def new_since(self, version: str) -> Collection[int] | None:
+        """Return the numbers of the parts that came since, or of which deletes were undone."""
+        from dataplat.errors import ObjectNotFound, VersionNotFound
+        from dataplat.lake.deletes import load_deletes
+        from dataplat.versioning._difference import difference
+        from dataplat.versioning.manifest import load_manifest
+
+        try:
+            before = load_manifest(self._objects, version)
+            if before.schema_json != self.manifest.schema_json:
+                return None
+            changed = difference(before, self.manifest)
+            objects = self._objects
+            undone = [new for old, new in changed.changed if load_deletes(objects, old) - load_deletes(objects, new)]
+        except (ObjectNotFound, VersionNotFound):  # collected
+            return None
+        places = {part.place for part in (*changed.added, *undone)}
+        return [number for number, block in enumerate(self.blocks) if block.part.place in places]
+
+
+class _TableUnit:
+    def __init__(self, batch: pa.RecordBatch, start: int) -> None:
+        self.rows = batch.num_rows
+        self.stats: Mapping[str, ColumnStats] = {}
+        self._batch = batch
+        self._start = start
+
+    def read(self) -> list[pa.RecordBatch]:
+        return [_numbered(self._batch, self._start)]
+
+
+def _numbered(batch: pa.RecordBatch, start: int) -> pa.RecordBatch:
+    rows = pa.array(range(start, start + batch.num_rows), pa.int64()) if batch.num_rows < 1 else _range(start, batch)
+    return pa.RecordBatch.from_arrays([*batch.columns, rows], names=[*batch.schema.names, ROW])
+
+
+def _range(start: int, batch: pa.RecordBatch) -> pa.Array:
+    import numpy as np
+
+    return pa.array(np.arange(start, start + batch.num_rows, dtype=np.int64))
+
+
+class TableSubject:
+    """A table in memory: one block, without statistics; its units are batches of up to 131,072 rows."""
+
+    def __init__(self, table: pa.Table, title: str = "the table", key: Sequence[str] = ()) -> None:
+        self.title = title
+        self.schema: pa.Schema = table.schema
+        self.key = tuple(key)
+        self.version: str | None = None
+        self.memos: Memos | None = None
+        self.threads = 2
+        self.unique: tuple[tuple[str, ...], ...] = ()
+        self.earlier: Sequence[str] = ()
+        self.name: str | None = None
+        self.rows = self.written = table.num_rows
+        self.stats: Mapping[str, ColumnStats] = {}
+        self.identity: Identity | None = None
+        self._table = table
+
+    @property
+    def blocks(self) -> Sequence[Block]:
+        """The table itself."""
+        return [self] if self.rows else []
+
+    def stored(self, column: str) -> str:
+        """Return the column's name."""
+        return column
+
+    def new_since(self, version: str) -> None:
+        """Return None: there are no versions."""
+
+    def units(self, columns: Sequence[str], dictionaries: Collection[str] = ()) -> Iterator[Unit]:
+        """Yield its batches."""
+        del dictionaries
+        start = 0
+        for batch in self._table.select(list(columns)).to_batches(max_chunksize=1 << 17):
+            yield _TableUnit(batch, start)
+            start += batch.num_rows
+
+    def scan(self, columns: Sequence[str], *, positions: bool = False) -> Iterator[pa.RecordBatch]:
+        """Yield its batches."""
+        start = 0
+        for batch in self._table.select(list(columns)).to_batches(max_chunksize=1 << 17):
+            yield _with_block(_numbered(batch, start), 0) if positions else batch
+            start += batch.num_rows
+
+
+def _with_block(batch: pa.RecordBatch, number: int) -> pa.RecordBatch:
+    block = pa.repeat(pa.scalar(number, pa.uint32()), batch.num_rows)
+    names = [*batch.schema.names[:-1], "__part", ROW]
+    return pa.RecordBatch.from_arrays([*batch.columns[:-1], block, batch.columns[-1]], names=names)
+
+
+_TRUSTED: Final = frozenset({"int", "decimal", "date", "time", "timestamp", "timestamp_tz", "duration"})
+"""Families of which anybody's footer is believed: others leave NaN out of bounds, or cut texts short."""
+
+
+class _FileUnit:
+    def __init__(
+        self, file: ParquetBlock, group: int, start: int, columns: Sequence[str], dictionaries: Collection[str]
+    ) -> None:
+        self._file, self._group, self._start = file, group, start
+        self._columns, self._dictionaries = list(columns), tuple(sorted(dictionaries))
+        self.rows: int = file.metadata.row_group(group).num_rows
+
+    @property
+    def stats(self) -> Mapping[str, ColumnStats]:
+        return self._file.group_stats(self._group, self._columns)
+
+    def read(self) -> list[pa.RecordBatch]:
+        table = self._file.reader(self._dictionaries).read_row_group(
+            self._group, columns=self._columns, use_threads=False
+        )
+        table = table.select(self._columns).combine_chunks()
+        found, start = [], self._start
+        for batch in table.to_batches() if self._columns else _bare(self.rows):
+            found.append(_numbered(batch, start))
+            start += batch.num_rows
+        return found
+
+
+def _bare(rows: int) -> list[pa.RecordBatch]:
+    return [pa.RecordBatch.from_struct_array(pa.StructArray.from_buffers(pa.struct([]), rows, [None]))]
+
+
+class ParquetBlock:
+    """A Parquet file that somebody wrote: of its statistics those of integers, decimals and times are believed."""
+
+    def __init__(self, path: Path) -> None:
+        import pyarrow.parquet as pq
+
+        self.path = path
+        self.name: str | None = path.name
+        self.metadata: pq.FileMetaData = pq.read_metadata(path)
+        self.schema: pa.Schema = self.metadata.schema.to_arrow_schema().remove_metadata()
+        self.rows = self.written = self.metadata.num_rows
+        self.stats: Mapping[str, ColumnStats] = {}
+        self.identity: Identity | None = None
+        self._readers: dict[Any, pq.ParquetFile] = {}
+
+    def reader(self, dictionaries: tuple[str, ...]) -> pq.ParquetFile:
+        """Return this thread's reader."""
+        from threading import get_ident
+
+        import pyarrow.parquet as pq
+
+        key = get_ident(), dictionaries
+        if key not in self._readers:
+            self._readers[key] = pq.ParquetFile(
+                self.path, metadata=self.metadata, read_dictionary=list(dictionaries), memory_map=True, pre_buffer=False
+            )
+        return self._readers[key]
+
+    def units(self, columns: Sequence[str], dictionaries: Collection[str] = ()) -> Iterator[Unit]:
+        """Yield its row groups."""
+        start = 0
+        for group in range(self.metadata.num_row_groups):
+            unit = _FileUnit(self, group, start, columns, dictionaries)
+            yield unit
+            start += unit.rows
+
+    def group_stats(self, group: int, columns: Sequence[str]) -> dict[str, ColumnStats]:
+        """Return what the footer may be believed of one row group."""
+        from dataplat.lake._stats import bounds, first_leaves
+        from dataplat.lake.canonical import family
+
+        at, metadata, found = first_leaves(self.schema), self.metadata.row_group(group), {}
+        for name in columns:
+            kind = self.schema.field(name).type
+            stated = metadata.column(at[name]).statistics if family(kind) in _TRUSTED else None
+            if stated is not None and stated.has_null_count and stated.has_min_max:
+                low, high = bounds(metadata.column(at[name]), kind)
+                found[name] = ColumnStats(stated.null_count, 0, low, high)
+        return found
+
+
+class ParquetSubject:
+    """Parquet files of one schema, in the order given."""
+
+    def __init__(self, paths: Sequence[Path], title: str, key: Sequence[str] = ()) -> None:
+        self.title = title
+        self.blocks: Sequence[ParquetBlock] = [ParquetBlock(path) for path in paths]
+        self.schema: pa.Schema = self.blocks[0].schema
+        self.key = tuple(key)
+        self.rows = sum(block.rows for block in self.blocks)
+        self.version: str | None = None
+        self.memos: Memos | None = None
+        self.threads = 2
+        self.unique: tuple[tuple[str, ...], ...] = ()
+        self.earlier: Sequence[str] = ()
+
+    def stored(self, column: str) -> str:
+        """Return the column's name."""
+        return column
+
+    def new_since(self, version: str) -> None:
+        """Return None: there are no versions."""
+
+    def scan(self, columns: Sequence[str], *, positions: bool = False) -> Iterator[pa.RecordBatch]:
+        """Yield all rows, file by file."""
+        for number, block in enumerate(self.blocks):
+            for unit in block.units(columns):
+                for batch in unit.read():
+                    yield _with_block(batch, number) if positions else batch.select(list(columns))
