@@ -88,11 +88,22 @@ def fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
+def grown(held: pa.Schema, batch: pa.RecordBatch, may_grow: Callable[[str], bool]) -> pa.Schema:
+    """Return the columns of a dataset, those integers of it as float64 that have other numbers here, where they may."""
+    for index, field in enumerate(held):
+        place = batch.schema.get_field_index(field.name)
+        if place < 0 or not pa.types.is_integer(field.type) or not pa.types.is_floating(batch.column(place).type):
+            continue
+        if _cast(batch.column(place), field.type)[1].true_count and may_grow(field.name):
+            held = held.set(index, field.with_type(pa.float64()))
+    return held
+
+
 def fit(decoded: Decoded, held: pa.Schema | None, like: pa.Schema | None = None) -> Decoded:
     """Return what was decoded with the kinds that columns have so far; rows with others become rejects.
 
-    What a dataset holds (`held`) is not made another kind of by what comes later: 1.0 is a row where the column is an
-    integer, 1.5 is none. Of columns that are only in `like`, integers may still become floats.
+    What a dataset holds (`held`) keeps its kind: 1.0 is a row where the column is an integer, 1.5 is none, but for what
+    `grown` makes of it. Of columns that are only in `like`, integers may still become floats.
     """
     for field in held or ():
         index = decoded.batch.schema.get_field_index(field.name)

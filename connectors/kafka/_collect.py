@@ -12,13 +12,13 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dataplat.connectors.codecs._unify import fit
+from dataplat.connectors.codecs._unify import fit, grown
 from dataplat.connectors.kafka._cut import Block, Cut, Piece, joined
 from dataplat.connectors.kafka._kept import without_kept
 from dataplat.connectors.kafka._positions import Start, moved, source_id
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -67,6 +67,10 @@ class _Filling:
         """Whether nothing has come, not even a position."""
         return not any(piece.has_moved for piece in self.pieces.values())
 
+    def blocks(self) -> list[Block]:
+        """Return what has come of all partitions."""
+        return [block for piece in self.pieces.values() for block in piece.blocks]
+
     @property
     def has_gap(self) -> bool:
         """Whether something was passed over, which is to be written down."""
@@ -77,7 +81,8 @@ class Collector:
     """Reads `topic` from `starts` in a thread of its own, until `ends` (None: for ever) or `close`.
 
     `held` are the columns of the dataset. Of a block the codec is told the columns so far, so that it can say which records
-    do not go with them.
+    do not go with them. `may_grow` says of a column of integers whether all that landed in it are floats, too: then it
+    becomes one where another number comes.
     """
 
     def __init__(
@@ -91,6 +96,7 @@ class Collector:
         kept: Kept = (),
         ends: Mapping[int, int] | None = None,
         held: pa.Schema | None = None,
+        may_grow: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self.topic = topic
         self._client = client
@@ -101,6 +107,8 @@ class Collector:
         self._columns = held  # of the dataset, as it is before the cut that is collected
         self._held = None if held is None else without_kept(held, kept)
         self._like = held
+        self._may_grow = may_grow
+        self._fixed: set[str] = set()  # columns of integers that stay so
         self._filling = _Filling({p: Piece(start, start.offset) for p, start in starts.items()})
         self._paused: set[int] = set()
         self._begun = self._filling
@@ -134,10 +142,11 @@ class Collector:
                 raise self._error
             if filling.is_empty:
                 return None
-            schema = joined(self._columns, filling.schemas, self.topic.name)
+            held = self._columns
+            schema = joined(held, filling.schemas, self.topic.name)
             self._begin_cut(schema, filling)
         moved = {p: piece for p, piece in filling.pieces.items() if piece.has_moved}
-        return Cut(self.topic, self.topic.name, moved, schema)
+        return Cut(self.topic, self.topic.name, moved, schema, held)
 
     @property
     def is_over(self) -> bool:
@@ -155,6 +164,9 @@ class Collector:
     def _begin_cut(self, schema: pa.Schema | None, before: _Filling) -> None:
         """Begin another cut: what `before` brings are columns of the dataset then, whose kinds stay."""
         self._filling = _Filling(_continued(before.pieces, self.topic))
+        for name in () if schema is None else schema.names:
+            if _has_large(name, before.blocks()):  # of what is being landed nobody else can tell it
+                self._fixed.add(name)
         if before.schemas:
             self._columns = self._like = schema
             self._held = None if schema is None else without_kept(schema, self._kept)
@@ -240,6 +252,7 @@ class Collector:
     def _decoded(self, records: Records, held: pa.Schema | None, before: Sequence[Block]) -> Block:
         like = self._values_like()
         decoded = self._codec.decode(records, like)
+        held = self._grown(held, decoded.batch, before)
         decoded = fit(fit(decoded, held, like), self._settled(like, held, decoded.batch.schema, before))
         block = Block.of(records, decoded, self._kept, source_id(self.topic, records.partition))
         if block.batch.num_rows or block.deletes is not None:
@@ -265,20 +278,28 @@ class Collector:
                 kept.append(column)
         return pa.schema(kept) if kept else None
 
+    def _grown(self, held: pa.Schema | None, batch: pa.RecordBatch, before: Sequence[Block]) -> pa.Schema | None:
+        """Return the columns of the dataset as they are with these rows: what came before them goes with that, too."""
+        if held is None:
+            return None
+
+        def may_grow(name: str) -> bool:
+            if name not in self._fixed and (self._has_large(name, before) or not self._may_grow(name)):
+                self._fixed.add(name)
+            return name not in self._fixed
+
+        found = grown(held, batch, may_grow)
+        if found is not held:
+            with self._changed:
+                if self._held is held:
+                    self._held = found  # so that all that was polled is decoded anew
+        return found
+
     def _has_large(self, name: str, before: Sequence[Block]) -> bool:
         """Whether a column of the cut so far has integers that are no floats."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
         with self._changed:
-            blocks = [*before, *(block for piece in self._filling.pieces.values() for block in piece.blocks)]
-        for block in blocks:
-            index = block.batch.schema.get_field_index(name)
-            if index >= 0 and pa.types.is_integer(block.batch.column(index).type):
-                ends = pc.min_max(block.batch.column(index))
-                if any(abs(ends[end].as_py() or 0) > _EXACT for end in ("min", "max")):
-                    return True
-        return False
+            blocks = [*before, *self._filling.blocks()]
+        return _has_large(name, blocks)
 
     def _values_like(self) -> pa.Schema | None:
         """Return the columns so far that come from values."""
@@ -310,6 +331,20 @@ class Collector:
             return False
         pieces = self._filling.pieces
         return all(pieces[partition].end >= end for partition, end in self._ends.items())
+
+
+def _has_large(name: str, blocks: Iterable[Block]) -> bool:
+    """Whether a column has integers that are no floats."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for block in blocks:
+        index = block.batch.schema.get_field_index(name)
+        if index >= 0 and pa.types.is_integer(block.batch.column(index).type):
+            ends = pc.min_max(block.batch.column(index))
+            if any(abs(ends[end].as_py() or 0) > _EXACT for end in ("min", "max")):
+                return True
+    return False
 
 
 def _continued(pieces: Mapping[int, Piece], topic: Topic) -> dict[int, Piece]:

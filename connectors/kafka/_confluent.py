@@ -19,7 +19,7 @@ from dataplat.connectors.codecs import Records
 from dataplat.connectors.kafka._client import Bounds, Topic
 from dataplat.connectors.kafka._failures import denied, gone, no_topic, unreachable, wrong_credentials
 from dataplat.connectors.kafka._kept import headers_type
-from dataplat.errors import MissingExtra
+from dataplat.errors import MissingExtra, SourceUnreachable
 
 if TYPE_CHECKING:
     from dataplat.connectors.kafka._location import KafkaLocation
@@ -50,10 +50,15 @@ _CREDENTIALS = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILE
 _DENIED = {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED}
 _GONE = {KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._AUTO_OFFSET_RESET, KafkaError._LOG_TRUNCATION}  # noqa: SLF001
 _NO_TOPIC = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}  # noqa: SLF001
+_ELECTING = {KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION}
 _OF_GROUPS = {KafkaError.GROUP_AUTHORIZATION_FAILED}
 _PASSING = {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE}  # noqa: SLF001
 
 _Answer = TypeVar("_Answer")
+
+
+class _NoLeader(SourceUnreachable):
+    """A partition has no leader yet, or another one than the library believes."""
 
 
 class ConfluentClient:
@@ -121,7 +126,8 @@ class ConfluentClient:
         """Return what the partitions hold now; see `Client`."""
         wanted = list(partitions)
         spec: Any = vars(kafka_admin)["OffsetSpec"]  # public by its documentation, not by its type information
-        ends, starts = self._offsets(wanted, spec.latest()), self._offsets(wanted, spec.earliest())
+        ends = self._patiently(lambda: self._offsets(wanted, spec.latest()))
+        starts = self._patiently(lambda: self._offsets(wanted, spec.earliest()))
         return {partition: Bounds(starts[partition], ends[partition]) for partition in wanted}
 
     def seek(self, starts: Mapping[int, int]) -> None:
@@ -215,6 +221,17 @@ class ConfluentClient:
         )
         return {place.partition: self._result(f, "ask for offsets").offset for place, f in answers.items()}
 
+    def _patiently(self, ask: Callable[[], _Answer]) -> _Answer:
+        """Return the answer; while a leader is chosen it is asked for again, until the time is up."""
+        until = time.monotonic() + self._timeout
+        while True:
+            try:
+                return ask()
+            except _NoLeader:
+                if time.monotonic() >= until:
+                    raise
+            time.sleep(0.1)
+
     def _answer(self, ask: Callable[[], Any], what: str) -> Any:
         """Return what the future that the library gives brings."""
         return self._result(self._told(ask, what), what)
@@ -258,4 +275,5 @@ class ConfluentClient:
             raise denied(where, what)
         if code in _GONE:
             raise gone(where, error.str())
-        raise unreachable(where, what, self._timeout, ConnectionError(error.str()))
+        failed = unreachable(where, what, self._timeout, ConnectionError(error.str()))
+        raise _NoLeader(str(failed)) if code in _ELECTING else failed

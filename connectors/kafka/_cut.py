@@ -72,7 +72,7 @@ class Piece:
 
 
 class Cut:
-    """A `Source` over what was collected of a topic, one split a partition.
+    """A `Source` over what was collected of a topic, one split a partition. `held` are the columns that it was read for.
 
     It holds only where the dataset's positions are those that it began at: another ingester of the topic makes it raise
     `PositionConflict`.
@@ -80,10 +80,18 @@ class Cut:
 
     is_text = False
 
-    def __init__(self, topic: Topic, label: str, pieces: Mapping[int, Piece], schema: pa.Schema | None) -> None:
+    def __init__(
+        self,
+        topic: Topic,
+        label: str,
+        pieces: Mapping[int, Piece],
+        schema: pa.Schema | None,
+        held: pa.Schema | None = None,
+    ) -> None:
         self.topic = topic
         self.name = label
         self.pieces = dict(sorted(pieces.items()))
+        self.held = held
         self._schema = schema
 
     @property
@@ -95,6 +103,19 @@ class Cut:
     def rejected(self) -> int:
         """How many of them are no rows."""
         return sum(piece.rejected for piece in self.pieces.values())
+
+    @property
+    def grown(self) -> tuple[str, ...]:
+        """The columns that are integers in the dataset, and floats here."""
+        import pyarrow as pa
+
+        if self.held is None or self._schema is None:
+            return ()
+        return tuple(
+            field.name
+            for field in self.held
+            if pa.types.is_integer(field.type) and pa.types.is_floating(self._schema.field(field.name).type)
+        )
 
     def plan(self, positions: Mapping[str, Position | None]) -> list[Split]:
         """Return the splits; raise `PositionConflict` where a partition was read by somebody else meanwhile."""

@@ -17,12 +17,14 @@ from dataplat.connectors.kafka._positions import held_of, refuse, start_of
 from dataplat.errors import (
     ConfigError,
     ContractFailed,
+    SchemaMismatch,
     SourceError,
     SourceGap,
     SourceUnreachable,
     StoreError,
 )
 from dataplat.ingest._draft import carry_out
+from dataplat.ingest._grow import GrowStep, may_grow
 from dataplat.ingest._ingest import IngestStep
 from dataplat.ingest._progress import Meter
 from dataplat.ingest._result import IngestResult
@@ -91,6 +93,8 @@ class _Run:
     has_begun: bool = False
     failures: int = 0
     gaps: int = 0
+    fixed: set[str] = field(default_factory=set)
+    """Columns of integers that did not become floats."""
 
     def __post_init__(self) -> None:
         self.total = IngestResult(self.request.into, self.request.branch, None, None)
@@ -197,6 +201,9 @@ class _Session:
             kept=kept,
             ends=None if options.follow else ends,
             held=held,
+            may_grow=lambda name: (
+                name not in run.fixed and may_grow(run.lake, run.request, key_of(run.request, codec), name)
+            ),
         )
         stack.callback(collector.close)
         run.has_begun = True
@@ -226,7 +233,14 @@ class _Session:
         _check_rejects(cut, self.run.options)
         request = replace(self.run.request, source=cut, key=key_of(self.run.request, self.codec))
         step = IngestStep(request, self.run.meter)
-        result: IngestResult = carry_out(self.run.lake, request.branch, request.message or "", step)
+        if cut.grown and not self._grow(cut):
+            return False
+        try:
+            result: IngestResult = carry_out(self.run.lake, request.branch, request.message or "", step)
+        except SchemaMismatch:
+            if held_schema(self.run.lake, self.run.request) == cut.held:
+                raise
+            return False  # somebody else changed the columns meanwhile: it is read anew, for those
         if step.refused and result.report is not None:
             raise ContractFailed(
                 f"{cut.name}: a commit of {cut.records:,} records would not meet the contract, so none of it landed and "
@@ -236,6 +250,23 @@ class _Session:
         self.run.landed(cut, result, time.monotonic() - began)
         self.run.meter.enter(self.run.stage)
         return result.commit is not None
+
+    def _grow(self, cut: Cut) -> bool:
+        """Let columns of integers become floats, as a cut has them; return whether they could."""
+        run, names = self.run, cut.grown
+        try:
+            done = carry_out(
+                run.lake,
+                run.request.branch,
+                f"{run.request.into}: column {', '.join(names)} becomes float64",
+                GrowStep(run.request.into, names, run.meter),
+            )
+        except (SchemaMismatch, ContractFailed):
+            run.fixed.update(names)  # the next session rejects what does not go with integers
+            return False
+        if done is not None:
+            run.total = replace(run.total, notes=(*run.total.notes, done))
+        return True
 
     def _has_changed(self) -> bool:
         """Look at the topic now and then: at its ends for the lag, and whether it is another one or has more partitions."""

@@ -42,7 +42,7 @@ def test_odd_values(kafka_server: KafkaServer, lake, client):
     deep = b'{"n": ' + b"[" * 5000 + b"]" * 5000 + b"}"
     odd = [
         None, b"", b"  ", b"{}x", b"[1]", b"3", b'"n"', b"\xff", b'{"n": 1', b'{"n": 1, "n": 2}', deep,
-        b'{"n": 9}{"n": 10}', b'\xef\xbb\xbf{"n": 11}', b'{"n": NaN}', b'{"n": 1e999}', b"\x00", b'{"n": "x"}', b'{"n": 1.5}',
+        b'{"n": 9}{"n": 10}', b'\xef\xbb\xbf{"n": 11}', b'{"n": NaN}', b'{"n": 1e999}', b"\x00", b'{"n": "x"}',
     ]  # fmt: skip
     good = {b'{"n": 7}\n': 7, b'{"n":\n8}': 8, b' {"n": 9} ': 9, b"{}": None, b'{"n": null}': None, b'{"m": 1}': None}
     topic.produce([Message(value) for value in (*odd, *good)])
