@@ -97,7 +97,7 @@ class CompactResult:
 
 def plan_compact(lake: Lake, dataset: str, branch: str, target_bytes: int | None) -> CompactPlan:
     """Return what `compact` would do; reads the manifest only."""
-    manifest = _manifest(lake, dataset, branch)
+    manifest = _manifest(lake, dataset, branch, lake.refs.head(branch).commit)
     runs = _runs(manifest, _target(target_bytes))
     parts = [part for run in runs for part in run.parts]
     return CompactPlan(
@@ -117,17 +117,20 @@ def compact(
 ) -> CompactResult:
     """Rewrite small parts and parts with many deleted rows; changes that others make meanwhile win."""
     from dataplat.ingest._progress import Meter
+    from dataplat.versioning._outrun import outrun
 
     meter = Meter(progress)
     meter.stage = "compacting"
     target = _target(target_bytes)
-    manifest = _manifest(lake, dataset, branch)
+    head = lake.refs.head(branch).commit
+    manifest = _manifest(lake, dataset, branch, head)
     runs = _runs(manifest, target)
     if not runs:
         note = "all parts are as they should be: nothing was rewritten"
         return CompactResult(dataset, branch, None, lake.version(dataset, branch), notes=(note,))
     try:
-        made, rewrites, written = _rewrite(lake, dataset, branch, manifest, runs, target, message, meter.add_rows)
+        with outrun(lake.refs, branch, head.id):
+            made, rewrites, written = _rewrite(lake, dataset, branch, manifest, runs, target, message, meter.add_rows)
     except CommitConflict as error:
         return CompactResult(
             dataset, branch, None, lake.version(dataset, branch), seconds=meter.seconds, notes=(str(error),)
@@ -216,10 +219,10 @@ def _target(target_bytes: int | None) -> Target:
     return Target(nbytes=target_bytes)
 
 
-def _manifest(lake: Lake, dataset: str, branch: str) -> Manifest:
+def _manifest(lake: Lake, dataset: str, branch: str, head: Commit) -> Manifest:
     from dataplat.versioning.manifest import load_manifest
 
-    state = lake.refs.head(branch).commit.dataset(dataset, lake.objects.read)
+    state = head.dataset(dataset, lake.objects.read)
     if state is None or state.version is None:
         names = ", ".join(info.name for info in lake.datasets(branch)) or "none"
         raise DatasetNotFound(f"there is no dataset {dataset!r} on branch {branch}; there are: {names}")

@@ -123,6 +123,8 @@ def _carry_out(
 ) -> MergeResult:
     if policy is not None and policy not in _POLICIES:
         raise ConfigError(f"there is no policy {policy!r}; policies are {', '.join(_POLICIES)}")
+    from dataplat.versioning._outrun import OutrunError
+
     resolutions = {} if resolve is None else read_resolutions(resolve)
     for attempt in range(_REPLANS):
         try:
@@ -130,7 +132,7 @@ def _carry_out(
                 return _once(lake, branch, plan, policy, resolutions, message, dry=dry, held=held)
         except MergeConflict:
             raise
-        except _MovedError:
+        except (_MovedError, OutrunError):
             if attempt == _REPLANS - 1:
                 raise
     raise AssertionError("unreachable")
@@ -164,6 +166,7 @@ def _once(
     held: Turn | None,
 ) -> MergeResult:
     from dataplat.lake.objects import Objects, Stage
+    from dataplat.versioning._outrun import outrun
     from dataplat.versioning.merge import Planner, Settlement
     from dataplat.versioning.publish import commit
 
@@ -173,7 +176,7 @@ def _once(
         if not _only_others_moved(lake, head.commit_id, now.commit, planned.looked_at):
             raise _MovedError(f"branch {branch!r} moved while a merge into it was planned. Nothing was committed.")
 
-    with Stage(lake.store) as stage:
+    with outrun(lake.refs, branch, head.commit_id), Stage(lake.store) as stage:
         planner = Planner(Objects(lake.store, stage), stage, Settlement(policy, resolutions))
         planned = plan(planner, head.commit)
         if dry or not planned.is_needed:

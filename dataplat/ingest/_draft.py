@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
@@ -13,6 +14,7 @@ from dataplat.errors import CommitConflict, DatasetNotFound, PositionConflict
 from dataplat.ingest._fold import fold
 from dataplat.ingest._target import Target
 from dataplat.lake.objects import Objects, Stage
+from dataplat.versioning._outrun import OutrunError, outrun
 from dataplat.versioning.commit import DatasetState
 from dataplat.versioning.manifest import Manifest, load_manifest
 from dataplat.versioning.names import check_dataset_name
@@ -45,6 +47,8 @@ class Draft:
         self.objects = Objects(lake.store, self.stage)
         self._changes: dict[str, PlannedChange] = {}
         self._after: dict[str, Manifest | None] = {}
+        self.based: set[str] = set()
+        """Datasets that were there when they were asked for."""
 
     @property
     def changes(self) -> Sequence[PlannedChange]:
@@ -54,6 +58,8 @@ class Draft:
     def target(self, name: str) -> Target:
         """Return the dataset `name` as it would be after the changes so far."""
         there = Target.at(self.lake.objects, self.head, check_dataset_name(name))
+        if there.manifest is not None:
+            self.based.add(name)
         change = self._changes.get(name)
         if change is None:
             if any(other.rename_to == name for other in self.changes):
@@ -181,11 +187,16 @@ class Run:
         return cls(lake, branch, message, Draft(lake, branch), [], [])
 
     def take(self, step: Step) -> Any:
-        """Do a step, and return its result so far."""
-        result = step.run(self.draft)
-        self.steps.append(step)
-        self.results.append(result)
-        return result
+        """Do a step, and return its result so far; all of them anew where the branch outran what this one reads."""
+        steps = [*self.steps, step]
+        try:
+            with self._outrun():
+                self.results = [*self.results, step.run(self.draft)]
+        except OutrunError:
+            if not self._again(steps):
+                raise
+        self.steps = steps
+        return self.results[-1]
 
     def commit(self) -> Commit | None:
         """Commit; where the branch moved so that a step does not hold, do all of them anew, if all can be.
@@ -195,14 +206,14 @@ class Run:
         """
         for attempt in range(_REPLANS):
             try:
-                made = self.draft.commit(self.message)
+                with self._outrun():
+                    made = self.draft.commit(self.message)
                 break
             except PositionConflict:
                 raise
             except CommitConflict:
-                if attempt == _REPLANS - 1 or not all(step.replays for step in self.steps) or self._something_went():
+                if attempt == _REPLANS - 1 or not self._again(self.steps):
                     raise
-                self._again()
         done = zip(self.steps, self.results, strict=True)
         self.results = [step.done(self.draft, result, made) for step, result in done]
         return made
@@ -211,16 +222,25 @@ class Run:
         """Forget what is staged."""
         self.draft.stage.discard()
 
-    def _again(self) -> None:
-        self.close()
-        self.draft = Draft(self.lake, self.branch)
-        self.results = [step.run(self.draft) for step in self.steps]
+    def _outrun(self) -> AbstractContextManager[None]:
+        return outrun(self.lake.refs, self.branch, self.draft.head.id)
+
+    def _again(self, steps: Sequence[Step]) -> bool:
+        """Do `steps` on the head of now; return whether they could be."""
+        for _ in range(_REPLANS):
+            if not all(step.replays for step in steps) or self._something_went():
+                return False
+            self.close()
+            self.draft = Draft(self.lake, self.branch)
+            with suppress(OutrunError), self._outrun():
+                self.results = [step.run(self.draft) for step in steps]
+                return True
+        return False
 
     def _something_went(self) -> bool:
         """Whether a dataset was dropped meanwhile: made anew, it would lack its key and its history."""
         head = self.lake.refs.head(self.branch).commit
-        based = [change.dataset for change in self.draft.changes if change.base_version is not None]
-        states = [head.dataset(name, self.lake.objects.read) for name in based]
+        states = [head.dataset(name, self.lake.objects.read) for name in self.draft.based]
         return any(state is None or state.version is None for state in states)
 
 

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from dataplat.errors import CommitConflict, CommitError
+from dataplat.errors import CommitConflict, CommitError, IntegrityError
 from dataplat.lake.stores import StoreWrapper
 from dataplat.versioning.erase import _publish
 from dataplat.versioning.gc import collect as collecting
@@ -85,6 +85,84 @@ def test_what_was_planned_before_does_not_bring_the_row_back(writer):
     open_on(store).erase("people", f"id = {JO}", "ticket 7")  # what was staged in vain is collected
     assert leaks(store) == []
     assert lake.verify().ok
+
+
+class Stopped(StoreWrapper):
+    """Call `meanwhile` before the first read of a part, once."""
+
+    def __init__(self, inner, meanwhile):
+        super().__init__(inner, concurrency=1)
+        self.meanwhile = meanwhile
+
+    def _call(self, operation, key, call, sent=None):
+        if operation == "read" and key.endswith(".parquet") and self.meanwhile is not None:
+            meanwhile, self.meanwhile = self.meanwhile, None
+            meanwhile()
+        return call()
+
+
+def erase(store):
+    """Erase the person's rows in a process of its own."""
+    open_on(store).erase("people", f"id = {JO}", "ticket 7")
+
+
+def overtaken(lake):
+    """Do two things in one commit, of which the second reads what was erased since the first."""
+    with lake.transaction() as tx:
+        tx.describe("people", "all of them")
+        tx.delete("people", "id = 1")
+
+
+READERS = {
+    "an upsert": lambda lake: lake.ingest(rows(1, 7, text="new"), "people", mode="upsert"),
+    "an append that looks at keys": lambda lake: lake.ingest(rows(2000), "people"),
+    "a delete": lambda lake: lake.delete("people", "id = 1"),
+    "a transaction": overtaken,
+    "a compaction": lambda lake: lake.compact("people"),
+    "a merge": lambda lake: lake.merge("exp"),
+}
+
+
+@pytest.mark.parametrize("writer", READERS)
+def test_what_a_writer_was_about_to_read_is_erased(writer):
+    """It looks again and does its work on what is there now: that a part is missing is no damage of the lake."""
+    store = past()
+    stopped = Stopped(store, lambda: erase(store))
+    READERS[writer](open_on(stopped))
+    assert stopped.meanwhile is None
+    erase(store)
+    lake = open_on(store)
+    assert leaks(store) == []
+    expected = {
+        "an upsert": [1, 3, 4, 7],
+        "an append that looks at keys": [1, 3, 4, 2000],
+        "a compaction": [1, 3, 4],
+        "a merge": [1, 2, 3, 4],
+    }
+    assert sorted(lake["people"].to_arrow()["id"].to_pylist()) == expected.get(writer, [3, 4])
+    assert lake.verify().ok
+
+
+def test_a_writer_that_cannot_look_again_is_told_of_a_conflict():
+    """What is read once cannot be planned anew: nothing is committed, and nobody is sent to repair the lake."""
+    store = past()
+    once = rows(1, 7, text="new").to_reader()
+    with pytest.raises(CommitConflict, match="moved while this was planned"):
+        open_on(Stopped(store, lambda: erase(store))).ingest(once, "people", mode="upsert")
+    assert 7 not in open_on(store)["people"].to_arrow()["id"].to_pylist()
+
+
+def test_a_part_that_is_missing_is_damage_where_the_branch_stands_still():
+    """A writer that finds a hole in the head itself says so, and what to do."""
+    store = past()
+
+    def lose():
+        for info in list(store.list("objects/")):
+            if info.key.endswith(".parquet"):
+                store.delete(info.key)
+
+    with pytest.raises(IntegrityError, match="is missing in the store"):
+        open_on(Stopped(store, lose)).ingest(rows(1, 7, text="new"), "people", mode="upsert")
 
 
 def test_writers_beside_an_erase_lose_nothing():
