@@ -7,7 +7,7 @@ and, where records were passed over on purpose, `gap`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from dataplat.errors import SourceGap
@@ -78,6 +78,12 @@ def start_of(topic: Topic, partition: int, bounds: Bounds, held: Mapping[int, Po
     if bounds.end < end:
         return Start(bounds.end, position, Gap("truncated", end, bounds.end))
     return Start(end, position)
+
+
+def cut_back_to(start: Start, offset: int) -> Start:
+    """Return where a partition is read on whose log was cut back to `offset`: what came since stands from there on."""
+    assert start.gap is not None
+    return replace(start, offset=offset, gap=replace(start.gap, end=offset))
 
 
 def refuse(topic: Topic, partition: int, gap: Gap) -> SourceGap:

@@ -12,6 +12,7 @@ from dataplat.cli._output import coloured, number, print_json, short, table
 
 if TYPE_CHECKING:
     from dataplat.ingest import StreamProof
+    from dataplat.ingest._stream_verify import Hole, PartitionProof
 
 
 @command("verify", example="dataplat ingest verify events\ndataplat ingest verify events --branch exp --json")
@@ -21,8 +22,8 @@ def verify(name: str, lake: str | None, as_json: bool, branch: str | None) -> in
     """Prove that NAME holds every offset of its streams once, and list the holes.
 
     Each commit names the offsets that it holds and the position that it assumed. They are followed from the head back
-    to the first; where rows keep `_partition` and `_offset`, they are counted too. Ends with 1 where an offset is
-    missing or there twice.
+    to the first; where rows keep `_partition` and `_offset`, they are counted too. A topic that was made anew, or whose
+    log was cut back, has a line for each. Ends with 1 where an offset is missing or there twice.
     """
     proof = open_data(lake).verify_ingest(name, branch=branch_in_force(branch))
     if as_json:
@@ -33,9 +34,11 @@ def verify(name: str, lake: str | None, as_json: bool, branch: str | None) -> in
 
 
 def _say(proof: StreamProof) -> None:
+    several = len({part.source for part in proof.partitions}) < len(proof.partitions)
     rows = [
         [
-            f"{part.topic}[{part.partition}]",
+            _where(part),
+            *([part.topic_id[:8]] if several else ()),
             number(part.begin),
             number(part.end),
             number(part.records),
@@ -45,13 +48,12 @@ def _say(proof: StreamProof) -> None:
         for part in proof.partitions
     ]
     numbers = ("from", "up to", "records", "commits")
-    click.echo(table(["partition", *numbers, "each offset"], rows, right=numbers))
+    names = ["partition", *(["topic id"] if several else ()), *numbers, "each offset"]
+    click.echo(table(names, rows, right=numbers))
     for part in proof.partitions:
-        where = f"{part.topic}[{part.partition}]"
+        where = _where(part)
         for hole in part.holes:
-            click.echo(
-                f"hole in {where}: {number(hole.begin)} to {number(hole.end)}, {hole.why} ({short(hole.commit)})"
-            )
+            click.echo(_gap(where, hole))
         for overlap in part.overlaps:
             click.echo(f"twice in {where}: {number(overlap.begin)} to {number(overlap.end)} ({short(overlap.commit)})")
         if part.broken:
@@ -59,3 +61,18 @@ def _say(proof: StreamProof) -> None:
     if proof.rows:
         click.echo(proof.rows)
     click.echo(coloured("every offset is held once" if proof.ok else "not every offset is held once", "bold"))
+
+
+def _where(part: PartitionProof) -> str:
+    return f"{part.topic}[{part.partition}]"
+
+
+def _gap(where: str, hole: Hole) -> str:
+    begin, end, commit = number(hole.begin), number(hole.end), short(hole.commit)
+    if hole.why == "recreated":
+        return f"{where}: the topic was made anew; of the old one nothing from offset {begin} on was read, the new one begins at {end} ({commit})"
+    if hole.why == "truncated":
+        return (
+            f"{where}: its log was cut back after offset {begin} had been reached; it is read on from {end} ({commit})"
+        )
+    return f"hole in {where}: {begin} to {end}, {hole.why} ({commit})"

@@ -13,7 +13,8 @@ from dataplat.connectors.codecs import NamesKey, open_codec
 from dataplat.connectors.kafka import locate, open_client
 from dataplat.connectors.kafka._collect import Collector, Limits
 from dataplat.connectors.kafka._kept import kept_in
-from dataplat.connectors.kafka._positions import held_of, refuse, start_of
+from dataplat.connectors.kafka._positions import cut_back_to, held_of, refuse, start_of
+from dataplat.connectors.kafka._truncated import first_of_later
 from dataplat.errors import (
     ConfigError,
     ContractFailed,
@@ -295,10 +296,15 @@ def find_starts(lake: Lake, request: IngestRequest, client: Client) -> tuple[Top
     target = Target.at(lake.objects, lake.refs.head(request.branch).commit, request.into)
     held = held_of(topic, target.positions())
     bounds = client.bounds(chosen)
-    starts = {partition: start_of(topic, partition, bounds[partition], held) for partition in chosen}
-    for partition, start in starts.items():
+    starts = {}
+    for partition in chosen:
+        start = start_of(topic, partition, bounds[partition], held)
         if start.gap is not None and options.on_gap == "fail":
             raise refuse(topic, partition, start.gap)
+        if start.gap is not None and start.gap.why == "truncated":
+            epoch = held[partition]["epoch"]
+            start = cut_back_to(start, first_of_later(client, partition, bounds[partition], epoch))
+        starts[partition] = start
     return topic, starts
 
 

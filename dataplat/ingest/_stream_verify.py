@@ -2,14 +2,15 @@
 
 Every commit says which range of offsets of a partition it holds, and which position it assumed; the branch moved only
 where that was so. So the ranges are followed from the head back to the first: each has to begin where the one before it
-ended. Where a dataset keeps `_partition` and `_offset`, its rows are counted too.
+ended. Offsets count anew where the topic was made anew, or its log was cut back: what was read of each such log is looked at
+for itself. Where a dataset keeps `_partition` and `_offset`, its rows are counted too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from dataplat.connectors.kafka._positions import SOURCE
 from dataplat.errors import SourceError
@@ -19,13 +20,16 @@ if TYPE_CHECKING:
     from dataplat._lake import Lake
     from dataplat.versioning.commit import Commit
 
+_ANEW: Final = frozenset({"recreated", "truncated"})
+"""Gaps after which offsets count anew."""
+
 
 @dataclass(frozen=True, slots=True)
 class Hole:
     """Offsets that no commit holds, between those that commits do.
 
-    `why` is "retention", "truncated", "recreated" (it was marked when it was met) or "unknown": the commits do not
-    follow on each other.
+    `why` is "retention" (it was marked when it was met), or "unknown": the commits do not follow on each other. With
+    "truncated" or "recreated" the log that was read up to `begin` is followed by one that is read from `end` on.
     """
 
     begin: int
@@ -53,11 +57,16 @@ class Overlap:
 
 @dataclass(frozen=True, slots=True)
 class PartitionProof:
-    """What commits hold of one partition: offsets from `begin` up to `end`, in `commits` ranges of `records` in all."""
+    """What commits hold of one partition: offsets from `begin` up to `end`, in `commits` ranges of `records` in all.
+
+    A partition whose topic was made anew (it has another `topic_id` then), or whose log was cut back, has several, the
+    oldest first.
+    """
 
     source: str
     topic: str
     partition: int
+    topic_id: str
     begin: int
     end: int
     commits: int
@@ -77,6 +86,7 @@ class PartitionProof:
             "source": self.source,
             "topic": self.topic,
             "partition": self.partition,
+            "topic_id": self.topic_id,
             "from": self.begin,
             "to": self.end,
             "commits": self.commits,
@@ -126,7 +136,7 @@ def verify_ingest(lake: Lake, dataset: str, branch: str) -> StreamProof:
             f"nothing of {dataset}@{branch} came from a stream: there are no offsets to prove anything of"
         )
     chains = _chains(lake, head, dataset, streams)
-    proofs = tuple(_proof(source, streams[source], chains[source]) for source in sorted(streams, key=_by_number))
+    proofs = tuple(proof for source in sorted(streams, key=_by_number) for proof in _proofs(source, chains[source]))
     columns = set(version.schema.names)
     rows = _rows(lake, dataset, branch, proofs) if {"_partition", "_offset"} <= columns and not version.key else ""
     return StreamProof(dataset, branch, proofs, rows)
@@ -159,26 +169,38 @@ def _chains(lake: Lake, head: Commit, dataset: str, streams: dict[str, Any]) -> 
     return chains
 
 
-def _proof(source: str, at: dict[str, Any], chain: _Chain) -> PartitionProof:
+def _proofs(source: str, chain: _Chain) -> Iterator[PartitionProof]:
+    """Yield what is held of each log that the partition had."""
+    logs: list[list[tuple[dict[str, Any], str]]] = [[]]
+    for position, commit in reversed(chain.ranges):
+        if logs[-1] and position.get("gap", {}).get("why") in _ANEW:
+            logs.append([])
+        logs[-1].append((position, commit))
+    broken = "" if chain.wanted is None else f"no commit is found that led to offset {chain.wanted['end']:,}"
+    for number, log_ in enumerate(logs):
+        yield _proof(source, log_ or [(chain.wanted, "")], broken if number == 0 else "")
+
+
+def _proof(source: str, ranges: Sequence[tuple[dict[str, Any], str]], broken: str) -> PartitionProof:
     holes: list[Hole] = []
     overlaps: list[Overlap] = []
     before: dict[str, Any] | None = None
-    for position, commit in reversed(chain.ranges):
+    for position, commit in ranges:
         holes += _holes(before, position, commit)
-        if before is not None and "gap" not in position and position["start"] < before["end"]:
+        if before is not None and position["start"] < before["end"]:
             overlaps.append(Overlap(position["start"], before["end"], commit))
         before = position
     topic, partition = _named(source)
-    broken = "" if chain.wanted is None else f"no commit is found that led to offset {chain.wanted['end']:,}"
-    first = chain.ranges[-1][0] if chain.ranges else at
+    first, last = ranges[0][0], ranges[-1][0]
     return PartitionProof(
         source,
         topic,
         partition,
+        last["topic_id"],
         first["start"],
-        at["end"],
-        len(chain.ranges),
-        sum(position["records"] for position, _ in chain.ranges),
+        last["end"],
+        len(ranges),
+        sum(position["records"] for position, _ in ranges),
         tuple(holes),
         tuple(overlaps),
         broken,
@@ -199,19 +221,20 @@ def _rows(lake: Lake, dataset: str, branch: str, proofs: Sequence[PartitionProof
         "select _partition, count(*) as n, count(distinct _offset) as d, min(_offset) as low, max(_offset) as high "
         f'from "{dataset}@{branch}" where _offset is not null group by _partition order by _partition'
     )
-    ends: dict[int, list[PartitionProof]] = {}
+    logs: dict[int, list[PartitionProof]] = {}
     for proof in proofs:
-        ends.setdefault(proof.partition, []).append(proof)
+        logs.setdefault(proof.partition, []).append(proof)
     wrong = []
     for row in lake.sql(query).to_arrow().to_pylist():
-        known = ends.get(row["_partition"], [])
-        once = len(known) == 1 and not any(hole.why == "recreated" for proof in known for hole in proof.holes)
-        if once and row["n"] != row["d"]:
+        known = logs.get(row["_partition"], [])
+        if not known:
+            continue
+        if len(known) == 1 and row["n"] != row["d"]:
             wrong.append(f"partition {row['_partition']} has {row['n'] - row['d']:,} offsets twice")
-        if once and not (known[0].begin <= row["low"] and row["high"] < known[0].end):
+        if row["low"] < min(log_.begin for log_ in known) or row["high"] >= max(log_.end for log_ in known):
             wrong.append(f"partition {row['_partition']} has rows at offsets that no commit names")
-        if once and row["n"] > known[0].records:
-            wrong.append(f"partition {row['_partition']} has {row['n']:,} rows of {known[0].records:,} records")
+        if row["n"] > (records := sum(log_.records for log_ in known)):
+            wrong.append(f"partition {row['_partition']} has {row['n']:,} rows of {records:,} records")
     return "; ".join(wrong)
 
 

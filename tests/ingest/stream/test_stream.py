@@ -285,8 +285,11 @@ def test_a_topic_made_again(kafka_server: KafkaServer, lake, client, on_gap):
         return
     assert lake.ingest(topic.url, "events", client=client, on_gap="mark").rows_added == 20
     assert numbers(lake) == [*range(10), *range(100, 120)]
-    (part,) = lake.verify_ingest("events").partitions
-    assert [hole.why for hole in part.holes] == ["recreated"]
+    old, new = lake.verify_ingest("events").partitions
+    assert (old.begin, old.end, old.records, old.holes) == (0, 10, 10, ())
+    assert (new.begin, new.end, new.records) == (0, 20, 20)
+    assert old.topic_id != new.topic_id
+    assert [(hole.why, hole.begin, hole.end) for hole in new.holes] == [("recreated", 10, 0)]
 
 
 def test_an_empty_topic(kafka_server: KafkaServer, lake, client):
