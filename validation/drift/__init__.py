@@ -1,0 +1,28 @@
+"""How far apart two sides of data are, column by column, and whether that is drift.
+
+The statistics are those of the field, the decision is not: an interval of the effect is held against the least effect
+that counts, for all columns together, so that a million rows do not make a drift of nothing and a hundred do not make
+none of it.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dataplat.validation.drift._compare import Question, drift_between
+    from dataplat.validation.drift.report import ColumnDrift, DriftReport
+
+__all__ = ["ColumnDrift", "DriftReport", "Question", "drift_between"]
+
+_HOMES = {"ColumnDrift": "report", "DriftReport": "report", "Question": "_compare", "drift_between": "_compare"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__
