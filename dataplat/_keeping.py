@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dataplat._doctor import DoctorReport
     from dataplat._erase import ErasePlan, EraseResult
     from dataplat._lake import Lake
+    from dataplat._quarantine import Quarantine
     from dataplat._verify import VerifyReport
     from dataplat.ingest import ReplayResult, StreamProof
     from dataplat.ingest._progress import Listener
@@ -24,6 +25,13 @@ if TYPE_CHECKING:
 
 class Keeping:
     """Methods of `Lake`."""
+
+    @property
+    def quarantine(self) -> Quarantine:
+        """What waits because it did not meet a contract: `list`, `release`, `replay`, `drop`, and each by its id."""
+        from dataplat._quarantine import Quarantine
+
+        return Quarantine(cast("Lake", self))
 
     def du(self, dataset: str | None = None, *, progress: Listener | None = None) -> Use:
         """Return how many bytes each dataset and version needs, how many nobody else needs, and what nothing needs."""

@@ -12,6 +12,7 @@ import pandera.polars
 import polars as pl
 from pandera.api.function_dispatch import Dispatcher
 from pandera.api.polars.types import PolarsData
+from pandera.backends.polars.register import register_polars_backends
 from pandera.config import ValidationDepth, config_context
 from pandera.errors import SchemaError, SchemaErrors
 
@@ -85,6 +86,7 @@ class Plan:
 
 def compile_plan(contract: pandera.polars.DataFrameSchema, schema: pa.Schema, severity: Severity = "error") -> Plan:
     """Resolve `contract` on data of `schema`; failures that would be errors are of this `severity`."""
+    register_polars_backends()  # pandera does so at the first validation only: until then no built-in check is known
     empty = pl.DataFrame(schema.empty_table())
     checks = list(_planned(contract, empty))
     if severity == "warn":
@@ -191,8 +193,15 @@ def _recorded(check: Any, column: str) -> pl.Expr | None:
 
 
 def check_function(check: Any) -> Any:
-    """Return the check's function with its parameters bound."""
-    return partial(check._check_fn, **check._check_kwargs)  # noqa: SLF001
+    """Return the check's function with its parameters bound.
+
+    A check that was made before pandera's first validation holds the built-in function of no engine: the registry has
+    that of Polars.
+    """
+    function = check._check_fn  # noqa: SLF001
+    if isinstance(function, Dispatcher):
+        function = type(check).CHECK_FUNCTION_REGISTRY.get(str(function), function)
+    return partial(function, **check._check_kwargs)  # noqa: SLF001
 
 
 def _unique_sets(unique: Any) -> list[tuple[str, ...]]:

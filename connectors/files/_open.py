@@ -37,7 +37,7 @@ def open_source(
     """Return the source that `source` names; reads nothing but directories yet.
 
     A path, a glob, a directory, each also on `s3://`, `gs://` or `hdfs://`, a table (`delta://PATH`), `-` (standard input, or `stdin`, kept in a temporary file), or an Arrow table, record
-    batch or reader, a pandas or Polars frame. The other arguments are those of `FileOptions`. Raises
+    batch or reader, a pandas or Polars frame; or a source, which is returned. The other arguments are those of `FileOptions`. Raises
     `SourceNotFound` where there is nothing, `SourceError` where it cannot be told how to read it, `ConfigError` where
     no `format` has that name.
     """
@@ -57,6 +57,8 @@ def open_source(
     )
     if isinstance(source, str | os.PathLike):
         return open_path(os.fspath(source), options, stdin)
+    if hasattr(source, "plan") and hasattr(source, "read"):
+        return source  # type: ignore[no-any-return]
     from dataplat.connectors.files.frames import FrameSource
 
     return FrameSource(source, options)

@@ -90,6 +90,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "version": ("dataplat.cli.version:version", "Look at, compare, name and change versions of datasets."),
     "validate": ("dataplat.cli.validate:validate", "Hold a version, or a file, to a contract."),
+    "quarantine": (
+        "dataplat.cli.quarantine:quarantine",
+        "Look at, mend, land or drop rows that failed their contract.",
+    ),
     "sql": ("dataplat.cli.sql:sql", "Query pinned versions, and land the result if asked."),
     "doctor": ("dataplat.cli.doctor:doctor", "Try and measure the store of a lake, and show what it is reached with."),
     "completion": (

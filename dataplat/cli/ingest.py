@@ -200,7 +200,7 @@ def report(result: IngestResult, *, as_json: bool) -> int:
     if result.rows_suppressed:
         note(f"{counted(result.rows_suppressed, 'row was', 'rows were')} erased before, and did not land")
     if result.rows_quarantined:
-        look = f"dataplat version head {result.dataset}@{result.quarantine}"
+        look = f"dataplat quarantine show {(result.quarantine or '').rpartition('/')[2]}"
         note(f"{counted(result.rows_quarantined, 'row is', 'rows are')} in quarantine; look: {look}")
     return code
 

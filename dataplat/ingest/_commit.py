@@ -227,6 +227,18 @@ def put_in_quarantine(
             sort=(),
         ),
         checks=_checks(request, landed, stage),
+        lineage=(
+            Input(
+                name=request.into,
+                kind="quarantine",
+                detail={
+                    "branch": request.branch,
+                    "mode": request.mode,
+                    "whole": whole,
+                    "reasons": schema.names[-1] if landed.quarantine else None,
+                },
+            ),
+        ),
     )
     commit(io, branch, [change], stage, message=f"quarantine: {request.message or request.into}")
     return branch

@@ -230,6 +230,6 @@ def failed(report: Report, dataset: str, quarantine: str) -> ContractFailed:
     lines = "\n  ".join(outcome.line() for outcome in report.failed[:5])
     return ContractFailed(
         f"{dataset} would not meet contract {report.contract}, so nothing landed:\n  {lines}\n"
-        f"The rows wait on branch {quarantine}; look at them with: dataplat version head {dataset}@{quarantine}",
+        f"The rows wait on branch {quarantine}; look at them with: dataplat quarantine show {quarantine.rpartition('/')[2]}",
         report,
     )
