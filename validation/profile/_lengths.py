@@ -1,0 +1,62 @@
+"""How long texts, bytes and lists are, counted exactly up to a length of 256 and by powers of two beyond."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+
+Array: TypeAlias = np.ndarray[Any, Any]
+
+EXACT: Final = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Lengths:
+    """Lengths of texts (characters), bytes or lists (items).
+
+    Args:
+        low: the least length; high: the greatest, both 0 where there are no rows.
+        total: all lengths summed.
+        bins: int64, ascending: lengths up to 256; 257 + i is a length of more than `256 * 2**i` to twice that.
+        counts: rows in each bin, int64.
+    """
+
+    low: int
+    high: int
+    total: int
+    bins: Array = field(repr=False)
+    counts: Array = field(repr=False)
+
+    @classmethod
+    def of(cls, lengths: Array, counts: Array | None = None) -> Lengths:
+        """Count lengths (int64), each of so many rows."""
+        if not len(lengths):
+            return cls(0, 0, 0, np.empty(0, np.int64), np.empty(0, np.int64))
+        most = np.minimum(lengths, EXACT)
+        long = np.flatnonzero(lengths > EXACT)
+        most[long] = EXACT + np.frexp((lengths[long] - 1) / EXACT)[1]
+        summed = np.bincount(most, counts).astype(np.int64)
+        total = int(lengths.sum() if counts is None else lengths @ counts)
+        bins = np.flatnonzero(summed)
+        return cls(int(lengths.min()), int(lengths.max()), total, bins, summed[bins])
+
+    @classmethod
+    def merge(cls, several: Sequence[Lengths]) -> Lengths:
+        """Return the lengths of all rows."""
+        several = [lengths for lengths in several if len(lengths.bins)] or several[:1]
+        bins = np.concatenate([lengths.bins for lengths in several])
+        counts = np.concatenate([lengths.counts for lengths in several])
+        summed = np.zeros(int(bins.max(initial=0)) + 1, np.int64)
+        np.add.at(summed, bins, counts)
+        bins = np.flatnonzero(summed)
+        low, high = min(lengths.low for lengths in several), max(lengths.high for lengths in several)
+        return cls(low, high, sum(lengths.total for lengths in several), bins, summed[bins])
+
+    @property
+    def mean(self) -> float:
+        """The mean length."""
+        rows = int(self.counts.sum())
+        return self.total / rows if rows else 0.0

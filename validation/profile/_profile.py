@@ -1,0 +1,48 @@
+"""A profile: what is known of all columns of a version, a file or a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from dataplat.errors import SchemaError
+from dataplat.validation.profile._column import ColumnProfile, merge
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Profile:
+    """What is known of some rows, column by column; the same rows in the same parts give the same profile.
+
+    Args:
+        title: what was looked at.
+        rows: how many rows.
+        columns: what is known of each column, by name, in the order of the schema.
+        version: the version id, where it is one.
+        where: which of its rows, where not all.
+        parts: of how many parts.
+        remembered: of how many of them a memo was read instead of their rows.
+    """
+
+    title: str
+    rows: int
+    columns: Mapping[str, ColumnProfile] = field(repr=False)
+    version: str | None = None
+    where: str | None = None
+    parts: int = 1
+    remembered: int = 0
+
+    def __getitem__(self, name: str) -> ColumnProfile:
+        return self.columns[name]
+
+
+def merge_columns(several: Sequence[Mapping[str, ColumnProfile]]) -> dict[str, ColumnProfile]:
+    """Merge the columns of several parts; of the same parts it is the same, in whatever order and grouping.
+
+    Raises:
+        SchemaError: They have not the same columns.
+    """
+    names = list(several[0])
+    for other in several:
+        if list(other) != names:
+            raise SchemaError(f"profiles of other columns cannot be merged: {', '.join(other)}, not {', '.join(names)}")
+    return {name: merge([columns[name] for columns in several]) for name in names}

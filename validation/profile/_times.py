@@ -1,0 +1,95 @@
+"""When rows lie: counts by slots of a calendar, whose width depends on nothing but the times.
+
+The width is the least of a ladder, each a multiple of the one before, at which at most 2,048 slots hold rows. Slots that
+hold rows at one width only grow in number with more rows, so the width of a union is never less than that of a part, and
+counts at the wider one are sums of those at the narrower: a merge gives what counting all at once gives.
+A gap between rows is known to within the width of a slot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+
+Array: TypeAlias = np.ndarray[Any, Any]
+
+MOST: Final = 2_048
+_SECOND: Final = 1_000_000
+_DAYS: Final = tuple(4**power for power in range(14))
+_CLOCK: Final = (1, 10, 100, 1_000, 10_000, 100_000, *(_SECOND * s for s in (1, 5, 15, 60, 300, 900, 3_600, 21_600)))
+LADDERS: Final = {"us": (*_CLOCK, *(86_400 * _SECOND * days for days in _DAYS)), "d": _DAYS}
+
+
+@dataclass(frozen=True, eq=False)
+class Times:
+    """Rows by slot.
+
+    Args:
+        unit: what times are counted in, `us` (microseconds) or `d` (days), since 1970-01-01.
+        rung: which width of the ladder slots have.
+        slots: int64, ascending: slot `i` is the times from `i * width` to before `(i + 1) * width`.
+        counts: rows in each, int64.
+    """
+
+    unit: str
+    rung: int
+    slots: Array = field(repr=False)
+    counts: Array = field(repr=False)
+
+    @classmethod
+    def of(cls, ordered: Array, counts: Array, unit: str) -> Times:
+        """Count distinct times, in order, with the rows of each."""
+        return _narrow(cls(unit, 0, ordered, counts))
+
+    @classmethod
+    def merge(cls, several: Sequence[Times]) -> Times:
+        """Return the rows of all by slot."""
+        if len(several) == 1:
+            return several[0]
+        unit, rung = several[0].unit, max(times.rung for times in several)
+        ladder = LADDERS[unit]
+        slots = [times.slots // (ladder[rung] // ladder[times.rung]) for times in several]
+        slot, counts = np.concatenate(slots), np.concatenate([times.counts for times in several])
+        order = np.argsort(slot, kind="stable")
+        return _narrow(_summed(unit, rung, slot[order], counts[order]))
+
+    @property
+    def width(self) -> int:
+        """The width of a slot, in units."""
+        return LADDERS[self.unit][self.rung]
+
+    def gaps(self, number: int = 10) -> list[tuple[int, int]]:
+        """Return the longest stretches without rows as (start, stop) in units, the longest first.
+
+        They are whole empty slots: the true gap is longer, by less than two widths.
+        """
+        empty = np.diff(self.slots) - 1
+        at = np.argsort(-empty, kind="stable")[:number]
+        return [
+            ((int(self.slots[i]) + 1) * self.width, int(self.slots[i + 1]) * self.width) for i in at if empty[i] > 0
+        ]
+
+    def gap_lengths(self) -> list[tuple[int, int]]:
+        """Return how many gaps there are of at least each length, 1, 2, 4, 8 … slots, in units: (length, gaps)."""
+        empty = np.diff(self.slots) - 1
+        exponents = np.frexp(empty[empty > 0].astype(np.float64))[1] - 1
+        return [(self.width << power, int(n)) for power, n in enumerate(np.bincount(exponents)) if n]
+
+
+def _narrow(times: Times) -> Times:
+    """Widen the slots until few enough hold rows."""
+    ladder = LADDERS[times.unit]
+    while len(times.slots) > MOST:
+        slots = times.slots // (ladder[times.rung + 1] // ladder[times.rung])
+        times = _summed(times.unit, times.rung + 1, slots, times.counts)
+    return times
+
+
+def _summed(unit: str, rung: int, slots: Array, counts: Array) -> Times:
+    new = np.ones(len(slots), np.bool_)
+    new[1:] = slots[1:] != slots[:-1]
+    starts = np.flatnonzero(new)
+    return Times(unit, rung, slots[starts], np.add.reduceat(counts, starts) if len(starts) else counts)

@@ -1,0 +1,169 @@
+"""How many values a column has, and which are frequent: canonical whatever the order of the merges.
+
+**Distinct.** The 1,024 least hashes of distinct values (KMV: Bar-Yossef et al. 2002; Beyer et al. 2007) are a function of
+the set of values. Below 1,024 the number is exact; else the estimate has a standard error of 3.1 %.
+
+**Frequent.** A part with fewer distinct values than that lists all of them with their counts; another lists those that
+hold at least 1 / 256 of its rows. Counts are added up by value and by *level*, the binary logarithm of the count in the
+part. Columns of few values stay exact for ever. Where the union has 1,024 values or more, counts of a level below
+`L(N)` are left out, `L` the least with `N / 2**L <= 131,072`. Whether the union is that wide, and `N`, only grow, and a
+count's level does not change: so what is left is a function of the set of parts, and the list is bounded.
+
+A count is never too high. It is too low by at most the largest count that each part did not list, summed, and
+`2**L - 1` for each part where the union is wide; `error` has the sum.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+
+Array: TypeAlias = np.ndarray[Any, Any]
+
+VALUES: Final = 1_024
+PATTERNS: Final = 256
+_SHARE: Final = 256
+_CAPACITY: Final = 131_072
+_SPACE: Final = 1 << 64
+
+
+@dataclass(frozen=True, eq=False)
+class Values:
+    """Distinct and frequent values.
+
+    Args:
+        size: how many least hashes are kept.
+        rows: rows that hold a value.
+        parts: parts that hold one.
+        hashes: the least hashes of distinct values, uint64, ascending.
+        keys: hashes of listed values, uint64, ascending; a value is there once per level.
+        levels: uint8, ascending where keys are equal.
+        counts: rows, int64.
+        shown: the values themselves, as an object array; texts of more than 256 characters are cut.
+        unlisted: the largest count that each part did not list, summed.
+    """
+
+    size: int
+    rows: int
+    parts: int
+    hashes: Array = field(repr=False)
+    keys: Array = field(repr=False)
+    levels: Array = field(repr=False)
+    counts: Array = field(repr=False)
+    shown: Array = field(repr=False)
+    unlisted: int = 0
+
+    @classmethod
+    def merge(cls, several: Sequence[Values]) -> Values:
+        """Return what is known of all rows together."""
+        if len(several) == 1:
+            return several[0]
+        size, rows = several[0].size, sum(values.rows for values in several)
+        hashes = _least([values.hashes for values in several], size)
+        keys = np.concatenate([values.keys for values in several])
+        levels = np.concatenate([values.levels for values in several])
+        order = np.lexsort((levels, keys))
+        keys, levels = keys[order], levels[order]
+        new = np.ones(len(keys), np.bool_)
+        new[1:] = (keys[1:] != keys[:-1]) | (levels[1:] != levels[:-1])
+        starts = np.flatnonzero(new)
+        counts = np.concatenate([values.counts for values in several])[order]
+        counts = np.add.reduceat(counts, starts) if len(starts) else counts
+        shown = np.concatenate([values.shown for values in several])[order[starts]]
+        keys, levels = keys[starts], levels[starts]
+        if len(hashes) == size and (least := _level(rows)):
+            stays = levels >= least
+            keys, levels, counts, shown = keys[stays], levels[stays], counts[stays], shown[stays]
+        parts, unlisted = sum(values.parts for values in several), sum(values.unlisted for values in several)
+        return cls(size, rows, parts, hashes, keys, levels, counts, shown, unlisted)
+
+    @property
+    def wide(self) -> bool:
+        """Whether there are as many distinct values as hashes are kept, or more."""
+        return len(self.hashes) >= self.size
+
+    @property
+    def distinct(self) -> int:
+        """How many values there are: exactly, or, where `wide`, about."""
+        if not self.wide:
+            return len(self.hashes)
+        return max(self.size, min(self.rows, round((self.size - 1) * _SPACE / (int(self.hashes[-1]) + 1))))
+
+    @property
+    def distinct_bounds(self) -> tuple[int, int]:
+        """Between which the number of values lies, but for one case in twenty."""
+        if not self.wide:
+            return self.distinct, self.distinct
+        off = 1.96 / math.sqrt(self.size - 2)
+        return max(self.size, math.floor(self.distinct * (1 - off))), min(
+            self.rows, math.ceil(self.distinct * (1 + off))
+        )
+
+    @property
+    def error(self) -> int:
+        """How much too low a count can be, in rows."""
+        left_out = self.parts * ((1 << _level(self.rows)) - 1) if self.wide else 0
+        return min(self.unlisted + left_out, self.others)
+
+    @cached_property
+    def others(self) -> int:
+        """Rows of values that are not listed, or were not in some part."""
+        return self.rows - int(self.counts.sum())
+
+    @cached_property
+    def frequent(self) -> tuple[tuple[Any, int], ...]:
+        """Listed values with their counts, the most frequent first; of equal ones by their text."""
+        new = np.ones(len(self.keys), np.bool_)
+        new[1:] = self.keys[1:] != self.keys[:-1]
+        starts = np.flatnonzero(new)
+        counts = np.add.reduceat(self.counts, starts) if len(starts) else self.counts
+        pairs = zip(self.shown[starts].tolist(), counts.tolist(), strict=True)
+        return tuple(sorted(pairs, key=lambda pair: (-pair[1], str(pair[0]))))
+
+
+def values_of(hashes: Array, counts: Array, shown: Any, size: int = VALUES) -> Values:
+    """Summarise one part: distinct values by their `hashes` (uint64), their counts, and `shown`, a function that returns
+    the values at some positions as a list.
+    """  # noqa: D205
+    rows = int(counts.sum())
+    least = _least([hashes], size)
+    if len(least) < size:
+        listed, unlisted = np.arange(len(hashes)), 0
+    else:
+        often = counts * _SHARE >= rows
+        listed = np.flatnonzero(often)
+        unlisted = int(counts[~often].max(initial=0))
+    listed = listed[np.argsort(hashes[listed], kind="stable")]
+    counts = counts[listed]
+    texts = np.empty(len(listed), object)
+    texts[:] = shown(listed)
+    levels = (np.frexp(counts.astype(np.float64))[1] - 1).astype(np.uint8)
+    return Values(size, rows, int(rows > 0), least, hashes[listed], levels, counts, texts, unlisted)
+
+
+def _least(several: Sequence[Array], size: int) -> Array:
+    """Return the least distinct hashes of all."""
+    full = [hashes[-1] for hashes in several if len(hashes) == size]
+    if len(several) == 1:
+        (hashes,) = several
+        if len(hashes) > 8 * size:  # few of them are wanted
+            few = hashes[hashes < np.uint64(2 * size * _SPACE // len(hashes))]
+            hashes = few if len(few) >= size else hashes
+    else:
+        if full:
+            limit = min(full)
+            several = [hashes[: hashes.searchsorted(limit, "right")] for hashes in several]
+        hashes = np.concatenate(several)
+    hashes = np.sort(hashes)
+    new = np.ones(len(hashes), np.bool_)
+    new[1:] = hashes[1:] != hashes[:-1]
+    return hashes[new][:size]
+
+
+def _level(rows: int) -> int:
+    return ((rows - 1) // _CAPACITY).bit_length() if rows else 0
