@@ -70,7 +70,7 @@ class Version:
         return self.manifest.nbytes
 
     @property
-    def parts(self) -> list[Part]:
+    def parts(self) -> Sequence[Part]:
         """The Parquet parts, in row order."""
         return self.manifest.parts()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dataplat.lake._object_keys import check, generations, object_key, object_prefix, parse_key, read_object
 from dataplat.lake._stage import Stage
-from dataplat.lake.stores import CachingStore, Store, SupportsFiles, SupportsUrl, concurrency_of
+from dataplat.lake.stores import CachingStore, Store, SupportsFiles, SupportsUrl, cache_of, concurrency_of
 
 __all__ = ["Objects", "Stage", "object_key"]
 
@@ -50,6 +50,25 @@ class Objects:
                 check(object_id, data, key)
             if suffix != ".parquet":
                 self._remember(key, data)
+        return data
+
+    def read_head(self, object_id: str, suffix: str, size: int, head_id: str) -> bytes:
+        """Return the first `size` bytes of an object, whose SHA-256 is `head_id`; errors are those of `read`.
+
+        Only these bytes are fetched, and a copy of them is kept as if they were an object.
+        """
+        key = object_key(object_id, suffix)
+        with self._lock:
+            known = self._cache.get(key)
+        if known is not None or self.holds(object_id, suffix):
+            return self.read(object_id, suffix)[:size]
+        copies = cache_of(self.store)
+        if copies is not None and (copy := copies.read(head_id, suffix)) is not None:
+            return copy
+        data = read_object(self.store, object_id, suffix, (0, size))
+        check(head_id, data, f"the first {size:,} bytes of {key}")
+        if copies is not None:
+            copies.write(head_id, suffix, data)
         return data
 
     def _remember(self, key: str, data: bytes) -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from dataplat.lake.part import Part
 from dataplat.versioning._index import children
 from dataplat.versioning._root import SegmentRef
-from dataplat.versioning._table import load_segment
-from dataplat.versioning.manifest import Manifest, Read
+from dataplat.versioning._table import Read, load_segment
+from dataplat.versioning.manifest import Manifest
 
 
 @dataclass(frozen=True, slots=True)

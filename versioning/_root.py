@@ -23,7 +23,8 @@ class SegmentRef(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
     """A segment, or an index of those below it, and what can be known of it without reading it.
 
     `level` is 0 for a segment, and for an index one more than that of what it lists. `first` and `last` are the least
-    and greatest place put; `rows` the rows written in its parts; `stats` is over its parts.
+    and greatest place put; `rows` the rows written in its parts; `stats` is over its parts. `head` is of a segment whose
+    statistics are worth leaving: the bytes that it begins with and that hold everything else, and their SHA-256.
     """
 
     id: str
@@ -36,6 +37,7 @@ class SegmentRef(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
     first: int = 0
     last: int = 0
     stats: Summary = {}
+    head: tuple[int, str] | None = None
 
     @cached_property
     def bounds(self) -> dict[str, ColumnStats]:

@@ -8,16 +8,17 @@ pays for it, and afterwards the writing is paid for by as many commits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from hashlib import sha256
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
-from dataplat.lake.part import Part
+from dataplat.lake.part import ColumnStats, Part
 from dataplat.versioning._index import children, indexed
 from dataplat.versioning._root import Root, SegmentRef, summary
 from dataplat.versioning._table import load_segment
-from dataplat.versioning.segments import SEGMENT_LIMIT, Entries, column_bounds, encode, encode_parts, merge
+from dataplat.versioning.segments import SEGMENT_LIMIT, Entries, column_bounds, encode, encode_parts, head_of, merge
 
 if TYPE_CHECKING:
     from dataplat.lake.objects import Stage
@@ -107,8 +108,12 @@ def _put_parts(parts: Sequence[Part], root: Root, stage: Stage) -> Iterable[Segm
 
 
 def _put(entries: Entries, data: bytes, root: Root, stage: Stage) -> SegmentRef:
-    parts = entries.parts
-    bounds = column_bounds(parts, _summarised(root))
+    return put_segment(entries, data, column_bounds(entries.parts, _summarised(root)), stage)
+
+
+def put_segment(entries: Entries, data: bytes, bounds: Mapping[str, ColumnStats], stage: Stage) -> SegmentRef:
+    """Stage the bytes of a segment and return what is listed of it; `bounds` are the statistics of its summary."""
+    parts, head = entries.parts, head_of(data)
     return SegmentRef(
         id=stage.put(data, ".bin"),
         size=len(data),
@@ -119,6 +124,7 @@ def _put(entries: Entries, data: bytes, root: Root, stage: Stage) -> SegmentRef:
         first=parts[0].place if parts else 0,
         last=parts[-1].place if parts else 0,
         stats=summary(bounds),
+        head=(head, sha256(data[:head]).hexdigest()) if head else None,
     )
 
 

@@ -23,7 +23,7 @@ from dataplat.versioning._index import children
 from dataplat.versioning._json import canonical, object_id
 from dataplat.versioning._root import Root, SegmentRef
 from dataplat.versioning._stats import NamedStats, stored_stats
-from dataplat.versioning._table import Table
+from dataplat.versioning._table import Read, ReadHead, Table
 from dataplat.versioning.gc.gone import refuse_collected
 from dataplat.versioning.redactions import followed
 from dataplat.versioning.segments import Entries
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from dataplat.lake.objects import Objects, Stage
-
-Read: TypeAlias = Callable[[str, str], bytes]
-"""Reads an object by (id, suffix)."""
 
 PartKey: TypeAlias = "str | int"
 """A part of a manifest: its id, or its place where the manifest holds the same id twice."""
@@ -82,9 +79,17 @@ class ManifestEdit:
 class Manifest:
     """One version of a dataset. A value: it never changes; `apply` returns another."""
 
-    def __init__(self, root: Root, read: Read, data: bytes | None = None, at_once: int = 1) -> None:
+    def __init__(
+        self,
+        root: Root,
+        read: Read,
+        data: bytes | None = None,
+        at_once: int = 1,
+        read_head: ReadHead | None = None,
+    ) -> None:
         self._root = root
         self._read = read
+        self._read_head = read_head
         self._at_once = at_once
         self._data = canonical(root) if data is None else data
         self.redacted_from: str | None = None
@@ -151,8 +156,8 @@ class Manifest:
         """The digest of all live rows; None where it has not been computed."""
         return None if self._root.digest is None else Digest.decode(self._root.digest)
 
-    def parts(self, where: Prunes | None = None) -> list[Part]:
-        """Return the parts in order; with `where` without those that statistics prove to hold no such row.
+    def parts(self, where: Prunes | None = None) -> Sequence[Part]:
+        """Return the parts in order, made as they are looked at; with `where` without those that statistics prove to hold no such row.
 
         Their statistics are under the names that columns have in this version.
         Whole segments are skipped by their summaries, so few of a large manifest are read.
@@ -160,7 +165,11 @@ class Manifest:
         if where is None:
             return self._table.parts
         types = {column.name: column.type for column in self.schema}
-        table = self.table(lambda ref: where.may_match(NamedStats(ref.bounds, self._root.names), ref.rows, types))
+
+        def wanted(ref: SegmentRef) -> bool:
+            return where.may_match(NamedStats(ref.bounds, self._root.names), ref.rows, types)
+
+        table = Table.load(self._root, self._read, wanted, self._at_once)
         return [part for part in table.parts if where.may_match(part.stats, part.rows, types)]
 
     def find(self, key: PartKey) -> Sequence[Part]:
@@ -180,7 +189,7 @@ class Manifest:
 
     def table(self, wanted: Callable[[SegmentRef], bool] = lambda _: True) -> Table:
         """Return the parts of all `wanted` segments, by place."""
-        return Table.load(self._root, self._read, wanted, self._at_once)
+        return Table.load(self._root, self._read, wanted, self._at_once, self._read_head)
 
     @cached_property
     def _table(self) -> Table:
@@ -270,7 +279,7 @@ def load_manifest(objects: Objects, id: str) -> Manifest:
             refuse_collected(objects.store, id)
             raise
         return _in_its_place(objects, id, new)
-    return Manifest(decode_root(data, id), objects.read, data, objects.at_once)
+    return Manifest(decode_root(data, id), objects.read, data, objects.at_once, objects.read_head)
 
 
 def decode_root(data: bytes, id: str) -> Root:

@@ -7,8 +7,9 @@ A segment *puts* parts, each at a place of its own that no other part of the man
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Final, TypeAlias
 
 import msgspec
@@ -22,6 +23,9 @@ from dataplat.versioning._stats import PartStats, StatsColumn, stats_documents, 
 
 SEGMENT_LIMIT: Final = 256 * 1024
 """No segment is larger than this (bytes), unless a single part's entry is."""
+
+_LEAVE: Final = 32 * 1024
+"""Bytes of statistics from which they are worth a request of their own."""
 
 Overlay: TypeAlias = "tuple[str | None, int]"
 """Deletes object (None: no row is deleted) and its cardinality."""
@@ -47,6 +51,10 @@ class _Core(msgspec.Struct, omit_defaults=True):
     overlays: _Overlays | None = None
     dropped: list[int] = []
     columns: dict[str, int] = {}
+    frames: list[int] = []
+
+
+class _Frames(msgspec.Struct):
     frames: list[int] = []
 
 
@@ -119,12 +127,24 @@ def encode_parts(parts: Sequence[Part]) -> Iterator[tuple[Sequence[Part], bytes]
         count = max(1, len(some) * SEGMENT_LIMIT * 15 // (len(data) * 16))  # what would fill it, and a little less
 
 
+def head_of(data: bytes) -> int:
+    """Return how many bytes a segment begins with that hold all but its statistics; 0 where those are few."""
+    if len(data) < _LEAVE:
+        return 0
+    statistics = sum(msgspec.json.decode(unpack(data, "a segment"), type=_Frames).frames)
+    return len(data) - statistics if statistics >= _LEAVE else 0
+
+
 class Segment:
-    """A decoded segment; statistics are decoded by column, when first asked for."""
+    """A decoded segment; statistics are decoded by column, when first asked for.
 
-    __slots__ = ("_columns", "_core", "_data", "_id", "_offsets", "_stats")
+    Made of its `head` alone it has all but these, and parts are given them by `parts(column)`.
+    """
 
-    def __init__(self, id: str, data: bytes) -> None:
+    __slots__ = ("_columns", "_core", "_data", "_id", "_offsets", "_stats", "is_head")
+
+    def __init__(self, id: str, data: bytes, *, head: bool = False) -> None:
+        self.is_head = head
         self._id = id
         document = unpack(data, f"segment {id}")
         try:
@@ -133,8 +153,8 @@ class Segment:
             raise IntegrityError(f"segment {id} is not a segment: {error}. Run `dataplat version verify`.") from error
         self._core = core
         start = len(data) - sum(core.frames)
-        self._offsets = [start + sum(core.frames[:i]) for i in range(len(core.frames) + 1)]
-        self._data = data if core.frames else b""
+        self._offsets = list(accumulate(core.frames, initial=start))
+        self._data = data if core.frames and not head else b""
         self._stats: dict[str, StatsColumn] = {}
         self._columns = tuple(core.columns)
 
@@ -154,9 +174,9 @@ class Segment:
         if over is not None:
             yield from zip(over.place, zip(over.deletes, over.deleted, strict=True), strict=True)
 
-    def parts(self) -> list[Part]:
-        """Return the parts put, in order of place, as this segment alone has them."""
-        core, names, column = self._core, self._columns, self.column
+    def parts(self, column: Callable[[str], StatsColumn] | None = None) -> list[Part]:
+        """Return the parts put, in order of place, as this segment alone has them; `column` gives their statistics."""
+        core, names, column = self._core, self._columns, column or self.column
         count = len(core.place)
         deletes = core.deletes or [None] * count
         deleted = core.deleted or [0] * count

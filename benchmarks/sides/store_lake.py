@@ -1,4 +1,4 @@
-"""dataplat on a store: `scan URL`, `commits URL N`, `parts URL N` (makes a version of so many), `open URL`, `create URL N`.
+"""dataplat on a store: `scan URL`, `commits URL N`, `parts URL N COLUMNS` (makes a version), `open URL`, `create URL N`.
 
 Each prints the seconds of the operation itself; every program has a folder for copies of its own, empty at first.
 """
@@ -43,8 +43,8 @@ def create(url, count):
     return _spread(taken[3:])
 
 
-def parts(url, count):
-    """Commit a manifest of parts that are nowhere: to open a version reads none of them."""
+def parts(url, count, columns):
+    """Commit a manifest of parts that are nowhere, with statistics of `columns`: to open a version reads none of them."""
     from dataplat.lake.digest import Digest
     from dataplat.lake.objects import Stage
     from dataplat.lake.part import ColumnStats, Part
@@ -53,14 +53,16 @@ def parts(url, count):
 
     draw = random.Random(1)
 
+    names = [f"c{i}" for i in range(int(columns) - 1)]
+
     def part(number):
         id = hashlib.sha256(b"%d" % number).hexdigest()
-        floats = {f"c{i}": ColumnStats(0, 0, draw.random(), 1 + draw.random()) for i in range(9)}
+        floats = {name: ColumnStats(0, 0, draw.random(), 1 + draw.random()) for name in names}
         stats = {"k": ColumnStats(0, 0, number * 1000, number * 1000 + 999), **floats}
         digest = Digest(1000, draw.getrandbits(64), draw.getrandbits(64))
         return Part(id, 1000, 50_000 + number % 100, hashlib.sha256(id.encode()).hexdigest(), digest, stats)
 
-    schema = [{"name": "k", "type": "int64"}, *({"name": f"c{i}", "type": "float64"} for i in range(9))]
+    schema = [{"name": "k", "type": "int64"}, *({"name": name, "type": "float64"} for name in names)]
     lake = dp.open(url)
     edit = ManifestEdit(add=[part(n) for n in range(int(count))], schema_json=schema, key=("k",))
     with Stage(lake.store) as stage:

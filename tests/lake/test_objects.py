@@ -13,7 +13,7 @@ import pytest
 
 from dataplat.errors import BadReference, IntegrityError, ObjectNotFound, StoreError, StoreTimeout
 from dataplat.lake.objects import Objects, Stage, object_key
-from dataplat.lake.stores import FileStore, MemoryStore
+from dataplat.lake.stores import CachingStore, FileStore, MemoryStore
 from dataplat.testing.store_faults import CountingStore, CrashStore, FaultyStore, LatencyStore, SimulatedCrash
 
 
@@ -418,3 +418,32 @@ def test_what_was_forgotten_is_read_again():
     objects.forget()
     with pytest.raises(ObjectNotFound):
         objects.read(object_id, ".json")
+
+
+class TestReadHead:
+    def test_only_its_bytes_are_fetched(self, tmp_path):
+        """The beginning of an object is checked by a hash of its own, and then kept like an object."""
+        store = CountingStore(MemoryStore())
+        with Stage(store) as stage:
+            object_id = stage.put(b"head" + b"x" * 1000, ".bin")
+            stage.flush()
+        head_id = hashlib.sha256(b"head").hexdigest()
+        caching = CachingStore(store, folder=tmp_path)
+        for _ in range(2):
+            assert Objects(caching).read_head(object_id, ".bin", 4, head_id) == b"head"
+        assert (store.calls["read"], store.bytes["read"]) == (1, 4)
+        with pytest.raises(IntegrityError, match="the first 4 bytes"):
+            Objects(store).read_head(object_id, ".bin", 4, hashlib.sha256(b"tail").hexdigest())
+
+    def test_what_is_at_hand_is_not_fetched(self):
+        """Of an object that is staged, or remembered whole, nothing is fetched."""
+        store = CountingStore(MemoryStore())
+        with Stage(store) as stage:
+            object_id = stage.put(b"head and rest", ".bin")
+            head_id = hashlib.sha256(b"head").hexdigest()
+            assert Objects(store, stage).read_head(object_id, ".bin", 4, head_id) == b"head"
+            stage.flush()
+        objects = Objects(store)
+        objects.read(object_id, ".bin")
+        assert objects.read_head(object_id, ".bin", 4, head_id) == b"head"
+        assert store.calls["read"] == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import threading
 import time
 from dataclasses import replace
@@ -15,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from dataplat.errors import IntegrityError, LakeFormatError, ObjectNotFound
 from dataplat.lake.digest import Digest
-from dataplat.lake.objects import Objects, Stage
+from dataplat.lake.objects import Objects, Stage, object_key
 from dataplat.lake.part import ColumnStats, Part
 from dataplat.lake.stores import MemoryStore
 from dataplat.lake.where import parse_where
@@ -253,13 +254,13 @@ class ManifestMachine(RuleBasedStateMachine):
         self.model = []
         self.past = [(self.manifest, [])]
         self.numbers = 0
-        self.limits = _tiers._FOLD, _tiers._LARGE
-        _tiers._FOLD, _tiers._LARGE = 4, 700
+        self.limits = _tiers._FOLD, _tiers._LARGE, segments._LEAVE
+        _tiers._FOLD, _tiers._LARGE, segments._LEAVE = 4, 700, 80
 
     def teardown(self):
         """Put the limits back."""
         if hasattr(self, "limits"):
-            _tiers._FOLD, _tiers._LARGE = self.limits
+            _tiers._FOLD, _tiers._LARGE, segments._LEAVE = self.limits
 
     def new_part(self):
         """Return a part that is not there yet."""
@@ -387,3 +388,68 @@ def test_segments_far_away_come_beside_each_other(monkeypatch, empty, make_part)
     assert found.parts() == made.parts()
     assert counted.calls["read"] == len(store._keys)
     assert most[0] > 4
+
+
+def wide(number):
+    """Return a part with statistics of 32 columns."""
+    name = sha256(str(number).encode()).hexdigest()
+    draw = random.Random(number)
+    columns = {f"c{i}": ColumnStats(0, 0, draw.random(), 1 + draw.random()) for i in range(1, 31)}
+    columns["c0"] = ColumnStats(0, 0, number / 7, number / 3)
+    return Part(name, 10, 100, name, Digest(10, number, 1), {"id": ColumnStats(0, 0, number, number), **columns})
+
+
+def wide_version(store, count):
+    """Commit so many wide parts, in some segments of the base, and return the version id and the segments."""
+    schema = [{"name": "id", "type": "int64", "nullable": False}]
+    schema += [{"name": f"c{i}", "type": "float64", "nullable": True} for i in range(31)]
+    with Stage(store) as stage:
+        made = Manifest.empty(schema, ("id",)).apply(ManifestEdit(add=[wide(n) for n in range(count)]), stage)
+        stage.flush()
+    forget_decoded()
+    return made.id, made.root.refs
+
+
+def test_opening_leaves_the_statistics(store):
+    """Parts are listed from the heads of segments; statistics are fetched when one is looked at, each segment once."""
+    version, refs = wide_version(store, 3000)
+    counted = CountingStore(store)
+    manifest = load_manifest(Objects(counted), version)
+    counted.reset()
+    assert len(manifest.parts()) == 3000
+    assert manifest.parts()[-1].digest == Digest(10, 2999, 1)
+    assert counted.calls["read"] == len(refs) > 3
+    assert counted.bytes["read"] == sum(ref.head[0] for ref in refs) < 0.3 * sum(ref.size for ref in refs)
+    counted.reset()
+    assert dict(manifest.parts()[0].stats) == wide(0).stats
+    assert (counted.calls["read"], counted.bytes["read"]) == (1, refs[0].size)
+    assert [dict(part.stats) for part in manifest.parts()] == [wide(n).stats for n in range(3000)]
+    assert (counted.calls["read"], counted.bytes["read"]) == (len(refs), sum(ref.size for ref in refs))
+
+
+def test_a_condition_reads_the_statistics_at_once(store):
+    """Parts that are chosen by a condition are read with their statistics: no segment takes two requests."""
+    version, refs = wide_version(store, 3000)
+    counted = CountingStore(store)
+    manifest = load_manifest(Objects(counted), version)
+    counted.reset()
+    assert [part.stats["id"].low for part in manifest.parts(parse_where("c0 < 0.3", manifest.schema))] == [0, 1, 2]
+    assert counted.calls["read"] == len(refs)
+
+
+def test_a_damaged_head_is_found(store):
+    """A bit that turned in the head of a segment is found though the rest of it is not read."""
+    version, (ref, *_) = wide_version(store, 1000)
+    key = object_key(ref.id, ".bin")
+    data = bytearray(store.read(key))
+    data[ref.head[0] // 2] ^= 1
+    store.delete(key)
+    store.create(key, bytes(data))
+    with pytest.raises(IntegrityError, match="first .* bytes of objects"):
+        load_manifest(Objects(store), version).parts()
+
+
+def test_small_segments_are_read_whole(empty, stage, make_part):
+    """What a commit writes of a few parts has no head of its own: the root stays small."""
+    made = empty.apply(ManifestEdit(add=[make_part(n) for n in range(100)]), stage)
+    assert [ref.head for ref in made.root.refs] == [None]

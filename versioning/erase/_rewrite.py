@@ -20,6 +20,7 @@ from dataplat.versioning._json import canonical
 from dataplat.versioning._root import SegmentRef, summary
 from dataplat.versioning._stats import united
 from dataplat.versioning._table import load_segment
+from dataplat.versioning._tiers import put_segment
 from dataplat.versioning.manifest import Manifest
 from dataplat.versioning.segments import Entries, Overlay, column_bounds, encode
 
@@ -207,17 +208,7 @@ class Rewriter:
             return None
         data = encode(entries)
         bounds = column_bounds(parts, {name: name in manifest.root.decimals for name in ref.stats})
-        return SegmentRef(
-            id=self.stage.put(data, ".bin"),
-            size=len(data),
-            parts=len(parts),
-            rows=sum(part.rows for part in parts),
-            overlays=len(entries.overlays),
-            dropped=len(entries.dropped),
-            first=parts[0].place if parts else 0,
-            last=parts[-1].place if parts else 0,
-            stats=summary(bounds),
-        )
+        return put_segment(entries, data, bounds, self.stage)
 
     def _entries(self, old: Entries, places: Mapping[int, str]) -> Entries:
         vanished = {place for place, id in places.items() if self._is_gone(id)}

@@ -25,7 +25,7 @@ from dataplat.versioning.modes._outcome import Outcome
 from dataplat.versioning.modes._types import holds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -168,7 +168,7 @@ class Replace:
 class _RowsHere:
     """Rows of the base by digest: 17 bytes a row, and 4 for where each lies."""
 
-    def __init__(self, parts: list[Part], blocks: Iterator[Block]) -> None:
+    def __init__(self, parts: Sequence[Part], blocks: Iterator[Block]) -> None:
         self._parts = parts
         self._places: list[tuple[int, NDArray[np.uint32]]] = []
         self.digest = Digest()

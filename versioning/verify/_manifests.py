@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from dataplat.lake.part import Part
     from dataplat.versioning._root import SegmentRef
-    from dataplat.versioning.manifest import Manifest, Read
+    from dataplat.versioning._table import Read
+    from dataplat.versioning.manifest import Manifest
 
 
 @dataclass(slots=True)
