@@ -1,26 +1,22 @@
-"""The usual client: kafka-python. Records become Arrow columns as they are polled, and nothing of them is decoded."""
+"""The usual client: kafka-python. Records become columns as they are polled, and nothing of them is decoded."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-import pyarrow as pa
-
-from dataplat.connectors.codecs import Records
 from dataplat.connectors.kafka._client import Bounds, Topic
+from dataplat.connectors.kafka._columns import Columns
 from dataplat.connectors.kafka._failures import denied, gone, no_topic, unreachable, wrong_credentials
-from dataplat.connectors.kafka._kept import headers_type
 from dataplat.connectors.kafka._sockets import ClosingSelector, hide_passwords
 from dataplat.errors import MissingExtra
 
 if TYPE_CHECKING:
     from kafka import KafkaConsumer, TopicPartition
-    from kafka.consumer.fetcher import ConsumerRecord
 
+    from dataplat.connectors.codecs import Records
     from dataplat.connectors.kafka._location import KafkaLocation
 
 try:
@@ -100,12 +96,16 @@ class KafkaPythonClient:
 
     def poll(self, seconds: float, max_records: int) -> list[Records]:
         """Return what has come; see `Client`."""
+        return [columns.records(self._location.topic) for columns in self.columns(seconds, max_records)]
+
+    def columns(self, seconds: float, max_records: int) -> list[Columns]:
+        """Return what `poll` does, as plain buffers."""
         if len(self._paused) == len(self._positions):
             time.sleep(seconds)
             return []
         with self._told("poll"):
             found = self._consumer.poll(timeout_ms=int(seconds * 1000), max_records=max_records)
-        return [self._columns(at.partition, records) for at, records in found.items() if records]
+        return [Columns.of(records, headers=self._headers) for records in found.values() if records]
 
     def positions(self) -> Mapping[int, int]:
         """Return where each partition goes on; see `Client`."""
@@ -146,32 +146,6 @@ class KafkaPythonClient:
 
     def _partition(self, partition: int) -> TopicPartition:
         return kafka.TopicPartition(self._location.topic, partition)
-
-    def _columns(self, partition: int, records: Sequence[ConsumerRecord]) -> Records:
-        count = len(records)
-        offsets = np.fromiter((record.offset for record in records), np.int64, count)
-        times = np.fromiter(
-            (-1 if record.timestamp is None else record.timestamp for record in records), np.int64, count
-        )
-        keys = pa.array([record.key for record in records], pa.binary())
-        values = pa.array([record.value for record in records], pa.binary())
-        headers = None
-        if self._headers:
-            headers = pa.array(
-                [[{"name": name, "value": value} for name, value in record.headers] for record in records],
-                headers_type(),
-            )
-        epoch = records[-1].leader_epoch
-        return Records(
-            self._location.topic,
-            partition,
-            offsets,
-            times,
-            keys,
-            values,
-            headers,
-            None if epoch in {None, -1} else epoch,
-        )
 
     def _started(self, library: Callable[..., _Answer], **settings: Any) -> _Answer:
         """Return a client of the library; one that does not come to be closes its sockets, which the library forgets."""

@@ -20,13 +20,15 @@ def open_client(
     headers: bool = False,
     timeout: float = 15.0,
     client: Literal["kafka-python", "confluent"] = "kafka-python",
+    ahead: bool = False,
     options: Mapping[str, Any] | None = None,
 ) -> Client:
     """Return a client of the topic at `location`, with the settings of `[kafka."HOST:PORT"]` in dataplat.toml.
 
     `options` are such settings given by hand, which come first.
 
-    `timeout` is how many seconds a broker may take to answer; `headers` whether records have theirs.
+    `timeout` is how many seconds a broker may take to answer; `headers` whether records have theirs. With `ahead` it
+    polls while what came before is used: confluent-kafka always does, kafka-python in a process of its own.
 
     Raises:
         MissingExtra: The library is not installed.
@@ -43,6 +45,10 @@ def open_client(
         )
     from dataplat.connectors.kafka._kafka_python import KafkaPythonClient
 
+    if ahead:
+        from dataplat.connectors.kafka._ahead import AheadClient
+
+        return AheadClient(location, settings, isolation=isolation, headers=headers, timeout=timeout)
     return KafkaPythonClient(
         location, for_kafka_python(settings), isolation=isolation, headers=headers, timeout=timeout
     )

@@ -184,13 +184,13 @@ class _Session:
         options = run.options
         location = locate(run.request.source)
         run.meter.enter("connecting")
+        held = held_schema(run.lake, run.request)
+        kept = kept_in(held, options.keep)
+        reader = open_topic(location, options, stack, headers="headers" in kept, ahead=True)
         watch = open_topic(location, options, stack)
         topic, starts = find_starts(run.lake, run.request, watch)
         ends = {p: bounds.end for p, bounds in watch.bounds(starts).items()}
         run.metrics.begin(topic.name, {p: start.offset for p, start in starts.items()}, ends)
-        held = held_schema(run.lake, run.request)
-        kept = kept_in(held, options.keep)
-        reader = open_topic(location, options, stack, headers="headers" in kept)
         reader.seek({partition: start.offset for partition, start in starts.items()})
         codec = codec_of(run.lake, run.request)
         collector = Collector(
@@ -328,14 +328,17 @@ def held_schema(lake: Lake, request: IngestRequest) -> pa.Schema | None:
     return reading_schema(request, target.schema)
 
 
-def open_topic(location: KafkaLocation, options: StreamOptions, stack: ExitStack, *, headers: bool = False) -> Client:
-    """Return a client, closed with `stack`."""
+def open_topic(
+    location: KafkaLocation, options: StreamOptions, stack: ExitStack, *, headers: bool = False, ahead: bool = False
+) -> Client:
+    """Return a client, closed with `stack`; see `open_client`."""
     client = open_client(
         location,
         isolation=options.isolation,
         headers=headers,
         timeout=options.timeout,
         client=options.client,
+        ahead=ahead,
         options=options.options,
     )
     stack.callback(client.close)
