@@ -71,16 +71,11 @@ class DatasetChecker:
         missing = [name for name in check.columns if name not in self.plan.schema.names]
         if missing:
             return check.outcome("could not check", self.rows, f"no such column: {', '.join(missing)}")
-        if check.columns in self.subject.unique:
-            return replace(check.outcome("passed", self.rows), settled=(("proven", self.rows),))
-        repeats = find_repeats(self.scan, check.columns)
-        if not repeats.failing:
-            return check.outcome("passed", repeats.rows)
-        found = replace(
-            _failed(check, repeats.rows, repeats.failing),
-            examples=repeats.examples,
-        )
-        return self._located(found)
+        repeats = find_repeats(self.subject, check.columns, self.memory, self.key)
+        passed = check.outcome("passed", repeats.rows)
+        if repeats.failing:
+            passed = replace(_failed(check, repeats.rows, repeats.failing), examples=repeats.examples)
+        return replace(passed, settled=repeats.settled)
 
     def _custom(self, check: PlannedCheck) -> CheckOutcome:
         answer = self._answer(check)

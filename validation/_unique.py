@@ -1,134 +1,223 @@
-"""Exact uniqueness over a stream: digests first, values only where digests meet.
+"""Exact uniqueness, the cheapest way first: bounds that do not overlap, digests, and values only where digests meet.
 
-Pass one keeps eight bytes per row; equal values have equal digests, so no repeated digest proves uniqueness. Where
-some repeat, further passes compare the values behind them. Memory is bounded: digests beyond the budget are
-taken in several passes, each over its own share of digest space, and so are the values.
+Parts whose exact bounds are apart have no value in common; each has only to be unique in itself. Of the others eight
+bytes per row are kept or remembered: equal values have equal digests, so no repeated digest proves uniqueness. Where
+some repeat, the values behind them are compared. Memory is bounded: digests beyond the budget are taken in
+several passes, each over its own share of digest space, and so are the values.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
-import pyarrow as pa
 
-from dataplat.validation._rows import as_frame, examples, row_texts
-from dataplat.validation.report import EXAMPLES_PER_CHECK, Example
-
-Scan: TypeAlias = Callable[[list[str]], Iterator[pa.RecordBatch]]
-"""Reads some columns of a dataset, always in the same row order; called as often as needed."""
-
-_Digests: TypeAlias = npt.NDArray[np.uint64]
+from dataplat.validation._bounds import overlapping
+from dataplat.validation._digests import Array, DigestReader, Members, Piece, digest, in_order, pieces_of, share
+from dataplat.validation._identity import check_id
+from dataplat.validation._memory import Found, Memory
+from dataplat.validation._places import with_keys
+from dataplat.validation._rows import examples, row_texts
+from dataplat.validation._since import came_since
+from dataplat.validation.report import EXAMPLES_PER_CHECK, HOW, CheckOutcome, Example, How
+from dataplat.validation.subject import Subject
 
 DIGESTS_AT_ONCE = 1 << 25  # 256 MiB of digests
 CLASSES_AT_ONCE = 1 << 20  # distinct values compared in one pass
 _ROWS_BEFORE_MERGE = 1 << 21
-_POSITION = "__position"
-_COUNT = "__count"
+_BLOCK, _POSITION, _COUNT = "__block", "__position", "__count"
+
+Settled: TypeAlias = tuple[tuple[How, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Repeats:
-    """Rows whose values occur more than once: how many of `rows`, and the first of them."""
+    """Rows whose values occur more than once: how many of `rows`, the first of them, and how that was settled."""
 
     rows: int
     failing: int
     examples: tuple[Example, ...]
+    settled: Settled
 
 
 def find_repeats(
-    scan: Scan, columns: Sequence[str], *, digests: int = DIGESTS_AT_ONCE, classes: int = CLASSES_AT_ONCE
+    subject: Subject,
+    columns: Sequence[str],
+    memory: Memory,
+    key: Sequence[str] = (),
+    *,
+    digests: int = DIGESTS_AT_ONCE,
+    classes: int = CLASSES_AT_ONCE,
 ) -> Repeats:
-    """Count every row whose values in `columns` occur elsewhere too (null equals null, NaN equals NaN)."""
-    wanted = list(columns)
-    rows = failing = share = 0
-    shares = 1
-    first = pl.DataFrame()
-    while share < shares:
-        seen, repeated, shares = _repeated_digests(scan, wanted, share, shares, digests)
-        rows = seen
-        for start in range(0, len(repeated), classes):
-            more, found = _compare(scan, wanted, repeated[start : start + classes])
-            failing += more
-            first = pl.concat([frame for frame in (first, found) if frame.width]) if found.width else first
-            first = first.sort(_POSITION).head(EXAMPLES_PER_CHECK) if first.width else first
-        share += 1
-    return Repeats(rows, failing, _shown(first, wanted))
+    """Count every row whose values in `columns` occur elsewhere too (null equals null, NaN equals NaN).
 
-
-def _digested(scan: Scan, columns: list[str]) -> Iterator[tuple[pl.DataFrame, _Digests]]:
-    for batch in scan(columns):
-        frame = as_frame(batch, columns)
-        yield frame, frame.hash_rows(seed=0).to_numpy()
-
-
-def _repeated_digests(
-    scan: Scan, columns: list[str], share: int, shares: int, budget: int
-) -> tuple[int, _Digests, int]:
-    """Return the rows seen, the digests of one share that repeat, and into how many shares digest space is cut.
-
-    The first share is halved whenever it outgrows the budget; what is left out comes in later passes, whose
-    shares, being as large, are not cut again.
+    What passed in a version before, which shares parts with this one, is not compared again. `key` names the rows of
+    the examples. At most so many `digests`, and distinct values (`classes`) behind them, are held at once.
     """
-    kept: list[_Digests] = []
-    rows = held = 0
-    for frame, found in _digested(scan, columns):
-        rows += frame.height
-        mine = found if shares == 1 else found[found % np.uint64(shares) == share]
-        kept.append(mine)
-        held += len(mine)
-        if held > budget:
-            kept = [_twice_at_most(kept)]
-            while share == 0 and len(kept[0]) > budget // 2:
-                shares *= 2
-                kept = [kept[0][kept[0] % np.uint64(shares) == 0]]
-            held = len(kept[0])
-    together = np.concatenate(kept) if kept else np.empty(0, np.uint64)
-    kept.clear()
-    together.sort()
-    again = together[1:][together[1:] == together[:-1]]
-    return rows, np.unique(again), shares
+    if any(set(known) <= set(columns) for known in subject.unique):
+        return Repeats(subject.rows, 0, (), (("proven", subject.rows),))
+    stored = [subject.stored(name) for name in columns]
+    asked = check_id("unique", stored, [str(subject.schema.field(name).type) for name in columns])
+    known = memory.whole(subject.version, asked)
+    if known is not None and known.status == "passed":
+        return Repeats(subject.rows, 0, (), (("remembered", subject.rows),))
+    found = _Search(subject, list(columns), memory, asked, digests, classes).run()
+    if not found.failing:
+        passed = CheckOutcome("unique", "dataset", "passed", rows=found.rows, settled=found.settled)
+        memory.keep_whole(subject.version, asked, passed)
+    return replace(found, examples=with_keys(subject, found.examples, key))
 
 
-def _twice_at_most(parts: list[_Digests]) -> _Digests:
+@dataclass(slots=True)
+class _Search:
+    subject: Subject
+    columns: list[str]
+    memory: Memory
+    asked: str
+    digests: int
+    classes: int
+    reader: DigestReader = field(init=False)
+    failing: int = 0
+    first: pl.DataFrame = field(default_factory=pl.DataFrame)
+    how: dict[Piece, How] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.reader = DigestReader(self.subject, self.columns)
+
+    def run(self) -> Repeats:
+        pieces = pieces_of(self.subject, self.columns)
+        new = came_since(self.subject, self.memory, self.asked)
+        column = self.columns[0] if len(self.columns) == 1 else None
+        groups = overlapping(pieces, column, self.subject.schema, new)
+        alone = [group[0] for group in groups if len(group) == 1]
+        small = [piece for piece in alone if piece.rows <= self.digests]
+        unique_alone = self._unique_alone(small)
+        for group in groups:
+            if group[0] not in unique_alone or len(group) > 1:
+                self._compare_group(group, keep=len(group) > 1)
+        if self.failing:
+            for piece in unique_alone:
+                if self.how[piece] == "scanned":
+                    self.memory.keep(piece.block, {self.asked: Found(0)})
+        return Repeats(self.subject.rows, self.failing, self._examples(), self._settled(pieces))
+
+    def _unique_alone(self, pieces: Sequence[Piece]) -> Collection[Piece]:
+        """Return those of the pieces, which share no value with others, that repeat none themselves."""
+        known = {piece for piece in pieces if self.memory.find(piece.block, self.asked) == Found(0)}
+        todo = [piece for piece in pieces if piece not in known]
+        found = set(known)
+        for piece, unique in zip(todo, in_order(self._is_unique, todo, self.subject.threads), strict=True):
+            self._note(piece, "scanned")
+            if unique:
+                found.add(piece)
+        for piece in known:
+            self._note(piece, "remembered")
+        return found
+
+    def _is_unique(self, piece: Piece) -> bool:
+        values = self.reader.of(piece, keep=False)[0].values
+        return _ascends(values) or _ascends(np.sort(values))
+
+    def _compare_group(self, group: Sequence[Piece], *, keep: bool) -> None:
+        rows = sum(piece.rows for piece in group)
+        shares = 1 << max(0, -(-rows // self.digests) - 1).bit_length()
+        for number in range(shares):
+            repeated = self._repeated(group, number, shares, keep=keep)
+            for start in range(0, len(repeated), self.classes):
+                self._compare(group, repeated[start : start + self.classes], keep=keep)
+
+    def _repeated(self, group: Sequence[Piece], number: int, shares: int, *, keep: bool) -> Array:
+        """Return the digests of one share that repeat, sorted."""
+
+        def read(piece: Piece) -> tuple[Array, How]:
+            found, how = self.reader.of(piece, keep=keep)
+            return share(found.values, number, shares), how
+
+        kept: list[Array] = []
+        held = 0
+        for piece, (values, how) in zip(group, in_order(read, group, self.subject.threads), strict=True):
+            self._note(piece, how)
+            kept.append(values)
+            held += len(values)
+            if held > self.digests:
+                kept = [_twice_at_most(kept)]
+                held = len(kept[0])
+        together = np.concatenate(kept)
+        kept.clear()
+        together.sort()
+        return np.unique(together[1:][together[1:] == together[:-1]])
+
+    def _compare(self, group: Sequence[Piece], repeated: Array, *, keep: bool) -> None:
+        """Count rows by value among those with a repeated digest: two values may share one by chance."""
+        members = Members(repeated)
+
+        def look(piece: Piece) -> list[pl.DataFrame]:
+            remembered = keep and piece.block.identity is not None
+            if remembered and not members.mask(self.reader.of(piece, keep=True)[0].values).any():
+                return []
+            return list(self._hits(piece, members))
+
+        groups: list[pl.DataFrame] = []
+        candidates: list[pl.DataFrame] = []
+        loose = shown = 0
+        for piece, found in zip(group, in_order(look, group, self.subject.threads), strict=True):
+            if found:
+                self._note(piece, "scanned")
+            for hits in found:
+                if shown < EXAMPLES_PER_CHECK:
+                    candidates.append(hits.head(EXAMPLES_PER_CHECK - shown))
+                    shown += len(candidates[-1])
+                groups.append(hits.group_by(self.columns).agg(pl.len().cast(pl.Int64).alias(_COUNT)))
+                loose += len(groups[-1])
+                if loose > _ROWS_BEFORE_MERGE:
+                    groups, loose = [self._merged(groups)], 0
+        repeats = self._merged(groups).filter(pl.col(_COUNT) > 1)
+        self.failing += int(repeats[_COUNT].sum())
+        first = pl.concat(candidates).join(repeats.drop(_COUNT), on=self.columns, how="semi", nulls_equal=True)
+        together = pl.concat([self.first, first]) if self.first.width else first
+        self.first = together.sort(_BLOCK, _POSITION).head(EXAMPLES_PER_CHECK)
+
+    def _hits(self, piece: Piece, members: Members) -> Iterator[pl.DataFrame]:
+        for frame, positions in self.reader.frames(piece):
+            at = np.flatnonzero(members.mask(digest(frame).values))
+            places = pl.Series(_POSITION, positions[at])
+            if len(at):
+                yield frame[at].with_columns(pl.lit(piece.number, pl.Int64).alias(_BLOCK), places)
+
+    def _merged(self, groups: Sequence[pl.DataFrame]) -> pl.DataFrame:
+        return pl.concat(groups).group_by(self.columns).agg(pl.col(_COUNT).sum())
+
+    def _note(self, piece: Piece, how: How) -> None:
+        self.how[piece] = max(self.how.get(piece, how), how, key=HOW.index)
+
+    def _settled(self, pieces: Sequence[Piece]) -> Settled:
+        """Return how many rows were settled how; of a piece that nobody looked at, that is by a version before."""
+        rows: dict[How, int] = {}
+        for piece in pieces:
+            how: How = self.how.get(piece, "remembered")
+            rows[how] = rows.get(how, 0) + piece.rows
+        return tuple((how, rows[how]) for how in HOW if how in rows) or (("proven", 0),)
+
+    def _examples(self) -> tuple[Example, ...]:
+        if not self.failing:
+            return ()
+        values = self.first[self.columns[0]] if len(self.columns) == 1 else row_texts(self.first.select(self.columns))
+        shown = examples(self.first[_POSITION].to_list(), values)
+        blocks = self.subject.blocks
+        return tuple(
+            replace(one, part=blocks[number].name)
+            for one, number in zip(shown, self.first[_BLOCK].to_list(), strict=True)
+        )
+
+
+def _ascends(values: Array) -> bool:
+    return bool((values[1:] > values[:-1]).all())
+
+
+def _twice_at_most(parts: Sequence[Array]) -> Array:
     """Drop a digest's third and later copies: that it repeats is all that has to be known."""
     values, counts = np.unique(np.concatenate(parts), return_counts=True)
     return np.concatenate([values, values[counts > 1]])
-
-
-def _compare(scan: Scan, columns: list[str], repeated: _Digests) -> tuple[int, pl.DataFrame]:
-    """Count rows by value among those with a repeated digest: two values may share one by chance."""
-    groups: list[pl.DataFrame] = []
-    candidates: list[pl.DataFrame] = []
-    position = loose = shown = 0
-    for frame, found in _digested(scan, columns):
-        member = pl.Series(repeated[np.searchsorted(repeated, found).clip(max=len(repeated) - 1)] == found)
-        hits = frame.with_row_index(_POSITION, offset=0).filter(member)
-        hits = hits.with_columns(pl.col(_POSITION).cast(pl.Int64) + position)
-        position += frame.height
-        if shown < EXAMPLES_PER_CHECK:
-            candidates.append(hits.head(EXAMPLES_PER_CHECK - shown))
-            shown += len(candidates[-1])
-        groups.append(hits.group_by(columns).agg(pl.len().cast(pl.Int64).alias(_COUNT)))
-        loose += len(groups[-1])
-        if loose > _ROWS_BEFORE_MERGE:
-            groups = [_merged(groups, columns)]
-            loose = 0
-    repeats = _merged(groups, columns).filter(pl.col(_COUNT) > 1)
-    first = pl.concat(candidates).join(repeats.drop(_COUNT), on=columns, how="semi", nulls_equal=True)
-    return int(repeats[_COUNT].sum()), first
-
-
-def _merged(groups: list[pl.DataFrame], columns: list[str]) -> pl.DataFrame:
-    return pl.concat(groups).group_by(columns).agg(pl.col(_COUNT).sum())
-
-
-def _shown(first: pl.DataFrame, columns: list[str]) -> tuple[Example, ...]:
-    if not first.width:
-        return ()
-    values = first[columns[0]] if len(columns) == 1 else row_texts(first.select(columns))
-    return examples(first[_POSITION].to_list(), values)

@@ -18,6 +18,8 @@ from dataplat.lake.part import ColumnStats, Part
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
+    import numpy.typing as npt
     import pyarrow.parquet as pq
 
     from dataplat.lake.memos import Memos
@@ -110,6 +112,16 @@ class PartBlock:
         from dataplat.lake.scan import row_groups
 
         return row_groups(self._objects, self.part, self._schema, columns, dictionaries=dictionaries)
+
+    def as_written(self) -> PartBlock:
+        """Return the part with the rows that were deleted since."""
+        return PartBlock(self._objects, self.part.with_deletes(None, 0), self._schema) if self.part.deletes else self
+
+    def live(self) -> npt.NDArray[np.bool_] | None:
+        """Return which of its rows as written count; None: all."""
+        from dataplat.lake.deletes import live_mask, load_deletes
+
+        return live_mask(load_deletes(self._objects, self.part), 0, self.written) if self.part.deletes else None
 
 
 class VersionSubject:

@@ -12,7 +12,9 @@ from pandera.config import ValidationDepth, config_context
 from pandera.errors import SchemaErrors
 
 from dataplat.validation import Contract
+from dataplat.validation._memory import Memory
 from dataplat.validation._unique import find_repeats
+from dataplat.validation.subject import TableSubject
 
 FLOATS = st.one_of(
     st.none(),
@@ -136,6 +138,7 @@ def test_good_rows_are_a_fixed_point(case, size):
 
 REPEATED = {
     "float": FLOATS,
+    "int": INTEGERS,
     "text": TEXT,
     "list": st.none() | st.lists(st.sampled_from([1.0, -0.0, 0.0]), max_size=2),
     "struct": st.none() | st.fixed_dictionaries({"a": st.sampled_from([None, 1]), "b": st.sampled_from(["", None])}),
@@ -151,6 +154,7 @@ def test_repeats_equal_is_duplicated(kind, data, size, digests, classes):
     """Uniqueness in bounded memory finds the rows that polars finds in one piece, whatever the budget."""
     types = {
         "float": pa.float64(),
+        "int": pa.int64(),
         "text": pa.string(),
         "list": pa.list_(pa.float64()),
         "struct": pa.struct({"a": pa.int64(), "b": pa.string()}),
@@ -162,12 +166,8 @@ def test_repeats_equal_is_duplicated(kind, data, size, digests, classes):
         {"x": pa.array([x for x, _ in rows], types[kind]), "y": pa.array([y for _, y in rows], pa.int64())}
     )
     for columns in (["x"], ["x", "y"]):
-        found = find_repeats(
-            lambda wanted: iter(table.select(wanted).to_batches(max_chunksize=size)),
-            columns,
-            digests=digests,
-            classes=classes,
-        )
+        chunked = pa.Table.from_batches(table.to_batches(max_chunksize=size), table.schema)
+        found = find_repeats(TableSubject(chunked), columns, Memory(None), digests=digests, classes=classes)
         frame = pl.DataFrame(pl.from_arrow(table.select(columns)))
         expected = frame.is_duplicated() if frame.height else pl.Series([], dtype=pl.Boolean)
         assert found.rows == table.num_rows
