@@ -8,12 +8,37 @@ none of it.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dataplat.validation.drift._compare import Question, drift_between
+    from dataplat.validation.drift._compare import Pair, Question, compare, drift_between
+    from dataplat.validation.drift._history import Usual, usual_of
+    from dataplat.validation.drift._profiled import ProfileColumns
+    from dataplat.validation.drift._table import TableColumns
     from dataplat.validation.drift.report import ColumnDrift, DriftReport
 
-__all__ = ["ColumnDrift", "DriftReport", "Question", "drift_between"]
+_HOMES = {
+    "ColumnDrift": "report",
+    "DriftReport": "report",
+    "Pair": "_compare",
+    "ProfileColumns": "_profiled",
+    "Question": "_compare",
+    "TableColumns": "_table",
+    "Usual": "_history",
+    "compare": "_compare",
+    "drift_between": "_compare",
+    "usual_of": "_history",
+}
 
-_HOMES = {"ColumnDrift": "report", "DriftReport": "report", "Question": "_compare", "drift_between": "_compare"}
+__all__ = [
+    "ColumnDrift",
+    "DriftReport",
+    "Pair",
+    "ProfileColumns",
+    "Question",
+    "TableColumns",
+    "Usual",
+    "compare",
+    "drift_between",
+    "usual_of",
+]
 
 
 def __getattr__(name: str) -> Any:

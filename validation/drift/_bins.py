@@ -72,7 +72,7 @@ def _of_numbers(before: Numbers, after: Numbers) -> Bins:
 
 def _between(side: Numbers, ground: Numbers) -> list[float]:
     edges = np.unique(ground.quantiles(np.linspace(0, 1, QUANTILES + 1)[1:]))
-    under = side.below(ground.knots[:1])
+    under = side.below(np.array([ground.low]))
     shares = np.concatenate(([0.0], under, side.upto(edges), [side.there]))
     counts = np.maximum(np.diff(shares), 0) * side.rows
     return list(np.rint(counts) if side.exact else counts)
@@ -87,20 +87,24 @@ def _of_categories(before: Categories, after: Categories) -> Bins:
     merged = pair_counts(before, after)
     smaller = min(before.rows, after.rows) / max(before.rows + after.rows, 1)
     together = pl.col("before") + pl.col("after")
-    enough = (together >= LEAST_TOGETHER) & (together * smaller >= LEAST_EXPECTED)
-    own = merged.filter(enough & (pl.col("before") > 0)).head(MOST_CATEGORIES)
-    new = merged.filter(enough & (pl.col("before") == 0))["after"].sum() if not before.others else 0
+    unlisted = before.unlisted + after.unlisted
+    enough = (together >= max(LEAST_TOGETHER, 4 * unlisted)) & (together * smaller >= LEAST_EXPECTED)
+    known = pl.lit(bool(before.unlisted)) | (pl.col("before") > 0)
+    own = merged.filter(enough & known).head(MOST_CATEGORIES)
+    new = int(merged.filter(enough & ~known)["after"].sum())
     counts = []
-    for name, side in (("before", before), ("after", after)):
-        unseen = new if name == "after" else 0
+    for side, name, unseen in ((before, "before", 0), (after, "after", new)):
         rest = side.rows - side.nulls - int(own[name].sum()) - unseen
         counts.append(np.array([*own[name], rest, unseen, side.nulls], np.float64))
-    return Bins((*own["value"], RARE, UNSEEN, NULL), *counts)
+    error = sum(side.unlisted / side.rows for side in (before, after) if side.unlisted)
+    return Bins((*own["value"], RARE, UNSEEN, NULL), counts[0], counts[1], error)
 
 
 def pair_counts(before: Categories, after: Categories) -> pl.DataFrame:
     """Return the values of either side with their counts, the most frequent of both together first."""
-    one = before.counts.select("value", before=pl.col("count").cast(pl.Int64), after=pl.lit(0, pl.Int64))
-    two = after.counts.select("value", before=pl.lit(0, pl.Int64), after=pl.col("count").cast(pl.Int64))
+    cut = min((side.cut for side in (before, after) if side.cut is not None), default=None)
+    value = pl.col("value") if cut is None else pl.col("value").str.head(cut)
+    one = before.counts.select(value, before=pl.col("count").cast(pl.Int64), after=pl.lit(0, pl.Int64))
+    two = after.counts.select(value, before=pl.lit(0, pl.Int64), after=pl.col("count").cast(pl.Int64))
     summed = pl.concat((one, two)).group_by("value").agg(pl.col("before", "after").sum())
     return summed.sort(-(pl.col("before") + pl.col("after")), "value")

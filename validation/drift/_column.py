@@ -18,13 +18,15 @@ Array: TypeAlias = np.ndarray[Any, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Numbers:
-    """Numbers, or times as integers of their unit, sorted.
+    """Numbers, or times as integers of their unit, in order.
 
     Args:
         rows: all rows, of which `nulls` are null and `nans` are NaN: both lie beyond every number.
-        knots: where the distribution function is known: all numbers in order, or quantiles at even steps.
-        exact: whether knots are the numbers themselves.
-        error: the most that a share of the numbers may be off by, where they are quantiles.
+        knots: the numbers themselves, or those of them that a profile keeps.
+        sums: how many numbers are up to each knot, about; None where knots are the numbers themselves.
+        ends: the least and the greatest number, where knots are not all of them.
+        error: the most that a share of the numbers may be off by.
+        spread: the standard deviation of the finite numbers, where it is known.
         kind: what the numbers are: `number`, or `instant`, `date`, `time`, `duration` as integers (days, microseconds).
     """
 
@@ -32,9 +34,16 @@ class Numbers:
     nulls: int
     nans: int
     knots: Array = field(repr=False)
-    exact: bool = True
+    sums: Array | None = field(default=None, repr=False)
+    ends: tuple[float, float] | None = None
     error: float = 0.0
+    spread: float | None = None
     kind: str = "number"
+
+    @property
+    def exact(self) -> bool:
+        """Whether knots are all the numbers."""
+        return self.sums is None
 
     @property
     def numbers(self) -> int:
@@ -46,6 +55,16 @@ class Numbers:
         """The share of rows that hold a number."""
         return self.numbers / self.rows if self.rows else 0.0
 
+    @property
+    def low(self) -> float:
+        """The least number."""
+        return float(self.knots[0] if self.ends is None else self.ends[0])
+
+    @property
+    def high(self) -> float:
+        """The greatest number."""
+        return float(self.knots[-1] if self.ends is None else self.ends[1])
+
     def upto(self, points: Array) -> Array:
         """Return the share of rows that are at most each point."""
         return self._shares(points, "right")
@@ -55,27 +74,38 @@ class Numbers:
         return self._shares(points, "left")
 
     def quantiles(self, shares: Array) -> Array:
-        """Return the numbers below which these shares of the numbers lie."""
-        at = np.clip(np.ceil(shares * (len(self.knots) - 1) - 1e-9).astype(np.int64), 0, len(self.knots) - 1)
-        return self.knots[at]
+        """Return the numbers up to which these shares of the numbers lie; those of 0 and 1 are the ends."""
+        wanted = np.ceil(shares * self.numbers - 1e-9)
+        at = wanted.astype(np.int64) - 1 if self.sums is None else np.searchsorted(self.sums, wanted, "left")
+        found = self.knots[np.clip(at, 0, len(self.knots) - 1)]
+        return np.where(shares <= 0, self.low, np.where(shares >= 1, self.high, found))
+
+    @property
+    def finite(self) -> Array:
+        """The knots that are no infinities."""
+        if self.knots.dtype.kind != "f":
+            return self.knots
+        first, last = np.searchsorted(self.knots, -np.inf, "right"), np.searchsorted(self.knots, np.inf, "left")
+        return self.knots[first:last]
 
     @cached_property
     def deviation(self) -> float:
-        """The standard deviation of the numbers."""
-        return float(np.std(self.knots.astype(np.float64))) if len(self.knots) else 0.0
+        """The standard deviation of the finite numbers."""
+        if self.spread is not None:
+            return self.spread
+        return float(np.std(self.finite.astype(np.float64, copy=False))) if len(self.finite) else 0.0
 
     def _shares(self, points: Array, side: Any) -> Array:
-        at = np.searchsorted(self.knots, points, side)
         if not len(self.knots):
             return np.zeros(len(points))
-        if self.exact:
+        at = np.searchsorted(self.knots, points, side)
+        if self.sums is None:
             return at / self.rows
-        last = len(self.knots) - 1
-        low, high = self.knots[np.clip(at - 1, 0, last)], self.knots[np.clip(at, 0, last)]
-        with np.errstate(invalid="ignore"):
-            part = np.where(high > low, (points - low) / np.where(high > low, high - low, 1), 0.0)
-        part = np.nan_to_num(part)  # between infinities there is no middle
-        return np.where(at == 0, 0.0, np.where(at > last, 1.0, (at - 1 + part) / last)) * self.there
+        found = np.concatenate((np.zeros(1, np.int64), self.sums))[at]
+        over, under = (
+            (points > self.high, points <= self.low) if side == "left" else (points >= self.high, points < self.low)
+        )
+        return np.where(over, self.numbers, np.where(under, 0, found)) / self.rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,14 +115,16 @@ class Categories:
     Args:
         rows: all rows, of which `nulls` are null.
         counts: a frame of the values as text (`value`) and how often each is there (`count`).
-        others: rows whose values are not in it, where only frequent ones are known.
+        unlisted: the most rows that a value can have beyond its count, or that is not there; 0: all are counted.
+        cut: the characters up to which values are told apart, None for all.
         kind: `text`, `boolean` or `bytes`.
     """
 
     rows: int
     nulls: int
     counts: pl.DataFrame = field(repr=False)
-    others: int = 0
+    unlisted: int = 0
+    cut: int | None = None
     kind: str = "text"
 
 

@@ -6,21 +6,16 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import pairwise
-
-import numpy as np
 
 from dataplat.errors import BadColumn, ConfigError
 from dataplat.lake.schema import did_you_mean
 from dataplat.validation.drift._bins import bins_of
 from dataplat.validation.drift._column import Column, Numbers
-from dataplat.validation.drift._distributions import holm, normal_isf
+from dataplat.validation.drift._distributions import holm
+from dataplat.validation.drift._history import Usual
 from dataplat.validation.drift._measures import METHODS, Interval, Measure, Supremum, psi, scale_of
 from dataplat.validation.drift._shape import shape_of
 from dataplat.validation.drift.report import ColumnDrift, DriftReport, Verdict
-
-HISTORY = 20
-"""Versions that a history needs before it says what is usual."""
 
 Columns = Mapping[str, Column]
 _THREADS = 2
@@ -63,6 +58,11 @@ class Question:
         if self.min_effect is not None and not (self.min_effect >= 0 and math.isfinite(self.min_effect)):
             raise ConfigError(f"the least effect is a number of 0 or more, not {self.min_effect}")
 
+    def methods(self, columns: Columns) -> dict[str, str]:
+        """Return the statistic of each column that is asked of."""
+        names = columns if self.columns is None else [name for name in self.columns if name in columns]
+        return {name: self.method_of(name, columns[name]) for name in names}
+
     def method_of(self, name: str, column: Column) -> str:
         """Return the statistic of a column."""
         asked = self.method if isinstance(self.method, str) else (self.method or {}).get(name)
@@ -85,7 +85,7 @@ def drift_between(
     after: Columns,
     question: Question | None = None,
     *,
-    history: Sequence[Columns] = (),
+    usual: Mapping[str, Usual] | None = None,
     titles: tuple[str, str] = ("before", "after"),
 ) -> DriftReport:
     """Compare two sides; pure, of exact columns and of profiles alike.
@@ -94,24 +94,24 @@ def drift_between(
         before: The reference: bins are fixed by it.
         after: What is compared with it.
         question: Which columns, how, and what counts.
-        history: Earlier batches of the data, oldest first. Of 20 or more the distances between neighbours say what is
-            usual, and intervals are widened by it: rows that depend on each other differ more than independent ones.
+        usual: What is usual in the history of the data, by column (`usual_of`): intervals are widened by it, since rows
+            that depend on each other differ more than independent ones.
         titles: What the sides are called.
 
     Raises:
         BadColumn: A column that was asked for is on neither side, or nested.
     """
-    return compare([Pair(before, after)], question or Question(), history=history, titles=titles)
+    return compare([Pair(before, after)], question or Question(), usual=usual or {}, titles=titles)
 
 
 def compare(
-    pairs: Iterable[Pair], question: Question, *, history: Sequence[Columns] = (), titles: tuple[str, str]
+    pairs: Iterable[Pair], question: Question, *, usual: Mapping[str, Usual], titles: tuple[str, str]
 ) -> DriftReport:
     """Compare pairs of sides as one family; see `drift_between`."""
     pairs = list(pairs)
     asked = [(pair, name) for pair in pairs for name in _names(pair, question)]
     with ThreadPoolExecutor(_THREADS) as pool:
-        found = list(pool.map(lambda each: _measured(each[0], each[1], question, history), asked))
+        found = list(pool.map(lambda each: _measured(each[0], each[1], question, usual.get(each[1])), asked))
     level = question.alpha / max(1, sum(each.measure is not None for each in found))
     adjusted = iter(holm([each.measure.p_value(level, each.spread) for each in found if each.measure is not None]))
     columns = tuple(
@@ -130,7 +130,7 @@ def _names(pair: Pair, question: Question) -> list[str]:
     return list(dict.fromkeys(question.columns))
 
 
-def _measured(pair: Pair, name: str, question: Question, history: Sequence[Columns]) -> _Found:
+def _measured(pair: Pair, name: str, question: Question, usual: Usual | None) -> _Found:
     sides = [side.get(name) for side in (pair.before, pair.after)]
     before, after = sides
     blank = ColumnDrift(column=name, slice=pair.slice, verdict="not comparable")
@@ -149,7 +149,7 @@ def _measured(pair: Pair, name: str, question: Question, history: Sequence[Colum
     if method.name == "wasserstein":
         apart = abs((before.nulls + _nans(before)) / before.rows - (after.nulls + _nans(after)) / after.rows)
         missing = Supremum(apart, scale_of(before.rows, after.rows))
-    spread, versions = _spread(name, method.name, history)
+    known = usual if usual is not None and usual.method == method.name else None
     drift = replace(
         blank,
         method=method.name,
@@ -158,33 +158,14 @@ def _measured(pair: Pair, name: str, question: Question, history: Sequence[Colum
         error=measure.error,
         min_effect=method.min_effect if question.min_effect is None else question.min_effect,
         psi=psi(bins.fit).statistic,
-        history=versions,
+        history=known.batches if known else 0,
         shape=shape_of(before, after),
     )
-    return _Found(drift, measure, spread, missing)
+    return _Found(drift, measure, known.spread if known else 0.0, missing)
 
 
 def _nans(column: Column) -> int:
     return column.nans if isinstance(column, Numbers) else 0
-
-
-def _spread(name: str, method: str, history: Sequence[Columns]) -> tuple[float, int]:
-    """Return the noise of neighbours in a history, beyond that of independent rows, and how many versions it is from.
-
-    The lesser of what the median and the ninth tenth say of a normal deviate: a past drift or two do not count. Of few
-    versions it is known to a part, which is put on top.
-    """
-    batches = [side[name] for side in history if name in side]
-    batches = [batch for batch in batches if batch.rows and isinstance(batch, type(batches[-1]))]
-    if len(batches) < HISTORY:
-        return 0.0, 0
-    noises = np.array([_noise(one, two, method) for one, two in pairwise(batches)])
-    median, upper = np.quantile(noises, 0.5) / normal_isf(0.25), np.quantile(noises, 0.9) / normal_isf(0.05)
-    return float(min(median, upper) * (1 + 1 / math.sqrt(len(noises)))), len(batches)
-
-
-def _noise(before: Column, after: Column, method: str) -> float:
-    return METHODS[method].measure(before, after, bins_of(before, after)).noise
 
 
 def _decided(found: _Found, level: float, adjusted: float, alpha: float) -> ColumnDrift:

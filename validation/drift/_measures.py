@@ -233,21 +233,23 @@ def _numbers_apart(before: Numbers, after: Numbers) -> float:
 def area(before: Numbers, after: Numbers) -> Area:
     """Measure two columns of numbers by what it takes to move one onto the other."""
     scale = scale_of(max(before.numbers, 1), max(after.numbers, 1))
-    if not before.numbers or not after.numbers:
-        return Area(math.inf if before.numbers or after.numbers else 0.0, 0.0, scale)
+    one, two = before.finite, after.finite
+    if not len(one) or not len(two):
+        return Area(math.inf if len(one) or len(two) else 0.0, 0.0, scale)
     unit = before.deviation
     if before.exact and after.exact:
-        moved = wasserstein(before.knots, after.knots)
+        moved = wasserstein(one, two)
     else:
-        points = np.unique(np.concatenate((before.knots, after.knots))).astype(np.float64)
+        ends = [end for side in (before, after) for end in (side.low, side.high) if math.isfinite(end)]
+        points = np.unique(np.concatenate((one, two, ends)).astype(np.float64))
         apart = np.abs(before.upto(points) / before.there - after.upto(points) / after.there)
-        moved = float(((apart[1:] + apart[:-1]) / 2 * np.diff(points)).sum())
+        moved = float((apart[:-1] * np.diff(points)).sum())
     if not unit:
         return Area(math.inf if moved else 0.0, 0.0, scale)
-    knots = before.quantiles(_QUANTILES).astype(np.float64)
+    knots = np.clip(before.quantiles(_QUANTILES).astype(np.float64), one[0], one[-1])
     width = np.sqrt(_QUANTILES * (1 - _QUANTILES))
     mean = math.sqrt(2 / math.pi) * float(((width[1:] + width[:-1]) / 2 * np.diff(knots)).sum()) / unit
-    reach = float(max(before.knots[-1], after.knots[-1])) - float(min(before.knots[0], after.knots[0]))
+    reach = float(max(one[-1], two[-1])) - float(min(one[0], two[0]))
     return Area(moved / unit, mean, scale, (before.error + after.error) * reach / unit)
 
 

@@ -45,7 +45,7 @@ def _bars(before: Numbers, after: Numbers) -> Shape:
         return _shape([], [[], []], (before, after), beyond)
     low, high = (float(value) for value in ground.quantiles(np.array([_EDGE, 1 - _EDGE])))
     if not np.isfinite(high - low):
-        finite = ground.knots[np.isfinite(ground.knots)]
+        finite = ground.finite
         low, high = (float(finite[0]), float(finite[-1])) if len(finite) else (0.0, 0.0)
     edges = np.linspace(low, high, BARS + 1) if high > low else np.array([low, low])
     sides = []

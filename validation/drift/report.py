@@ -21,7 +21,7 @@ class ColumnDrift:
     `statistic` is as SciPy has it; `effect` is it on the scale of `min_effect`, what chance is expected to add taken
     out; `low` and `high` are the effects that the data leave open, all columns of the report taken together; `p_value`
     is the chance of such a distance between equal distributions, `p_adjusted` as it counts in the report (Holm). `error`
-    is how far the effect may be off because quantiles stood for values. `history` is how many versions said what is
+    is how far the effect may be off because quantiles stood for values. `history` is how many batches said what is
     usual (0: none, rows are taken to be independent). `psi` is there whatever the method is.
     """
 

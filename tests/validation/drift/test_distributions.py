@@ -2,25 +2,28 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special, stats
 
 from dataplat.validation.drift import _distributions as own
 
 
+@settings(deadline=None)
 @given(st.floats(0, 12))
 def test_kolmogorov_is_that_of_scipy(x):
     """Both series of Kolmogorov's limit agree with SciPy."""
     assert own.kolmogorov_sf(x) == pytest.approx(special.kolmogorov(x), rel=1e-12, abs=1e-15)
 
 
+@settings(deadline=None)
 @given(st.floats(0, 20_000), st.integers(1, 5000))
 def test_chi_square_is_that_of_scipy(x, df):
     """Series and continued fraction agree with SciPy, far into the tail."""
     assert own.chi2_sf(x, df) == pytest.approx(stats.chi2.sf(x, df), rel=1e-9, abs=1e-13)
 
 
+@settings(deadline=None)
 @given(st.floats(1e-12, 0.999), st.integers(1, 2000))
 def test_the_inverses_lead_back(p, df):
     """A value that is exceeded with chance p is exceeded with chance p."""
@@ -42,6 +45,7 @@ def test_the_bounds_of_noncentrality_hold(df, more):
         assert stats.chi2.sf(x, df) >= 0.025
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), max_size=12))
 def test_holm_is_what_its_paper_says(p_values):
     """Rejecting at alpha by adjusted values is rejecting step by step by raw ones."""

@@ -15,6 +15,7 @@ from dataplat.validation.drift._bins import Bins, bins_of
 from dataplat.validation.drift._column import Categories, Numbers, column_of
 from dataplat.validation.drift._ks import distance
 from dataplat.validation.drift._measures import METHODS, area, chi_square, hellinger, jensen_shannon, ks, psi
+from dataplat.validation.profile._points import Points
 
 number = st.one_of(st.integers(-3, 3).map(float), st.floats(allow_nan=False))
 numbers = st.lists(number, min_size=2, max_size=60)  # SciPy cannot do with one of each
@@ -26,13 +27,16 @@ def column(values):
     return column_of(pa.chunked_array([pa.array(values)]))
 
 
-def quantiles(values, steps=512):
-    """Return numbers as a profile has them: quantiles at even steps, each a value that is there."""
-    exact = column(values)
-    knots = exact.quantiles(np.linspace(0, 1, steps + 1))
-    return Numbers(rows=exact.rows, nulls=exact.nulls, nans=exact.nans, knots=knots, exact=False, error=1 / steps)
+def quantiles(values, seed=1):
+    """Return numbers as a profile has them: some of them, each standing for as many as the others."""
+    ordered = np.sort(values)
+    points = Points.of(ordered, seed)
+    values, sums = points.ordered
+    ends = float(ordered[0]), float(ordered[-1])
+    return Numbers(rows=points.count, nulls=0, nans=0, knots=values, sums=sums, ends=ends, error=points.likely_error)
 
 
+@settings(deadline=None)
 @given(numbers, numbers)
 def test_ks_is_that_of_scipy(one, two):
     """Infinities, ties and -0.0 included."""
@@ -60,6 +64,7 @@ def test_the_shortcut_of_ks_is_the_full_merge(seed, rows, kind):
     assert distance(np.sort(one), np.sort(two), len(one), len(two)) == pytest.approx(expected, abs=1e-12)
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(st.none(), st.just(math.nan), st.floats(-9, 9)), min_size=2, max_size=40), numbers)
 def test_nan_and_null_lie_beyond_all_numbers(one, two):
     """KS with NaN and null is SciPy's with two values beyond infinity in their place."""
@@ -72,6 +77,7 @@ def test_nan_and_null_lie_beyond_all_numbers(one, two):
     assert ks(*sides).statistic == pytest.approx(expected, abs=1e-12)
 
 
+@settings(deadline=None)
 @given(counts)
 def test_chi_square_is_that_of_scipy(pairs):
     """Statistic and p-value of the table, columns of nothing left out."""
@@ -85,6 +91,7 @@ def test_chi_square_is_that_of_scipy(pairs):
     assert found.p_value(0.05) == pytest.approx(expected.pvalue, rel=1e-9, abs=1e-13)
 
 
+@settings(deadline=None)
 @given(counts)
 def test_binned_distances_are_what_they_are_called(pairs):
     """Jensen–Shannon is SciPy's; Hellinger and PSI are their definitions."""
@@ -97,6 +104,7 @@ def test_binned_distances_are_what_they_are_called(pairs):
     assert psi(bins).statistic == pytest.approx(stats.entropy(p, q) + stats.entropy(q, p), abs=1e-12)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=60), st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60))
 def test_wasserstein_is_that_of_scipy(one, two):
     """In standard deviations of the reference."""
@@ -111,7 +119,7 @@ def test_wasserstein_is_that_of_scipy(one, two):
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from(["normal", "ties", "lognormal", "uniform", "shifted"]))
 def test_quantiles_are_off_by_no_more_than_they_say(seed, kind):
-    """Of 513 quantiles of each side, KS and Wasserstein are within the stated error of those of the values."""
+    """Of a profile's points of each side, KS and Wasserstein are within the stated error of those of the values."""
     draw = np.random.default_rng(seed)
     one, two = draw.normal(size=7000), draw.normal(size=5000)
     if kind == "ties":
@@ -123,7 +131,7 @@ def test_quantiles_are_off_by_no_more_than_they_say(seed, kind):
     elif kind == "shifted":
         two += 0.3
     for function in (ks, area):
-        exact, rough = function(column(one), column(two)), function(quantiles(one), quantiles(two))
+        exact, rough = function(column(one), column(two)), function(quantiles(one, seed), quantiles(two, 3 * seed))
         assert abs(exact.statistic - rough.statistic) <= rough.error + 1e-12
         assert rough.error > 0
 
@@ -134,7 +142,7 @@ def test_binned_quantiles_are_off_by_no_more_than_they_say(seed, shift):
     """The distances of bins that were counted by quantiles are within the stated error of the exact ones."""
     draw = np.random.default_rng(seed)
     one, two = draw.normal(size=7000), draw.normal(shift, size=5000)
-    exact, rough = bins_of(column(one), column(two)).fit, bins_of(quantiles(one), quantiles(two)).fit
+    exact, rough = bins_of(column(one), column(two)).fit, bins_of(quantiles(one, seed), quantiles(two, 3 * seed)).fit
     for function in (chi_square, jensen_shannon, hellinger):
         left, right = function(exact), function(rough)
         apart = abs(math.sqrt(left.square) - math.sqrt(right.square)) * left.kappa * left.scale
@@ -168,6 +176,7 @@ def test_null_nan_and_the_unseen_have_bins_of_their_own():
     assert dict(zip(numbers.labels, numbers.before, strict=True))["(null)"] == 1
 
 
+@settings(deadline=None)
 @given(numbers, numbers)
 def test_bins_of_numbers_hold_every_row_once(one, two):
     """Bins add up to the rows of each side."""
@@ -177,6 +186,7 @@ def test_bins_of_numbers_hold_every_row_once(one, two):
     assert bins.fit.before.sum() == len(one)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), min_size=1, max_size=30))
 def test_bins_that_a_test_counts_by_expect_five_rows(pairs):
     """Rare bins are put together until each side expects five rows in it, or one bin is left."""
