@@ -9,7 +9,7 @@ import json
 import linecache
 import textwrap
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandera
@@ -34,7 +34,7 @@ def contract_id(name: str, schema: Any, beside: tuple[list[dict[str, Any]], str 
 
 def describe(schema: Any) -> dict[str, Any]:
     """Return columns, types and checks of a schema as plain values; custom checks by their source text."""
-    return {
+    return _changes(schema, ("coerce", "add_missing_columns")) | {
         "columns": [_column(name, column) for name, column in schema.columns.items()],
         "checks": [describe_check(check) for check in schema.checks],
         "dtype": str(schema.dtype),
@@ -44,8 +44,14 @@ def describe(schema: Any) -> dict[str, Any]:
     }
 
 
+def _changes(schema: Any, options: Sequence[str]) -> dict[str, Any]:
+    """Return the options that change data, where they are set: plain schemas have the ids that they had."""
+    found = {option: getattr(schema, option, None) for option in options}
+    return {option: _plain(value) for option, value in found.items() if value not in (None, False)}
+
+
 def _column(name: str, column: Any) -> dict[str, Any]:
-    return {
+    return _changes(column, ("coerce", "default")) | {
         "name": str(name),
         "dtype": str(column.dtype),
         "nullable": bool(column.nullable),

@@ -20,6 +20,7 @@ from dataplat.validation._judge import Came, Judge
 from dataplat.validation._memory import Memory
 from dataplat.validation._rows import check_rows, fault_text
 from dataplat.validation._rules import ask_rules
+from dataplat.validation._transform import parted
 from dataplat.validation.report import Report, Severity
 from dataplat.validation.rules import Context, Rule
 from dataplat.validation.subject import Subject, TableSubject
@@ -42,10 +43,13 @@ class Contract:
         severity: what failures are, `error` or `warn`, where a check says nothing itself.
 
     Raises:
-        ContractError: the schema changes data (`coerce`, `default`, ...), or no value could ever meet it.
+        ContractError: the schema drops rows unseen (`drop_invalid_rows`) or has parsers, or no value could ever meet it.
+
+    What changes data (`coerce`, `default`, `add_missing_columns`, `strict="filter"`) is the `transform`: `ingest` applies
+    it to rows as they come, and the verdict is on what landed. Elsewhere data is only judged.
     """
 
-    __slots__ = ("_plans", "checks", "environment", "id", "name", "schema", "severity")
+    __slots__ = ("_given", "_plans", "checks", "environment", "id", "name", "schema", "severity", "transform")
 
     def __init__(
         self,
@@ -57,14 +61,15 @@ class Contract:
         severity: Severity = "error",
     ) -> None:
         self.name: str = name or _name_of(schema)
-        self.schema: pandera.polars.DataFrameSchema = _as_schema(self.name, schema)
+        self._given = _as_schema(self.name, schema)
+        _refuse_changes(self.name, self._given)
+        self.schema, self.transform = parted(self._given)
         self.checks = tuple(checks)
         self.environment = environment
         self.severity: Severity = severity
-        _refuse_transforms(self.name, self.schema)
         _refuse_contradictions(self.name, self.schema)
         beside = [rule.describe() for rule in self.checks], environment, severity
-        self.id = contract_id(self.name, self.schema, beside)
+        self.id = contract_id(self.name, self._given, beside)
         self._plans: dict[Any, Plan] = {}
 
     def __repr__(self) -> str:
@@ -74,7 +79,7 @@ class Contract:
 
     def named(self, name: str) -> Contract:
         """Return the same contract under another name."""
-        return Contract(self.schema, self.checks, name=name, environment=self.environment, severity=self.severity)
+        return Contract(self._given, self.checks, name=name, environment=self.environment, severity=self.severity)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -196,28 +201,17 @@ def _as_schema(name: str, schema: Any) -> pandera.polars.DataFrameSchema:
     )
 
 
-def _refuse_transforms(name: str, schema: Any) -> None:
-    """A contract judges data; what would change it belongs before the contract, where it is seen and recorded."""
-    found = [
-        f"{option}={getattr(schema, option)!r}"
-        for option, plain in (("coerce", False), ("add_missing_columns", False), ("drop_invalid_rows", False))
-        if getattr(schema, option, plain) != plain
-    ]
-    if schema.strict == "filter":
-        found.append("strict='filter'")
-    if getattr(schema, "parsers", None):
-        found.append("parsers")
+def _refuse_changes(name: str, schema: Any) -> None:
+    """Refuse what would let rows go unseen, or cannot be done row by row."""
+    found = ["drop_invalid_rows"] if getattr(schema, "drop_invalid_rows", False) else []
+    found += ["parsers"] if getattr(schema, "parsers", None) else []
     for column in schema.columns.values():
-        found += [
-            f"{option}={getattr(column, option)!r} of column {column.name!r}"
-            for option, plain in (("coerce", False), ("default", None), ("drop_invalid_rows", False))
-            if getattr(column, option, plain) != plain
-        ]
+        found += [f"drop_invalid_rows of column {column.name!r}"] if getattr(column, "drop_invalid_rows", False) else []
         found += [f"parsers of column {column.name!r}"] if getattr(column, "parsers", None) else []
     if found:
         raise ContractError(
-            f"contract {name} would change data, not only judge it: {'; '.join(found)}; "
-            "take it out, and let ingest read the types with --schema"
+            f"contract {name} has {'; '.join(found)}, which dataplat does not run: rows that fail go to quarantine with "
+            "the reason, and what parsers do belongs into the query or script before"
         )
 
 

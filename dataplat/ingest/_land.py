@@ -12,6 +12,7 @@ from dataplat.ingest._held import rows_that_go
 from dataplat.ingest._pass import Pass
 from dataplat.ingest._schema import landed_schema
 from dataplat.ingest._target import Target, check_named_columns
+from dataplat.ingest._transformed import Transformed
 from dataplat.lake.objects import Objects, Stage
 from dataplat.lake.schema import schema_to_json
 from dataplat.versioning.modes import Append, Base, Outcome, Replace, RowSink, Swap, Upsert
@@ -83,6 +84,8 @@ def _land_once(
     meter: Meter,
     suppression: Suppression | None,
 ) -> Landed:
+    if request.contract is not None and request.contract.transform is not None:
+        source = Transformed(source, request.contract.transform)
     schema = landed_schema(target.schema, source.schema(), whole=request.replaces_all, gone=target.gone)
     base = _base(request, target, schema, stage)
     gone = rows_that_go(request, target, base, source, splits)

@@ -1,0 +1,81 @@
+"""A source whose rows are changed as a contract asks before anything sees them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from dataplat.connectors.source import Item, Position, Progress, Rejects, Split, rejects_schema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from dataplat.connectors.source import Source
+    from dataplat.validation._transform import Transform, Uncoercible
+
+
+class Transformed:
+    """Another source's rows, coerced and filled; rows with a value that cannot be coerced are rejects, as JSON."""
+
+    def __init__(self, source: Source, transform: Transform) -> None:
+        self._source = source
+        self._transform = transform
+
+    @property
+    def name(self) -> str:
+        """The source's name."""
+        return self._source.name
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the source is text."""
+        return self._source.is_text
+
+    def plan(self, positions: Mapping[str, Position | None]) -> list[Split]:
+        """Return the source's plan."""
+        return self._source.plan(positions)
+
+    def schema(self) -> pa.Schema:
+        """Return the schema of the rows as they are to land."""
+        return self._transform.arrow_schema(self._source.schema())
+
+    def read(self, split: Split, on_progress: Progress | None = None) -> Generator[Item, None, None]:
+        """Yield what the source yields, its rows changed."""
+        import pyarrow as pa
+
+        rows = 0
+        for item in self._source.read(split, on_progress):
+            if not isinstance(item, pa.RecordBatch):
+                yield item
+                continue
+            changed, bad = self._transform.apply(item)
+            if bad:
+                yield _rejects(item, bad, split, rows)
+            yield changed
+            rows += item.num_rows
+
+    def position(self, split: Split) -> Position | None:
+        """Return the source's position."""
+        return self._source.position(split)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._source, name)
+
+
+def _rejects(batch: pa.RecordBatch, bad: list[Uncoercible], split: Split, before: int) -> Rejects:
+    import pyarrow as pa
+
+    first = {each.row: each for each in reversed(bad)}  # a row is one reject, with its first wrong value
+    rows = sorted(first)
+    raw = batch.take(pa.array(rows, pa.int64())).to_pylist()
+    columns = {
+        "source": [split.source or split.label] * len(rows),
+        "line": [None] * len(rows),
+        "row": [before + row + 1 for row in rows],
+        "offset": [None] * len(rows),
+        "column": [first[row].column for row in rows],
+        "error": [first[row].error for row in rows],
+        "raw": [json.dumps(each, default=str, ensure_ascii=False).encode() for each in raw],
+    }
+    return Rejects(pa.RecordBatch.from_pydict(columns, schema=rejects_schema()))
