@@ -115,9 +115,9 @@ def _surroundings(report: DoctorReport, store: Store) -> None:
     network = network_of(store)
     if network is None:
         return
-    scheme, settings = network
+    scheme, url, settings = network
     report.add("clients", ", ".join(f"{name} {version}" for name, version in clients(scheme).items()))
-    report.add("endpoint", endpoint(scheme, settings) or "the cloud's own")
+    report.add("endpoint", endpoint(url, settings) or "the cloud's own")
     report.add("credentials", credentials(scheme, settings))
     safe, words = tls(scheme, settings)
     report.add("TLS", words, "ok" if safe else "warning")

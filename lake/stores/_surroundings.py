@@ -22,14 +22,16 @@ _ENDPOINTS = {
 }
 
 
-def network_of(store: Store) -> tuple[str, Settings] | None:
-    """Return scheme and settings of a store over a network, whatever is wrapped around it; None of any other."""
+def network_of(store: Store) -> tuple[str, str, Settings] | None:
+    """Return scheme, URL and settings of a store over a network, whatever is wrapped around it; None of any other."""
     from dataplat.lake.stores._remote import RemoteStore
 
     inner: object = store
     while isinstance(inner, StoreWrapper):
         inner = inner.inner
-    return (inner.wire.url.partition("://")[0], inner.settings) if isinstance(inner, RemoteStore) else None
+    return (
+        (inner.wire.url.partition("://")[0], inner.wire.url, inner.settings) if isinstance(inner, RemoteStore) else None
+    )
 
 
 def clients(scheme: str) -> dict[str, str]:
@@ -43,9 +45,12 @@ def clients(scheme: str) -> dict[str, str]:
     return found
 
 
-def endpoint(scheme: str, settings: Settings, environ: Mapping[str, str] | None = None) -> str | None:
-    """Return the endpoint that is set, by settings or by the environment; None for the cloud's own."""
+def endpoint(url: str, settings: Settings, environ: Mapping[str, str] | None = None) -> str | None:
+    """Return the endpoint that is set, by the URL, by settings or by the environment; None for the cloud's own."""
     environ = os.environ if environ is None else environ
+    scheme, _, place = url.partition("://")
+    if scheme == "hdfs":
+        return place.partition("/")[0] or "fs.defaultFS of HADOOP_CONF_DIR"
     named = (environ[name] for name in _ENDPOINTS.get(scheme, ()) if environ.get(name))
     found: str | None = settings.get("endpoint_url") or next(named, None)
     return None if found is None else found.partition("://")[0] + "://" + found.partition("://")[2].rpartition("@")[2]
@@ -57,7 +62,7 @@ def tls(scheme: str, settings: Settings) -> tuple[bool, str]:
         return True, "as the cluster has it (dfs.encrypt.data.transfer)"
     if not settings.get("verify_tls", True):
         return False, "not verified (verify_tls = false)"
-    if (endpoint(scheme, settings) or "https://").startswith("http://"):
+    if (endpoint(f"{scheme}://", settings) or "https://").startswith("http://"):
         return False, "none: the endpoint is http://"
     return True, "verified" + (" by `ca_bundle`" if "ca_bundle" in settings else "")
 

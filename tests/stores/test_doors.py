@@ -1,6 +1,7 @@
 """The ways into a lake on a real server: open, init, doctor; what is wrong is said at once, and where."""
 
 import json
+import re
 import sys
 import time
 
@@ -185,7 +186,9 @@ def test_init_and_doctor_on_hdfs(hdfs_server, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     url = f"{hdfs_server.url}/{hdfs_server.new_folder().strip('/')}/lake"
     assert "1 of 16 racers won 3 times" in run(capsys, "init", url)
-    assert "hdfs-native" in run(capsys, "doctor", url)
+    shown = run(capsys, "doctor", url)
+    assert "hdfs-native" in shown
+    assert re.search(rf"endpoint +ok +{hdfs_server.host}:{hdfs_server.port}\n", shown)
 
 
 @pytest.mark.parametrize(
