@@ -1,15 +1,20 @@
-"""Messages that begin with the id of their schema: each is decoded by its own, and all of them become rows of one.
+"""Messages that name their schema by its id: each is decoded by its own, and all of them become rows of one.
 
-The frame is that of Confluent's serializers: a zero byte, the id in four bytes (big-endian), the body.
+The frame is that of Confluent's serializers: a zero byte, the id in four bytes (big-endian), the body. It may stand in a
+header instead, there also as a one and a GUID of sixteen bytes.
 https://docs.confluent.io/platform/current/schema-registry/fundamentals/serdes-develop/index.html#wire-format
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from dataplat.connectors.codecs._codec import NO_VALUE, Codec, Decoded, Records, Reject
 from dataplat.connectors.codecs._groups import Group, decode_groups
@@ -17,11 +22,14 @@ from dataplat.connectors.codecs._registry import Registered, SchemaRegistry
 from dataplat.errors import SchemaError
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from numpy.typing import NDArray
 
 FRAME: Final = 5
 """Bytes before the body: a zero, and the id."""
+VALUE_HEADER: Final = "__value_schema_id"
+KEY_HEADER: Final = "__key_schema_id"
+_LENGTHS: Final = {b"\0": FRAME, b"\1": 17}
+"""Bytes that name a schema, by the first of them."""
 
 
 class ByIdCodec:
@@ -34,9 +42,10 @@ class ByIdCodec:
 
     def decode(self, records: Records, like: pa.Schema | None) -> Decoded:
         """Return the rows, in the order of the records; see `Codec`."""
-        ids = ids_of(records.values)
+        values, ids = framed(records.values, records.headers, VALUE_HEADER, self._registry)
+        records = replace(records, values=values)
         groups = [
-            Group(f"schema {id}", np.flatnonzero(ids == id), self.codec(id), FRAME, id)
+            Group(self._registry.called(id), np.flatnonzero(ids == id), self.codec(id), FRAME, id)
             for id in dict.fromkeys(ids[ids >= 0].tolist())
         ]
         decoded = decode_groups(records, groups, like, ids)
@@ -90,6 +99,39 @@ def _texts(schema: Registered) -> dict[str, str]:
         found.update(_texts(other))
         found[name] = other.text
     return found
+
+
+def framed(
+    values: pa.BinaryArray, headers: pa.ListArray | None, header: str, registry: SchemaRegistry
+) -> tuple[pa.BinaryArray, NDArray[np.int64]]:
+    """Return values with a frame before each, and the id that each names its schema by; -1 where it has no frame.
+
+    Where a header names the schema, all of the value is the body.
+    """
+    ids = ids_of(values)
+    if headers is None or not len(headers.values):
+        return values, ids
+    fronts: list[bytes] = [b""] * len(values)
+    for i, text in _named(headers, header):
+        length = _LENGTHS.get(text[:1])
+        if length is None or len(text) < length:
+            continue
+        guid = UUID(bytes=text[1:length]) if length > FRAME else None
+        ids[i] = int.from_bytes(text[1:length], "big") if guid is None else registry.id_of(str(guid))
+        fronts[i] = bytes(FRAME) + text[length:]  # the id is known; Protobuf has in the header which message it is, too
+    ids[values.is_null().to_numpy(zero_copy_only=False)] = -1
+    if not any(fronts):
+        return values, ids
+    return pc.binary_join_element_wise(pa.array(fronts, pa.binary()), values, b""), ids
+
+
+def _named(headers: pa.ListArray, name: str) -> Iterator[tuple[int, bytes]]:
+    """Yield the values of a header, and the records that have it."""
+    flat = headers.flatten()
+    found = np.flatnonzero(pc.equal(flat.field("name"), name).to_numpy(zero_copy_only=False))
+    of = pc.list_parent_indices(headers).to_numpy()
+    for place, value in zip(found.tolist(), flat.field("value").take(pa.array(found)).to_pylist(), strict=True):
+        yield int(of[place]), value or b""
 
 
 def ids_of(values: pa.BinaryArray) -> NDArray[np.int64]:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 NO_VALUE: Final = "no value (a tombstone): only --format debezium takes rows away"
 
+GUIDS: Final = 1 << 32
+"""From here on the id of a schema is none of a registry's: it stands for a GUID."""
+
 
 @dataclass(frozen=True, slots=True)
 class Records:

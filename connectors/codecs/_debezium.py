@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dataplat.connectors.codecs._by_id import KEY_HEADER
 from dataplat.connectors.codecs._codec import Decoded, Records, Reject
 from dataplat.connectors.codecs._envelopes import Envelopes, Images
 from dataplat.connectors.codecs._groups import nothing
@@ -44,7 +45,7 @@ class DebeziumCodec:
     def __init__(self, key: Sequence[str] | None = None, registry: SchemaRegistry | None = None) -> None:
         self.key = tuple(key) if key else None
         self._values = Envelopes(registry)
-        self._keys = Envelopes(registry)
+        self._keys = Envelopes(registry, KEY_HEADER)
 
     def decode(self, records: Records, like: pa.Schema | None) -> Decoded:
         """Return rows that came or changed, and the keys of those that went; see `Codec`."""

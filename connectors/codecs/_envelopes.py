@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from dataplat.connectors.codecs._by_id import FRAME, ByIdCodec, ids_of, unframed
+from dataplat.connectors.codecs._by_id import FRAME, VALUE_HEADER, ByIdCodec, framed, unframed
 from dataplat.connectors.codecs._codec import Codec, Decoded, Records, Reject
 from dataplat.connectors.codecs._connect import Convert, Meaning, converted, json_fields, json_image, meanings
 from dataplat.connectors.codecs._groups import Group, decode_groups, nothing, without_head
@@ -90,10 +90,11 @@ class Events:
 
 
 class Envelopes:
-    """Opens messages of JSON, or with a `registry` those that begin with the id of a schema."""
+    """Opens messages of JSON, or with a `registry` those that name their schema, in a `header` or before them."""
 
-    def __init__(self, registry: SchemaRegistry | None) -> None:
+    def __init__(self, registry: SchemaRegistry | None, header: str = VALUE_HEADER) -> None:
         self._registry = registry
+        self._header = header
         self._by_id = None if registry is None else ByIdCodec(registry)
         self._known: dict[bytes, Any] = {}
 
@@ -101,7 +102,7 @@ class Envelopes:
         """Return what the values say."""
         ops: list[str | None] = [""] * len(records)
         images: dict[str, list[Image]] = {part: [] for part in _ROW}
-        ids, groups, rejects = self._groups(records.values)
+        records, ids, groups, rejects = self._groups(records)
         for reject in rejects:
             ops[reject.index] = None
         for name, index, id in groups:
@@ -114,7 +115,7 @@ class Envelopes:
     def whole(self, records: Records) -> Images:
         """Return the values as rows themselves, as those of message keys are; what is none of them is left out."""
         images: list[Image] = []
-        _, groups, _ = self._groups(records.values)
+        records, _, groups, _ = self._groups(records)
         for name, index, id in groups:
             if id is None or self._is_json(id):
                 images += self._keys_of_json(records.values, name, index, id)
@@ -129,15 +130,19 @@ class Envelopes:
     # ------------------------------------------------------------------------------------------------- frames
 
     def _groups(
-        self, values: pa.BinaryArray
-    ) -> tuple[NDArray[np.int64] | None, list[tuple[str, NDArray[np.int64], int | None]], list[Reject]]:
-        there = values.is_valid().to_numpy(zero_copy_only=False)
+        self, records: Records
+    ) -> tuple[Records, NDArray[np.int64] | None, list[tuple[str, NDArray[np.int64], int | None]], list[Reject]]:
+        """Return the records with a frame before each value, the ids in these, which have the same one, and the others."""
+        there = records.values.is_valid().to_numpy(zero_copy_only=False)
         if self._registry is None:
-            return None, [("the change event", np.flatnonzero(there), None)] if there.any() else [], []
-        ids = ids_of(values)
-        groups = [(f"schema {id}", np.flatnonzero(ids == id), id) for id in dict.fromkeys(ids[ids >= 0].tolist())]
+            return records, None, [("the change event", np.flatnonzero(there), None)] if there.any() else [], []
+        values, ids = framed(records.values, records.headers, self._header, self._registry)
+        groups = [
+            (self._registry.called(id), np.flatnonzero(ids == id), id) for id in dict.fromkeys(ids[ids >= 0].tolist())
+        ]
         wrong = np.flatnonzero((ids < 0) & there).tolist()
-        return ids, groups, [Reject(i, unframed(values[i].as_py())) for i in wrong]
+        rejects = [Reject(i, unframed(values[i].as_py())) for i in wrong]
+        return replace(records, values=values), ids, groups, rejects
 
     def _is_json(self, id: int) -> bool:
         assert self._registry is not None

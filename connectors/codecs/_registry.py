@@ -18,6 +18,7 @@ from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 from dataplat.config import FILE_NAME, Secret, load
+from dataplat.connectors.codecs._codec import GUIDS
 from dataplat.errors import ConfigError, SchemaError, SourceError, SourceUnreachable
 
 _SETTINGS: Final = ("username", "password", "ca_bundle")
@@ -47,7 +48,19 @@ class SchemaRegistry:
     _known: dict[int, Registered] = field(default_factory=dict, repr=False)
     _versions: dict[tuple[str, int], Registered] = field(default_factory=dict, repr=False)
     _unknown: dict[int, float] = field(default_factory=dict, repr=False)
+    _guids: list[str] = field(default_factory=list, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def id_of(self, guid: str) -> int:
+        """Return the id that stands for a GUID in this process."""
+        with self._lock:
+            if guid not in self._guids:
+                self._guids.append(guid)
+            return GUIDS + self._guids.index(guid)
+
+    def called(self, id: int) -> str:
+        """Return what people call the schema of an id."""
+        return f"schema {id if id < GUIDS else self._guids[id - GUIDS]}"
 
     def schema(self, id: int) -> Registered | None:
         """Return the schema of an id, None where there is none.
@@ -61,7 +74,7 @@ class SchemaRegistry:
             known = self._known.get(id)
             if known is not None or self._unknown.get(id, 0.0) > time.monotonic():
                 return known
-            told = self._get(f"/schemas/ids/{id}")
+            told = self._get(f"/schemas/ids/{id}" if id < GUIDS else f"/schemas/guids/{self._guids[id - GUIDS]}")
             if told is None:
                 self._unknown[id] = time.monotonic() + _UNKNOWN_FOR
                 return None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dataplat.connectors.kafka._kept import times
+from dataplat.connectors.codecs._codec import GUIDS
+from dataplat.connectors.kafka._kept import headers_type, times
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +20,7 @@ def stream_rejects_schema() -> pa.Schema:
 
     `source` is the id of the partition's position; `timestamp` the record's, in UTC; `schema_id` the one that the
     registry knows its schema by; `column` the one to blame, if one is; `key` and `raw` (the value) are bytes as they
-    came, null where there was none.
+    came, null where there was none; `headers` null where they were not read.
     """
     import pyarrow as pa
 
@@ -35,6 +36,7 @@ def stream_rejects_schema() -> pa.Schema:
             pa.field("error", pa.string(), nullable=False),
             ("key", pa.binary()),
             ("raw", pa.binary()),
+            ("headers", headers_type()),
         ]
     )
 
@@ -54,10 +56,11 @@ def rejects_of(records: Records, rejects: Sequence[Reject], source: str) -> pa.R
         pa.array(np.full(len(rejects), records.partition, dtype=np.int32)),
         pa.array(records.offsets[index]),
         times(records.timestamps[index]),
-        pa.array([reject.schema_id for reject in rejects], pa.int64()),
+        pa.array([None if (reject.schema_id or 0) >= GUIDS else reject.schema_id for reject in rejects], pa.int64()),
         pa.array([reject.column for reject in rejects], pa.string()),
         pa.array([reject.error for reject in rejects], pa.string()),
         records.keys.take(places),
         records.values.take(places),
+        pa.nulls(len(rejects), headers_type()) if records.headers is None else records.headers.take(places),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=schema)

@@ -9,7 +9,8 @@ out: see `_older`.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Collection, Generator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +18,7 @@ from dataplat.connectors.codecs import open_codec
 from dataplat.connectors.codecs._unify import fit, fitted
 from dataplat.connectors.kafka._cut import Block, joined
 from dataplat.connectors.kafka._kept import kept_in, without_kept
-from dataplat.connectors.source import Deletes, Item, Position, Progress, Split
+from dataplat.connectors.source import Deletes, Item, Position, Progress, SchemaWidened, Split
 from dataplat.errors import PositionConflict
 from dataplat.ingest._draft import Draft, Run
 from dataplat.ingest._ingest import IngestStep
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
 
     from dataplat._lake import Lake
     from dataplat._version import Version
-    from dataplat.connectors.codecs import Decoded, Records
+    from dataplat.connectors.codecs import Codec, Decoded, Records
+    from dataplat.connectors.kafka._kept import Kept
     from dataplat.ingest._progress import Listener
     from dataplat.ingest._request import SchemaLike
     from dataplat.ingest._result import IngestResult
@@ -175,23 +177,21 @@ class _ReplayStep:
         if there.manifest is None:
             return replace(result, notes=(f"no record of {request.into} was rejected",))
         self.meter.enter("reading rejects")
-        rejected = Rejected.of(draft, there, request.where)
-        source = _Again.of(draft, target, request, rejected)
-        result = replace(
+        source = _Again.of(draft, target, request, Rejected.of(draft, there, request.where))
+        if source.has_any():
+            self.ingest = IngestStep(_as_ingest(request, target, source), self.meter)
+            self.landed = self.ingest.run(draft)
+            draft.add(source.rejected.without(draft, source.done))
+            result = replace(result, rows_added=self.landed.rows_added, rows_deleted=self.landed.rows_deleted)
+        return replace(
             result,
-            tried=rejected.count,
-            landed=len(source.done),
+            tried=source.rejected.count,
+            landed=source.landed,
             still_rejected=source.still_rejected,
             older=source.older,
-            of_files=rejected.of_files,
+            of_files=source.rejected.of_files,
             waiting=tuple(source.waiting),
         )
-        if not len(source.done):
-            return result
-        self.ingest = IngestStep(_as_ingest(request, target, source), self.meter)
-        self.landed = self.ingest.run(draft)
-        draft.add(rejected.without(draft, source.done))
-        return replace(result, rows_added=self.landed.rows_added, rows_deleted=self.landed.rows_deleted)
 
     def done(self, draft: Draft, result: ReplayResult, made: Commit | None) -> ReplayResult:
         if made is None or self.ingest is None or self.landed is None:
@@ -213,12 +213,19 @@ def _as_ingest(request: ReplayRequest, target: Target, source: _Again) -> Ingest
 
 @dataclass(slots=True)
 class _Again:
-    """A `Source` of the rejected records that are rows now; `done` are all that are to leave the rejects."""
+    """A `Source` of the rejected records that are rows now, decoded as they are read.
+
+    What it counts is of the last look at them; `done` is where those lie that are to leave the rejects.
+    """
 
     name: str
-    held: pa.Schema
-    blocks: list[Block] = field(default_factory=list)
-    done: list[int] = field(default_factory=list)
+    rejected: Rejected
+    codec: Codec
+    places: Places | None
+    kept: Kept
+    like: pa.Schema
+    columns: pa.Schema
+    done: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = field(default_factory=list)
     still_rejected: int = 0
     older: int = 0
     waiting: list[Waiting] = field(default_factory=list)
@@ -227,27 +234,42 @@ class _Again:
 
     @classmethod
     def of(cls, draft: Draft, target: Target, request: ReplayRequest, rejected: Rejected) -> _Again:
-        """Decode what was rejected."""
+        """Return the source of what was rejected."""
         assert target.manifest is not None
         key = target.manifest.key
         held = plain_schema(target.manifest.schema)
         kept = kept_in(held, ())
-        like = without_kept(held, kept)
-        found = cls(f"replay:{request.into}.rejects", held)
         stream = request.stream
         codec = open_codec(stream.codec, registry=stream.registry, schema=request.schema, key=key or None)
         places = Places.of(draft, target, deletes=stream.codec == "debezium") if key and not request.older else None
-        for numbers, records, source in rejected.records():
-            decoded = fit(codec.decode(records, like), like, like)
-            found._note(records, {reject.index: reject.error for reject in decoded.rejects})
-            found.still_rejected += len(decoded.rejects)
-            late = {} if places is None else older(places, records, decoded)
-            found._note(records, late)
-            found.older += len(late)
+        return cls(f"replay:{request.into}.rejects", rejected, codec, places, kept, without_kept(held, kept), held)
+
+    @property
+    def landed(self) -> int:
+        """How many records are to leave the rejects."""
+        return sum(len(rows) for _, rows in self.done)
+
+    def has_any(self) -> bool:
+        """Look until one is found that lands; return whether there is one."""
+        with closing(self._look()) as found:
+            return any(self.done for _ in found)
+
+    def _look(self) -> Generator[Block, None, None]:
+        """Decode what was rejected, and yield what lands of it."""
+        self.done, self.still_rejected, self.older, self.waiting = [], 0, 0, []
+        for some in self.rejected.look():
+            records = some.records
+            decoded = fit(self.codec.decode(records, self.like), self.like, self.like)
+            self._note(records, {reject.index: reject.error for reject in decoded.rejects})
+            self.still_rejected += len(decoded.rejects)
+            late = {} if self.places is None else older(self.places, records, decoded)
+            self._note(records, late)
+            self.older += len(late)
             stays = late.keys() | {reject.index for reject in decoded.rejects}
-            found.done += [number for i, number in enumerate(numbers.tolist()) if i not in stays]
-            found.blocks.append(Block.of(records, _without(decoded, late), kept, source))
-        return found
+            if len(stays) < len(records):
+                goes = _others(range(len(records)), stays).to_numpy(zero_copy_only=False)
+                self.done.append((some.part[goes], some.row[goes]))
+                yield Block.of(records, _without(decoded, late), self.kept, some.source)
 
     def _note(self, records: Records, why: Mapping[int, str]) -> None:
         for index in sorted(why)[: max(0, _SHOWN - len(self.waiting))]:
@@ -261,24 +283,27 @@ class _Again:
         return [Split(self.name, self.name, start=self._start)]
 
     def schema(self) -> pa.Schema:
-        """Return the columns of the dataset, and those that come with the records."""
-        came = [block.batch.schema for block in self.blocks if block.batch.num_rows]
-        schema = joined(self.held, came, self.name)
-        assert schema is not None
-        return schema
+        """Return the columns of the dataset, and those that came with records so far."""
+        return self.columns
 
     def read(self, split: Split, on_progress: Progress | None = None) -> Generator[Item, None, None]:
-        """Yield deletes and rows, partition by partition in order of offset."""
-        for block in self.blocks:
+        """Yield deletes and rows, those of a partition in order; raise `SchemaWidened` where columns come with them."""
+        for block in self._look():
+            if block.batch.num_rows:
+                columns = joined(self.columns, [block.batch.schema], self.name)
+                assert columns is not None
+                if columns != self.columns:
+                    self.columns = columns
+                    raise SchemaWidened(columns, "a record that was rejected has other columns")
             if block.deletes is not None and block.deletes.num_rows:
                 yield Deletes(block.deletes)
             if block.batch.num_rows:
-                yield fitted(block.batch, self.schema())
+                yield fitted(block.batch, self.columns)
 
     def position(self, split: Split) -> Position | None:
         """Return how often rejects were replayed, this time included."""
         times = 0 if self._start is None else self._start["times"]
-        return {"times": times + 1, "records": len(self.done)}
+        return {"times": times + 1, "records": self.landed}
 
 
 def _without(decoded: Decoded, late: Mapping[int, str]) -> Decoded:
@@ -295,8 +320,8 @@ def _without(decoded: Decoded, late: Mapping[int, str]) -> Decoded:
     return replace(found, deletes=decoded.deletes.filter(kept), deleted=left)
 
 
-def _others(rows: NDArray[np.int64], late: Mapping[int, str]) -> pa.BooleanArray:
+def _others(rows: NDArray[np.int64] | range, these: Collection[int]) -> pa.BooleanArray:
     import numpy as np
     import pyarrow as pa
 
-    return pa.array(~np.isin(rows, list(late)))
+    return pa.array(~np.isin(rows, list(these)))

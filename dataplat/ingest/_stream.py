@@ -186,7 +186,9 @@ class _Session:
         run.meter.enter("connecting")
         held = held_schema(run.lake, run.request)
         kept = kept_in(held, options.keep)
-        reader = open_topic(location, options, stack, headers="headers" in kept, ahead=True)
+        reader = open_topic(
+            location, options, stack, headers="headers" in kept or options.registry is not None, ahead=True
+        )
         watch = open_topic(location, options, stack)
         topic, starts = find_starts(run.lake, run.request, watch)
         ends = {p: bounds.end for p, bounds in watch.bounds(starts).items()}

@@ -39,7 +39,8 @@ def plan_stream(lake: Lake, request: IngestRequest) -> IngestPlan:
     """Return where each partition would be read on, and the columns that its first records have; writes nothing."""
     assert request.stream is not None
     with ExitStack() as stack:
-        client = open_topic(locate(request.source), request.stream, stack)
+        headers = request.stream.registry is not None
+        client = open_topic(locate(request.source), request.stream, stack, headers=headers)
         topic, starts = find_starts(lake, request, client)
         bounds = client.bounds(starts)
         splits = tuple(_split(topic, partition, start, bounds[partition]) for partition, start in starts.items())

@@ -16,7 +16,7 @@ import pytest
 import dataplat as dp
 from dataplat.connectors.codecs._registry import forget_schemas
 from servers import KafkaServer, Message
-from servers.registry import Registry, framed
+from servers.registry import Registry, Schema, framed, in_a_header
 
 pytestmark = pytest.mark.slow
 
@@ -265,3 +265,26 @@ def test_a_plan(kafka_server: KafkaServer, registry: Registry, lake):
     plan = lake.plan_ingest(topic.url, "flights", registry=registry.url)
     assert plan.schema.names == ["n", "carrier", "delay", "gone"]
     assert "flights" not in lake
+
+
+@pytest.mark.parametrize("client", ["kafka-python", "confluent"])
+def test_schemas_that_headers_name(kafka_server: KafkaServer, registry: Registry, lake, client):
+    """Values whose headers name their schemas by GUID land; one that is not known is replayed with its headers."""
+    known, later = (Schema(json.dumps(schema)) for schema in (V1, V2))
+    registry.register("flights-value", known.text)
+    topic = kafka_server.new_topic(partitions=1)
+    topic.produce(
+        [
+            Message(avro(V1, first(1)), headers=(in_a_header(known),)),
+            Message(avro(V2, second(2)), headers=(("trace", b"x"), in_a_header(later))),
+        ]
+    )
+    result = lake.ingest(topic.url, "flights", registry=registry.url, client=client)
+    assert (result.rows_added, result.rows_rejected) == (1, 1)
+    (reject,) = lake["flights.rejects"].to_arrow().to_pylist()
+    assert (reject["offset"], reject["schema_id"], reject["raw"]) == (1, None, avro(V2, second(2)))
+    assert [header["name"] for header in reject["headers"]] == ["trace", "__value_schema_id"]
+    registry.register("flights-value", later.text)
+    forget_schemas()
+    assert lake.replay("flights", registry=registry.url).landed == 1
+    assert sorted(lake["flights"].to_arrow().column("n").to_pylist()) == [1, 2**40 + 2]

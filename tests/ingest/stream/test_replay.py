@@ -18,6 +18,7 @@ import dataplat as dp
 from dataplat._lake import Lake
 from dataplat.cli._run import run
 from dataplat.connectors.codecs._registry import forget_schemas
+from dataplat.ingest._rejected import Rejected
 from dataplat.lake.stores import MemoryStore
 from dataplat.testing.store_faults import CrashStore, SimulatedCrash
 from dataplat.versioning.lakefile import create_lake
@@ -291,6 +292,35 @@ def test_rejects_of_files(kafka_server: KafkaServer, lake, tmp_path):
     assert (result.tried, result.landed, result.of_files) == (1, 1, 1)
     assert values(lake) == [1, 100_000]
     assert lake["events.rejects"].rows == 1
+
+
+def test_more_than_is_in_memory(kafka_server: KafkaServer, lake, monkeypatch):
+    """Rejects are read and decoded block by block, also where columns come with late ones, and each lands once."""
+    looked = []
+    monkeypatch.setattr("dataplat.ingest._rejected._TOGETHER", 100)
+    topic = kafka_server.new_topic(partitions=2)
+    topic.produce([Message(b'{"id": %d, "n": 1}' % i, partition=i % 2) for i in range(10)])
+    lake.ingest(topic.url, "events", schema=NARROW, keep=("partition", "offset"))
+    late = [Message(b'{"id": %d, "n": 100000, "m": 1.5}' % i, partition=i % 2) for i in range(1010, 1020)]
+    topic.produce([Message(b'{"id": %d, "n": 100000}' % i, partition=i % 2) for i in range(10, 1010)])
+    topic.produce([*late, Message(b"{", partition=0)])
+    lake.ingest(topic.url, "events", schema=NARROW, rows=150)
+    lake.evolve("events", widen={"n": "int64"})
+    before = Rejected.look
+
+    def look(self):
+        for rows in before(self):
+            looked.append(len(rows.records))
+            yield rows
+
+    monkeypatch.setattr(Rejected, "look", look)
+    result = lake.replay("events")
+    assert (result.tried, result.landed, result.still_rejected) == (1011, 1010, 1)
+    assert max(looked) <= 100
+    assert sorted(lake["events"].to_arrow().column("id").to_pylist()) == list(range(1020))
+    assert lake["events"].to_arrow().column("m").null_count == 1010
+    assert lake["events.rejects"].rows == 1
+    assert lake.verify_ingest("events").ok
 
 
 def test_nothing_was_rejected(lake, tmp_path):

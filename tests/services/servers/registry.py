@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
+from uuid import NAMESPACE_OID, UUID, uuid5
 
 Answer = tuple[int, Any]  # HTTP's status, and what is sent as JSON
 
@@ -54,6 +55,16 @@ class Schema:
 def framed(id: int, payload: bytes) -> bytes:
     """Return a message as serializers of the registry write it."""
     return b"\0" + id.to_bytes(4, "big") + payload
+
+
+def guid_of(schema: Schema) -> UUID:
+    """Return the GUID of a schema, the same in every registry."""
+    return uuid5(NAMESPACE_OID, repr(schema))
+
+
+def in_a_header(schema: Schema, *, of: str = "value", path: bytes = b"") -> tuple[str, bytes]:
+    """Return the header by which serializers name a schema by its GUID (of Protobuf with the `path` of the message)."""
+    return f"__{of}_schema_id", b"\1" + guid_of(schema).bytes + path
 
 
 @dataclass
@@ -128,6 +139,10 @@ class Registry:
                 return self._post(subject, json.loads(body))
             case "GET", ["schemas", "ids", id]:
                 return self._by_id(id)
+            case "GET", ["schemas", "guids", guid]:
+                found = [schema for schema in self._schemas if str(guid_of(schema)) == guid]
+                missing = (404, {"error_code": 40403, "message": f"Schema {guid} not found"})
+                return (200, {**found[0].told(), "guid": guid}) if found else missing
             case "GET", ["subjects"]:
                 return 200, sorted(self._subjects)
             case "GET", ["subjects", subject, "versions", *version]:
