@@ -62,6 +62,7 @@ check: $(READY)-dev ## lint, format, types, import directions, generated pages u
 # So are the real stores; where they are not ready when the tests begin, the tests that need them wait.
 test: $(READY)-dev ## check, then every test in random order on two workers
 	@$(BIN)/python scripts/services.py install >/dev/null & \
+	$(BIN)/python scripts/browser.py >/dev/null & \
 	$(BIN)/python scripts/real_dvc.py >/dev/null & made=$$!; $(MAKE) check; checked=$$?; \
 	wait $$made || echo "the real DVC could not be made: the tests of exports to it have nothing to run" >&2; exit $$checked
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations=10 $(PYTEST)

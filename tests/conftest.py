@@ -13,6 +13,7 @@ from dataplat.lake import _part_open
 from dataplat.lake.stores import MemoryStore
 from dataplat.versioning.lakefile import create_lake
 from servers.fixtures import (
+    browser,
     gcs_server,
     hdfs_server,
     kafka_server,
@@ -25,6 +26,7 @@ from servers.fixtures import (
 )
 
 __all__ = [  # fixtures of tests/services
+    "browser",
     "gcs_server",
     "hdfs_server",
     "kafka_server",

@@ -90,17 +90,20 @@ def _examples(check: CheckOutcome) -> Html:
     if not check.examples:
         return Html("")
     keys = [name for name, _ in check.examples[0].key]
-    heads = [*keys, "value", "part", "row"]
-    rows = [_row(example) for example in check.examples[:_SHOWN]]
+    shown = check.examples[:_SHOWN]
+    in_parts = any(example.part for example in shown)
+    heads = [*keys, "value", *(["part"] if in_parts else []), "row"]
+    rows = [_row(example, in_parts=in_parts) for example in shown]
     more = (check.failing or 0) - len(rows)
-    caption = f"The first {len(rows):,} rows that fail {check.title}" + (f"; {more:,} more" if more > 0 else "")
+    caption = f"Rows that fail {check.title}" + (f": the first {len(rows):,}, and {more:,} more" if more > 0 else "")
     return table(caption, heads, rows, numbers=[len(heads) - 1])
 
 
-def _row(example: Example) -> list[object]:
+def _row(example: Example, *, in_parts: bool) -> list[object]:
     keys = [_value(value) for _, value in example.key]
     place = "" if example.position is None else f"{example.position:,}"
-    return [*keys, _value(example.value), Html(f"<code>{text((example.part or '')[:12])}</code>"), place]
+    part = [Html(f"<code>{text((example.part or '')[:12])}</code>")] if in_parts else []
+    return [*keys, _value(example.value), *part, place]
 
 
 def _value(value: str | None) -> object:

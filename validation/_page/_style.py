@@ -28,7 +28,7 @@ color:var(--ink);background:var(--back);font:15px/1.5 system-ui,-apple-system,"S
 font-weight:400;vertical-align:.1em;white-space:nowrap}
 .dp .tag.good{background:var(--goodback)}.dp .tag.bad{background:var(--badback)}.dp .tag.warn{background:var(--warnback)}
 .dp .scroll{overflow-x:auto;border:1px solid var(--line);border-radius:8px;margin:.4em 0}
-.dp table{border-collapse:collapse;width:100%;margin:0;font-size:.92em;color:inherit;background:none}
+.dp table{overflow-wrap:break-word;border-collapse:collapse;width:100%;margin:0;font-size:.92em;color:inherit;background:none}
 .dp caption{text-align:left;padding:.4em .8em;color:var(--soft)}
 .dp th,.dp td{padding:.3em .8em;text-align:left;vertical-align:top;border-top:1px solid var(--line);background:none;color:inherit}
 .dp thead th{background:var(--panel);white-space:nowrap}.dp table>:first-child tr:first-child>*{border-top:0}

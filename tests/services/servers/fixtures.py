@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from servers.browser import chromium
 from servers.gcs import GcsServer, fake_gcs
 from servers.hdfs import HdfsServer, hdfs
 from servers.kafka import KafkaServer, kafka
@@ -15,6 +17,9 @@ from servers.process import Server
 from servers.proxy import Proxy
 from servers.registry import Registry
 from servers.s3 import S3Server, moto, versitygw
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 
 @pytest.fixture(scope="session")
@@ -81,3 +86,10 @@ def one_worker(items: list[pytest.Item]) -> None:
         for fixture, group in (("hdfs_server", "hdfs"), ("kafka_server", "kafka")):
             if fixture in getattr(item, "fixturenames", ()):
                 item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Return a headless Chromium that the tests of a module share: each opens pages of its own."""
+    with chromium() as found:
+        yield found
