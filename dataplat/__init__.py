@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dataplat import errors as errors
+    from dataplat._drift import drift, outliers, skew
     from dataplat._lake import Lake, clone, open  # noqa: A004  (dp.open is the way in, like io.open)
     from dataplat._merge import MergeResult
     from dataplat._query import Query
@@ -78,7 +79,10 @@ _HOMES = {
     "Query": "dataplat._query",
     "Version": "dataplat._version",
     "clone": "dataplat._lake",
+    "drift": "dataplat._drift",
     "open": "dataplat._lake",
+    "outliers": "dataplat._drift",
+    "skew": "dataplat._drift",
     "validate": "dataplat._validate",
 }
 
@@ -130,7 +134,10 @@ __all__ = [
     "Version",
     "VersionNotFound",
     "clone",
+    "drift",
     "open",
+    "outliers",
+    "skew",
     "validate",
 ]
 

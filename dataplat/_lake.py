@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from dataplat._commits import CommitInfo
     from dataplat._compact import CompactPlan, CompactResult
+    from dataplat._drift import DriftOptions
     from dataplat._evolve import EvolveOptions, EvolvePlan
     from dataplat._listing import DatasetInfo, LogEntry
     from dataplat._query import Query
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from dataplat.ingest._progress import Listener
     from dataplat.ingest._request import IngestOptions
     from dataplat.lake.stores import ProbeReport, Store
+    from dataplat.validation.drift import DriftReport
     from dataplat.versioning import Diff
     from dataplat.versioning.commit import Commit
     from dataplat.versioning.diff import LakeDiff
@@ -186,6 +188,15 @@ class Lake(Branching, Keeping):
 
         commits = (resolve_commit(self.refs, self.objects, reference) for reference in (before, after))
         return LakeDiff(self.objects, *commits)
+
+    def drift(self, before: Any, after: Any, **options: Unpack[DriftOptions]) -> DriftReport:
+        """Say which columns are distributed otherwise than before: `lake.drift("flights@v1", "flights")`.
+
+        A side is a reference, or what `dataplat.drift` takes: a version, a frame, live batches. It has the options, too.
+        """
+        from dataplat._drift import drift_in
+
+        return drift_in(self, before, after, options)
 
     def changes(self, dataset: str, since: str, to: str = MAIN) -> Diff:
         """Return what has changed in `dataset` since a reference (`v1`, `main~3`, a date), up to `to`."""

@@ -159,6 +159,25 @@ class Version:
         register(connection, self.dataset, self)
         return connection.table(quoted(self.dataset))
 
+    def outliers(
+        self,
+        *,
+        method: str = "robust_z",
+        columns: Sequence[str] | None = None,
+        bound: float | None = None,
+        limit: int = 100_000,
+        seed: int = 0,
+    ) -> pa.Table:
+        """Return the rows that lie far from the others, each with its place, its key and the reason.
+
+        See `dataplat.outliers` for the arguments, and for what is returned.
+        """
+        from dataplat._validate import version_subject
+        from dataplat.validation.outliers import find_outliers
+
+        subject = version_subject(self)
+        return find_outliers(subject, method=method, columns=columns, bound=bound, limit=limit, seed=seed)
+
     def head(self, n: int = 10) -> pa.Table:
         """Return the first `n` rows."""
         import pyarrow as pa

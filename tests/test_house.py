@@ -63,7 +63,11 @@ PUBLIC_NAMES = [
     "Version",
     "VersionNotFound",
     "clone",
+    "drift",
     "open",
+    "outliers",
+    "skew",
+    "validate",
 ]
 
 

@@ -63,7 +63,7 @@ def validate(
 
 def _judged(data: str, contract: str | None, lake: str | None, *, strict: bool, environment: str | None) -> Report:
     """Judge a file where there is one of that name, else the version that a reference names."""
-    if _is_file(data):
+    if is_file(data):
         from dataplat._validate import validate as validate_file
 
         if contract is None:
@@ -81,7 +81,8 @@ def _judged(data: str, contract: str | None, lake: str | None, *, strict: bool, 
     return version.validate(held, strict=strict, environment=environment)
 
 
-def _is_file(data: str) -> bool:
+def is_file(data: str) -> bool:
+    """Tell whether an argument is a file, a pattern or a URL, and no reference to a version."""
     return "://" in data or any(each in data for each in "*?[") or Path(data).expanduser().exists()
 
 

@@ -52,14 +52,16 @@ class ProfileColumns(Mapping[str, Column]):
 
 def _numbers(column: ColumnProfile) -> Numbers:
     kind, points = _KINDS[column.family], column.points
-    counts = {"rows": column.rows, "nulls": column.nulls, "nans": column.nans}
+    rows, nulls, nans = column.rows, column.nulls, column.nans
     if points is None or not points.count or column.low is None or column.high is None:
-        return Numbers(**counts, knots=np.empty(0), kind=kind)
+        return Numbers(rows=rows, nulls=nulls, nans=nans, knots=np.empty(0), kind=kind)
     values, sums = points.ordered
     finite = points.count - sum(column.infinite)
     deviation = None if column.deviation is None else column.deviation * math.sqrt(1 - 1 / finite)
     return Numbers(
-        **counts,
+        rows=rows,
+        nulls=nulls,
+        nans=nans,
         knots=values,
         sums=None if points.exact else sums,
         ends=(float(column.low), float(column.high)),

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from dataplat.validation.drift._shape import Shape
 
 Verdict: TypeAlias = Literal["drift", "none", "undecided", "not comparable"]
-_ORDER: tuple[Verdict, ...] = ("drift", "not comparable", "undecided", "none")
+ORDER: tuple[Verdict, ...] = ("drift", "not comparable", "undecided", "none")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ class ColumnDrift:
         return f"{self.verdict:<14}  {name}: {told}, p {self.p_adjusted:.2g}, PSI {self.psi:.4f}{tail}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class DriftReport:
     """A comparison of two sides, `before` (the reference) and `after`.
 
@@ -91,10 +91,10 @@ class DriftReport:
         return tuple(sorted(found, key=lambda column: -column.effect / (column.min_effect or 1)))
 
     @property
-    def counts(self) -> dict[str, int]:
+    def counts(self) -> dict[Verdict, int]:
         """How many columns have which verdict."""
         counted = Counter(column.verdict for column in self.columns)
-        return {verdict: counted[verdict] for verdict in _ORDER if counted[verdict]}
+        return {verdict: counted[verdict] for verdict in ORDER if counted[verdict]}
 
     @property
     def summary(self) -> str:
@@ -104,7 +104,7 @@ class DriftReport:
 
     def lines(self) -> list[str]:
         """Return it as lines for people: what drifts comes first."""
-        ranked = sorted(self.columns, key=lambda column: _ORDER.index(column.verdict))
+        ranked = sorted(self.columns, key=lambda column: ORDER.index(column.verdict))
         new = [f"  new            {name}: there is no such column before" for name in self.new_columns]
         return [self.summary, *(f"  {column.line()}" for column in ranked), *new]
 
@@ -133,6 +133,9 @@ class DriftReport:
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def _plain(value: Any) -> Any:

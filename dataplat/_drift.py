@@ -1,0 +1,295 @@
+"""Drift and skew between versions, windows, slices, frames and files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack
+
+from dataplat.errors import BadColumn, ConfigError
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    import polars as pl
+    import pyarrow as pa
+
+    from dataplat._lake import Lake
+    from dataplat._version import Version
+    from dataplat.validation.drift import DriftReport, Pair, Question, TableColumns
+    from dataplat.validation.drift.skew import FeatureSkew, SkewReport
+
+Where: TypeAlias = "str | pl.Expr"
+
+SLICES = 50
+"""Values of a column by which rows are compared slice by slice: the most frequent ones of both sides."""
+
+
+class DriftOptions(TypedDict, total=False):
+    """What a comparison may be told, besides its two sides."""
+
+    columns: Sequence[str] | None
+    method: str | Mapping[str, str] | None
+    by: str | None
+    where: Where | tuple[Where | None, Where | None] | None
+    min_effect: float | None
+    alpha: float
+    exact: bool
+    history: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One side of a comparison: a version, or rows in memory."""
+
+    title: str
+    where: Where | None
+    version: Version | None = None
+    table: pa.Table | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """The columns."""
+        schema = self.version.schema if self.version is not None else self.rows.schema
+        return list(schema.names)
+
+    @property
+    def rows(self) -> pa.Table:
+        """The rows in memory."""
+        assert self.table is not None
+        return self.table
+
+    def columns(self, question: Question) -> TableColumns:
+        """Return the columns, of a whole version each read when it is its turn."""
+        from dataplat.validation.drift import TableColumns
+
+        if self.version is None or self.where is not None:
+            return TableColumns.of(self.read(question.columns))
+        version = self.version
+        return TableColumns(version.schema, lambda name: version.to_arrow(columns=[name]).column(name))
+
+    def read(self, names: Sequence[str] | None) -> pa.Table:
+        """Return the rows asked for, of the columns that are there."""
+        wanted = None if names is None else [name for name in self.names if name in names]
+        if self.version is not None:
+            return self.version.to_arrow(columns=wanted, where=self.where)
+        rows = self.rows
+        if self.where is not None:
+            from dataplat.lake.where import parse_where
+
+            rows = rows.filter(parse_where(self.where, rows.schema).mask(rows))
+        return rows if wanted is None else rows.select(wanted)
+
+
+def drift(before: Any, after: Any, **options: Unpack[DriftOptions]) -> DriftReport:
+    """Compare two sides of data, column by column, and say which of them drifts.
+
+    Args:
+        before: the reference, by which bins are fixed: a version, an Arrow, polars or pandas table, a reader or list of
+            batches, or a file (a path, glob or folder).
+        after: what is compared with it, of the same kinds: live batches, for one.
+        **options: `columns`; `method` (`ks`, `chi2`, `psi`, `js`, `hellinger`, `wasserstein`, or one by column; unless told
+            `ks` for numbers and `chi2` for categories); `by` (a column: the rows of each of its values are compared by
+            themselves); `where` (SQL or a Polars expression; a pair of them has one for each side); `min_effect` (what
+            counts as drift, in units of the statistic); `alpha` (the chance of any false alarm in the report, 0.05);
+            `exact` (read the rows of versions where profiles would do); `history` (False: do not look at what is usual
+            between the earlier versions of the dataset).
+
+    Raises:
+        BadColumn: A column is not there, or holds nothing that has a distribution.
+        ConfigError: There is no such method, or a number makes no sense.
+        SourceError: A file cannot be read.
+    """
+    return compared((before, after), (None, None), options)
+
+
+def drift_in(lake: Lake, before: Any, after: Any, options: DriftOptions) -> DriftReport:
+    """Compare two sides, of which texts are references to versions of a lake."""
+    one, two = (lake[side] if isinstance(side, str) else side for side in (before, after))
+    titles = (before if isinstance(before, str) else None, after if isinstance(after, str) else None)
+    return compared((one, two), titles, options)
+
+
+def compared(sides: tuple[Any, Any], titles: tuple[str | None, str | None], options: DriftOptions) -> DriftReport:
+    """Compare two sides under the titles given; see `drift`."""
+    where = options.get("where")
+    first, second = where if isinstance(where, tuple) else (where, where)
+    one = _side(sides[0], titles[0] or "before", first)
+    return _compared(one, _side(sides[1], titles[1] or "after", second), options)
+
+
+def _compared(before: _Side, after: _Side, options: DriftOptions) -> DriftReport:
+    from dataplat.validation.drift import Pair, Question, compare
+
+    question = Question(
+        options.get("columns"), options.get("method"), options.get("min_effect"), options.get("alpha", 0.05)
+    )
+    by, titles = options.get("by"), (before.title, after.title)
+    if by is not None:
+        return compare(_slices(before, after, by, question), question, usual={}, titles=titles)
+    return compare([Pair(before.columns(question), after.columns(question))], question, usual={}, titles=titles)
+
+
+def _slices(before: _Side, after: _Side, by: str, question: Question) -> list[Pair]:
+    """Return a pair for each value of a column, the most frequent first; what is not there on a side has no rows."""
+    from dataplat.lake.schema import did_you_mean
+    from dataplat.validation.drift import Pair, TableColumns
+
+    for side in (before, after):
+        if by not in side.names:
+            raise BadColumn(f"no column {by!r} in {side.title}{did_you_mean(by, side.names)}")
+    names = None if question.columns is None else [*question.columns, by]
+    sides = [_sliced(side.read(names), by) for side in (before, after)]
+    counts: dict[str, int] = {}
+    for slices in sides:
+        for value, rows in slices.items():
+            counts[value] = counts.get(value, 0) + rows.num_rows
+    ranked = sorted(counts, key=lambda value: (-counts[value], value))[:SLICES]
+    one, two = sides
+    empty = [next(iter(slices.values())).slice(0, 0) if slices else None for slices in sides]
+    if None in empty:
+        raise ConfigError("a side has no rows, so there is nothing to slice")
+    return [
+        Pair(TableColumns.of(one.get(value, empty[0])), TableColumns.of(two.get(value, empty[1])), value)
+        for value in ranked
+    ]
+
+
+def _sliced(rows: pa.Table, by: str) -> dict[str, pa.Table]:
+    """Return the rows of each value of a column, without it."""
+    import numpy as np
+    import polars as pl
+    import pyarrow as pa
+
+    values = pl.Series(pl.from_arrow(rows.column(by))).cast(pl.String).fill_null("null")
+    codes = values.rank("dense").to_numpy().astype(np.int64)
+    order = np.argsort(codes, kind="stable")
+    cuts = np.flatnonzero(np.diff(codes[order], prepend=-1))
+    names = values.gather(order[cuts]).to_list()
+    ordered = rows.drop_columns([by]).take(pa.array(order))
+    stops = [*cuts[1:], len(order)]
+    return {
+        name: ordered.slice(int(start), int(stop - start)) for name, start, stop in zip(names, cuts, stops, strict=True)
+    }
+
+
+def _side(data: Any, title: str, where: Where | None) -> _Side:
+    from dataplat._version import Version
+
+    if isinstance(data, Version):
+        named = f"{data.dataset}@id:{data.id[:12]}" if title in {"before", "after"} else title
+        return _Side(named, where, version=data)
+    if isinstance(data, str | Path):
+        title = str(data)
+    return _Side(title, where, table=_table(data))
+
+
+def _table(data: Any) -> pa.Table:
+    """Return rows of any kind as a table in memory."""
+    import pyarrow as pa
+
+    if isinstance(data, pa.Table):
+        return data
+    if isinstance(data, pa.RecordBatch):
+        return pa.Table.from_batches([data])
+    if isinstance(data, pa.RecordBatchReader):
+        return data.read_all()
+    if isinstance(data, Sequence) and data and all(isinstance(each, pa.RecordBatch) for each in data):
+        return pa.Table.from_batches(list(data))
+    from dataplat._validate import subject_of
+
+    with subject_of(data) as (subject, unread):
+        if unread:
+            raise ConfigError(f"{data}: {unread[0].failing:,} records cannot be read: {unread[0].detail}")
+        return pa.Table.from_batches(subject.scan(subject.schema.names), subject.schema)
+
+
+def skew(
+    training: Any,
+    serving: Any,
+    *,
+    on: str | Sequence[str] = (),
+    time: str | None = None,
+    within: timedelta | None = None,
+    tolerance: float = 0.0,
+    max_share: float = 0.0,
+    columns: Sequence[str] | None = None,
+    min_effect: float | None = None,
+    alpha: float = 0.05,
+) -> SkewReport:
+    """Compare what models were trained on with what they are served: as distributions, and row by row.
+
+    Args:
+        training: what models were trained on: a version, a table, a reader or a file.
+        serving: what was served, as logged.
+        on: columns that name the entity, by which rows are joined; without them only distributions are compared.
+        time: column of the time: a served row goes with the latest row of training that is not later than it.
+        within: how much older that row may be.
+        tolerance: relative difference up to which two numbers count as equal.
+        max_share: the share of rows in which a feature may differ.
+        columns: features; None is all that both sides have.
+        min_effect: what counts as drift, in units of the statistic.
+        alpha: the chance of any false alarm among the distributions.
+
+    Raises:
+        BadColumn: A column is not on both sides.
+        ConfigError: A number makes no sense.
+        KeyViolation: There is no time, and training has several rows of one entity.
+    """
+    from dataplat.validation.drift import Pair, Question, TableColumns, compare
+    from dataplat.validation.drift.skew import Pairing, SkewReport, row_skew
+
+    keys = [on] if isinstance(on, str) else list(on)
+    sides = [_side(training, "training", None), _side(serving, "serving", None)]
+    one, two = (side.read(None) for side in sides)
+    features: tuple[FeatureSkew, ...] = ()
+    joined = 0
+    if keys:
+        features, joined = row_skew(one, two, Pairing(keys, time, within, tolerance), columns)
+    apart = [name for name in two.column_names if name in one.column_names and name not in {*keys, time}]
+    names = apart if columns is None else list(columns)
+    pair = Pair(TableColumns.of(one.select(names)), TableColumns.of(two.select(names)))
+    question = Question(columns, min_effect=min_effect, alpha=alpha)
+    found = compare([pair], question, usual={}, titles=(sides[0].title, sides[1].title))
+    unserved = [name for name in one.column_names if name not in two.column_names]
+    return SkewReport(found, features, two.num_rows, joined, max_share, tuple(unserved))
+
+
+def outliers(
+    data: Any,
+    *,
+    key: str | Sequence[str] = (),
+    method: str = "robust_z",
+    columns: Sequence[str] | None = None,
+    bound: float | None = None,
+    limit: int = 100_000,
+    seed: int = 0,
+) -> pa.Table:
+    """Return the rows of a table or file that lie far from the others, the farthest first, each with its reason.
+
+    Args:
+        data: an Arrow, polars or pandas table, a reader of batches, or a file (a path, glob or folder).
+        key: columns that name a row in the answer.
+        method: `robust_z` (from the median, in units of the median distance), `iqr` (from the quartiles, in units of the
+            distance between them), or `isolation_forest` (rows by all columns together; needs scikit-learn).
+        columns: which; None is all that hold numbers, without the key.
+        bound: the score from which on; None is 3.5, 1.5 and 0.6.
+        limit: the most outliers to return.
+        seed: of the isolation forest: the same rows and seed give the same answer.
+
+    Returns:
+        One row per outlier: `part` and `row`, the key columns as text, and the reason: `column`, its `value`, the `score`,
+        and `low` and `high`, between which it would be none.
+
+    Raises:
+        BadColumn: A column is not there or holds no numbers.
+        ConfigError: There is no such method, or the bound is none.
+        MissingExtra: The method needs scikit-learn.
+        SourceError: The file cannot be read.
+    """
+    from dataplat._validate import subject_of
+    from dataplat.validation.outliers import find_outliers
+
+    with subject_of(data, (key,) if isinstance(key, str) else tuple(key)) as (subject, _):
+        return find_outliers(subject, method=method, columns=columns, bound=bound, limit=limit, seed=seed)
