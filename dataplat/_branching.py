@@ -65,6 +65,8 @@ class Branching:
         policy: Policy | None = None,
         resolve: Any = None,
         message: str = "",
+        *,
+        contract: Any = None,
     ) -> MergeResult:
         """Bring what another branch (or commit) has into the branch `into`, by rows and columns, in one commit.
 
@@ -78,14 +80,16 @@ class Branching:
             resolve: The table of conflicts (Arrow, a frame, or a CSV, JSON or Parquet file) with its column
                 `resolution` filled: ours, theirs, base or value:<JSON>.
             message: For the log.
+            contract: What the merged dataset has to meet, before the branch moves; of several datasets, one by name.
 
         Raises:
             MergeConflict: Something is left that nothing settles; nothing moved. `.conflicts` is the table.
+            ContractFailed: A dataset would not meet its contract; nothing moved.
             ConfigError: A resolution settles what is no conflict, or cannot be read.
         """
         from dataplat._merge import merge
 
-        return merge(cast("Lake", self), reference, into, dataset, policy, resolve, message)
+        return merge(cast("Lake", self), reference, into, dataset, policy, resolve, message, contract=contract)
 
     def plan_merge(
         self,
@@ -94,11 +98,13 @@ class Branching:
         dataset: str | Sequence[str] | None = None,
         policy: Policy | None = None,
         resolve: Any = None,
+        *,
+        contract: Any = None,
     ) -> MergeResult:
         """Return what `merge` with the same arguments would do, with all conflicts, and touch nothing."""
         from dataplat._merge import merge
 
-        return merge(cast("Lake", self), reference, into, dataset, policy, resolve, "", dry=True)
+        return merge(cast("Lake", self), reference, into, dataset, policy, resolve, "", contract=contract, dry=True)
 
     def cherry_pick(
         self, commit: str, onto: str = MAIN, policy: Policy | None = None, resolve: Any = None, message: str = ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -116,6 +116,24 @@ def ask(contract: Contract, objects: Objects, after: Manifest, dataset: str, pas
         return contract.judge(subject)
     came = {subject.blocks[number].part.place for number in new}
     return contract.judge(subject, came=lambda block: None if block.part.place in came else "held")
+
+
+def question(contract: Any, dataset: str) -> Callable[[Manifest, Objects], Sequence[Check]]:
+    """Return what asks a contract of a dataset as a commit would make it; it raises `ContractFailed` where it fails."""
+    from dataplat.validation import load_contract
+
+    loaded = load_contract(contract)
+
+    def asked(after: Manifest, objects: Objects) -> Sequence[Check]:
+        report = ask(loaded, objects, after, dataset)
+        if not report.ok:
+            lines = "\n  ".join(outcome.line() for outcome in report.failed[:5])
+            raise ContractFailed(
+                f"{dataset} would not meet contract {loaded.name}, so nothing landed:\n  {lines}", report
+            )
+        return (Check(name=loaded.name, ok=True, rows=report.new_rows, detail=loaded.id),)
+
+    return asked
 
 
 def _passed(objects: Objects, head: Record, dataset: str, contract: Contract, held: Mapping[str, Any]) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dataplat.versioning.commit import Commit
     from dataplat.versioning.merge import MergedDataset, MergePlan, Planner, Policy
     from dataplat.versioning.merge._conflicts import Place
+    from dataplat.versioning.rebase import PlannedChange
 
 _REPLANS: Final = 50
 """How often a merge is planned before it gives up, because others change the datasets that it is about."""
@@ -74,19 +75,42 @@ def merge(
     resolve: Any,
     message: str,
     *,
+    contract: Any = None,
     dry: bool = False,
 ) -> MergeResult:
     """Bring what `reference` has since the common ancestor into the branch `into`."""
     names = [dataset] if isinstance(dataset, str) else dataset
     theirs = _commit(lake, reference)
     what = message or f"merge {reference} into {into}"
+
+    def plan(planner: Planner, ours: Commit) -> MergePlan:
+        planned = planner.merge(ours, theirs, names)
+        return planned if contract is None else replace(planned, changes=tuple(_asking(planned.changes, contract)))
+
     try:
-        return _carry_out(
-            lake, into, lambda planner, ours: planner.merge(ours, theirs, names), policy, resolve, what, dry=dry
-        )
+        return _carry_out(lake, into, plan, policy, resolve, what, dry=dry)
     except MergeConflict:
         _remember(lake, into, reference, names)
         raise
+
+
+def _asking(changes: Sequence[PlannedChange], contract: Any) -> list[PlannedChange]:
+    """Return the changes of a merge, those asked about a contract with the question: one contract, or one by dataset."""
+    from dataplat._gate import question
+
+    named = [change.rename_to or change.dataset for change in changes if change.mode != "drop"]
+    if not isinstance(contract, Mapping):
+        if len(named) > 1:
+            raise ConfigError(
+                f"the merge changes {', '.join(named)}: say which one is held to the contract (dataset=…, --dataset NAME)"
+            )
+        contract = dict.fromkeys(named, contract)
+    return [
+        replace(change, ask=question(contract[name], name))
+        if (name := change.rename_to or change.dataset) in contract
+        else change
+        for change in changes
+    ]
 
 
 def cherry_pick(
@@ -198,12 +222,14 @@ def _refused(lake: Lake, head: Record, planned: MergePlan, objects: Objects) -> 
     held = contracts_of(head)
     for change in planned.changes:
         name, kept = change.rename_to or change.dataset, change.restore
-        if name not in held:
+        if name not in held and change.ask is None:
             continue
         base = change.base_version if name == change.dataset else None  # under another name it met no contract
         versions = (base, None if kept is None else kept.version)
         before, after = (None if version is None else load_manifest(objects, version) for version in versions)
         try:
+            if change.ask is not None and after is not None:
+                change.ask(after, objects)
             pass_gate(lake.io.gate, head, name, before, after, change, objects)
         except (BranchProtected, ContractError) as error:
             return str(error)

@@ -374,3 +374,22 @@ def test_a_merge_that_brings_a_protected_name_is_asked(lake: Lake, contract: str
     assert lake.plan_merge("exp").refused == ""
     lake.merge("exp")
     assert lake["d"].rows == 2
+
+
+def test_a_merge_may_carry_a_contract(tmp_path: Path, contract: str) -> None:
+    """Without protection too, a merge is asked the contract that it names before the branch moves, and so is its plan."""
+    lake = dp.open(tmp_path / "lake")
+    lake.ingest(rows(1, 2), "d", key="id")
+    lake.ingest(rows(1), "other")
+    lake.branch("exp")
+    lake.ingest(rows(-5, start=7), "d", branch="exp")
+    before = state(lake)
+    assert "greater_than(0)" in lake.plan_merge("exp", contract=contract).refused
+    with pytest.raises(dp.ContractFailed, match="would not meet contract Positive"):
+        lake.merge("exp", contract=contract)
+    assert state(lake) == before
+    lake.ingest(rows(4, start=9), "other", branch="exp")
+    with pytest.raises(dp.ConfigError, match="say which one"):
+        lake.merge("exp", contract=contract)
+    lake.merge("exp", contract={"other": contract})
+    assert lake["d"].rows == 3

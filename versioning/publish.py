@@ -263,10 +263,12 @@ class _Attempt:
         after: Manifest | None,
         checks: Sequence[Check],
     ) -> Sequence[Check]:
-        """Return `checks` with those that the branch itself asks for."""
+        """Return `checks` with those that the change and the branch itself ask for."""
+        objects = Objects(self._objects.store, self._stage)
+        if change.ask is not None and after is not None:
+            checks = (*checks, *change.ask(after, objects))
         if dataset not in contracts_of(self._head):
             return checks
-        objects = Objects(self._objects.store, self._stage)
         asked = replace(change, checks=checks)
         before = self._manifest(state) if dataset == change.dataset else None  # under another name it met no contract
         return (*checks, *pass_gate(self._gate, self._head, dataset, before, after, asked, objects))

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from dataplat.errors import CommitConflict, KeyConflict, PositionConflict
 from dataplat.lake.digest import Digest
@@ -28,6 +28,9 @@ from dataplat.versioning._table import named
 from dataplat.versioning.commit import Check, DatasetState, Input, Mode, Position
 from dataplat.versioning.compact import DeletesCodec, Rewrite, edit_of, rebased, used_places
 from dataplat.versioning.manifest import Manifest, ManifestEdit
+
+if TYPE_CHECKING:
+    from dataplat.lake.objects import Objects
 
 _REBASED: Final = frozenset({"append", "upsert", "delete", "evolve", "describe"})
 
@@ -59,7 +62,7 @@ class PlannedChange:
     `keys_overlap`: given parts that came since the base, return some keys that are also among the incoming rows.
     `where_matches`: given such parts, whether the condition matches any of their rows.
     `merge_deletes`: see `MergesDeletes`. `recheck`: given the manifest as it would be, return the checks' outcomes,
-    or raise. `replan`: given the head's manifest (None: no dataset), plan anew where the change does not hold.
+    or raise; `ask`: the same, asked of whatever is committed, rebased or not. `replan`: given the head's manifest (None: no dataset), plan anew where the change does not hold.
     `rename_to` is the new name of a rename, `restore` the state that a rollback goes back to; `rows_added` are rows that
     it brings, where that is known: else more or fewer of them are counted. `rewrites` is what a compaction did, `codec` how deletes are read and staged where they are no Roaring bitmaps.
     """
@@ -81,6 +84,7 @@ class PlannedChange:
     where_matches: Callable[[Sequence[Part]], bool] | None = None
     merge_deletes: MergesDeletes | None = None
     recheck: Callable[[Manifest], Sequence[Check]] | None = None
+    ask: Callable[[Manifest, Objects], Sequence[Check]] | None = None
     replan: Callable[[Manifest | None], PlannedChange] | None = None
     rewrites: Sequence[Rewrite] = ()
     codec: DeletesCodec | None = None

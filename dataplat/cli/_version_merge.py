@@ -56,6 +56,7 @@ dataset_option = click.option(
 @into_option
 @dataset_option
 @policy_option
+@click.option("--contract", "-c", metavar="FILE:NAME", help="What the merged dataset has to meet.")
 @plan_option
 @message_option
 def merge(
@@ -63,6 +64,7 @@ def merge(
     into: str,
     datasets: tuple[str, ...],
     policy: Any,
+    contract: str | None,
     dry: bool,
     message: str | None,
     lake: str | None,
@@ -75,9 +77,9 @@ def merge(
     """
     opened = open_data(lake)
     if dry:
-        result = opened.plan_merge(source, into, list(datasets) or None, policy)
+        result = opened.plan_merge(source, into, list(datasets) or None, policy, contract=contract)
     else:
-        result = opened.merge(source, into, list(datasets) or None, policy, message=message or "")
+        result = opened.merge(source, into, list(datasets) or None, policy, message=message or "", contract=contract)
     _report(result, dry=dry, as_json=as_json)
     return _exits.DATA_FAILED if result.refused else _exits.DONE
 
