@@ -7,6 +7,7 @@ https://debezium.io/documentation/reference/stable/connectors/postgresql.html#po
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -31,12 +32,18 @@ _BECAME: Final = frozenset("cru")
 _SKIPPED: Final = frozenset({"m", ""})
 _TRIED: Final = 100
 """Message keys that are looked at for the names of the key columns."""
+_UNSENT: Final = "__debezium_unavailable_value"
+"""What stands for a value that did not change, and that the database keeps beside its rows and did not send (in bytes
+that are text, in base64). https://debezium.io/documentation/reference/stable/connectors/postgresql.html
+"""
+_STANDS_FOR: Final = frozenset({_UNSENT, base64.b64encode(_UNSENT.encode()).decode()})
 
 
 class DebeziumCodec:
     """Decodes change events; `key` are the columns that name a row, those of the message key where it is not given.
 
-    Tombstones and logical messages are no change: they are left out. A truncation is a reject, since it names no key.
+    A tombstone takes its key away, as the delete before it did, which compaction may have taken. Logical messages are no
+    change: they are left out. A truncation is a reject, since it names no key; so is a row of which not all values came.
 
     Raises:
         KeyViolation: (`decode`) Nobody says what the key is.
@@ -52,11 +59,13 @@ class DebeziumCodec:
         key = self._key_of(records)
         events = self._values.opened(records)
         became = [i for i, op in enumerate(events.ops) if op in _BECAME]
-        went = np.array([i for i, op in enumerate(events.ops) if op == "d"], np.int64)
+        went = [i for i, op in enumerate(events.ops) if op == "d"]
+        buried = np.flatnonzero((records.values.is_null().to_numpy(False)) & records.keys.is_valid().to_numpy(False))
         rejects = [*events.rejects, *_others(events.ops)]
-        rows = _named(events.after.decode(records, np.array(became, np.int64), like), key, "after")
-        names = _of_key(like, key)
-        keys = self._gone(records, events.before, went, key, names or _of_key(rows.batch.schema, key))
+        rows = _whole(_named(events.after.decode(records, np.array(became, np.int64), like), key, "after"))
+        names = _of_key(like, key) or _of_key(rows.batch.schema, key)
+        keys = self._gone(records, events.before, np.union1d(went, buried).astype(np.int64), key, names)
+        rejects += [*_lost(became, rows), *_lost(went, keys)]
         batch = rows.batch
         if not batch.schema.names:
             batch = keys.batch if keys.batch.schema.names else self._sample(records, key)
@@ -120,6 +129,41 @@ class DebeziumCodec:
         both = [found.batch, fitted(others.batch, found.batch.schema)]
         batch = pa.Table.from_batches(both).combine_chunks().take(pa.array(order)).to_batches()[0]
         return Decoded(batch, rows[order], rejects)
+
+
+def _whole(decoded: Decoded) -> Decoded:
+    """Return it without the rows that have a value which stands for one that was not sent, which are rejects."""
+    for name in decoded.batch.schema.names:
+        column = decoded.batch.column(name)
+        kind = column.type.value_type if pa.types.is_list(column.type) else column.type
+        if not (pa.types.is_string(kind) or pa.types.is_binary(kind)):
+            continue
+        wanted = pa.array(sorted(_STANDS_FOR), pa.string()).cast(kind)
+        if pa.types.is_list(column.type):
+            of = pc.list_parent_indices(column).to_numpy()
+            wrong = np.zeros(len(column), np.bool_)
+            wrong[of[pc.is_in(column.flatten(), wanted).to_numpy(False)]] = True
+        else:
+            wrong = pc.is_in(column, wanted).to_numpy(False)
+        if wrong.any():
+            error = (
+                f"the value of column {name!r} was not sent, since it did not change ({_UNSENT}), so the row is not whole: "
+                "let the database tell whole rows (in PostgreSQL: ALTER TABLE … REPLICA IDENTITY FULL)"
+            )
+            decoded = replace(
+                decoded,
+                batch=decoded.batch.filter(pa.array(~wrong)),
+                rows=decoded.rows[~wrong],
+                rejects=[*decoded.rejects, *(Reject(i, error, name) for i in decoded.rows[wrong].tolist())],
+            )
+    return decoded
+
+
+def _lost(index: Sequence[int], decoded: Decoded) -> list[Reject]:
+    """Return rejects of those that are neither among the rows nor the rejects: they had no row of columns."""
+    there = {*decoded.rows.tolist(), *(reject.index for reject in decoded.rejects)}
+    error = "no row of columns is in it: change events of MongoDB, which have texts there, are not read"
+    return [Reject(i, error) for i in index if i not in there]
 
 
 def _others(ops: Sequence[str | None]) -> list[Reject]:

@@ -177,8 +177,10 @@ class Envelopes:
                 rejects.append(Reject(place, f"no change event: {event}", None, id))
         events = [_Event() if isinstance(event, str) else event for event in found]
         for part in _ROW:
-            rows = pa.array([_text(getattr(event, part)) for event in events], pa.binary())
-            images[part] += self._by_schema(name, index, rows, schemas, id, part)
+            texts = [_text(getattr(event, part)) for event in events]
+            there = [i for i, text in enumerate(texts) if text is None or text[:1] != b'"']
+            rows = pa.array([texts[i] for i in there], pa.binary())
+            images[part] += self._by_schema(name, index[there], rows, [schemas[i] for i in there], id, part)
 
     def _keys_of_json(
         self, values: pa.BinaryArray, name: str, index: NDArray[np.int64], id: int | None

@@ -47,7 +47,7 @@ def test_rows_and_keys():
     )
     assert decoded.batch.to_pylist() == [{"id": 1, "a": "x"}, {"id": 6, "a": None}]
     assert decoded.rows.tolist() == [0, 5]
-    assert (decoded.deletes.to_pylist(), decoded.deleted.tolist()) == ([{"id": 2}, {"id": 3}], [1, 2])
+    assert (decoded.deletes.to_pylist(), decoded.deleted.tolist()) == ([{"id": 2}, {"id": 3}, {"id": 4}], [1, 2, 3])
     assert not decoded.rejects
 
 
@@ -70,6 +70,53 @@ def test_no_key_at_all():
     for key in (None, 5):
         with pytest.raises(dp.KeyViolation, match=r"t\[0\]@0: .*--key"):
             open_codec("debezium").decode(records((key, {"op": "c", "after": {"id": 1}})), None)
+
+
+def test_tombstones_without_their_key():
+    """A tombstone whose key has not the columns that name a row says nothing of any row."""
+    codec = open_codec("debezium", key=("a",))
+    decoded = codec.decode(records(({"id": 1}, None), (None, None), ({"id": 2}, {"op": "c", "after": {"a": 1}})), None)
+    assert (decoded.batch.to_pylist(), decoded.deletes.num_rows, decoded.rejects) == ([{"a": 1}], 0, [])
+
+
+@pytest.mark.parametrize("unsent", ["__debezium_unavailable_value", "X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ=="])
+def test_values_that_were_not_sent(unsent):
+    """A row with a value that stands for one that did not change is a reject that names the column: it is not whole."""
+    decoded = open_codec("debezium").decode(
+        records(
+            ({"id": 1}, {"op": "u", "after": {"id": 1, "a": "x", "b": ["y"]}}),
+            ({"id": 2}, {"op": "u", "after": {"id": 2, "a": unsent, "b": ["y"]}}),
+            ({"id": 3}, {"op": "u", "after": {"id": 3, "a": "x", "b": [unsent]}}),
+            ({"id": 4}, {"op": "u", "after": {"id": 4, "a": "x", "b": None}}),
+        ),
+        None,
+    )
+    assert [row["id"] for row in decoded.batch.to_pylist()] == [1, 4]
+    assert [(reject.index, reject.column) for reject in decoded.rejects] == [(1, "a"), (2, "b")]
+    assert all("was not sent" in reject.error for reject in decoded.rejects)
+
+
+def test_values_that_were_not_sent_in_bytes():
+    """So it is with bytes, whose schema says that they are such."""
+    fields = [{"field": "id", "type": "int32"}, {"field": "a", "type": "bytes"}]
+    after = {"id": 1, "a": base64.b64encode(b"__debezium_unavailable_value").decode()}
+    value = {
+        "schema": {"fields": [{"field": "after", "type": "struct", "fields": fields}]},
+        "payload": {"op": "u", "after": after},
+    }
+    decoded = open_codec("debezium").decode(records(({"id": 1}, value)), None)
+    assert not len(decoded.rows)
+    assert [(reject.index, reject.column) for reject in decoded.rejects] == [(0, "a")]
+
+
+def test_events_of_mongodb():
+    """Rows that are texts of JSON, as MongoDB's are, are rejects that say so; none gets lost."""
+    row = '{"_id": {"$oid": "1"}, "a": 1}'
+    decoded = open_codec("debezium").decode(
+        records(({"id": "1"}, {"op": "c", "after": row}), ({"id": "2"}, {"op": "u", "after": None})), None
+    )
+    assert [reject.index for reject in decoded.rejects] == [0, 1]
+    assert "MongoDB" in decoded.rejects[0].error
 
 
 def test_types_of_keys_follow_the_rows():
@@ -138,11 +185,11 @@ def test_nested_values():
     assert found["l"].convert(lists.slice(1)).to_pylist() == [None, []]
 
 
-@given(st.lists(st.tuples(st.booleans(), st.integers(0, 4)), max_size=30))
+@given(st.lists(st.tuples(st.sampled_from(["", "d", "tombstone"]), st.integers(0, 4)), max_size=30))
 def test_rows_that_are_taken_away_again(history):
     """Of rows and deletes of one block, what is left gives the same table where the deletes come first."""
     messages = [
-        ({"id": id}, {"op": "d"} if gone else {"op": "c", "after": {"id": id, "n": n}})
+        ({"id": id}, {"": {"op": "c", "after": {"id": id, "n": n}}, "d": {"op": "d"}, "tombstone": None}[gone])
         for n, (gone, id) in enumerate(history)
     ]
     messages.append(({"id": 9}, None))
@@ -152,4 +199,4 @@ def test_rows_that_are_taken_away_again(history):
         wanted.pop(id, None)
         wanted.update({} if gone else {id: n})
     assert {row["id"]: row["n"] for row in decoded.batch.to_pylist()} == wanted
-    assert {row["id"] for row in decoded.deletes.to_pylist()} == {id for gone, id in history if gone}
+    assert {row["id"] for row in decoded.deletes.to_pylist()} == {9, *(id for gone, id in history if gone)}

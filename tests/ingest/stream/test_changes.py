@@ -132,6 +132,16 @@ def test_only_deletes(kafka_server: KafkaServer, lake):
     assert lake.ingest(topic.url, "people", source_format="debezium").nothing_to_do
 
 
+def test_a_tombstone_that_compaction_left(kafka_server: KafkaServer, lake):
+    """Where compaction took the delete before its tombstone was read, that takes the row away."""
+    topic = kafka_server.new_topic(partitions=1)
+    topic.produce([change("c", 1, person(1, "a")), change("c", 2, person(2, "b"))])
+    lake.ingest(topic.url, "people", source_format="debezium")
+    topic.produce([tombstone(1)])
+    lake.ingest(topic.url, "people", source_format="debezium")
+    assert people(lake) == {2: "b"}
+
+
 def test_how_it_may_be_asked_for(kafka_server: KafkaServer, lake):
     """Change events are not appended; where no message has a key, it has to be named."""
     topic = kafka_server.new_topic(partitions=1)
@@ -266,6 +276,37 @@ def test_with_a_registry_in_avro(kafka_server: KafkaServer, lake, registry: Regi
     day_of = {i: dt.date(2022, 1, 8) + dt.timedelta(i) for i in range(5)}
     assert found == {i: (day_of[i], "x" if i == 1 else None) for i in (0, 1, 3, 4)}
     assert lake["t"].key == ("id",)
+
+
+PROTO = """
+syntax = "proto3"; package db;
+message Envelope {
+  optional Value before = 1; optional Value after = 2; optional string op = 3; optional int64 ts_ms = 4;
+  message Value { int32 id = 1; optional string name = 2; }
+}
+message Key { int32 id = 1; }
+"""
+
+
+def test_with_a_registry_in_protobuf(kafka_server: KafkaServer, lake, registry: Registry):
+    """Values and keys of Protobuf are upserts and deletes as those of other formats; half a message is a reject."""
+    id_ = registry.register("t-value", PROTO, "PROTOBUF")
+    number = lambda field, n: bytes([field << 3, n])  # noqa: E731
+    text = lambda field, body: bytes([field << 3 | 2, len(body)]) + body  # noqa: E731
+
+    def message(op, id, name=None, key=True):
+        row = number(1, id) + (b"" if name is None else text(2, name.encode()))
+        value = text(1 if op == "d" else 2, row) + text(3, op.encode())
+        return Message(framed(id_, b"\0" + value), framed(id_, b"\2\2" + number(1, id)) if key else None, 0)
+
+    topic = kafka_server.new_topic(partitions=1)
+    topic.produce([message("c", 1, "a"), message("r", 2, "b"), message("c", 3, "c"), message("c", 4)])
+    topic.produce([message("u", 1, "A"), message("d", 2), message("d", 3, key=False), Message(None, None, 0)])
+    topic.produce([Message(framed(id_, b"\0\x12\x7f"), framed(id_, b"\2\2" + number(1, 9)), 0)])
+    result = lake.ingest(topic.url, "people", source_format="debezium", registry=registry.url)
+    assert result.rows_rejected == 1
+    assert lake["people"].key == ("id",)
+    assert people(lake) == {1: "A", 4: None}
 
 
 def test_with_a_registry_in_json(kafka_server: KafkaServer, lake, registry: Registry):
