@@ -126,6 +126,9 @@ def _surroundings(report: DoctorReport, store: Store) -> None:
         report.add("cache", "off (cache_size = 0)")
         return
     used = sum(copy.stat().st_size for copy in (cache.folder / FOLDER).rglob("*") if copy.is_file())
+    if (problem := cache.problem()) is not None:
+        report.add("cache", f"nothing can be kept in {cache.folder / FOLDER}: {problem}", "warning")
+        return
     report.add("cache", f"{used / 1e9:.2f} of {cache.size / 1e9:.0f} GB in {cache.folder / FOLDER}")
 
 

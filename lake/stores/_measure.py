@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dataplat.errors import StoreError
+from dataplat.lake.stores._probe import removed
 from dataplat.lake.stores._protocol import Store
 
 SMALL = 1 << 10
@@ -47,7 +47,7 @@ def measure(store: Store, *, calls: int = 20, large: int = LARGE) -> Measures:
     prefix = f"probe/{os.urandom(8).hex()}-"
     keys = [f"{prefix}{number:03}" for number in range(calls)]
     big = f"{prefix}large"
-    with _removed(store, [*keys, big]):
+    with removed(store, [*keys, big]):
         small = os.urandom(SMALL)
         created = [_timed(lambda key=key: store.create(key, small)) for key in keys]  # type: ignore[misc]
         ours = time.time()
@@ -62,20 +62,6 @@ def measure(store: Store, *, calls: int = 20, large: int = LARGE) -> Measures:
             raise StoreError(f"{store!r} gave back other bytes than the {large} that it was given")
     latencies = tuple(_latency(*timed) for timed in (("create", created), ("read", read), ("list", listed)))
     return Measures(latencies, large, large / up, large / down, theirs - ours)
-
-
-@contextmanager
-def _removed(store: Store, keys: Sequence[str]) -> Iterator[None]:
-    """Delete `keys` at the end; what cannot be deleted says so only where nothing else failed."""
-    try:
-        yield
-    except BaseException:
-        for key in keys:
-            with suppress(StoreError):
-                store.delete(key)
-        raise
-    for key in keys:
-        store.delete(key)
 
 
 def _timed(call: Callable[[], object]) -> float:

@@ -122,6 +122,17 @@ class ObjectCache:
             self._owe(-len(data))
             raise
 
+    def problem(self) -> str | None:
+        """Return what keeps copies from being kept, found by keeping one; None where nothing does."""
+        data = os.urandom(32)
+        object_id = hashlib.sha256(data).hexdigest()
+        try:
+            self._write(object_id, ".bin", data)
+        except OSError as error:
+            return error.strerror or str(error)
+        self.drop(object_id, ".bin")
+        return None
+
     def drop(self, object_id: str, suffix: str) -> None:
         """Remove the copy of an object, if there is one."""
         with suppress(OSError):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -51,7 +51,7 @@ def probe(store: Store, *, racers: int = 16, rounds: int = 3) -> ProbeReport:
     prefix = f"probe/{os.urandom(8).hex()}-"
     keys = [f"{prefix}{number:03}" for number in range(rounds)]
     trial = _Trial(store)
-    try:
+    with removed(store, [*keys, f"{prefix}again"]):
         with ThreadPoolExecutor(racers) as pool, trial.check("create if absent") as tell:
             for key in keys:
                 _race(trial, key, racers, pool)
@@ -65,13 +65,24 @@ def probe(store: Store, *, racers: int = 16, rounds: int = 3) -> ProbeReport:
         with trial.check("read a range") as tell:
             _check_ranges(trial, keys[0])
             tell("inside and past the end")
-    finally:
-        for key in [*keys, f"{prefix}again"]:
-            store.delete(key)
     with trial.check("delete") as tell:
         _check_deleted(trial, prefix, keys)
         tell("what was deleted is gone at once")
     return ProbeReport(racers, rounds, time.perf_counter() - started, tuple(trial.checks))
+
+
+@contextmanager
+def removed(store: Store, keys: Sequence[str]) -> Iterator[None]:
+    """Delete `keys` at the end; what cannot be deleted says so only where nothing else failed."""
+    try:
+        yield
+    except BaseException:
+        for key in keys:
+            with suppress(StoreError):
+                store.delete(key)
+        raise
+    for key in keys:
+        store.delete(key)
 
 
 @dataclass(slots=True)

@@ -147,6 +147,15 @@ def test_the_doctor_finds_a_lake_well(s3, capsys):
     assert s3.access_key not in shown + json.dumps(found)
 
 
+def test_the_doctor_says_that_no_copies_can_be_kept(s3, capsys, monkeypatch, tmp_path):
+    """A cache that cannot be written slows everything down and breaks nothing, so only a doctor tells."""
+    url = f"s3://{s3.new_bucket()}/lake"
+    dp.open(url)
+    (tmp_path / "taken").write_text("a file, where the cache would be a folder")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "taken"))
+    assert re.search(r"cache +warning +nothing can be kept in .*: Not a directory", run(capsys, "doctor", url))
+
+
 def test_the_doctor_says_what_is_wrong(s3, capsys, monkeypatch):
     """A lake that cannot be opened ends with 1, the reason, and what it was looked for with."""
     planted = "PLANTED"

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from dataplat.errors import ObjectExists, StoreUnsuitable
-from dataplat.lake.stores import FileStore, MemoryStore, probe
+from dataplat.errors import ObjectExists, StoreError, StoreUnsuitable
+from dataplat.lake.stores import FileStore, MemoryStore, measure, probe
 
 
 class CheckThenAct(MemoryStore):
@@ -87,6 +87,25 @@ class Empty(MemoryStore):
     def read(self, key, byte_range=None):
         """Read nothing."""
         return super().read(key, byte_range) if key in self._objects else b""
+
+
+class ReadOnly(MemoryStore):
+    """Refuse what writes, as a store does to whom may only read."""
+
+    def create(self, key, data):
+        """Refuse."""
+        raise StoreError(f"cannot create {key}: access denied")
+
+    def delete(self, key):
+        """Refuse."""
+        raise StoreError(f"cannot delete {key}: access denied")
+
+
+@pytest.mark.parametrize("tried", [probe, measure])
+def test_who_may_not_write_is_told_of_the_first_refusal(tried):
+    """That nothing can be tidied away either is not what is said."""
+    with pytest.raises(StoreError, match="cannot create .*: access denied"):
+        tried(ReadOnly())
 
 
 @pytest.mark.parametrize(
