@@ -47,9 +47,9 @@ class Limits:
 
     @property
     def cut_bytes(self) -> int:
-        """Bytes that one cut may take: one is collected while the other one lands."""
-        half = self.budget // 2
-        return half if self.nbytes is None else min(self.nbytes, half)
+        """Bytes that one cut may take: one is collected while the other one lands, and a quarter is for what is polled."""
+        most = self.budget * 3 // 8
+        return most if self.nbytes is None else min(self.nbytes, most)
 
 
 @dataclass(slots=True)

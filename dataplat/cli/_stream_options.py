@@ -84,7 +84,7 @@ _OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("--follow", {"is_flag": True, "default": None, "help": "Go on for ever; end with Ctrl-C or SIGTERM."}),
     ("--every", {"type": Duration(), "metavar": "TIME", "help": "Commit at the latest after this long (5s)."}),
     ("--rows", {"type": click.IntRange(1), "metavar": "N", "help": "Commit when so many records have come."}),
-    ("--bytes", {"type": Size(), "metavar": "SIZE", "help": "Commit when records take so much memory (64MB)."}),
+    ("--bytes", {"type": Size(), "metavar": "SIZE", "help": "Commit when records take so much memory (48MB)."}),
     ("--budget", {"type": Size(), "metavar": "SIZE", "help": "Memory for all records in flight (128MB)."}),
     ("--timeout", {"type": Duration(), "metavar": "TIME", "help": "How long a broker may take to answer (15s)."}),
     ("--registry", {"metavar": "URL", "help": "The schema registry that messages name their schemas in."}),

@@ -70,7 +70,9 @@ def ingest_stream(
         ContractFailed: A cut does not meet its contract; what landed before stays.
     """
     from dataplat.ingest._stream_metrics import serve
+    from dataplat.lake.arrow_alone import keep_pandas_out
 
+    keep_pandas_out()
     if request.mode == "replace":
         raise ConfigError("a stream is appended or upserted: mode replace would forget what was read before")
     assert request.stream is not None
