@@ -105,8 +105,8 @@ def _figures(report: DriftReport, columns: Sequence[ColumnDrift]) -> Html:
         "PSI",
         "null before",
         "null after",
-        "remark",
     ]
+    remarks = any(column.detail for column in columns)
     rows = [
         [
             _name(column),
@@ -118,10 +118,11 @@ def _figures(report: DriftReport, columns: Sequence[ColumnDrift]) -> Html:
             f"{column.p_adjusted:.2g}" if column.method else "",
             _figure(column.psi),
             *(_share(nulls, rows) for nulls, rows in zip(column.nulls, column.rows, strict=True)),
-            column.detail,
+            *([column.detail] if remarks else []),
         ]
         for column in columns
     ]
+    heads += ["remark"] if remarks else []
     return table(
         f"{len(rows):,} columns of {report.before} and {report.after}", heads, rows, numbers=range(3, 10), seen=False
     )

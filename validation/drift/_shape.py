@@ -43,20 +43,44 @@ def _bars(before: Numbers, after: Numbers) -> Shape:
     beyond = [(NAN, [before.nans, after.nans]), (NULL, [before.nulls, after.nulls])]
     if not len(ground.knots):
         return _shape([], [[], []], (before, after), beyond)
+    edges, labels = _whole_edges(ground) if ground.knots.dtype.kind in "iu" else _edges(ground)
+    sides = []
+    for side in (before, after):
+        shares = np.diff(np.concatenate(([0.0], side.below(edges), [side.there])))
+        sides.append(list(np.maximum(shares, 0) * side.rows))
+    first, last = _text(edges[0], ground.kind), _text(edges[-1], ground.kind)
+    ends = [[side.pop(0), side.pop()] for side in sides]
+    shape = _shape(labels, sides, (before, after), [(f"{last} and more", [ends[0][1], ends[1][1]]), *beyond])
+    return _led(f"less than {first}", (ends[0][0] / before.rows, ends[1][0] / after.rows), shape)
+
+
+def _edges(ground: Numbers) -> tuple[np.ndarray, list[str]]:
+    """Return the edges of even bars, each with what is at most in the one before the next, and their labels."""
     low, high = (float(value) for value in ground.quantiles(np.array([_EDGE, 1 - _EDGE])))
     if not np.isfinite(high - low):
         finite = ground.finite
         low, high = (float(finite[0]), float(finite[-1])) if len(finite) else (0.0, 0.0)
     edges = np.linspace(low, high, BARS + 1) if high > low else np.array([low, low])
-    sides = []
-    for side in (before, after):
-        within = side.upto(edges[1:])
-        inner = np.diff(np.concatenate((side.below(edges[:1]), within)))
-        shares = np.concatenate((side.below(edges[:1]), inner, [side.there - within[-1]]))
-        sides.append(list(np.maximum(shares, 0) * side.rows))
+    edges[-1] = np.nextafter(edges[-1], np.inf)  # the last bar holds its upper end
     texts = [_text(edge, ground.kind) for edge in edges]
-    labels = [f"< {texts[0]}", *(f"{a} – {b}" for a, b in pairwise(texts)), f"> {texts[-1]}"]
-    return _shape(labels, sides, (before, after), beyond)
+    return edges, [f"{a} – {b}" if a != b else a for a, b in pairwise(texts)]
+
+
+def _whole_edges(ground: Numbers) -> tuple[np.ndarray, list[str]]:
+    """Return the edges of bars that hold as many whole numbers each."""
+    low, high = (int(value) for value in ground.quantiles(np.array([_EDGE, 1 - _EDGE])))
+    step = max(1, -(-(high - low + 1) // BARS))
+    edges = np.arange(low, high + step + 1, step, dtype=object)
+    lasts = [int(edge) - 1 for edge in edges[1:]]
+    texts = [(_text(int(a), ground.kind), _text(b, ground.kind)) for a, b in zip(edges[:-1], lasts, strict=True)]
+    return edges.astype(np.float64), [a if a == b else f"{a} – {b}" for a, b in texts]
+
+
+def _led(label: str, shares: tuple[float, float], shape: Shape) -> Shape:
+    """Return a shape with a further bar before the others, where it holds rows."""
+    if not any(shares):
+        return shape
+    return Shape((label, *shape.labels), (shares[0], *shape.before), (shares[1], *shape.after))
 
 
 def _shape(
