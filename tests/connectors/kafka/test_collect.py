@@ -162,7 +162,9 @@ def test_a_hot_partition_leaves_room():
     assert set(cuts[0].pieces) == {0, 1, 2, 3}
     assert client.pauses > 0
     assert client.resumes > 0
-    assert max(sum(piece.nbytes for piece in cut.pieces.values()) for cut in cuts) <= budget * 3 // 8 + 2 * client.largest
+    assert (
+        max(sum(piece.nbytes for piece in cut.pieces.values()) for cut in cuts) <= budget * 3 // 8 + 2 * client.largest
+    )
 
 
 def test_a_failure_comes_after_what_came_before_it():
