@@ -104,7 +104,7 @@ def far_files(url: str) -> tuple[FarFiles, str]:
     scheme, _, rest = url.partition("://")
     scheme = SCHEMES.get(scheme.lower(), scheme.lower())
     authority, _, key = rest.partition("/")
-    _parts(scheme, authority)
+    _parts(scheme, f"{authority}/")
     settings = settings_of(f"{scheme}://{authority}/{key}", None, load())
     if not settings.get("verify_tls", True):
         _warn_of_tls(f"{scheme}://{authority}")

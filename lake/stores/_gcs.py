@@ -10,18 +10,18 @@ import base64
 import json
 import os
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
 from dataplat.errors import ConfigError, MissingExtra, ObjectExists, ObjectNotFound, StoreError, StoreTimeout
-from dataplat.lake.stores._patience import patience
+from dataplat.lake.stores._patience import moving, sliced
 from dataplat.lake.stores._protocol import ObjectInfo
 from dataplat.lake.stores._remote import Got
+from dataplat.lake.stores._tls import mistrust
 
 if TYPE_CHECKING:
-    from aiohttp import ClientTimeout
     from gcsfs import GCSFileSystem
 
 T = TypeVar("T")
@@ -31,7 +31,6 @@ RESUMABLE = 64 << 20
 CHUNK = 16 << 20
 """A multiple of 256 KiB, as the interface demands."""
 
-_SLICE = 1 << 20
 _UNCLEAR = frozenset({408, 409, 429, 500, 502, 503, 504})
 _UNCLEAR_REASONS = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "backendError", "internalError"})
 _ADVICE = {
@@ -216,6 +215,8 @@ class GcsWire:
         what = f"{doing} {self.url}/{key}"
         if isinstance(error, _Refused):
             return _answered(error, doing, what)
+        if (reason := mistrust(error, "SSL_CERT_FILE")) is not None:
+            return StoreError(f"cannot {what}: {reason}")
         if isinstance(error, StoreTimeout) or _is_unanswered(error) or isinstance(error, TransportError):
             return StoreTimeout(f"no answer to {what}: {str(error) or type(error).__name__}")
         if isinstance(error, GoogleAuthError):
@@ -246,34 +247,23 @@ class _Send:
         place = place or (f"{self.files._location}{path}" if path[0] == "/" else f"{self.files.base}{path}")  # noqa: SLF001
         sent = sum(map(len, pieces))
         size = {"Content-Length": str(sent)} if pieces else {}
-        async with session.request(
-            method,
-            URL(place, encoded=True),
-            params=self.files._get_params(params),  # noqa: SLF001
-            headers=self.files._get_headers({**headers, **size}),  # noqa: SLF001
-            data=_slices(pieces) if pieces else None,
-            timeout=self._timeout(sent, headers.get("Range")),
-            allow_redirects=False,
-        ) as answer:
+        given = self.files.requests_timeout
+        async with (
+            moving(given.sock_read) if pieces else nullcontext() as watch,
+            session.request(
+                method,
+                URL(place, encoded=True),
+                params=self.files._get_params(params),  # noqa: SLF001
+                headers=self.files._get_headers({**headers, **size}),  # noqa: SLF001
+                data=None if watch is None else sliced(pieces, watch, given.sock_read),
+                timeout=given,
+                allow_redirects=False,
+            ) as answer,
+        ):
             body = await answer.read()
             if answer.status >= 400:
                 raise _Refused(answer.status, body)
             return _Answer(answer.status, answer.headers, body)
-
-    def _timeout(self, sent: int, span: str | None) -> ClientTimeout:
-        from aiohttp import ClientTimeout
-
-        given = self.files.requests_timeout
-        total = patience(given.sock_read, sent, span)
-        return ClientTimeout(total=total, sock_connect=given.sock_connect, sock_read=given.sock_read)
-
-
-async def _slices(pieces: Sequence[bytes | memoryview]) -> AsyncIterator[memoryview]:
-    """Yield the bytes without a copy of the whole, in slices that leave the loop to others between them."""
-    for piece in pieces:
-        view = memoryview(piece)
-        for at in range(0, len(view), _SLICE):
-            yield view[at : at + _SLICE]
 
 
 class _PastTheEnd(Exception):

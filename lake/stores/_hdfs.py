@@ -43,7 +43,7 @@ class HdfsWire:
     clock_step = 1000
 
     def __init__(self, host: str, path: str, settings: Mapping[str, Any]) -> None:
-        self.url = f"hdfs://{host}/{path}".rstrip("/")
+        self.url = f"hdfs://{host}/{path}" if path else f"hdfs://{host}"
         self._host = host
         self._root = f"/{path}".rstrip("/")
         self._settings = settings

@@ -93,10 +93,10 @@ def _parts(scheme: str, rest: str) -> tuple[str, str]:
         raise ConfigError(
             f"{article} {scheme}:// URL has no query: settings of a store stand in dataplat.toml or in options"
         )
-    authority, _, prefix = rest.partition("/")
+    authority, slash, prefix = rest.partition("/")
     prefix = prefix.strip("/")
     if scheme == "hdfs":
-        if not _HOST.fullmatch(authority):
+        if not _HOST.fullmatch(authority) or not (authority or slash):
             raise ConfigError("an hdfs:// URL is hdfs://HOST:PORT/PATH, or hdfs:///PATH with HADOOP_CONF_DIR set")
     elif not _BUCKET.fullmatch(authority):
         raise ConfigError(

@@ -13,13 +13,15 @@ import os
 import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dataplat.config import Secret
 from dataplat.errors import ConfigError, MissingExtra, ObjectExists, ObjectNotFound, StoreError, StoreTimeout
-from dataplat.lake.stores._patience import patience
+from dataplat.lake.stores._patience import moving, sliced
 from dataplat.lake.stores._protocol import ObjectInfo
 from dataplat.lake.stores._remote import Got
+from dataplat.lake.stores._tls import mistrust
 
 if TYPE_CHECKING:
     from s3fs import S3FileSystem
@@ -223,11 +225,8 @@ class S3Wire:
             return ConfigError(
                 f"cannot {what}: {error}. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or a role"
             )
-        if _is_distrust(error):
-            return StoreError(
-                f"cannot {what}: the server's certificate cannot be verified: {error}. Give `ca_bundle` (or "
-                "AWS_CA_BUNDLE) the file of the authority that signed it"
-            )
+        if (reason := mistrust(error, "`ca_bundle` (or AWS_CA_BUNDLE)")) is not None:
+            return StoreError(f"cannot {what}: {reason}")
         if _is_unanswered(error):
             return StoreTimeout(f"no answer to {what}: {str(error) or type(error).__name__}{_root(error)}")
         return error if isinstance(error, StoreError | ConfigError) else StoreError(f"cannot {what}: {error}")
@@ -269,18 +268,6 @@ def _root(error: BaseException) -> str:
             found = f" ({cause.strerror})"
         cause = cause.__cause__ or cause.__context__
     return found
-
-
-def _is_distrust(error: Exception) -> bool:
-    """Whether TLS failed because the server is not whom its address names: to try again would not help."""
-    import ssl
-
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(seen):
-            return True
-        seen = seen.__cause__ or seen.__context__
-    return False
 
 
 def _is_unanswered(error: Exception) -> bool:
@@ -357,7 +344,6 @@ def _connect(settings: Mapping[str, Any]) -> S3FileSystem:
             "connect_timeout": min(timeout, 10),
             "read_timeout": timeout,
             "max_pool_connections": 64,
-            "parameter_validation": False,
             "http_session_cls": _once(),
         },
         use_listings_cache=False,
@@ -366,9 +352,8 @@ def _connect(settings: Mapping[str, Any]) -> S3FileSystem:
 
 
 def _once() -> type[Any]:
-    """Return aiobotocore's session, made to send each request once, and to end it however slowly the wire dies."""
+    """Return aiobotocore's session, made to send each request once, and to end it where its body does not move."""
     from aiobotocore.httpsession import AIOHTTPSession
-    from aiohttp import ClientTimeout
 
     class Once(AIOHTTPSession):  # type: ignore[misc, unused-ignore]
         async def _get_session(self, proxy_url: Any) -> Any:
@@ -376,14 +361,13 @@ def _once() -> type[Any]:
             session._retry_connection = False  # noqa: SLF001 - aiohttp sends a PUT again whose answer was lost
             return session
 
-        def _get_request_timeout(self, request: Any) -> Any:
-            given = self._timeout
-            sent = _content_length(request.body)
-            return ClientTimeout(
-                total=patience(given.sock_read or 60, sent, request.headers.get("Range")),
-                sock_connect=given.sock_connect,
-                sock_read=given.sock_read,
-            )
+        async def send(self, request: Any) -> Any:
+            if not isinstance(request.body, BytesIO):  # what else botocore sends is short
+                return await super().send(request)
+            seconds = float(self._timeout.sock_read)
+            async with moving(seconds) as watch:
+                request.body = sliced((request.body.getvalue(),), watch, seconds)
+                return await super().send(request)
 
     return Once
 

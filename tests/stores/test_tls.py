@@ -74,6 +74,29 @@ def test_a_certificate_that_nobody_signed_is_refused_at_once(server):
     assert time.monotonic() - started < 10
 
 
+def test_gcs_does_not_believe_it_either(server):
+    """The same for a server of GCS."""
+    with pytest.raises(StoreError, match=r"certificate cannot be verified.*Give SSL_CERT_FILE") as raised:
+        dp.open("gs://bucket/lake", options={"endpoint_url": server[0], "anonymous": True})
+    assert not isinstance(raised.value, StoreTimeout)
+
+
+@pytest.mark.parametrize("scheme", ["s3", "gs"])
+def test_a_server_without_tls_is_told_at_once(scheme):
+    """An `https://` endpoint whose server speaks plain HTTP is no outage: the error says what to correct."""
+    with Quiet(("127.0.0.1", 0), Empty) as serving:
+        thread = threading.Thread(target=serving.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        endpoint = f"https://127.0.0.1:{serving.server_address[1]}"
+        try:
+            with pytest.raises(StoreError, match="begin the endpoint with http://") as raised:
+                dp.open(f"{scheme}://bucket/lake", create=False, options={"endpoint_url": endpoint, "anonymous": True})
+        finally:
+            serving.shutdown()
+            thread.join()
+    assert not isinstance(raised.value, StoreTimeout)
+
+
 def test_a_bundle_is_believed(server):
     """With the file of who signed it the server is asked, and answers that there is no lake."""
     with pytest.raises(LakeNotFound):

@@ -1,6 +1,8 @@
 """Servers that are stopped (SIGSTOP): the kernel takes connections and bytes in, and nobody answers."""
 
+import asyncio
 import json
+import os
 import subprocess
 import sys
 import time
@@ -8,9 +10,9 @@ import time
 import pytest
 
 from dataplat.errors import StoreTimeout
-from dataplat.lake.stores import RetryingStore, _patience
+from dataplat.lake.stores import RetryingStore
 from dataplat.lake.stores._gcs import GcsWire
-from dataplat.lake.stores._patience import patience
+from dataplat.lake.stores._patience import SLICE, moving, sliced
 from dataplat.lake.stores._remote import RemoteStore
 from dataplat.lake.stores._s3 import S3Wire
 from servers import fake_gcs, versitygw
@@ -22,7 +24,6 @@ KINDS = {"s3": (versitygw, S3Wire), "gcs": (fake_gcs, GcsWire)}
 def test_a_stopped_server_is_a_clear_error_within_the_budget(kind, tmp_path, monkeypatch):
     """Each call ends with an error that says what got no answer, also where a body is half sent; later all is well."""
     run, wire = KINDS[kind]
-    monkeypatch.setattr(_patience, "SLOWEST", 1 << 30)
     with run(tmp_path) as server:
         for name, value in server.environment().items():
             monkeypatch.setenv(name, value)
@@ -50,18 +51,42 @@ def test_a_stopped_server_is_a_clear_error_within_the_budget(kind, tmp_path, mon
         assert store.read("after") == b"2"
 
 
-@pytest.mark.parametrize(
-    ("sent", "span", "seconds"),
-    [
-        (0, None, 30.0),
-        (_patience.SLOWEST, None, 31.0),
-        (0, f"bytes=5-{4 + 2 * _patience.SLOWEST}", 32.0),
-        (0, f"bytes=0-{_patience.SLOWEST - 1}".encode(), 31.0),
-    ],
-)
-def test_more_bytes_may_take_longer(sent, span, seconds):
-    """To the time-out comes what the bytes take on the slowest line that is worth waiting for."""
-    assert patience(30.0, sent, span) == seconds
+def sent(body, seconds, between):
+    """Send a body to somebody who waits before each slice; return what they took."""
+
+    async def send():
+        took = []
+        async with moving(seconds) as watch:
+            async for piece in sliced([body], watch, seconds):
+                took.append(bytes(piece))
+                await between(len(took))
+        return b"".join(took)
+
+    return asyncio.run(send())
+
+
+def test_a_slow_line_is_no_broken_one():
+    """A body of which something is taken now and then may take longer in all than the time-out."""
+    body = os.urandom(60 * SLICE + 7)
+    assert sent(body, 1.0, lambda _: asyncio.sleep(0.02)) == body
+
+
+def test_a_body_that_stands_still_is_given_up():
+    """Where nothing more is taken it is over, however much has been before, and however large it is."""
+    with pytest.raises(TimeoutError, match=r"nothing was taken .* 0\.05 s"):
+        sent(bytes(1 << 30), 0.05, lambda slices: asyncio.sleep(0 if slices < 4 else 3600))
+
+
+def test_a_body_is_sent_to_its_end_when_the_answer_came_before():
+    """Who was answered early does not watch any more, and what is still sent is whole: the connection may be used again."""
+
+    async def send():
+        async with moving(5) as watch:
+            pieces = sliced([bytes(SLICE), b"end"], watch, 5)
+            first = await anext(pieces)
+        return [len(first), *[bytes(piece) async for piece in pieces]]
+
+    assert asyncio.run(send()) == [SLICE, b"end"]
 
 
 def test_a_client_is_imported_before_the_first_call():

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from dataplat.errors import ObjectExists, ObjectNotFound, StoreError, StoreTimeout
-from dataplat.lake.stores import RetryingStore, _patience, _s3
+from dataplat.lake.stores import RetryingStore, _s3
 from dataplat.lake.stores._remote import RemoteStore
 from dataplat.lake.stores._s3 import S3Wire
 from dataplat.testing import store_suite
@@ -225,9 +225,8 @@ def test_a_lost_answer_to_a_delete(store, far, proxy):
 
 
 @pytest.mark.parametrize("size", [1, 3 << 20])
-def test_a_half_open_connection_ends(bucket, proxy, size, monkeypatch):
+def test_a_half_open_connection_ends(bucket, proxy, size):
     """A server that takes everything and says nothing is a time-out, and forgotten when it is back."""
-    monkeypatch.setattr(_patience, "SLOWEST", 1 << 30)
     far = RemoteStore(S3Wire(bucket, "some/lake", {"endpoint_url": proxy.url, "timeout": 0.3}))
     list(far.list(""))
     proxy.swallow = True

@@ -19,8 +19,11 @@ def test_windows_path_is_refused(kind: type, tmp_path: Path, monkeypatch: pytest
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(("url", "said"), [("s3://", "an s3:// URL is"), ("gs://", "a gs:// URL is")])
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [("s3://", "an s3:// URL is"), ("gs://", "a gs:// URL is"), ("hdfs://", "an hdfs:// URL is hdfs://HOST:PORT/PATH")],
+)
 def test_missing_bucket_says_the_form(url: str, said: str) -> None:
-    """A URL without a bucket is answered with the form that it has."""
+    """A URL without a bucket, or without host and path, is answered with the form that it has."""
     with pytest.raises(ConfigError, match=said):
         open_store(url)
