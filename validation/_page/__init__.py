@@ -1,7 +1,7 @@
 """Pieces of the pages that people read: reports, profiles and drift look alike and need nothing beside themselves."""
 
 from dataplat.validation._page._charts import bars, meter, twin_bars
-from dataplat.validation._page._pieces import Html, cards, contents, document, fragment, section, table, tag, text
+from dataplat.validation._page._pieces import Html, cards, contents, document, fragment, section, slug, table, tag, text
 
 __all__ = [
     "Html",
@@ -12,6 +12,7 @@ __all__ = [
     "fragment",
     "meter",
     "section",
+    "slug",
     "table",
     "tag",
     "text",

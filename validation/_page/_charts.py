@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dataplat.validation._page._pieces import Html, text
 
-_WIDTH, _HEIGHT, _FOOT = 480, 110, 16
+_WIDTH, _HEIGHT = 480, 110
 
 
 def bars(counts: Sequence[float], label: str, *, ends: tuple[str, str] = ("", ""), tips: Sequence[str] = ()) -> Html:
@@ -62,15 +62,12 @@ def _bar(x: float, width: float, height: float, kind: str, tip: str) -> str:
 
 def _picture(drawn: Sequence[str], label: str, ends: tuple[str, str]) -> Html:
     first, last = ends
-    foot = _HEIGHT + _FOOT - 3
     words = (
-        f'<text x="0" y="{foot}">{text(first, 32)}</text>'
-        f'<text x="{_WIDTH}" y="{foot}" text-anchor="end">{text(last, 32)}</text>'
+        f'<span class="ends" aria-hidden="true"><span>{text(first, 32)}</span><span>{text(last, 32)}</span></span>'
         if first or last
         else ""
     )
-    height = _HEIGHT + (_FOOT if words else 2)
     return Html(
-        f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{text(label)}">{"".join(drawn)}'
-        f'<line class="axis" x1="0" x2="{_WIDTH}" y1="{_HEIGHT}" y2="{_HEIGHT}"/>{words}</svg>'
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT + 1}" role="img" aria-label="{text(label)}">{"".join(drawn)}'
+        f'<line class="axis" x1="0" x2="{_WIDTH}" y1="{_HEIGHT}" y2="{_HEIGHT}"/></svg>{words}'
     )

@@ -35,9 +35,10 @@ font-weight:400;vertical-align:.1em;white-space:nowrap}
 .dp tbody th{font-weight:600}.dp .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .dp .grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,19em),1fr));gap:.4em 2em;align-items:start}
 .dp figure{margin:.6em 0}.dp figcaption{color:var(--soft);font-size:.88em}
-.dp svg{display:block;width:100%;height:auto;max-width:36em;overflow:visible}
+.dp svg{display:block;width:100%;height:auto;max-width:34rem;overflow:visible}
 .dp svg .one{fill:var(--one)}.dp svg .two{fill:var(--two)}.dp svg .axis{stroke:var(--line)}
-.dp svg text{fill:var(--soft);font:11px system-ui,-apple-system,"Segoe UI",sans-serif}
+.dp .ends{display:flex;justify-content:space-between;gap:1em;max-width:34rem;color:var(--soft);font-size:.82em}
+.dp .small{display:block;width:8em}.dp .small svg{height:2em}
 .dp .key{display:inline-block;width:.8em;height:.8em;border-radius:2px;margin:0 .35em 0 .9em}
 .dp .key.one{background:var(--one);margin-left:0}.dp .key.two{background:var(--two)}
 .dp .meter{display:block;height:.55em;min-width:5em;border-radius:1em;background:var(--line);overflow:hidden}

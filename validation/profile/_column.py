@@ -100,7 +100,7 @@ class ColumnProfile:
     @cached_property
     def mean(self) -> float | None:
         """The mean of the finite numbers, the exact one rounded once; None where there are none or it has no meaning."""
-        return self._ratio(self.total, self._finite, 1) if self._finite else None
+        return _quotient(self.total, self._unit(self._finite, 1)) if self._finite else None
 
     @cached_property
     def deviation(self) -> float | None:
@@ -108,8 +108,7 @@ class ColumnProfile:
         count = self._finite
         if count < 2:
             return None
-        variance = self._ratio(count * self.squares - self.total**2, count * (count - 1), 2)
-        return None if variance is None else math.sqrt(variance)
+        return _root(count * self.squares - self.total**2, self._unit(count * (count - 1), 2))
 
     @property
     def rank_error(self) -> float:
@@ -198,17 +197,11 @@ class ColumnProfile:
     def _finite(self) -> int:
         return self.there - sum(self.infinite) if self.numeric else 0
 
-    def _ratio(self, above: int, under: int, power: int) -> float | None:
-        """Return a quotient of exact sums as the nearest float; infinite where it is beyond all floats."""
-        if self.family == "float":
-            under <<= SCALE * power
-        elif self.family == "decimal":
-            above *= 10 ** (power * max(-self.scale, 0))
-            under *= 10 ** (power * max(self.scale, 0))
-        try:
-            return above / under
-        except OverflowError:
-            return math.copysign(math.inf, above)
+    def _unit(self, count: int, power: int) -> int:
+        """Return what sums (of squares: `power` 2) are divided by to be means over `count`."""
+        unit: int = (1 << SCALE) if self.family == "float" else 10**self.scale
+        result: int = count * unit**power
+        return result
 
     def _upto(self, at: Array, *, below: bool = False) -> Array:
         """Return how many numbers are up to each value, as well as it is known; the ends are known exactly."""
@@ -258,6 +251,20 @@ def merge(several: Sequence[ColumnProfile]) -> ColumnProfile:
         patterns=_merged(Values, [column.patterns for column in several]),
         times=_merged(Times, [column.times for column in several]),
     )
+
+
+def _quotient(above: int, under: int) -> float:
+    """Return the nearest float; infinite where it is beyond all of them."""
+    try:
+        return above / under
+    except OverflowError:
+        return math.inf if above > 0 else -math.inf
+
+
+def _root(above: int, under: int) -> float:
+    """Return the square root of a quotient, which may be beyond all floats where its root is not."""
+    bits = max(0, 66 - (above.bit_length() - under.bit_length()) // 2)
+    return _quotient(math.isqrt((above << 2 * bits) // under), 1 << bits)
 
 
 def _merged(kind: Any, pieces: Sequence[Any]) -> Any:

@@ -21,9 +21,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Final, TypeAlias
 
 import numpy as np
+
+from dataplat.validation.profile._runs import starts_of
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
@@ -81,8 +84,7 @@ class Points:
             keys = keys & ~np.uint16(_MOST) | np.maximum(keys & _MOST, np.uint16(least))
         order = np.argsort(keys, kind="stable")
         values, keys = values[order], keys[order]
-        starts = np.flatnonzero(np.diff(keys, prepend=-1 if not len(keys) else int(keys[0]) + 1))
-        for start, stop in zip(starts, [*starts[1:], len(keys)], strict=True):
+        for start, stop in pairwise([*starts_of(keys), len(keys)]):
             values[start:stop].sort()
         return cls(count, values, keys, dict(sorted(parts.items())))
 
@@ -115,7 +117,8 @@ class Points:
         """Return how many numbers are at most (or `below`) each value."""
         values, sums = self.ordered
         found = np.searchsorted(values, at, "left" if below else "right")
-        return np.concatenate((np.zeros(1, np.int64), sums))[found]
+        counts: Array = np.concatenate((np.zeros(1, np.int64), sums))[found]
+        return counts
 
     def quantiles(self, shares: Any) -> Array:
         """Return for each share (0 to 1) the least point up to which so many of the numbers lie."""

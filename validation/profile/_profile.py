@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from dataplat.errors import SchemaError
 from dataplat.validation.profile._column import ColumnProfile, merge
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Profile:
     """What is known of some rows, column by column; the same rows in the same parts give the same profile.
 
@@ -31,8 +32,30 @@ class Profile:
     parts: int = 1
     remembered: int = 0
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values: counts, moments, quantiles, a histogram, frequent values, patterns, gaps."""
+        from dataplat.validation.profile._dict import dict_of
+
+        return dict_of(self)
+
+    def to_html(self) -> str:
+        """Return it as one HTML page that needs nothing beside itself."""
+        from dataplat.validation.profile._html import page_of
+
+        return page_of(self)
+
     def __getitem__(self, name: str) -> ColumnProfile:
         return self.columns[name]
+
+    def __repr__(self) -> str:
+        from dataplat.validation.profile._text import text_of
+
+        return text_of(self)
+
+    def _repr_html_(self) -> str:
+        from dataplat.validation.profile._html import fragment_of
+
+        return fragment_of(self)
 
 
 def merge_columns(several: Sequence[Mapping[str, ColumnProfile]]) -> dict[str, ColumnProfile]:

@@ -14,6 +14,8 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
+from dataplat.validation.profile._runs import starts_of, summed
+
 Array: TypeAlias = np.ndarray[Any, Any]
 
 MOST: Final = 2_048
@@ -42,7 +44,9 @@ class Times:
     @classmethod
     def of(cls, ordered: Array, counts: Array, unit: str) -> Times:
         """Count distinct times, in order, with the rows of each."""
-        return _narrow(cls(unit, 0, ordered, counts))
+        few = ordered[:: len(ordered) // (4 * MOST) + 1]  # what is too narrow for few is too narrow for all
+        rung = _narrow(cls(unit, 0, few, few)).rung
+        return _narrow(_summed(unit, rung, ordered // LADDERS[unit][rung], counts))
 
     @classmethod
     def merge(cls, several: Sequence[Times]) -> Times:
@@ -59,7 +63,8 @@ class Times:
     @property
     def width(self) -> int:
         """The width of a slot, in units."""
-        return LADDERS[self.unit][self.rung]
+        width: int = LADDERS[self.unit][self.rung]
+        return width
 
     def gaps(self, number: int = 10) -> list[tuple[int, int]]:
         """Return the longest stretches without rows as (start, stop) in units, the longest first.
@@ -89,7 +94,5 @@ def _narrow(times: Times) -> Times:
 
 
 def _summed(unit: str, rung: int, slots: Array, counts: Array) -> Times:
-    new = np.ones(len(slots), np.bool_)
-    new[1:] = slots[1:] != slots[:-1]
-    starts = np.flatnonzero(new)
-    return Times(unit, rung, slots[starts], np.add.reduceat(counts, starts) if len(starts) else counts)
+    starts = starts_of(slots)
+    return Times(unit, rung, slots[starts], summed(counts, starts))

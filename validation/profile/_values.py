@@ -1,7 +1,8 @@
 """How many values a column has, and which are frequent: canonical whatever the order of the merges.
 
 **Distinct.** The 1,024 least hashes of distinct values (KMV: Bar-Yossef et al. 2002; Beyer et al. 2007) are a function of
-the set of values. Below 1,024 the number is exact; else the estimate has a standard error of 3.1 %.
+the set of values. Below 1,024 the number is exact; else the estimate has a standard error of 3.1 %. It is never less than
+what the part of most values has, nor more than all parts have together: of one part it is exact, too.
 
 **Frequent.** A part with fewer distinct values than that lists all of them with their counts; another lists those that
 hold at least 1 / 256 of its rows. Counts are added up by value and by *level*, the binary logarithm of the count in the
@@ -23,11 +24,13 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
+from dataplat.validation.profile._runs import starts_of, summed
+
 Array: TypeAlias = np.ndarray[Any, Any]
 
 VALUES: Final = 1_024
 PATTERNS: Final = 256
-_SHARE: Final = 256
+SHARE: Final = 256
 _CAPACITY: Final = 131_072
 _SPACE: Final = 1 << 64
 
@@ -46,6 +49,7 @@ class Values:
         counts: rows, int64.
         shown: the values themselves, as an object array; texts of more than 256 characters are cut.
         unlisted: the largest count that each part did not list, summed.
+        within: the number of distinct values of the part that has most, and that of all parts summed.
     """
 
     size: int
@@ -57,6 +61,7 @@ class Values:
     counts: Array = field(repr=False)
     shown: Array = field(repr=False)
     unlisted: int = 0
+    within: tuple[int, int] = (0, 0)
 
     @classmethod
     def merge(cls, several: Sequence[Values]) -> Values:
@@ -72,15 +77,15 @@ class Values:
         new = np.ones(len(keys), np.bool_)
         new[1:] = (keys[1:] != keys[:-1]) | (levels[1:] != levels[:-1])
         starts = np.flatnonzero(new)
-        counts = np.concatenate([values.counts for values in several])[order]
-        counts = np.add.reduceat(counts, starts) if len(starts) else counts
+        counts = summed(np.concatenate([values.counts for values in several])[order], starts)
         shown = np.concatenate([values.shown for values in several])[order[starts]]
         keys, levels = keys[starts], levels[starts]
         if len(hashes) == size and (least := _level(rows)):
             stays = levels >= least
             keys, levels, counts, shown = keys[stays], levels[stays], counts[stays], shown[stays]
         parts, unlisted = sum(values.parts for values in several), sum(values.unlisted for values in several)
-        return cls(size, rows, parts, hashes, keys, levels, counts, shown, unlisted)
+        within = max(values.within[0] for values in several), sum(values.within[1] for values in several)
+        return cls(size, rows, parts, hashes, keys, levels, counts, shown, unlisted, within)
 
     @property
     def wide(self) -> bool:
@@ -88,21 +93,27 @@ class Values:
         return len(self.hashes) >= self.size
 
     @property
+    def exact(self) -> bool:
+        """Whether the number of distinct values is known: where they are few, or all in one part."""
+        return not self.wide or self.within[0] == self.within[1]
+
+    @property
     def distinct(self) -> int:
-        """How many values there are: exactly, or, where `wide`, about."""
-        if not self.wide:
-            return len(self.hashes)
-        return max(self.size, min(self.rows, round((self.size - 1) * _SPACE / (int(self.hashes[-1]) + 1))))
+        """How many values there are: exactly, or about."""
+        return self._distinct(1.0)
 
     @property
     def distinct_bounds(self) -> tuple[int, int]:
         """Between which the number of values lies, but for one case in twenty."""
-        if not self.wide:
-            return self.distinct, self.distinct
         off = 1.96 / math.sqrt(self.size - 2)
-        return max(self.size, math.floor(self.distinct * (1 - off))), min(
-            self.rows, math.ceil(self.distinct * (1 + off))
-        )
+        return self._distinct(1 - off), self._distinct(1 + off)
+
+    def _distinct(self, factor: float) -> int:
+        if not self.wide:
+            return len(self.hashes)
+        estimate = round(factor * (self.size - 1) * _SPACE / (int(self.hashes[-1]) + 1))
+        least, most = self.within
+        return min(max(estimate, least, self.size), most)
 
     @property
     def error(self) -> int:
@@ -118,10 +129,8 @@ class Values:
     @cached_property
     def frequent(self) -> tuple[tuple[Any, int], ...]:
         """Listed values with their counts, the most frequent first; of equal ones by their text."""
-        new = np.ones(len(self.keys), np.bool_)
-        new[1:] = self.keys[1:] != self.keys[:-1]
-        starts = np.flatnonzero(new)
-        counts = np.add.reduceat(self.counts, starts) if len(starts) else self.counts
+        starts = starts_of(self.keys)
+        counts = summed(self.counts, starts)
         pairs = zip(self.shown[starts].tolist(), counts.tolist(), strict=True)
         return tuple(sorted(pairs, key=lambda pair: (-pair[1], str(pair[0]))))
 
@@ -135,7 +144,7 @@ def values_of(hashes: Array, counts: Array, shown: Any, size: int = VALUES) -> V
     if len(least) < size:
         listed, unlisted = np.arange(len(hashes)), 0
     else:
-        often = counts * _SHARE >= rows
+        often = counts * SHARE >= rows
         listed = np.flatnonzero(often)
         unlisted = int(counts[~often].max(initial=0))
     listed = listed[np.argsort(hashes[listed], kind="stable")]
@@ -143,7 +152,8 @@ def values_of(hashes: Array, counts: Array, shown: Any, size: int = VALUES) -> V
     texts = np.empty(len(listed), object)
     texts[:] = shown(listed)
     levels = (np.frexp(counts.astype(np.float64))[1] - 1).astype(np.uint8)
-    return Values(size, rows, int(rows > 0), least, hashes[listed], levels, counts, texts, unlisted)
+    within = len(hashes), len(hashes)
+    return Values(size, rows, int(rows > 0), least, hashes[listed], levels, counts, texts, unlisted, within)
 
 
 def _least(several: Sequence[Array], size: int) -> Array:
@@ -160,9 +170,7 @@ def _least(several: Sequence[Array], size: int) -> Array:
             several = [hashes[: hashes.searchsorted(limit, "right")] for hashes in several]
         hashes = np.concatenate(several)
     hashes = np.sort(hashes)
-    new = np.ones(len(hashes), np.bool_)
-    new[1:] = hashes[1:] != hashes[:-1]
-    return hashes[new][:size]
+    return hashes[starts_of(hashes)][:size]
 
 
 def _level(rows: int) -> int:

@@ -1,0 +1,199 @@
+"""Profiles of versions, files and tables: parts are measured, or remembered, and merged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from dataplat.errors import SchemaError
+from dataplat.lake.memos import Memos
+from dataplat.lake.scan import project, row_groups, scan
+from dataplat.validation.profile._column import ColumnProfile
+from dataplat.validation.profile._measure import measured
+from dataplat.validation.profile._memory import Memory
+from dataplat.validation.profile._profile import Profile, merge_columns
+from dataplat.validation.profile._read import Read, Rows, measure_all
+
+if TYPE_CHECKING:
+    import polars as pl
+    import pyarrow as pa
+
+    from dataplat.lake.objects import Objects
+    from dataplat.lake.part import Part
+    from dataplat.lake.where import Where
+    from dataplat.validation.subject import Block, Subject
+    from dataplat.versioning.manifest import Manifest
+
+Columns = dict[str, ColumnProfile]
+
+PIECE: Final = 1 << 20
+"""Rows of a file or table that are measured as one part."""
+
+_FEW: Final = 8  # parts of a segment that are not worth a bundle more
+_TOGETHER: Final = 64  # profiles that wait to be merged
+
+
+def profile_version(
+    objects: Objects,
+    manifest: Manifest,
+    title: str,
+    *,
+    columns: Sequence[str] | None = None,
+    where: str | pl.Expr | None = None,
+) -> Profile:
+    """Return the profile of a version; of parts and segments that are remembered no row is read.
+
+    Raises:
+        SchemaError: a column is not there.
+        PredicateError: `where` cannot be evaluated.
+    """
+    from dataplat.lake.where import parse_where
+
+    schema = _wanted(manifest.schema, columns)
+    condition = None if where is None else parse_where(where, manifest.schema)
+    memory = Memory(Memos(objects.store), manifest.schema, condition)
+    run = _Run(objects, manifest, schema, memory)
+    known = memory.find("version", schema.names, manifest.id)
+    if len(known) < len(schema):
+        known = run.columns()
+        memory.keep("version", known, manifest.id)
+    else:
+        run.remembered = manifest.n_parts
+    return Profile(
+        title=title,
+        rows=known[schema.names[0]].rows,
+        columns=known,
+        version=manifest.id,
+        where=None if condition is None else condition.text,
+        parts=manifest.n_parts,
+        remembered=run.remembered,
+    )
+
+
+def profile_subject(
+    subject: Subject, *, columns: Sequence[str] | None = None, where: str | pl.Expr | None = None
+) -> Profile:
+    """Return the profile of files or of a table, which are measured in pieces of about a million rows.
+
+    Raises:
+        SchemaError: a column is not there.
+        PredicateError: `where` cannot be evaluated.
+    """
+    from dataplat.lake.where import parse_where
+
+    schema = _wanted(subject.schema, columns)
+    condition = None if where is None else parse_where(where, subject.schema)
+    pieces = [piece for block in subject.blocks for piece in _pieces(block, schema, condition)]
+    known = _merged(measure_all(pieces, subject.threads), schema)
+    return Profile(
+        title=subject.title,
+        rows=known[schema.names[0]].rows,
+        columns=known,
+        where=None if condition is None else condition.text,
+        parts=len(pieces),
+    )
+
+
+class _Run:
+    """One profile of a version."""
+
+    def __init__(self, objects: Objects, manifest: Manifest, schema: pa.Schema, memory: Memory) -> None:
+        self.remembered = 0
+        self._objects, self._manifest, self._schema, self._memory = objects, manifest, schema, memory
+        self._threads = max(2, min(8, objects.at_once))
+
+    def columns(self) -> Columns:
+        """Return what is known of all rows, segment by segment."""
+        return _merged(self._segments(), self._schema)
+
+    def _segments(self) -> Iterator[Columns]:
+        loose: list[Part] = []
+        for segment, parts in self._by_segment():
+            if segment is None or len(parts) < _FEW:
+                loose += parts
+                continue
+            known = self._memory.find("segment", self._schema.names, segment)
+            if len(known) == len(self._schema):
+                self.remembered += len(parts)
+            else:
+                known = _merged(self._parts(parts), self._schema)
+                self._memory.keep("segment", known, segment)
+            yield known
+        yield from self._parts(loose)
+
+    def _by_segment(self) -> Iterator[tuple[str | None, list[Part]]]:
+        """Yield the parts of each segment; of one of which parts were changed or dropped since, without its id."""
+        from dataplat.versioning._index import leaves
+        from dataplat.versioning._table import load_segment
+
+        now = {part.place: part for part in self._manifest.parts()}
+        for ref in leaves(self._manifest.root.refs, self._manifest.read):
+            if not ref.parts:
+                continue
+            there = load_segment(ref, self._manifest.read).parts()
+            left = [now[part.place] for part in there if part.place in now]
+            same = len(left) == len(there) and all(a.deletes == b.deletes for a, b in zip(left, there, strict=True))
+            yield ref.id if same else None, left
+
+    def _parts(self, parts: Sequence[Part]) -> Iterator[Columns]:
+        """Yield what is known of each part, from its memo or its rows."""
+        unknown: list[Part] = []
+        for part in parts:
+            known = self._memory.find("part", self._schema.names, part.id, part.deletes)
+            if len(known) == len(self._schema):
+                self.remembered += 1
+                yield known
+            else:
+                unknown.append(part)
+        for part, known in zip(unknown, measure_all(map(self._rows, unknown), self._threads), strict=True):
+            self._memory.keep("part", known, part.id, part.deletes)
+            yield known
+
+    def _rows(self, part: Part) -> Rows:
+        def read(names: Sequence[str]) -> Iterable[pa.RecordBatch]:
+            where, schema = self._memory.where, self._manifest.schema
+            if where is not None:
+                return scan(self._objects, [part], schema, columns=names, where=where, threads=1)
+            units = row_groups(self._objects, part, schema, names, dictionaries=names)
+            return (batch for unit in units for batch in unit.read())
+
+        return Rows(part.rows, self._schema, read)
+
+
+def _pieces(block: Block, schema: pa.Schema, where: Where | None) -> Iterator[Rows]:
+    """Cut a block between its units, into pieces of a million rows or one unit."""
+    sizes = [unit.rows for unit in block.units(schema.names[:1])]
+    start = rows = 0
+    for stop, size in enumerate(sizes, 1):
+        rows += size
+        if rows >= PIECE or stop == len(sizes):
+            yield Rows(rows, schema, _reader(block, start, stop, where))
+            start, rows = stop, 0
+
+
+def _reader(block: Block, start: int, stop: int, where: Where | None) -> Read:
+    def read(names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        needed = list(dict.fromkeys([*names, *(where.columns if where else ())]))
+        for unit in islice(block.units(needed, names if where is None else ()), start, stop):
+            for batch in unit.read():
+                yield batch if where is None else batch.filter(where.mask(batch))
+
+    return read
+
+
+def _merged(several: Iterable[Columns], schema: pa.Schema) -> Columns:
+    """Merge profiles as they come, some at a time; of none it is the profile of no rows."""
+    waiting: list[Mapping[str, ColumnProfile]] = []
+    for columns in several:
+        waiting.append({name: columns[name] for name in schema.names})
+        if len(waiting) == _TOGETHER:
+            waiting = [merge_columns(waiting)]
+    return merge_columns(waiting) if waiting else measured((), schema)
+
+
+def _wanted(schema: pa.Schema, columns: Sequence[str] | None) -> pa.Schema:
+    wanted = project(schema, columns)
+    if not wanted.names:
+        raise SchemaError("a profile needs a column to look at")
+    return wanted
