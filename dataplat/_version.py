@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dataplat.lake.part import Part
     from dataplat.lake.where import Where
     from dataplat.validation import Report
+    from dataplat.validation.profile import Profile
     from dataplat.versioning.commit import Commit
     from dataplat.versioning.export import ExportResult
     from dataplat.versioning.gc.lease import Lease
@@ -216,6 +217,20 @@ class Version:
         from dataplat._validate import validate_version
 
         return validate_version(self, contract, strict=strict, environment=environment)
+
+    def profile(self, *, columns: str | Sequence[str] | None = None, where: str | pl.Expr | None = None) -> Profile:
+        """Say what the version holds, column by column: counts, exact moments, quantiles, distinct and frequent values.
+
+        Each part is looked at once and remembered with its deletes, segments of parts and the whole are, too: the next
+        version costs what changed. It is the same, byte for byte, whatever was remembered.
+
+        Raises:
+            BadColumn: A column is not there.
+            PredicateError: `where` cannot be evaluated.
+        """
+        from dataplat._profile import profile_version
+
+        return profile_version(self, columns=columns, where=where)
 
     @property
     def found_at(self) -> Commit:

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from dataplat.errors import SchemaError
+from dataplat.errors import BadColumn
 from dataplat.lake.memos import Memos
 from dataplat.lake.scan import project, row_groups, scan
+from dataplat.lake.schema import did_you_mean
 from dataplat.validation.profile._column import ColumnProfile
 from dataplat.validation.profile._measure import measured
 from dataplat.validation.profile._memory import Memory
@@ -45,7 +46,7 @@ def profile_version(
     """Return the profile of a version; of parts and segments that are remembered no row is read.
 
     Raises:
-        SchemaError: a column is not there.
+        BadColumn: a column is not there.
         PredicateError: `where` cannot be evaluated.
     """
     from dataplat.lake.where import parse_where
@@ -77,7 +78,7 @@ def profile_subject(
     """Return the profile of files or of a table, which are measured in pieces of about a million rows.
 
     Raises:
-        SchemaError: a column is not there.
+        BadColumn: a column is not there.
         PredicateError: `where` cannot be evaluated.
     """
     from dataplat.lake.where import parse_where
@@ -193,7 +194,10 @@ def _merged(several: Iterable[Columns], schema: pa.Schema) -> Columns:
 
 
 def _wanted(schema: pa.Schema, columns: Sequence[str] | None) -> pa.Schema:
+    for name in schema.names if columns is None else columns:
+        if name not in schema.names:
+            raise BadColumn(f"no column {name!r}{did_you_mean(name, schema.names)}")
     wanted = project(schema, columns)
     if not wanted.names:
-        raise SchemaError("a profile needs a column to look at")
+        raise BadColumn("a profile needs a column to look at")
     return wanted

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from dataplat.validation.profile._format import shown
 
 BARS: Final = 24
 _EDGE: Final = 0.005  # of the numbers lie beyond each end, before an end is drawn in
+_WHOLE: Final = 1 << 53  # a span of whole numbers that floats tell apart
 _REACH: Final = 0.5  # of what lies between: so far out the least and the greatest are still drawn
 _CLOCK: Final = ((30 * 86_400e6, 10), (7_200e6, 16), (120e6, 19))  # of longer spans so many characters are told
 
@@ -54,10 +55,14 @@ def _numbers(column: ColumnProfile, bars: int) -> Shape:
     start, stop = max(low, left - reach), min(high, right + reach)
     if not stop > start:
         start, stop = left, max(right, np.nextafter(left, np.inf))
-    edges = np.linspace(start, stop, bars + 1)
-    counts = column.histogram(edges)
+    whole = column.family == "int" and stop - start < _WHOLE
+    edges = _whole_edges(start, stop, bars) if whole else np.linspace(start, stop, bars + 1)
+    counts = column.histogram(np.append(edges[:-1], edges[-1] - 1) if whole else edges)
     texts = [_text(column, float(edge), stop - start) for edge in edges]
     labels = [f"{a} – {b}" for a, b in pairwise(texts)]
+    if whole:
+        labels = [f"{a:,}" if b - a == 1 else f"{a:,} – {b - 1:,}" for a, b in pairwise(edges.tolist())]
+        start, stop = int(edges[0]), int(edges[-1]) - 1
     told = [*counts.tolist()]
     below, above = round(column.cdf(start, below=True) * column.there), round((1 - column.cdf(stop)) * column.there)
     if below:
@@ -65,6 +70,13 @@ def _numbers(column: ColumnProfile, bars: int) -> Shape:
     if above:
         labels, told = [*labels, f"> {texts[-1]}"], [*told, above]
     return Shape(tuple(labels), tuple(told), ordered=True)
+
+
+def _whole_edges(start: float, stop: float, bars: int) -> np.ndarray[Any, Any]:
+    """Return edges so that as many whole numbers lie between any two neighbours."""
+    first, last = int(np.ceil(start)), int(np.floor(stop))
+    step = -(-(last - first + 1) // bars)
+    return np.arange(first, last + step + 1, step, dtype=np.int64)
 
 
 def _text(column: ColumnProfile, edge: float, span: float) -> str:

@@ -15,7 +15,18 @@ if TYPE_CHECKING:
 _BLOCKS: Final = " ▁▂▃▄▅▆▇█"
 _BARS: Final = 16
 _LONGEST: Final = 24
-HEADS: Final = ("column", "values", "missing", "distinct", "least", "median", "greatest", "mean", "shape")
+HEADS: Final = (
+    "column",
+    "values",
+    "missing",
+    "distinct",
+    "shape",
+    "median",
+    "mean",
+    "least",
+    "greatest",
+    "most frequent",
+)
 
 
 def rows_of(profile: Profile) -> list[tuple[str, ...]]:
@@ -52,25 +63,30 @@ def distinct_text(column: ColumnProfile) -> str:
 
 
 def _row(column: ColumnProfile) -> tuple[str, ...]:
-    missing = share(column.nulls + column.nans, column.rows)
     middle = shown(column, column.quantile(0.5)) if column.numeric else ""
-    if column.numeric:
-        mean = "" if column.mean is None or column.unit is not None else figure(column.mean)
-        picture = sparkline(shape_of(column, _BARS).counts)
-    else:
-        mean = ""
-        picture = _few(column)
-    ends = (_cut(shown(column, column.low)), _cut(shown(column, column.high)))
-    return (column.name, column.family, missing, distinct_text(column), ends[0], middle, ends[1], mean, picture)
+    mean = figure(column.mean) if column.numeric and column.unit is None else ""
+    return (
+        column.name,
+        column.family,
+        share(column.nulls + column.nans, column.rows),
+        distinct_text(column),
+        sparkline(shape_of(column, _BARS).counts),
+        middle,
+        mean,
+        _cut(shown(column, column.low)),
+        _cut(shown(column, column.high)),
+        _most(column),
+    )
 
 
-def _few(column: ColumnProfile) -> str:
-    """Return the most frequent values, or how long lists are."""
-    if column.values is not None:
-        return ", ".join(f"{_cut(shown(column, v))} {share(n, column.there)}" for v, n in column.frequent(3))
-    if column.lengths is not None and len(column.lengths.bins):
+def _most(column: ColumnProfile) -> str:
+    """Return the most frequent value, of what has no order, or how long lists are."""
+    if column.lengths is not None and column.values is None and len(column.lengths.bins):
         return f"{column.lengths.low:,} to {column.lengths.high:,} items"
-    return ""
+    if column.numeric or not column.frequent(1):
+        return ""
+    ((value, count),) = column.frequent(1)
+    return f"{_cut(shown(column, value))} {share(count, column.there)}"
 
 
 def _cut(text: str) -> str:
