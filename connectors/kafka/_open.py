@@ -43,12 +43,12 @@ def open_client(
         return ConfluentClient(
             location, for_librdkafka(settings), isolation=isolation, headers=headers, timeout=timeout
         )
-    from dataplat.connectors.kafka._kafka_python import KafkaPythonClient
-
     if ahead:
         from dataplat.connectors.kafka._ahead import AheadClient
 
         return AheadClient(location, settings, isolation=isolation, headers=headers, timeout=timeout)
+    from dataplat.connectors.kafka._kafka_python import KafkaPythonClient
+
     return KafkaPythonClient(
         location, for_kafka_python(settings), isolation=isolation, headers=headers, timeout=timeout
     )
