@@ -32,6 +32,20 @@ def run(*words: object) -> tuple[int, dict]:
     return done.return_value or 0, json.loads(done.stdout)
 
 
+@pytest.mark.parametrize("way", ["push", "pull"])
+def test_a_lake_just_made_takes_what_comes(lake: Lake, tmp_path: Path, way: str) -> None:
+    """It has a first commit of its own, which holds nothing: that is no history that another could diverge from."""
+    empty = dp.open(tmp_path / "empty")
+    moved = lake.push(empty.url, tags=True) if way == "push" else empty.pull(lake.url, tags=True)
+    assert [(branch.name, branch.how) for branch in moved.branches if branch.name == "main"] == [("main", "forward")]
+    empty = dp.open(empty.url)
+    assert (empty["d"].id, empty["d@v1"].id) == (lake["d"].id, lake["d"].id)
+    empty.delete("d", "id = 1")
+    empty.gc(grace="0s")
+    assert empty.verify().ok
+    assert lake.pull(empty.url).branches[0].how == "forward"
+
+
 def test_there_and_back(lake: Lake, tmp_path: Path) -> None:
     """A plan copies nothing; a push moves the branch; a pull brings what was done there; diverged ones lie side by side."""
     there = dp.clone(lake.url, tmp_path / "there")

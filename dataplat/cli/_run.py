@@ -6,12 +6,13 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
 from dataplat.cli import _exits
 from dataplat.cli._app import app
-from dataplat.errors import DataplatError
+from dataplat.errors import CommitInDoubt, DataplatError, MergeConflict
 
 COMPLETE = "_DATAPLAT_COMPLETE"
 """Set by the completion scripts: the shell asks, nobody reads messages."""
@@ -53,7 +54,7 @@ def _invoke(arguments: list[str], *, debug: bool, as_json: bool) -> int:
         if debug:
             raise
         code = _exits.code_of(error)
-        _say(type(error).__name__, str(error), code, as_json=as_json)
+        _say(type(error).__name__, str(error), code, as_json=as_json, **_details(error))
         return code
     except Exception as error:
         if debug:
@@ -79,9 +80,17 @@ def _usage(error: click.ClickException, *, as_json: bool) -> int:
     return _exits.USAGE
 
 
-def _say(kind: str, message: str, code: int, *, as_json: bool) -> None:
+def _details(error: DataplatError) -> dict[str, Any]:
+    """Return what an error holds beside its message, for machines."""
+    if isinstance(error, MergeConflict) and error.conflicts is not None:
+        return {"conflicts": error.conflicts.to_pylist()}
+    return {"commit": error.commit_id} if isinstance(error, CommitInDoubt) and error.commit_id else {}
+
+
+def _say(kind: str, message: str, code: int, *, as_json: bool, **details: Any) -> None:
     if as_json:
-        click.echo(json.dumps({"error": kind, "message": message, "exit_code": code}, ensure_ascii=False), err=True)
+        told = {"error": kind, "message": message, "exit_code": code, **details}
+        click.echo(json.dumps(told, ensure_ascii=False), err=True)
         return
     from dataplat.cli._output import coloured, note
 

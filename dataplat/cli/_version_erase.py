@@ -12,6 +12,8 @@ from dataplat.cli._output import counted, facts, note, number, print_json, size
 from dataplat.cli._progress import ProgressLine
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dataplat._erase import DerivedDataset, ErasePlan, EraseResult, SharingDataset
 
 _EXAMPLE = (
@@ -63,19 +65,19 @@ def erase(
         note("nothing was erased (--plan)")
         return
     if not yes:
-        _ask(name, as_json=as_json)
+        _ask(" and ".join((name, *also)), as_json=as_json)
     with ProgressLine() as line:
         result = opened.erase(name, where, reason or "", also=also, rejects=rejects, progress=line)
     if as_json:
         print_json(result.to_dict())
     else:
-        _tell(result)
+        _tell(result, (name, *also))
 
 
-def _ask(name: str, *, as_json: bool) -> None:
+def _ask(names: str, *, as_json: bool) -> None:
     if as_json or not sys.stdin.isatty():
         raise click.UsageError("an erase cannot be undone: say --yes, or ask for the --plan")
-    click.confirm(f"Erase them from every version of {name}? This cannot be undone", abort=True)
+    click.confirm(f"Erase them from every version of {names}? This cannot be undone", abort=True)
 
 
 def _show(plan: ErasePlan) -> None:
@@ -114,11 +116,11 @@ def _show(plan: ErasePlan) -> None:
     )
 
 
-def _tell(result: EraseResult) -> None:
+def _tell(result: EraseResult, names: Sequence[str]) -> None:
     rejected = f" and {counted(result.rejected, 'rejected record')}" if result.rejected else ""
     click.echo(
         f"erased {counted(result.rows, 'row')}{rejected} from {counted(result.versions, 'version')} of "
-        f"{result.plan.dataset}; {counted(result.objects, 'object')}, {size(result.nbytes)}, deleted"
+        f"{' and '.join(names)}; {counted(result.objects, 'object')}, {size(result.nbytes)}, deleted"
     )
     for line in result.notes:
         note(line)

@@ -91,3 +91,13 @@ def test_no_reason_is_refused(run):
     """Without a reason nothing is erased."""
     assert "reason" in run("customers", "--where", "id = 42", "--yes", code=2).err
     assert rows() == 2
+
+
+def test_the_last_line_names_all_that_was_erased_in(run):
+    """Two datasets with the very same versions are erased together, and both are named."""
+    lake = dp.open(".dataplat")
+    for name in ("one", "two"):
+        lake.ingest(pa.table({"id": [5, 42, 6]}), name)
+    printed = run("one", "--also", "two", "--where", "id = 42", "--reason", "ticket 7", "--yes").out
+    assert "erased 1 row from 1 version of one and two;" in printed
+    assert (lake["one"].rows, lake["two"].rows) == (2, 2)

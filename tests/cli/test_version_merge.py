@@ -43,6 +43,13 @@ def test_a_conflict_ends_with_its_own_code(run):
     assert "version conflicts" in said
 
 
+def test_a_script_gets_the_table_of_conflicts_with_the_error(run, lake):
+    """With --json the error holds what `version conflicts --json` prints."""
+    said = json.loads(run("merge", "exp", "--json", code=4))
+    assert said["error"] == "MergeConflict"
+    assert said["conflicts"] == lake.plan_merge("exp").conflicts.to_pylist()
+
+
 def test_a_narrow_terminal_sees_all_sides(lake, monkeypatch):
     """Cells are cut as the terminal is narrow, and base, ours and theirs are always there."""
     found = lake.plan_merge("exp").conflicts

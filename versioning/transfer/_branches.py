@@ -123,6 +123,8 @@ def head_of(lake: LakeIO, branch: str) -> Record | None:
 def planned(source: LakeIO, before: Record | None, commit: Commit, name: str) -> Moved:
     """Return what moving a branch from `before` to a commit of `source` would be.
 
+    A branch on which nothing was ever committed, as that of a lake just made, is behind any other.
+
     Raises:
         CommitConflict: Both sides have commits that the other lacks.
     """
@@ -130,7 +132,8 @@ def planned(source: LakeIO, before: Record | None, commit: Commit, name: str) ->
         return Moved(name, "new", "", commit.id)
     if before.commit_id == commit.id:
         return Moved(name, "same", commit.id, commit.id)
-    if is_ancestor(source.objects, before.commit, commit):
+    untouched = not (before.commit.parents or before.commit.changes)
+    if untouched or is_ancestor(source.objects, before.commit, commit):
         return Moved(name, "forward", before.commit_id, commit.id)
     raise CommitConflict(
         f"branch {name!r} has diverged: there it stands at commit {before.commit_id[:12]}, which commit "
