@@ -1,7 +1,8 @@
 """Reads parts far away well ahead of who takes their rows, so that the latency of a request is waited for once.
 
 Parts are opened beside each other, and row groups read beside each other, in order and within a budget of bytes. It
-begins with little, since who looks at the first rows only should not pay for more.
+begins with little, since who looks at the first rows only should not pay for more. Row groups that are in memory already
+wait for nothing: few are decoded ahead, by few threads, because memory that was just given back is the quickest to have.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from dataplat.lake._part_open import TAIL, open_part
 from dataplat.lake._part_remote import RangedPart, open_all, open_whole
@@ -27,13 +29,28 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _THREADS: Final = 8
+_NEAR_THREADS: Final = 2
+"""Threads that decode what is in memory."""
 _MOST: Final = 16
 """Parts that are opened, and row groups that are read, ahead."""
+_NEAR: Final = 4
+"""Of so many of these a row group that is in memory takes the place."""
 _FIRST: Final = 2
 _BUDGET: Final = 128 << 20
 """Bytes of parts that are fetched whole, and of row groups as they are decoded, ahead (one of each always is)."""
 _NEARLY_ALL: Final = 0.8
 """From this share of a part on it is fetched whole, and kept in the cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task(Generic[T]):
+    """A call that `pool` makes ahead: `weight` bytes that it holds, and of how many others it takes the place."""
+
+    pool: ThreadPoolExecutor
+    call: Callable[[], T]
+    weight: int
+    places: int = 1
+
 
 Opening = tuple[Callable[[], Sequence[Unit]], int]
 """Opens a part and gives the row groups to read in it; and the bytes that this takes."""
@@ -79,14 +96,21 @@ def _there(opened: OpenPart, request: Request) -> list[str]:
 
 def read_far(openings: Iterable[Opening]) -> Iterator[pa.RecordBatch]:
     """Yield the batches of the row groups that the openings give, in order."""
-    pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="dataplat-far")
+    far = ThreadPoolExecutor(_THREADS, thread_name_prefix="dataplat-far")
+    near = ThreadPoolExecutor(_NEAR_THREADS, thread_name_prefix="dataplat-near")
+
+    def reading(unit: Unit) -> Task[list[pa.RecordBatch]]:
+        if isinstance(unit.opened, RangedPart):
+            return Task(far, unit.read, _weight(unit))
+        return Task(near, unit.read, _weight(unit), _NEAR)
+
     try:
-        found = in_order(pool, iter(openings))
-        reads = ((unit.read, _weight(unit)) for units in found for unit in units)
-        for batches in in_order(pool, reads):
+        found = in_order(Task(far, opened, weight) for opened, weight in openings)
+        for batches in in_order(reading(unit) for units in found for unit in units):
             yield from batches
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (near, far):
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _weight(unit: Unit) -> int:
@@ -96,33 +120,31 @@ def _weight(unit: Unit) -> int:
     return int(group.total_byte_size * min(1.0, share))
 
 
-def in_order(
-    pool: ThreadPoolExecutor, tasks: Iterator[tuple[Callable[[], T], int]], *, most: int = _MOST, budget: int = _BUDGET
-) -> Iterator[T]:
+def in_order(tasks: Iterator[Task[T]], *, most: int = _MOST, budget: int = _BUDGET) -> Iterator[T]:
     """Yield the results of tasks in their order, run ahead: twice as many with each result, at most `most` at once.
 
     The weights of those that are under way, and not taken, are at most `budget` together, one always excepted.
     """
-    ahead: deque[tuple[Future[T], int]] = deque()
-    held, allowed = 0, _FIRST
-    waiting: tuple[Callable[[], T], int] | None = None
+    ahead: deque[tuple[Future[T], Task[T]]] = deque()
+    held, taken, allowed = 0, 0, _FIRST
+    waiting: Task[T] | None = None
     ended: Exception | None = None
     while True:
-        while ended is None and len(ahead) < allowed:
+        while ended is None and taken < allowed:
             try:
                 waiting = waiting or next(tasks)
             except Exception as error:  # noqa: BLE001  (raised when what lies before it was taken)
                 ended = error
                 break
-            if ahead and held + waiting[1] > budget:
+            if ahead and held + waiting.weight > budget:
                 break
-            ahead.append((pool.submit(waiting[0]), waiting[1]))
-            held, waiting = held + waiting[1], None
+            ahead.append((waiting.pool.submit(waiting.call), waiting))
+            held, taken, waiting = held + waiting.weight, taken + waiting.places, None
         if not ahead:
             break
-        future, weight = ahead.popleft()
+        future, task = ahead.popleft()
         yield future.result()
-        held -= weight
+        held, taken = held - task.weight, taken - task.places
         allowed = min(most, 2 * allowed)
     if ended is not None and not isinstance(ended, StopIteration):
         raise ended

@@ -12,7 +12,7 @@ from pyroaring import BitMap
 
 from dataplat.errors import IntegrityError
 from dataplat.lake._object_keys import object_key
-from dataplat.lake._scan_remote import in_order
+from dataplat.lake._scan_remote import Task, in_order
 from dataplat.lake.deletes import stage_deletes
 from dataplat.lake.objects import Objects, Stage
 from dataplat.lake.parts import PartWriter
@@ -185,34 +185,29 @@ def test_tasks_run_ahead_in_order_and_in_budget():
             state["most"] = max(state["most"], state["held"])
         return number
 
-    def tasks(weight):
+    def tasks(pool, weight, places):
         for number in range(50):
             state["tasks"] += 1
-            yield lambda number=number: task(number), weight
+            yield Task(pool, lambda number=number: task(number), weight, places)
 
-    for weight, most in ((1, 8), (30, 3), (1000, 1)):
+    for weight, places, most in ((1, 1, 8), (30, 1, 3), (1000, 1, 1), (1, 4, 2)):
         state.update(held=0, most=0)
         with ThreadPoolExecutor(4) as pool:
-            for expected, result in enumerate(in_order(pool, tasks(weight), most=8, budget=100)):
+            for expected, result in enumerate(in_order(tasks(pool, weight, places), most=8, budget=100)):
                 assert result == expected
                 with lock:
                     state["held"] -= 1
         assert state["most"] <= most + 1
     state["tasks"] = 0
     with ThreadPoolExecutor(4) as pool:
-        next(in_order(pool, tasks(1)))
+        next(in_order(tasks(pool, 1, 1)))
     assert state["tasks"] == 2
 
 
 def test_an_error_of_a_task_is_raised_in_its_place():
     """Results before it come first."""
-
-    def tasks():
-        yield lambda: 1, 1
-        yield lambda: 1 // 0, 1
-
     with ThreadPoolExecutor(2) as pool:
-        results = in_order(pool, tasks())
+        results = in_order(Task(pool, call, 1) for call in (lambda: 1, lambda: 1 // 0))
         assert next(results) == 1
         with pytest.raises(ZeroDivisionError):
             next(results)
