@@ -64,6 +64,17 @@ if TYPE_CHECKING:
     )
     from dataplat.ingest import IngestPlan, IngestResult, Progress
     from dataplat.validation import Contract
+    from dataplat.validation.rules import (
+        distinct_share,
+        foreign_key,
+        freshness,
+        mean,
+        null_share,
+        quantile,
+        row_count,
+        sql_check,
+        unique,
+    )
     from dataplat.versioning import Diff
 
 __version__ = "0.1.0"
@@ -79,10 +90,19 @@ _HOMES = {
     "Query": "dataplat._query",
     "Version": "dataplat._version",
     "clone": "dataplat._lake",
+    "distinct_share": "dataplat.validation.rules",
     "drift": "dataplat._drift",
+    "foreign_key": "dataplat.validation.rules",
+    "freshness": "dataplat.validation.rules",
+    "mean": "dataplat.validation.rules",
+    "null_share": "dataplat.validation.rules",
     "open": "dataplat._lake",
     "outliers": "dataplat._drift",
+    "quantile": "dataplat.validation.rules",
+    "row_count": "dataplat.validation.rules",
     "skew": "dataplat._drift",
+    "sql_check": "dataplat.validation.rules",
+    "unique": "dataplat.validation.rules",
     "validate": "dataplat._validate",
 }
 
@@ -134,10 +154,19 @@ __all__ = [
     "Version",
     "VersionNotFound",
     "clone",
+    "distinct_share",
     "drift",
+    "foreign_key",
+    "freshness",
+    "mean",
+    "null_share",
     "open",
     "outliers",
+    "quantile",
+    "row_count",
     "skew",
+    "sql_check",
+    "unique",
     "validate",
 ]
 

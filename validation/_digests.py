@@ -86,6 +86,11 @@ def digest(frame: pl.DataFrame) -> Digests:
     return Digests(frame.hash_rows(seed=0).to_numpy(), nulls)
 
 
+def _distinct(found: Digests) -> tuple[Array, int]:
+    there = found.values if found.nulls is None else found.values[~found.nulls]
+    return np.unique(there), len(there)
+
+
 def is_own_digest(kind: pl.DataType) -> bool:
     """Whether no two values of a type have one digest."""
     return kind in _SHORT or kind == pl.UInt64 or kind.is_temporal()
@@ -147,6 +152,11 @@ class Piece:
     stats: Mapping[str, ColumnStats]
     unit: Unit | None = None
 
+    @property
+    def written(self) -> int:
+        """Rows with those that were deleted, of which `stats` speak."""
+        return self.block.written if self.unit is None else self.rows
+
     def units(self, columns: Sequence[str]) -> Iterator[Unit]:
         """Yield what holds its rows."""
         return iter([self.unit]) if self.unit is not None else self.block.units(columns)
@@ -172,7 +182,7 @@ class DigestReader:
     def __init__(self, subject: Subject, columns: Sequence[str], kinds: Sequence[pl.DataType] = ()) -> None:
         self.subject = subject
         self.columns = list(columns)
-        schema = pl.DataFrame(subject.schema.empty_table().select(self.columns)).schema
+        schema = as_frame(subject.schema.empty_table(), self.columns).schema
         self.casts: dict[Any, pl.DataType] = {
             name: kind for name, kind in zip(columns, kinds, strict=False) if schema[name] != kind
         }
@@ -181,6 +191,7 @@ class DigestReader:
             "kinds": [str(self.casts.get(name, schema[name])) for name in self.columns],
         }
         self.computation = computation_id("validation.digests", _CODE, method=_method(), **asked)
+        self.distinct_computation = computation_id("validation.distinct", _CODE, method=_method(), **asked)
 
     def of(self, piece: Piece, *, keep: bool) -> tuple[Digests, How]:
         """Return the digests of the rows that count, in order; `keep` remembers what had to be read."""
@@ -195,6 +206,26 @@ class DigestReader:
             memos.put_bytes(known.encode(), self.computation, block.part.id)
         live = block.live()
         return (known if live is None else known.where(live)), how
+
+    def distinct(self, piece: Piece) -> tuple[Array, int, How]:
+        """Return the distinct digests of the rows without a null, sorted, how many such rows there are, and how."""
+        memos, identity = self.subject.memos, piece.block.identity
+        data = None
+        if memos is not None and identity is not None:
+            data = memos.get_bytes(self.distinct_computation, *identity)
+        if data is not None and data and len(data) % 8 == 0:
+            known = np.frombuffer(data, "<u8")
+            return known[1:], int(known[0]), "remembered"
+        found = [_distinct(digest(self._frame(b))) for unit in piece.units(self.columns) for b in unit.read()]
+        values = np.unique(np.concatenate([each for each, _ in found])) if found else np.empty(0, np.uint64)
+        rows = sum(count for _, count in found)
+        if memos is not None and identity is not None:
+            memos.put_bytes(
+                np.concatenate([[np.uint64(rows)], values]).astype("<u8").tobytes(),
+                self.distinct_computation,
+                *identity,
+            )
+        return values, rows, "scanned"
 
     def frames(self, piece: Piece) -> Iterator[tuple[pl.DataFrame, npt.NDArray[np.int64]]]:
         """Yield the rows of a piece that count, and their positions in the block."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from dataplat.lake.memos import Memos, computation_id
+from dataplat.validation._ledger import Ledger
 from dataplat.validation.report import CheckOutcome, Example, How
 from dataplat.validation.subject import Block, Identity
 
@@ -47,9 +48,13 @@ class Memory:
     memos: Memos | None
     reads: int = 0
     """Bundles looked for."""
+    ledger: Ledger = field(init=False)
     _known: dict[Identity, dict[str, Any]] = field(default_factory=dict)
     _whole: dict[str, dict[str, Any]] = field(default_factory=dict)
     _changed: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.ledger = Ledger(self.memos)
 
     def of(self, block: Block) -> dict[str, Any]:
         """Return what is remembered of a block, by what was asked."""
@@ -105,6 +110,7 @@ class Memory:
         while self._changed and self.memos is not None:
             version = self._changed.pop()
             self.memos.put(self._whole[version], _WHOLE, version)
+        self.ledger.save()
 
     def _wholes(self, version: str | None) -> dict[str, Any]:
         if self.memos is None or version is None:

@@ -71,6 +71,15 @@ def find_repeats(
     return replace(found, examples=with_keys(subject, found.examples, key))
 
 
+def repeated_rows(subject: Subject, columns: Sequence[str]) -> dict[int, list[int]]:
+    """Return, by number of block, the positions of all rows whose values in `columns` occur elsewhere too."""
+    search = _Search(subject, list(columns), Memory(None), "", DIGESTS_AT_ONCE, CLASSES_AT_ONCE, most=subject.rows)
+    if not search.run().failing:
+        return {}
+    found = search.first.group_by(_BLOCK).agg(pl.col(_POSITION).sort())
+    return dict(zip(found[_BLOCK].to_list(), found[_POSITION].to_list(), strict=True))
+
+
 @dataclass(slots=True)
 class _Search:
     subject: Subject
@@ -79,6 +88,7 @@ class _Search:
     asked: str
     digests: int
     classes: int
+    most: int = EXAMPLES_PER_CHECK
     reader: DigestReader = field(init=False)
     failing: int = 0
     first: pl.DataFrame = field(default_factory=pl.DataFrame)
@@ -167,8 +177,8 @@ class _Search:
             if found:
                 self._note(piece, "scanned")
             for hits in found:
-                if shown < EXAMPLES_PER_CHECK:
-                    candidates.append(hits.head(EXAMPLES_PER_CHECK - shown))
+                if shown < self.most:
+                    candidates.append(hits.head(self.most - shown))
                     shown += len(candidates[-1])
                 groups.append(hits.group_by(self.columns).agg(pl.len().cast(pl.Int64).alias(_COUNT)))
                 loose += len(groups[-1])
@@ -178,7 +188,7 @@ class _Search:
         self.failing += int(repeats[_COUNT].sum())
         first = pl.concat(candidates).join(repeats.drop(_COUNT), on=self.columns, how="semi", nulls_equal=True)
         together = pl.concat([self.first, first]) if self.first.width else first
-        self.first = together.sort(_BLOCK, _POSITION).head(EXAMPLES_PER_CHECK)
+        self.first = together.sort(_BLOCK, _POSITION).head(self.most)
 
     def _hits(self, piece: Piece, members: Members) -> Iterator[pl.DataFrame]:
         for frame, positions in self.reader.frames(piece):
@@ -191,7 +201,8 @@ class _Search:
         return pl.concat(groups).group_by(self.columns).agg(pl.col(_COUNT).sum())
 
     def _note(self, piece: Piece, how: How) -> None:
-        self.how[piece] = max(self.how.get(piece, how), how, key=HOW.index)
+        known = self.how.get(piece, how)
+        self.how[piece] = how if HOW.index(how) > HOW.index(known) else known
 
     def _settled(self, pieces: Sequence[Piece]) -> Settled:
         """Return how many rows were settled how; of a piece that nobody looked at, that is by a version before."""

@@ -122,10 +122,10 @@ class Contract:
             came: of blocks whose rows are known to pass all row checks, whence that is known.
         """
         start = time.perf_counter()
-        context = context or Context()
         plan = self._plan(subject.schema, environment)
         key = [name for name in subject.key if name in subject.schema.names]
         memory = Memory(subject.memos)
+        context = replace(context or Context(), memory=memory)
         judge = Judge(plan, subject, key, memory) if came is None else Judge(plan, subject, key, memory, came)
         rows = judge.run()
         whole = DatasetChecker(plan, subject, key, context.memory_limit, memory).run()
@@ -143,6 +143,17 @@ class Contract:
             seconds=time.perf_counter() - start,
             _failures=Failures(plan, subject, tuple(key)),
         )
+
+    def blame(self, subject: Subject, report: Report) -> dict[int, set[int]] | None:
+        """Return the rows to blame for what failed as a whole: positions by number of block.
+
+        Without them nothing of it fails, but for what only the other rows make fail. None where a failure blames no
+        row: an aggregate, the columns, a check that could not be evaluated.
+        """
+        from dataplat.validation._blame import blamed
+
+        plan = self._plan(subject.schema)
+        return blamed(plan, self.checks, subject, report.failed, Context().memory_limit)
 
     def validate(self, data: Any, *, key: Sequence[str] = (), strict: bool = False) -> Report:
         """Evaluate everything on a table in memory: Arrow, polars or pandas."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from dataplat.validation._memory import Memory
 from dataplat.validation.report import CheckOutcome, Severity
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ class Context:
     """Finds a dataset version by reference (`airlines`, `flights@production`, `@v3` of the dataset at hand)."""
     now: datetime = field(default_factory=_now)
     memory_limit: int = MEMORY_LIMIT
+    memory: Memory = field(default_factory=lambda: Memory(None))
+    """What is remembered of the data, and where to keep more."""
 
 
 class Rule(Protocol):
