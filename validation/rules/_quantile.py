@@ -18,7 +18,7 @@ from dataplat.validation.rules._parts import Parts, Value
 from dataplat.validation.rules._range import Number, Range, a_range
 
 if TYPE_CHECKING:
-    from dataplat.lake.part import ColumnStats
+    from dataplat.lake.part import ColumnStats, Scalar
     from dataplat.validation._digests import Piece
     from dataplat.validation.rules._rule import Context
     from dataplat.validation.subject import Subject
@@ -102,10 +102,14 @@ def _stated(piece: Piece, stats: ColumnStats, low: Number | None, high: Number |
         return [stats.nans, 0, 0]
     if stats.low is None or stats.high is None:
         return None
-    least, most = Fraction(stats.low), Fraction(stats.high)
+    least, most = _exact(stats.low), _exact(stats.high)
     below = 0 if low is None or least >= low else numbers if most < low else None
     upto = 0 if high is None or least > high else numbers if most <= high else None
     return None if below is None or upto is None else [numbers + stats.nans, below, upto]
+
+
+def _exact(bound: Scalar) -> Fraction | float:
+    return bound if isinstance(bound, float) and math.isinf(bound) else Fraction(bound)
 
 
 def _counts(values: Iterator[pl.Series], low: Number | None, high: Number | None) -> Value:
