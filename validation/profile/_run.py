@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+import pyarrow as pa
+
 from dataplat.errors import BadColumn
 from dataplat.lake.memos import Memos
 from dataplat.lake.scan import project, row_groups, scan
@@ -18,7 +20,6 @@ from dataplat.validation.profile._read import Read, Rows, measure_all
 
 if TYPE_CHECKING:
     import polars as pl
-    import pyarrow as pa
 
     from dataplat.lake.objects import Objects
     from dataplat.lake.part import Part
@@ -72,6 +73,19 @@ def profile_version(
     )
 
 
+def profile_parts(
+    objects: Objects, manifest: Manifest, parts: Sequence[Part], columns: Sequence[str] | None = None
+) -> Columns:
+    """Return what some parts of a version hold; of parts that are remembered no row is read.
+
+    Raises:
+        BadColumn: a column is not there.
+    """
+    schema = _wanted(manifest.schema, columns)
+    memory = Memory(Memos(objects.store), manifest.schema)
+    return _merged(_Run(objects, manifest, schema, memory).of(parts), schema)
+
+
 def profile_subject(
     subject: Subject, *, columns: Sequence[str] | None = None, where: str | pl.Expr | None = None
 ) -> Profile:
@@ -118,10 +132,10 @@ class _Run:
             if len(known) == len(self._schema):
                 self.remembered += len(parts)
             else:
-                known = _merged(self._parts(parts), self._schema)
+                known = _merged(self.of(parts), self._schema)
                 self._memory.keep("segment", known, segment)
             yield known
-        yield from self._parts(loose)
+        yield from self.of(loose)
 
     def _by_segment(self) -> Iterator[tuple[str | None, list[Part]]]:
         """Yield the parts of each segment; of one of which parts were changed or dropped since, without its id."""
@@ -137,21 +151,24 @@ class _Run:
             same = len(left) == len(there) and all(a.deletes == b.deletes for a, b in zip(left, there, strict=True))
             yield ref.id if same else None, left
 
-    def _parts(self, parts: Sequence[Part]) -> Iterator[Columns]:
+    def of(self, parts: Sequence[Part]) -> Iterator[Columns]:
         """Yield what is known of each part, from its memo or its rows."""
-        unknown: list[Part] = []
+        unknown: list[tuple[Part, Columns]] = []
         for part in parts:
             known = self._memory.find("part", self._schema.names, part.id, part.deletes)
             if len(known) == len(self._schema):
                 self.remembered += 1
                 yield known
             else:
-                unknown.append(part)
-        for part, known in zip(unknown, measure_all(map(self._rows, unknown), self._threads), strict=True):
-            self._memory.keep("part", known, part.id, part.deletes)
-            yield known
+                unknown.append((part, known))
+        rows = (self._rows(part, known) for part, known in unknown)
+        for (part, known), found in zip(unknown, measure_all(rows, self._threads), strict=True):
+            self._memory.keep("part", found, part.id, part.deletes)
+            yield known | found
 
-    def _rows(self, part: Part) -> Rows:
+    def _rows(self, part: Part, known: Columns) -> Rows:
+        """Return how to read the columns of a part that are not known."""
+
         def read(names: Sequence[str]) -> Iterable[pa.RecordBatch]:
             where, schema = self._memory.where, self._manifest.schema
             if where is not None:
@@ -159,7 +176,8 @@ class _Run:
             units = row_groups(self._objects, part, schema, names, dictionaries=names)
             return (batch for unit in units for batch in unit.read())
 
-        return Rows(part.rows, self._schema, read)
+        wanted = [field for field in self._schema if field.name not in known]
+        return Rows(part.rows, pa.schema(wanted), read)
 
 
 def _pieces(block: Block, schema: pa.Schema, where: Where | None) -> Iterator[Rows]:
