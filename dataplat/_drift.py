@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from dataplat._lake import Lake
     from dataplat._version import Version
-    from dataplat.validation.drift import DriftReport, Pair, Question, TableColumns
+    from dataplat.validation.drift import DriftReport, Pair, Question, Usual
+    from dataplat.validation.drift._column import Column
     from dataplat.validation.drift.skew import FeatureSkew, SkewReport
 
 Where: TypeAlias = "str | pl.Expr"
@@ -47,6 +48,7 @@ class _Side:
     where: Where | None
     version: Version | None = None
     table: pa.Table | None = None
+    exact: bool = False
 
     @property
     def names(self) -> list[str]:
@@ -60,14 +62,29 @@ class _Side:
         assert self.table is not None
         return self.table
 
-    def columns(self, question: Question) -> TableColumns:
-        """Return the columns, of a whole version each read when it is its turn."""
-        from dataplat.validation.drift import TableColumns
+    def columns(self, question: Question) -> Mapping[str, Column]:
+        """Return the columns: of a version from its profile, or each read when it is its turn."""
+        from dataplat.validation.drift import ProfileColumns, TableColumns
 
-        if self.version is None or self.where is not None:
-            return TableColumns.of(self.read(question.columns))
         version = self.version
+        if version is not None and not self.exact:
+            names = None if question.columns is None else [name for name in self.names if name in question.columns]
+            if names == []:
+                return {}
+            return ProfileColumns(version.profile(columns=names, where=self.where).columns)
+        if version is None or self.where is not None:
+            return TableColumns.of(self.read(question.columns))
         return TableColumns(version.schema, lambda name: version.to_arrow(columns=[name]).column(name))
+
+    def usual(self, question: Question) -> dict[str, Usual]:
+        """Return what is usual in the history of a version."""
+        from dataplat.validation.drift import kind_of, usual_in
+
+        version = self.version
+        if version is None:
+            return {}
+        kinds = {field.name: kind for field in version.schema if (kind := kind_of(field.type)) is not None}
+        return usual_in(version.objects, version.found_at, version.dataset, question.methods(kinds))
 
     def read(self, names: Sequence[str] | None) -> pa.Table:
         """Return the rows asked for, of the columns that are there."""
@@ -115,8 +132,9 @@ def compared(sides: tuple[Any, Any], titles: tuple[str | None, str | None], opti
     """Compare two sides under the titles given; see `drift`."""
     where = options.get("where")
     first, second = where if isinstance(where, tuple) else (where, where)
-    one = _side(sides[0], titles[0] or "before", first)
-    return _compared(one, _side(sides[1], titles[1] or "after", second), options)
+    exact = options.get("exact", False)
+    one = _side(sides[0], titles[0] or "before", first, exact=exact)
+    return _compared(one, _side(sides[1], titles[1] or "after", second, exact=exact), options)
 
 
 def _compared(before: _Side, after: _Side, options: DriftOptions) -> DriftReport:
@@ -127,8 +145,11 @@ def _compared(before: _Side, after: _Side, options: DriftOptions) -> DriftReport
     )
     by, titles = options.get("by"), (before.title, after.title)
     if by is not None:
-        return compare(_slices(before, after, by, question), question, usual={}, titles=titles)
-    return compare([Pair(before.columns(question), after.columns(question))], question, usual={}, titles=titles)
+        pairs = _slices(before, after, by, question)
+    else:
+        pairs = [Pair(before.columns(question), after.columns(question))]
+    usual = before.usual(question) if options.get("history", True) else {}
+    return compare(pairs, question, usual=usual, titles=titles)
 
 
 def _slices(before: _Side, after: _Side, by: str, question: Question) -> list[Pair]:
@@ -174,12 +195,12 @@ def _sliced(rows: pa.Table, by: str) -> dict[str, pa.Table]:
     }
 
 
-def _side(data: Any, title: str, where: Where | None) -> _Side:
+def _side(data: Any, title: str, where: Where | None = None, *, exact: bool = True) -> _Side:
     from dataplat._version import Version
 
     if isinstance(data, Version):
         named = f"{data.dataset}@id:{data.id[:12]}" if title in {"before", "after"} else title
-        return _Side(named, where, version=data)
+        return _Side(named, where, version=data, exact=exact)
     if isinstance(data, str | Path):
         title = str(data)
     return _Side(title, where, table=_table(data))
@@ -241,7 +262,7 @@ def skew(
     from dataplat.validation.drift.skew import Pairing, SkewReport, row_skew
 
     keys = [on] if isinstance(on, str) else list(on)
-    sides = [_side(training, "training", None), _side(serving, "serving", None)]
+    sides = [_side(training, "training"), _side(serving, "serving")]
     one, two = (side.read(None) for side in sides)
     features: tuple[FeatureSkew, ...] = ()
     joined = 0

@@ -8,8 +8,10 @@ none of it.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dataplat.validation.drift._column import kind_of
     from dataplat.validation.drift._compare import Pair, Question, compare, drift_between
     from dataplat.validation.drift._history import Usual, usual_of
+    from dataplat.validation.drift._past import usual_in
     from dataplat.validation.drift._profiled import ProfileColumns
     from dataplat.validation.drift._table import TableColumns
     from dataplat.validation.drift.report import ColumnDrift, DriftReport
@@ -24,6 +26,8 @@ _HOMES = {
     "Usual": "_history",
     "compare": "_compare",
     "drift_between": "_compare",
+    "kind_of": "_column",
+    "usual_in": "_past",
     "usual_of": "_history",
 }
 
@@ -37,6 +41,8 @@ __all__ = [
     "Usual",
     "compare",
     "drift_between",
+    "kind_of",
+    "usual_in",
     "usual_of",
 ]
 

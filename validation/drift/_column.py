@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -130,6 +130,9 @@ class Categories:
 
 Column: TypeAlias = Numbers | Categories
 
+CATEGORIES: Final = frozenset({"text", "boolean", "bytes"})
+"""Kinds without an order that matters."""
+
 
 def kind_of(type_: pa.DataType) -> str | None:
     """Return what values of a type are compared as, None for nested ones: these have no distribution here."""
@@ -175,7 +178,7 @@ def column_of(values: pa.ChunkedArray) -> Column:
     kind = kind_of(values.type)
     if kind is None:
         raise SchemaError(f"columns of type {values.type} have no distribution to compare")
-    if kind in {"text", "boolean", "bytes"}:
+    if kind in CATEGORIES:
         return _categories(values, kind)
     return _numbers(values, kind)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from dataplat.errors import BadColumn, ConfigError
 from dataplat.lake.schema import did_you_mean
 from dataplat.validation.drift._bins import bins_of
-from dataplat.validation.drift._column import Column, Numbers
+from dataplat.validation.drift._column import CATEGORIES, Column, Numbers
 from dataplat.validation.drift._distributions import holm
 from dataplat.validation.drift._history import Usual
 from dataplat.validation.drift._measures import METHODS, Interval, Measure, Supremum, psi, scale_of
@@ -58,15 +58,15 @@ class Question:
         if self.min_effect is not None and not (self.min_effect >= 0 and math.isfinite(self.min_effect)):
             raise ConfigError(f"the least effect is a number of 0 or more, not {self.min_effect}")
 
-    def methods(self, columns: Columns) -> dict[str, str]:
-        """Return the statistic of each column that is asked of."""
-        names = columns if self.columns is None else [name for name in self.columns if name in columns]
-        return {name: self.method_of(name, columns[name]) for name in names}
+    def methods(self, kinds: Mapping[str, str]) -> dict[str, str]:
+        """Return the statistic of each column that is asked of, given what their values are compared as (`kind_of`)."""
+        names = kinds if self.columns is None else [name for name in self.columns if name in kinds]
+        return {name: self.method_of(name, kinds[name]) for name in names}
 
-    def method_of(self, name: str, column: Column) -> str:
+    def method_of(self, name: str, kind: str) -> str:
         """Return the statistic of a column."""
         asked = self.method if isinstance(self.method, str) else (self.method or {}).get(name)
-        plain = "ks" if isinstance(column, Numbers) else "chi2"
+        plain = "chi2" if kind in CATEGORIES else "ks"
         return plain if asked is None or (METHODS[asked].numbers_only and plain != "ks") else asked
 
 
@@ -142,7 +142,7 @@ def _measured(pair: Pair, name: str, question: Question, usual: Usual | None) ->
         return _Found(replace(blank, detail=f"it was {before.kind} and is {after.kind}"))
     if not before.rows or not after.rows:
         return _Found(replace(blank, verdict="undecided", detail="there are no rows to compare"))
-    method = METHODS[question.method_of(name, before)]
+    method = METHODS[question.method_of(name, before.kind)]
     bins = bins_of(before, after)
     measure = method.measure(before, after, bins)
     missing = None
