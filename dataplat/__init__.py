@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dataplat._drift import drift, outliers, skew
     from dataplat._lake import Lake, clone, open  # noqa: A004  (dp.open is the way in, like io.open)
     from dataplat._merge import MergeResult
+    from dataplat._profile import profile
     from dataplat._query import Query
     from dataplat._validate import validate
     from dataplat._version import Version
@@ -98,6 +99,7 @@ _HOMES = {
     "null_share": "dataplat.validation.rules",
     "open": "dataplat._lake",
     "outliers": "dataplat._drift",
+    "profile": "dataplat._profile",
     "quantile": "dataplat.validation.rules",
     "row_count": "dataplat.validation.rules",
     "skew": "dataplat._drift",
@@ -162,6 +164,7 @@ __all__ = [
     "null_share",
     "open",
     "outliers",
+    "profile",
     "quantile",
     "row_count",
     "skew",

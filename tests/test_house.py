@@ -71,6 +71,7 @@ PUBLIC_NAMES = [
     "null_share",
     "open",
     "outliers",
+    "profile",
     "quantile",
     "row_count",
     "skew",

@@ -33,8 +33,8 @@ class TextsMeasure:
     def __init__(self, name: str, family: str) -> None:
         self._name, self._family = name, family
         self._rows = self._nulls = 0
-        self._low: Any = None
-        self._high: Any = None
+        self._low: str | None = None
+        self._high: str | None = None
         self._hashes: list[Array] = []
         self._counts: list[Array] = []
         self._texts: dict[int, str] = {}
@@ -58,17 +58,16 @@ class TextsMeasure:
         none = np.empty(0, np.int64)
         counts, hashes = np.concatenate([none, *self._counts]), np.concatenate([none.view(np.uint64), *self._hashes])
         hashes, counts, _ = _summed(hashes, counts)
-        text = self._family == "string"
         return ColumnProfile(
             name=self._name,
             family=self._family,
             rows=self._rows,
             nulls=self._nulls,
-            low=self._low if text else None,
-            high=self._high if text else None,
+            low=self._low,
+            high=self._high,
             values=values_of(hashes, counts, lambda at: [self._texts[key] for key in hashes[at].tolist()]),
             lengths=Lengths.merge(self._lengths),
-            patterns=self._patterns() if text else None,
+            patterns=self._patterns() if self._family == "string" else None,
         )
 
     def _tell(self, values: pl.Series, counts: Array) -> None:
@@ -86,9 +85,9 @@ class TextsMeasure:
         lengths = (values.str.len_chars() if text else values.bin.size()).cast(pl.Int64).to_numpy()
         self._lengths.append(Lengths.of(lengths, counts))
         if text:
-            low, high = values.min(), values.max()
-            self._low = low if self._low is None else min(self._low, low)
-            self._high = high if self._high is None else max(self._high, high)
+            ends = [values.min(), values.max(), self._low, self._high]
+            told = [str(end)[:SHOWN] for end in ends if end is not None]
+            self._low, self._high = min(told), max(told)
             shapes = _shapes(values, counts, lengths)
             self._shapes = pl.concat([self._shapes, shapes]).group_by("value").agg(pl.col("count").sum())
 
