@@ -92,6 +92,16 @@ class DatasetChecker:
         shown = examples(bad.head(EXAMPLES_PER_CHECK).to_list(), values)
         return self._located(replace(_failed(check, rows, len(bad)), examples=shown))
 
+    def failing_rows(self, check: PlannedCheck) -> Iterator[tuple[int, int]]:
+        """Yield block number and position of every row that fails a custom check; none where it blames no row."""
+        answer = self._answer(check)
+        if isinstance(answer, bool) or len(answer) != self.rows:
+            return
+        bad = (~answer.fill_null(check.null_passes)).arg_true()
+        if not bad.is_empty():
+            found = self._look_up(bad, [], positions=True)
+            yield from zip(found["__part"].to_list(), found[ROW].to_list(), strict=True)
+
     def _answer(self, check: PlannedCheck) -> bool | pl.Series:
         """Call the check's function as pandera does, on a frame that reads only the columns that it uses."""
         frame = self._lazy()

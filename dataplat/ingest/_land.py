@@ -113,7 +113,7 @@ def _landed(
 ) -> Landed:
     run.meter.enter("writing")
     outcome = run.sink.finish()
-    report, meets_contract = _check(request, target, base, outcome, run)
+    outcome, report, meets_contract = _check(request, target, base, outcome, run)
     return Landed(
         base=base,
         outcome=outcome,
@@ -160,31 +160,40 @@ def _sink(request: IngestRequest, base: Base) -> RowSink:
 
 def _check(
     request: IngestRequest, target: Target, base: Base, outcome: Outcome, run: Pass
-) -> tuple[Report | None, bool]:
-    """Check the contract on the dataset as it would be; return the report, and whether the dataset may land.
+) -> tuple[Outcome, Report | None, bool]:
+    """Check the contract on the dataset as it would be; return what is to land, the report, and whether it may.
 
     Row checks were asked of the new rows as they passed: what failed is in quarantine and not in the dataset. Rows
-    that were there need no second look if the same contract held for the version that this one starts from.
+    that were there need no second look if the same contract held for the version that this one starts from. Where the
+    whole fails, new rows that are to blame go into quarantine, too; but not in an upsert, whose rows took others' place.
     """
     contract = request.contract
     if contract is None:
-        return None, True
+        return outcome, None, True
+    from dataplat.ingest._set_aside import settle
     from dataplat.validation.subject import VersionSubject
 
     run.meter.enter("checking the contract")
-    after = base.manifest.apply(full_edit(base, outcome), base.stage)
     there = {part.place for part in base.manifest.parts()}
-    held = _held(target, contract.id, after.schema)
+    held: list[bool] = []
 
     def came(block: PartBlock) -> Literal["new", "held"] | None:
         if block.part.place not in there:
             return "new"
-        return "held" if held else None
+        return "held" if held[-1] else None
 
-    subject = VersionSubject(base.objects, after, request.into)
-    report = contract.judge(subject, came=came)
+    def judge(outcome: Outcome) -> tuple[VersionSubject, Report]:
+        after = base.manifest.apply(full_edit(base, outcome), base.stage)
+        held.append(_held(target, contract.id, after.schema))
+        subject = VersionSubject(base.objects, after, request.into)
+        return subject, contract.judge(subject, came=came)
+
     fatal = any(not check.ok and not _is_aside(check) for check in run.tally.outcomes)
-    return _with_aside(report, run.tally.outcomes), report.ok and not fatal
+    if fatal or request.mode == "upsert" or request.on_error == "fail":
+        report = judge(outcome)[1]
+        return outcome, _with_aside(report, run.tally.outcomes), report.ok and not fatal
+    found = settle(base, outcome, contract, judge, run.quarantine)
+    return found.outcome, _with_aside(found.report, (*run.tally.outcomes, *found.failed)), found.report.ok
 
 
 def _with_aside(report: Report, batches: Sequence[CheckOutcome]) -> Report:
