@@ -18,9 +18,10 @@ from dataplat.validation._failures import Failures
 from dataplat.validation._identity import contract_id
 from dataplat.validation._judge import Came, Judge
 from dataplat.validation._memory import Memory
+from dataplat.validation._pandas import PandasSchema, is_pandas
 from dataplat.validation._rows import check_rows, fault_text
 from dataplat.validation._rules import ask_rules
-from dataplat.validation._transform import parted
+from dataplat.validation._transform import Transform, parted
 from dataplat.validation.report import Report, Severity
 from dataplat.validation.rules import Context, Rule
 from dataplat.validation.subject import Subject, TableSubject
@@ -35,7 +36,8 @@ class Contract:
     Verdicts are pandera's own (`lazy=True`, polars backend, values included).
 
     Args:
-        schema: a `DataFrameSchema` or `DataFrameModel` of `pandera.polars`; None: rules alone.
+        schema: a `DataFrameSchema` or `DataFrameModel` of `pandera.polars`; None: rules alone. One for pandas is run by
+            pandera on pandas, over all rows at once: nothing of it is proven or remembered by part.
         checks: rules about the whole, such as `dataplat.unique("flight_id")`.
         name: what reports call it; the schema's own name if not given.
         environment: `train`, `serve` or another word: where it is asked (None: everywhere). Columns and rules may say
@@ -49,7 +51,18 @@ class Contract:
     it to rows as they come, and the verdict is on what landed. Elsewhere data is only judged.
     """
 
-    __slots__ = ("_given", "_plans", "checks", "environment", "id", "name", "schema", "severity", "transform")
+    __slots__ = (
+        "_given",
+        "_pandas",
+        "_plans",
+        "checks",
+        "environment",
+        "id",
+        "name",
+        "schema",
+        "severity",
+        "transform",
+    )
 
     def __init__(
         self,
@@ -61,9 +74,12 @@ class Contract:
         severity: Severity = "error",
     ) -> None:
         self.name: str = name or _name_of(schema)
-        self._given = _as_schema(self.name, schema)
+        self._pandas = _as_pandas(self.name, schema)
+        self._given = _as_schema(self.name, schema) if self._pandas is None else self._pandas.schema
         _refuse_changes(self.name, self._given)
-        self.schema, self.transform = parted(self._given)
+        self.schema, self.transform = (
+            parted(self._given) if self._pandas is None else (_as_schema(self.name, None), None)
+        )
         self.checks = tuple(checks)
         self.environment = environment
         self.severity: Severity = severity
@@ -129,6 +145,8 @@ class Contract:
         judge = Judge(plan, subject, key, memory) if came is None else Judge(plan, subject, key, memory, came)
         rows = judge.run()
         whole = DatasetChecker(plan, subject, key, context.memory_limit, memory).run()
+        if self._pandas is not None:
+            whole += self._pandas.judge(subject, key, self.severity, context.memory_limit)
         ruled = ask_rules(self.checks, subject, context, environment, self.severity, memory)
         memory.save()
         return Report(
@@ -193,6 +211,22 @@ def as_contract(given: Any, name: str | None = None) -> Contract:
 
 def _name_of(schema: Any) -> str:
     return str(getattr(schema, "__name__", None) or getattr(schema, "name", None) or "schema")
+
+
+def _as_pandas(name: str, schema: Any) -> PandasSchema | None:
+    if not is_pandas(schema):
+        return None
+    try:
+        found = PandasSchema.of(schema)
+    except Exception as error:
+        raise ContractError(f"contract {name}: pandera cannot build its schema: {fault_text(error)}") from error
+    changes = Transform(found.schema).changes
+    if changes:
+        raise ContractError(
+            f"contract {name} would change data ({'; '.join(changes)}), which models for pandas only judge: take that out, "
+            "or write it for polars (`import pandera.polars as pa`)"
+        )
+    return found
 
 
 def _as_schema(name: str, schema: Any) -> pandera.polars.DataFrameSchema:
