@@ -51,10 +51,14 @@ class _Side:
     exact: bool = False
 
     @property
+    def schema(self) -> pa.Schema:
+        """Columns and types."""
+        return self.version.schema if self.version is not None else self.rows.schema
+
+    @property
     def names(self) -> list[str]:
         """The columns."""
-        schema = self.version.schema if self.version is not None else self.rows.schema
-        return list(schema.names)
+        return list(self.schema.names)
 
     @property
     def rows(self) -> pa.Table:
@@ -143,6 +147,7 @@ def _compared(before: _Side, after: _Side, options: DriftOptions) -> DriftReport
     question = Question(
         options.get("columns"), options.get("method"), options.get("min_effect"), options.get("alpha", 0.05)
     )
+    _check_columns(question, before, after)
     by, titles = options.get("by"), (before.title, after.title)
     if by is not None:
         pairs = _slices(before, after, by, question)
@@ -150,6 +155,19 @@ def _compared(before: _Side, after: _Side, options: DriftOptions) -> DriftReport
         pairs = [Pair(before.columns(question), after.columns(question))]
     usual = before.usual(question) if options.get("history", True) else {}
     return compare(pairs, question, usual=usual, titles=titles)
+
+
+def _check_columns(question: Question, before: _Side, after: _Side) -> None:
+    """Refuse columns that neither side has, or that hold nothing with a distribution."""
+    from dataplat.lake.schema import did_you_mean
+    from dataplat.validation.drift import kind_of
+
+    for name in question.columns or ():
+        kinds = [side.schema.field(name).type for side in (before, after) if name in side.names]
+        if not kinds:
+            raise BadColumn(f"no column {name!r} in {before.title} or {after.title}{did_you_mean(name, before.names)}")
+        if all(kind_of(kind) is None for kind in kinds):
+            raise BadColumn(f"column {name!r} holds {kinds[0]}, which has no distribution to compare")
 
 
 def _slices(before: _Side, after: _Side, by: str, question: Question) -> list[Pair]:
