@@ -89,6 +89,7 @@ proofs: $(READY)-dev ## the long ones: every damage, every death of an erase or 
 	DATAPLAT_STORE_HISTORIES=20 $(BIN)/python -m pytest tests/stores/test_histories.py
 	DATAPLAT_STREAM_KILLS=300 DATAPLAT_STREAM_MESSAGES=2000000 \
 	  $(BIN)/python -m pytest tests/ingest/stream/test_killed_stream.py
+	DATAPLAT_HANGS=60 $(BIN)/python -m pytest tests/ingest/stream/test_trouble.py -k hangs
 	DATAPLAT_DRIFT_PAIRS=1000 $(BIN)/python -m pytest tests/validation/drift/test_false_alarms.py
 	$(BIN)/python -m dataplat.testing.feed
 

@@ -144,6 +144,10 @@ class Collector:
                 return None
             held = self._columns
             schema = joined(held, filling.schemas, self.topic.name)
+            if schema is None and self._error is not None:
+                raise self._error
+            if schema is None and not self._ended and not self._is_full(filling):
+                return None  # told to stop before any row came, of which there could be columns
             self._begin_cut(schema, filling)
         moved = {p: piece for p, piece in filling.pieces.items() if piece.has_moved}
         return Cut(self.topic, self.topic.name, moved, schema, held)
@@ -180,7 +184,10 @@ class Collector:
             filling.began = time.monotonic()
             return False
         lasts = self._limits.every if filling.rows or filling.has_gap else max(_IDLE, self._limits.every)
-        return self._is_full(filling) or time.monotonic() - filling.began >= lasts
+        has_columns = self._columns is not None or bool(
+            filling.schemas
+        )  # else nothing can land, and more is waited for
+        return self._is_full(filling) or (has_columns and time.monotonic() - filling.began >= lasts)
 
     def _is_full(self, filling: _Filling) -> bool:
         rows = self._limits.rows

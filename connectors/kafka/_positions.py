@@ -102,6 +102,17 @@ def refuse(topic: Topic, partition: int, gap: Gap) -> SourceGap:
     )
 
 
+def marked(topic: Topic, partition: int, gap: Gap) -> str:
+    """Return what was written down of a gap, in words."""
+    what = {
+        "retention": f"offsets {gap.begin:,} up to {gap.end:,} are gone",
+        "truncated": f"its log was cut back after offset {gap.begin:,} had been reached; it is read on from {gap.end:,}",
+        "recreated": f"the topic was made anew; of the old one nothing from offset {gap.begin:,} on was read, the new one "
+        f"begins at {gap.end:,}",
+    }[gap.why]
+    return f"{topic.name}[{partition}]: a gap is marked: {what}"
+
+
 def moved(topic: Topic, start: Start, end: int, *, records: int, epoch: int | None) -> dict[str, Any]:
     """Return the position of a partition that was read from `start` up to `end`."""
     position = {

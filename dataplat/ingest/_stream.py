@@ -13,9 +13,10 @@ from dataplat.connectors.codecs import NamesKey, open_codec
 from dataplat.connectors.kafka import locate, open_client
 from dataplat.connectors.kafka._collect import Collector, Limits
 from dataplat.connectors.kafka._kept import kept_in
-from dataplat.connectors.kafka._positions import cut_back_to, held_of, refuse, start_of
+from dataplat.connectors.kafka._positions import cut_back_to, held_of, marked, refuse, start_of
 from dataplat.connectors.kafka._truncated import first_of_later
 from dataplat.errors import (
+    CommitConflict,
     ConfigError,
     ContractFailed,
     SchemaMismatch,
@@ -141,6 +142,8 @@ class _Run:
         """Add up what one commit did."""
         self.failures = self.gaps = 0
         before = self.total
+        starts = {partition: piece.start for partition, piece in cut.pieces.items()}
+        gaps = [marked(cut.topic, partition, start.gap) for partition, start in starts.items() if start.gap is not None]
         self.total = replace(
             result,
             rows_in=before.rows_in + result.rows_in,
@@ -150,7 +153,7 @@ class _Run:
             rows_quarantined=before.rows_quarantined + result.rows_quarantined,
             rows_suppressed=before.rows_suppressed + result.rows_suppressed,
             new_bytes=before.new_bytes + result.new_bytes,
-            notes=tuple(dict.fromkeys((*before.notes, *result.notes))),
+            notes=tuple(dict.fromkeys((*before.notes, *result.notes, *gaps))),
             seconds=self.meter.seconds,
         )
         self.meter.landed = self.total.rows_in
@@ -266,7 +269,7 @@ class _Session:
                 f"{run.request.into}: column {', '.join(names)} becomes float64",
                 GrowStep(run.request.into, names, run.meter),
             )
-        except (SchemaMismatch, ContractFailed):
+        except (SchemaMismatch, ContractFailed, CommitConflict):
             run.fixed.update(names)  # the next session rejects what does not go with integers
             return False
         if done is not None:

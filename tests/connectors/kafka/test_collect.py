@@ -114,7 +114,7 @@ def rows(cuts):
 
 
 @given(logs, scripts, limits, st.sets(st.integers(0, 8)))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_every_record_once(logs, script, limits, stops):
     """Whatever the order of polls, pauses, stops and limits: each record once, in order, and positions chain."""
     client = Scripted(logs, script)

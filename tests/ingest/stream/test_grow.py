@@ -122,6 +122,26 @@ def test_somebody_else_was_faster(kafka_server: KafkaServer, lake, client, monke
     assert lake.verify_ingest("events").ok
 
 
+def test_others_who_never_pause(kafka_server: KafkaServer, lake, monkeypatch):
+    """Where others commit faster than the rows can be written anew, floats are rejects, and the run goes on."""
+    topic = kafka_server.new_topic()
+    topic.produce(messages({"n": 1}))
+    lake.ingest(topic.url, "events")
+    before = GrowStep.run
+
+    def run(self, draft):
+        found = before(self, draft)
+        lake.ingest(pa.table({"n": [7]}), "events")
+        return found
+
+    monkeypatch.setattr(GrowStep, "run", run)
+    topic.produce(messages({"n": 1.5}, {"n": 2}))
+    result = lake.ingest(topic.url, "events")
+    assert (result.rows_added, result.rows_rejected) == (1, 1)
+    assert kinds(lake) == {"n": pa.int64()}
+    assert rejected(lake) == [(1, "n")]
+
+
 def test_columns_that_others_change(kafka_server: KafkaServer, lake, follow, numbers, until, client):
     """A column that somebody adds or drops while it is followed does not end it."""
     topic = kafka_server.new_topic()

@@ -264,7 +264,9 @@ def test_records_that_retention_took(kafka_server: KafkaServer, lake, client, on
         with pytest.raises(dp.SourceGap, match="from offset 10 up to 15 are gone"):
             lake.ingest(topic.url, "events", client=client)
         return
-    assert lake.ingest(topic.url, "events", client=client, on_gap="mark").rows_added == 5
+    result = lake.ingest(topic.url, "events", client=client, on_gap="mark")
+    assert result.rows_added == 5
+    assert result.notes == (f"{topic.name}[0]: a gap is marked: offsets 10 up to 15 are gone",)
     (part,) = lake.verify_ingest("events").partitions
     assert [(hole.begin, hole.end, hole.why) for hole in part.holes] == [(10, 15, "retention")]
     assert lake.ingest(topic.url, "events", client=client).nothing_to_do
@@ -283,7 +285,9 @@ def test_a_topic_made_again(kafka_server: KafkaServer, lake, client, on_gap):
         with pytest.raises(dp.SourceGap, match="deleted and made again"):
             lake.ingest(topic.url, "events", client=client)
         return
-    assert lake.ingest(topic.url, "events", client=client, on_gap="mark").rows_added == 20
+    result = lake.ingest(topic.url, "events", client=client, on_gap="mark")
+    assert result.rows_added == 20
+    assert [note for note in result.notes if "made anew" in note] == list(result.notes)
     assert numbers(lake) == [*range(10), *range(100, 120)]
     old, new = lake.verify_ingest("events").partitions
     assert (old.begin, old.end, old.records, old.holes) == (0, 10, 10, ())

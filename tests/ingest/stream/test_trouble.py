@@ -17,8 +17,8 @@ from servers import KafkaServer, Message
 pytestmark = pytest.mark.slow
 
 MB = 1 << 20
-HANGS = float(os.environ.get("DATAPLAT_HANGS", "20"))
-"""Seconds that a broker hangs."""
+HANGS = float(os.environ.get("DATAPLAT_HANGS", "6"))
+"""Seconds that a broker hangs: longer than a client waits for an answer. `make proofs` has it hang for a minute."""
 
 
 def events(*numbers, partitions=4, **more):
@@ -55,6 +55,21 @@ def test_odd_values(kafka_server: KafkaServer, lake, client):
     assert rejects[1]["error"] == "no JSON: Expecting value at character 1 of the record"
     landed = lake["events"].to_arrow().sort_by("_offset").to_pylist()
     assert [row["n"] for row in landed] == [0, *good.values()]
+    assert lake.verify_ingest("events").ok
+
+
+def test_no_row_for_a_while(kafka_server: KafkaServer, lake, follow, numbers, until, client):
+    """A topic that begins with what cannot be read is followed until a row comes; who stops before has done nothing."""
+    topic = kafka_server.new_topic()
+    topic.produce([Message(b"{"), Message(None)])
+    assert follow(lake, topic.url, client=client, every=0.05).end().nothing_to_do
+    follower = follow(lake, topic.url, client=client, every=0.05)
+    until(lambda: any("following, 2 behind" in report.stage for report in follower.stages) or not follower.is_alive)
+    time.sleep(0.5)
+    topic.produce([Message(b'{"n": 1}')])
+    until(lambda: numbers() == [1] or not follower.is_alive)
+    result = follower.end()
+    assert (result.rows_added, result.rows_rejected) == (1, 2)
     assert lake.verify_ingest("events").ok
 
 
@@ -154,20 +169,18 @@ def test_a_broker_that_hangs(own_kafka: KafkaServer, lake, follow, numbers, unti
 
 
 def test_a_broker_that_dies(own_kafka: KafkaServer, lake, follow, numbers, until, client, looking):
-    """A broker that is killed and started again, twice, is gone on with, and nothing is doubled."""
+    """A broker that is killed and started again is gone on with, and nothing is doubled."""
     topic = own_kafka.new_topic(partitions=4)
     topic.produce(events(*range(100)))
     follower = follow(lake, topic.url, client=client, timeout=3.0)
     until(lambda: len(numbers()) == 100)
-    for n in (100, 200):
-        own_kafka.kill()
-        until(lambda: any("waiting" in report.stage for report in follower.stages) or not follower.is_alive, "a wait")
-        follower.stages.clear()
-        own_kafka.start()
-        topic.produce(events(*range(n, n + 100)))
-        until(lambda: len(numbers()) == n + 100, "what came after")  # noqa: B023 (called at once)
-    assert follower.end().rows_added == 300
-    assert numbers() == list(range(300))
+    own_kafka.kill()
+    until(lambda: any("waiting" in report.stage for report in follower.stages) or not follower.is_alive, "a wait")
+    own_kafka.start()
+    topic.produce(events(*range(100, 200)))
+    until(lambda: len(numbers()) == 200, "what came after")
+    assert follower.end().rows_added == 200
+    assert numbers() == list(range(200))
     assert lake.verify_ingest("events").ok
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -59,11 +58,20 @@ def kafka_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServ
         yield server
 
 
-@pytest.fixture
-def own_kafka(tmp_path: Path) -> Iterator[KafkaServer]:
-    """Return a broker that one test may kill, pause and start again."""
-    with kafka(tmp_path / "kafka") as server:
+@pytest.fixture(scope="session")
+def mortal_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
+    """Return a broker that tests of this worker kill one after another; ask for `own_kafka`."""
+    with kafka(tmp_path_factory.mktemp("mortal-kafka")) as server:
         yield server
+
+
+@pytest.fixture
+def own_kafka(mortal_kafka: KafkaServer) -> Iterator[KafkaServer]:
+    """Return a broker that one test at a time may kill, pause and start again; after it the broker serves again."""
+    yield mortal_kafka
+    mortal_kafka.resume()
+    if not mortal_kafka.serves:
+        mortal_kafka.start()
 
 
 @pytest.fixture

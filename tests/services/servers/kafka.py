@@ -12,7 +12,7 @@ How to use it, in a test of anything under tests/:
         assert [message.value for message in topic.committed()] == …              # read by librdkafka
         ingest(topic.url)                                                         # kafka://127.0.0.1:PORT/NAME
 
-    def test_y(own_kafka):                         # a broker of this test alone (3 to 20 s): kill, pause and restart it
+    def test_y(own_kafka):                         # one that a test has to itself for a while: kill, pause and restart it
         own_kafka.kill(), own_kafka.start()        # SIGKILL, or `stop` in order; the same ports and data
         own_kafka.pause(), own_kafka.resume()      # SIGSTOP: connections are taken in and nothing is answered
 

@@ -140,6 +140,12 @@ class Server:
         assert self.run.running is not None
         return self.run.running
 
+    @property
+    def serves(self) -> bool:
+        """Whether it runs, and is ready."""
+        running = self.run.running
+        return running is not None and running.poll() is None and self.run.ready()
+
     def start(self) -> None:
         """Start it after `stop` or `kill`, with the same port and data; return when it serves."""
         self.run.start()
