@@ -90,11 +90,20 @@ def _landed_from(target: Target) -> Path:
 
 def _compare_files(target: Target, branch: str, root: Path | None, meter: Meter, *, content: bool) -> Status:
     """Compare the files that rows came from by their positions; new is what the folders and patterns now hold that they came from."""
+    from dataplat.connectors.files._far_open import is_far
+
+    positions = target.positions()
     held = {
         Path(source.removeprefix("file:")): position
-        for source, position in target.positions().items()
+        for source, position in positions.items()
         if source.startswith("file:")
     }
+    if not held and (far := [source for source in positions if is_far(source)]):
+        more = f" and {len(far) - 1:,} more" if len(far) > 1 else ""
+        raise ConfigError(
+            f"{target.name} was landed from {far[0]}{more}, and status looks at files of this machine only. Ingest them "
+            "again: what has not changed is left out"
+        )
     if not held:
         raise ConfigError(f"{target.name} was not landed from files, so there is nothing to compare it with")
     if root is not None:

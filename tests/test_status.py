@@ -14,6 +14,8 @@ from hypothesis import HealthCheck, given, settings
 
 import dataplat as dp
 from dataplat._lake import Lake
+from dataplat.lake.stores import open_store
+from servers import S3Server
 
 
 @pytest.fixture
@@ -249,3 +251,17 @@ class TestDataFiles:
             memory_lake.status("rows")
         with pytest.raises(dp.DatasetNotFound):
             memory_lake.status("other")
+
+    def test_rows_of_files_far_away(
+        self, memory_lake: Lake, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """They are files, but none that could be looked at here: the message says where they are."""
+        for name, value in s3_server.environment().items():
+            monkeypatch.setenv(name, value)
+        url = f"s3://{s3_server.new_bucket()}/day"
+        store = open_store(url)
+        for number in range(2):
+            store.create(f"{number}.csv", b"id\n1\n")
+        memory_lake.ingest(url, "rows")
+        with pytest.raises(dp.ConfigError, match=f"was landed from {url}/0.csv and 1 more, and status looks"):
+            memory_lake.status("rows")

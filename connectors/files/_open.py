@@ -94,7 +94,7 @@ def open_path(name: str, options: FileOptions, stdin: IO[bytes] | None = None) -
     if path.exists():
         return FileSource(name, [path.absolute()], options)
     if "://" in name:
-        raise SourceNotFound(f"{name}: URLs are not read yet; bring the file here, or pipe it: … | dataplat ingest -")
+        raise _unread(name)
     if not _GLOB & set(name):
         raise SourceNotFound(f"{name} does not exist (looked in {Path.cwd()})")
     found = sorted(Path(match).absolute() for match in glob.glob(str(path), recursive=True))  # noqa: PTH207 (absolute patterns)
@@ -105,6 +105,16 @@ def open_path(name: str, options: FileOptions, stdin: IO[bytes] | None = None) -
     if not files:
         raise SourceNotFound(f"no file matches {name} (looked in {Path.cwd()})")
     return FileSource(name, files, options, found_by=str(path.absolute()))
+
+
+def _unread(url: str) -> SourceNotFound:
+    """Return that nothing reads such a URL, and what to do instead; credentials in it are not repeated."""
+    from dataplat.lake.stores._open import shown
+
+    scheme, _, rest = url.partition("://")
+    s3 = scheme.lower() in {"s3a", "s3n"}  # Hadoop's names
+    instead = f"say {shown(f's3://{rest}')}" if s3 else "bring the file here, or pipe it: … | dataplat ingest -"
+    return SourceNotFound(f"{shown(url)}: such URLs are not read; {instead}")
 
 
 def files_found_by(place: str) -> list[Path]:

@@ -246,6 +246,8 @@ def _answered(error: Any, what: str) -> Exception:
     answer = error.response
     code = str(answer.get("Error", {}).get("Code", ""))
     status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    if code == "404" and error.operation_name != "HeadObject":  # whose answer has no body; any other names its reason
+        return StoreError(f"cannot {what}: what answers there is no S3: correct `endpoint_url`, or AWS_ENDPOINT_URL_S3")
     if code in _GONE:
         return ObjectNotFound(f"cannot {what}: there is no such object")
     if status == 412:

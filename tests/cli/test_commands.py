@@ -397,7 +397,10 @@ def test_what_a_contract_prints_is_no_output(shell, tmp_path):
 
 def test_urls_are_not_taken_for_files(shell):
     """A URL as a source says that it cannot be read yet, not that a file is missing."""
-    assert "URLs are not read yet" in shell.json("ingest", "https://host/x.csv", "--into", "t", code=3)["message"]
+    said = shell.json("ingest", "https://me:PLANTED@host/x.csv?sig=PLANTED", "--into", "t", code=3)["message"]
+    assert said.startswith("https://…@host/x.csv?…: such URLs are not read; bring the file here")
+    assert "PLANTED" not in said
+    assert "say s3://b/x.csv" in shell.json("ingest", "s3a://b/x.csv", "--into", "t", code=3)["message"]
 
 
 def test_a_missing_branch_says_how_to_make_it(shell, tmp_path):

@@ -178,6 +178,14 @@ def test_the_doctor_of_a_folder(s3, capsys, tmp_path):
     assert not list((tmp_path / "lake").glob("probe/*"))
 
 
+def test_a_server_of_another_kind_is_no_place_without_a_lake(s3, gcs_server, capsys, monkeypatch):
+    """What answers 404 to everything is not where one is told to make a lake."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", gcs_server.url)
+    assert "what answers there is no S3: correct `endpoint_url`" in run(
+        capsys, "version", "list", "--lake", "s3://no-bucket/lake", code=5
+    )
+
+
 def test_init_and_doctor_on_gcs(gcs_server, capsys, tmp_path, monkeypatch):
     """A bucket of GCS takes a lake, is found well, and one that is not there is said at once."""
     monkeypatch.chdir(tmp_path)
