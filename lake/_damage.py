@@ -22,6 +22,7 @@ def damaged(part: Part, where: str, what: str) -> IntegrityError:
 def missing(part: Part) -> IntegrityError:
     """Return the error for a part that is not in the store."""
     return IntegrityError(
-        f"part {part.id} is missing in the store ({part.live} rows). `dataplat version verify` lists what is missing; "
-        "put the object back from a copy of the lake, or ingest its source again"
+        f"part {part.id} is missing in the store ({part.live} rows). If rows were erased, or versions collected, since this "
+        "one was opened, open it again. Else `dataplat version verify` lists what is missing; put the object back from a "
+        "copy of the lake, or ingest its source again"
     )

@@ -50,10 +50,15 @@ class LazyGroup(click.Group):
         if name and not name.startswith("-") and self.get_command(ctx, name) is None:
             import difflib
 
-            near = difflib.get_close_matches(name, self.list_commands(ctx), 1)
+            near = self._below(ctx, name) or difflib.get_close_matches(name, self.list_commands(ctx), 1)
             hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(self.list_commands(ctx))}"
             raise click.UsageError(f"no command {name!r}{hint}", ctx)
         return super().resolve_command(ctx, args)
+
+    def _below(self, ctx: click.Context, name: str) -> list[str]:
+        """Return the commands of that name in the groups of this one: `version clone` where it is `clone`."""
+        groups = ((group, self.get_command(ctx, group)) for group in self.lazy)
+        return [f"{group} {name}" for group, found in groups if isinstance(found, LazyGroup) and name in found.lazy]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse what stands before the command; say where an option that stands there belongs."""
@@ -90,6 +95,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "version": ("dataplat.cli.version:version", "Look at, compare, name and change versions of datasets."),
     "validate": ("dataplat.cli.validate:validate", "Hold a version, or a file, to a contract."),
+    "contract": ("dataplat.cli.contract:contract", "Infer contracts, look at them, try them on the past."),
     "quarantine": (
         "dataplat.cli.quarantine:quarantine",
         "Look at, mend, land or drop rows that failed their contract.",

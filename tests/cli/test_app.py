@@ -71,6 +71,12 @@ def test_a_near_command_is_named(capsys):
     assert "there are list, log" in capsys.readouterr().err
 
 
+def test_a_command_of_a_group_is_named(capsys):
+    """Who leaves out the group is told it: `dataplat clone` is `dataplat version clone`."""
+    assert main(["clone", "s3://bucket/lake"]) == 2
+    assert "did you mean 'version clone'?" in capsys.readouterr().err
+
+
 def test_no_command_shows_the_help(capsys):
     """`dataplat` alone shows what there is, and is no success."""
     assert main([]) == 2

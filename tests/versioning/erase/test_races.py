@@ -165,6 +165,16 @@ def test_a_part_that_is_missing_is_damage_where_the_branch_stands_still():
         open_on(Stopped(store, lose)).ingest(rows(1, 7, text="new"), "people", mode="upsert")
 
 
+def test_who_still_holds_an_erased_version_is_told_to_open_it_again():
+    """It was opened before the erase; opened again it has all its other rows."""
+    store = past()
+    old = open_on(store)["people"]
+    erase(store)
+    with pytest.raises(IntegrityError, match="erased, or versions collected, since this one was opened, open it again"):
+        old.to_arrow()
+    assert sorted(open_on(store)["people"].to_arrow()["id"].to_pylist()) == [1, 3, 4]
+
+
 def test_writers_beside_an_erase_lose_nothing():
     """Appends, upserts and merges in threads while rows are erased: every other row lands, the person's are gone."""
     store = past()
