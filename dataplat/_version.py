@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
+    from dataplat._suggest import Tried
     from dataplat.lake.objects import Objects
     from dataplat.lake.part import Part
     from dataplat.lake.where import Where
     from dataplat.validation import Report
     from dataplat.validation.profile import Profile
+    from dataplat.validation.suggest import Suggestion
     from dataplat.versioning.commit import Commit
     from dataplat.versioning.export import ExportResult
     from dataplat.versioning.gc.lease import Lease
@@ -231,6 +233,22 @@ class Version:
         from dataplat._profile import profile_version
 
         return profile_version(self, columns=columns, where=where)
+
+    def suggest_contract(self, *, history: bool = False, versions: int = 50) -> Suggestion:
+        """Infer a contract: `.text` is the Python file to read, change and keep.
+
+        With `history` rules are learned from up to `versions` versions, and each is tried on them as it would have been,
+        learned from those before: it comes with the false alarms that it would have raised.
+        """
+        from dataplat._suggest import suggest_contract
+
+        return suggest_contract(self, history=history, versions=versions)
+
+    def try_contract(self, contract: Any, *, versions: int = 50) -> list[Tried]:
+        """Hold this version and those before it to a contract, the newest first; shared parts are looked at once."""
+        from dataplat._suggest import try_contract
+
+        return try_contract(self, contract, versions=versions)
 
     @property
     def found_at(self) -> Commit:
