@@ -107,7 +107,7 @@ class _Search:
         unique_alone = self._unique_alone(small)
         for group in groups:
             if group[0] not in unique_alone or len(group) > 1:
-                self._compare_group(group, keep=len(group) > 1)
+                self._compare_group(group, [piece for piece in group if piece.number in new])
         if self.failing:
             for piece in unique_alone:
                 if self.how[piece] == "scanned":
@@ -131,16 +131,21 @@ class _Search:
         values = self.reader.of(piece, keep=False)[0].values
         return _ascends(values) or _ascends(np.sort(values))
 
-    def _compare_group(self, group: Sequence[Piece], *, keep: bool) -> None:
-        rows = sum(piece.rows for piece in group)
+    def _compare_group(self, group: Sequence[Piece], new: Sequence[Piece]) -> None:
+        """Compare pieces; those that are not `new` are known to repeat nothing among themselves."""
+        keep = len(group) > 1
+        rows = sum(piece.rows for piece in new)
         shares = 1 << max(0, -(-rows // self.digests) - 1).bit_length()
+        old = [piece for piece in group if piece not in set(new)]
         for number in range(shares):
-            repeated = self._repeated(group, number, shares, keep=keep)
+            there = self._sorted(new, number, shares, keep=keep)
+            again = [there[1:][there[1:] == there[:-1]], *(self._met(old, Members(there)) if old else ())]
+            repeated = np.unique(np.concatenate(again))
             for start in range(0, len(repeated), self.classes):
                 self._compare(group, repeated[start : start + self.classes], keep=keep)
 
-    def _repeated(self, group: Sequence[Piece], number: int, shares: int, *, keep: bool) -> Array:
-        """Return the digests of one share that repeat, sorted."""
+    def _sorted(self, pieces: Sequence[Piece], number: int, shares: int, *, keep: bool) -> Array:
+        """Return the digests of one share, sorted: each twice at most where they are many."""
 
         def read(piece: Piece) -> tuple[Array, How]:
             found, how = self.reader.of(piece, keep=keep)
@@ -148,7 +153,7 @@ class _Search:
 
         kept: list[Array] = []
         held = 0
-        for piece, (values, how) in zip(group, in_order(read, group, self.subject.threads), strict=True):
+        for piece, (values, how) in zip(pieces, in_order(read, pieces, self.subject.threads), strict=True):
             self._note(piece, how)
             kept.append(values)
             held += len(values)
@@ -158,7 +163,18 @@ class _Search:
         together = np.concatenate(kept)
         kept.clear()
         together.sort()
-        return np.unique(together[1:][together[1:] == together[:-1]])
+        return together
+
+    def _met(self, old: Sequence[Piece], members: Members) -> Iterator[Array]:
+        """Yield the digests of old pieces that new ones have, too."""
+
+        def read(piece: Piece) -> tuple[Array, How]:
+            found, how = self.reader.of(piece, keep=True)
+            return found.values[members.mask(found.values)], how
+
+        for piece, (values, how) in zip(old, in_order(read, old, self.subject.threads), strict=True):
+            self._note(piece, how)
+            yield values
 
     def _compare(self, group: Sequence[Piece], repeated: Array, *, keep: bool) -> None:
         """Count rows by value among those with a repeated digest: two values may share one by chance."""
