@@ -63,17 +63,17 @@ def decode(data: bytes) -> ColumnProfile:
 def _values(values: Values | None) -> Any:
     if values is None:
         return None
-    arrays = [_raw(values.hashes), _raw(values.keys), _raw(values.levels), _raw(values.counts)]
+    arrays = [_raw(values.hashes), _raw(values.keys), _raw(values.counts)]
     return [values.size, values.rows, values.parts, *arrays, values.shown.tolist(), values.unlisted, values.within]
 
 
 def _decoded(told: Any) -> Values | None:
     if told is None:
         return None
-    size, rows, parts, hashes, keys, levels, counts, shown, unlisted, within = told
+    size, rows, parts, hashes, keys, counts, shown, unlisted, within = told
     texts = np.empty(len(shown), object)
     texts[:] = shown
-    arrays = (_array(hashes, "<u8"), _array(keys, "<u8"), _array(levels, "u1"), _array(counts, "<i8"))
+    arrays = (_array(hashes, "<u8"), _array(keys, "<u8"), _array(counts, "<i8"))
     return Values(size, rows, parts, *arrays, texts, unlisted, tuple(within))
 
 

@@ -76,12 +76,11 @@ class Points:
         if len(several) == 1:
             return several[0]
         least = _level(count)
-        values = np.concatenate([points.values for points in several])
-        keys = np.concatenate([points.keys for points in several])
-        if least:
-            stays = keys < (_MOST + 1 - least) << _STEP_BITS
-            values, keys = values[stays], keys[stays]
-            keys = keys & ~np.uint16(_MOST) | np.maximum(keys & _MOST, np.uint16(least))
+        limit = np.uint16((_MOST + 1 - least) << _STEP_BITS)
+        stays = [int(points.keys.searchsorted(limit)) for points in several]
+        values = np.concatenate([points.values[:stop] for points, stop in zip(several, stays, strict=True)])
+        keys = np.concatenate([points.keys[:stop] for points, stop in zip(several, stays, strict=True)])
+        keys = keys & ~np.uint16(_MOST) | np.maximum(keys & _MOST, np.uint16(least))
         order = np.argsort(keys, kind="stable")
         values, keys = values[order], keys[order]
         for start, stop in pairwise([*starts_of(keys), len(keys)]):

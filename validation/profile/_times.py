@@ -19,6 +19,7 @@ from dataplat.validation.profile._runs import starts_of, summed
 Array: TypeAlias = np.ndarray[Any, Any]
 
 MOST: Final = 2_048
+_CLOSE: Final = 256  # slots for each that may hold rows: so few empty ones that they can be counted, too
 _SECOND: Final = 1_000_000
 _DAYS: Final = tuple(4**power for power in range(14))
 _CLOCK: Final = (1, 10, 100, 1_000, 10_000, 100_000, *(_SECOND * s for s in (1, 5, 15, 60, 300, 900, 3_600, 21_600)))
@@ -46,19 +47,26 @@ class Times:
         """Count distinct times, in order, with the rows of each."""
         few = ordered[:: len(ordered) // (4 * MOST) + 1]  # what is too narrow for few is too narrow for all
         rung = _narrow(cls(unit, 0, few, few)).rung
-        return _narrow(_summed(unit, rung, ordered // LADDERS[unit][rung], counts))
+        return _narrow(_summed(unit, rung, _widened(ordered, LADDERS[unit][rung]), counts))
 
     @classmethod
     def merge(cls, several: Sequence[Times]) -> Times:
         """Return the rows of all by slot."""
         if len(several) == 1:
             return several[0]
-        unit, rung = several[0].unit, max(times.rung for times in several)
-        ladder = LADDERS[unit]
-        slots = [times.slots // (ladder[rung] // ladder[times.rung]) for times in several]
-        slot, counts = np.concatenate(slots), np.concatenate([times.counts for times in several])
-        order = np.argsort(slot, kind="stable")
-        return _narrow(_summed(unit, rung, slot[order], counts[order]))
+        unit = several[0].unit
+        ladder, rungs = LADDERS[unit], sorted({times.rung for times in several})
+        slots, counts = {}, []
+        for rung in rungs:
+            alike = [times for times in several if times.rung == rung]
+            slots[rung] = np.concatenate([times.slots for times in alike])
+            counts += [times.counts for times in alike]
+        wide, total = rungs[-1], sum(map(len, slots.values()))
+        few = [_widened(some[:: total // (4 * MOST) + 1], ladder[wide] // ladder[rung]) for rung, some in slots.items()]
+        sample = np.sort(np.concatenate(few))  # what is too narrow for few is too narrow for all
+        wide = _narrow(_summed(unit, wide, sample, sample)).rung
+        whole = np.concatenate([_widened(some, ladder[wide] // ladder[rung]) for rung, some in slots.items()])
+        return _narrow(_counted(unit, wide, whole, np.concatenate(counts)))
 
     @property
     def width(self) -> int:
@@ -91,6 +99,22 @@ def _narrow(times: Times) -> Times:
         slots = times.slots // (ladder[times.rung + 1] // ladder[times.rung])
         times = _summed(times.unit, times.rung + 1, slots, times.counts)
     return times
+
+
+def _widened(slots: Array, factor: int) -> Array:
+    return slots if factor == 1 else slots // factor
+
+
+def _counted(unit: str, rung: int, slots: Array, counts: Array) -> Times:
+    """Sum counts by slot, in whatever order the slots are."""
+    low, high = (int(slots.min()), int(slots.max())) if len(slots) else (0, 0)
+    if high - low > _CLOSE * MOST:
+        order = np.argsort(slots)
+        return _summed(unit, rung, slots[order], counts[order])
+    sums = np.zeros(high - low + 1, np.int64)
+    np.add.at(sums, slots - low, counts)
+    held = np.flatnonzero(sums)
+    return Times(unit, rung, held + low, sums[held])
 
 
 def _summed(unit: str, rung: int, slots: Array, counts: Array) -> Times:

@@ -33,6 +33,8 @@ PATTERNS: Final = 256
 SHARE: Final = 256
 _CAPACITY: Final = 131_072
 _SPACE: Final = 1 << 64
+_LEVEL_BITS: Final = np.uint64(6)
+_LEVELS: Final = np.uint64(63)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,9 +46,8 @@ class Values:
         rows: rows that hold a value.
         parts: parts that hold one.
         hashes: the least hashes of distinct values, uint64, ascending.
-        keys: hashes of listed values, uint64, ascending; a value is there once per level.
-        levels: uint8, ascending where keys are equal.
-        counts: rows, int64.
+        keys: for listed values the upper 58 bits of their hashes, and the level in the lower 6; uint64, ascending.
+        counts: rows, int64; a value is there once per level.
         shown: the values themselves, as an object array; texts of more than 256 characters are cut.
         unlisted: the largest count that each part did not list, summed.
         within: the number of distinct values of the part that has most, and that of all parts summed.
@@ -57,7 +58,6 @@ class Values:
     parts: int
     hashes: Array = field(repr=False)
     keys: Array = field(repr=False)
-    levels: Array = field(repr=False)
     counts: Array = field(repr=False)
     shown: Array = field(repr=False)
     unlisted: int = 0
@@ -70,22 +70,11 @@ class Values:
             return several[0]
         size, rows = several[0].size, sum(values.rows for values in several)
         hashes = _least([values.hashes for values in several], size)
-        keys = np.concatenate([values.keys for values in several])
-        levels = np.concatenate([values.levels for values in several])
-        order = np.lexsort((levels, keys))
-        keys, levels = keys[order], levels[order]
-        new = np.ones(len(keys), np.bool_)
-        new[1:] = (keys[1:] != keys[:-1]) | (levels[1:] != levels[:-1])
-        starts = np.flatnonzero(new)
-        counts = summed(np.concatenate([values.counts for values in several])[order], starts)
-        shown = np.concatenate([values.shown for values in several])[order[starts]]
-        keys, levels = keys[starts], levels[starts]
-        if len(hashes) == size and (least := _level(rows)):
-            stays = levels >= least
-            keys, levels, counts, shown = keys[stays], levels[stays], counts[stays], shown[stays]
+        least = _level(rows) if len(hashes) == size else 0
+        keys, counts, shown = _listed([values for values in several if len(values.keys)], least)
         parts, unlisted = sum(values.parts for values in several), sum(values.unlisted for values in several)
         within = max(values.within[0] for values in several), sum(values.within[1] for values in several)
-        return cls(size, rows, parts, hashes, keys, levels, counts, shown, unlisted, within)
+        return cls(size, rows, parts, hashes, keys, counts, shown, unlisted, within)
 
     @property
     def wide(self) -> bool:
@@ -129,7 +118,7 @@ class Values:
     @cached_property
     def frequent(self) -> tuple[tuple[Any, int], ...]:
         """Listed values with their counts, the most frequent first; of equal ones by their text."""
-        starts = starts_of(self.keys)
+        starts = starts_of(self.keys >> _LEVEL_BITS)
         counts = summed(self.counts, starts)
         pairs = zip(self.shown[starts].tolist(), counts.tolist(), strict=True)
         return tuple(sorted(pairs, key=lambda pair: (-pair[1], str(pair[0]))))
@@ -147,30 +136,56 @@ def values_of(hashes: Array, counts: Array, shown: Any, size: int = VALUES) -> V
         often = counts * SHARE >= rows
         listed = np.flatnonzero(often)
         unlisted = int(counts[~often].max(initial=0))
-    listed = listed[np.argsort(hashes[listed], kind="stable")]
-    counts = counts[listed]
+    levels = (np.frexp(counts[listed].astype(np.float64))[1] - 1).astype(np.uint64)
+    keys = hashes[listed] & ~_LEVELS | levels
+    order = np.argsort(keys)
+    listed = listed[order]
     texts = np.empty(len(listed), object)
     texts[:] = shown(listed)
-    levels = (np.frexp(counts.astype(np.float64))[1] - 1).astype(np.uint8)
     within = len(hashes), len(hashes)
-    return Values(size, rows, int(rows > 0), least, hashes[listed], levels, counts, texts, unlisted, within)
+    return Values(size, rows, int(rows > 0), least, keys[order], counts[listed], texts, unlisted, within)
+
+
+def _listed(several: Sequence[Values], least: int) -> tuple[Array, Array, Array]:
+    """Return keys, counts and texts of all that are listed at a level of `least` or more."""
+    nothing = np.empty(0, np.int64)
+    keys = np.concatenate([nothing.view(np.uint64), *(values.keys for values in several)])
+    counts = np.concatenate([nothing, *(values.counts for values in several)])
+    there = np.flatnonzero(keys & _LEVELS >= np.uint64(least))
+    order = there[np.argsort(keys[there])]
+    keys = keys[order]
+    starts = starts_of(keys)
+    first = order[starts]  # where one of each key is
+    ends = np.cumsum([len(values.keys) for values in several], dtype=np.int64)
+    holder = np.searchsorted(ends, first, "right")
+    places = first - (ends[holder] - [len(several[at].keys) for at in holder.tolist()]) if len(first) else first
+    shown = np.empty(len(first), object)
+    shown[:] = [several[at].shown[place] for at, place in zip(holder.tolist(), places.tolist(), strict=True)]
+    return keys[starts], summed(counts[order], starts), shown
 
 
 def _least(several: Sequence[Array], size: int) -> Array:
-    """Return the least distinct hashes of all."""
-    full = [hashes[-1] for hashes in several if len(hashes) == size]
+    """Return the least distinct hashes of all, of arrays in any order or, of more than one, ascending."""
     if len(several) == 1:
         (hashes,) = several
         if len(hashes) > 8 * size:  # few of them are wanted
             few = hashes[hashes < np.uint64(2 * size * _SPACE // len(hashes))]
             hashes = few if len(few) >= size else hashes
-    else:
-        if full:
-            limit = min(full)
+        return _distinct(hashes)[:size]
+    head = -(-2 * size // len(several))
+    while head < size:
+        heads = _distinct(np.concatenate([hashes[:head] for hashes in several]))
+        if len(heads) >= size:  # nothing beyond this is among the least
+            limit = heads[size - 1]
             several = [hashes[: hashes.searchsorted(limit, "right")] for hashes in several]
-        hashes = np.concatenate(several)
+            break
+        head *= 4
+    return _distinct(np.concatenate(several))[:size]
+
+
+def _distinct(hashes: Array) -> Array:
     hashes = np.sort(hashes)
-    return hashes[starts_of(hashes)][:size]
+    return hashes[starts_of(hashes)]
 
 
 def _level(rows: int) -> int:
