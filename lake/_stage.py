@@ -1,10 +1,15 @@
-"""Objects on their way into a store: nothing is in it before `flush`, and after it everything is, durably."""
+"""Objects on their way into a store: after `flush` all of them are in it, durably.
+
+Before it none is, but for large ones that a store far away is sent as soon as they are finished, while the next are made.
+Nothing names those yet; if nothing ever does, a collection removes them.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +21,7 @@ from dataplat.lake._object_keys import check, generation_key, object_key, read_o
 from dataplat.lake._staged_files import StagedFiles
 from dataplat.lake.stores import Bytes, Store, SupportsFiles, SupportsUrl, concurrency_of
 from dataplat.lake.stores._durable import explained, sync_path
+from dataplat.lake.stores._threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -40,6 +46,8 @@ class _Staged:
     data: bytes | None = None
     path: Path | None = None
     syncing: Future[None] | None = None
+    sending: Future[bool] | None = None
+    """Creates it under its plain key, ahead of the flush; tells whether it was not there before."""
     flushed: bool = False
     generation: str = ""
     """The key that it has in place of the plain one, because that is being collected."""
@@ -101,8 +109,12 @@ class Stage:
         if known is not staged:
             if known.path != path:
                 self._files.remove(path)
-        elif staged.size >= _EARLY and isinstance(self.store, SupportsFiles):
+        elif staged.size < _EARLY:
+            return
+        elif isinstance(self.store, SupportsFiles):
             staged.syncing = _threads().submit(_sync, path)
+        elif concurrency_of(self.store) > 1:
+            staged.sending = _senders.pool().submit(self._send, object_key(object_id, suffix), path)
 
     def new_file(self, suffix: str) -> Path:
         """Return the path of a file to write, on the store's own file system where it has one."""
@@ -129,9 +141,9 @@ class Stage:
 
     @property
     def has_flushed(self) -> bool:
-        """Whether an object of it is in the store already."""
+        """Whether an object of it may be in the store already."""
         with self._lock:
-            return any(staged.flushed for staged in self._staged.values())
+            return any(staged.flushed or staged.sending for staged in self._staged.values())
 
     def names(self) -> list[Name]:
         """Return (id, suffix) of all that was staged."""
@@ -150,10 +162,11 @@ class Stage:
         """
         staged = self._staged[object_id, suffix]
         key = generation_key(object_id, suffix, token)
-        if staged.data is None and staged.path is None:
-            self.store.create(key, self.read(object_id, suffix))
-        else:
-            self._create(key, staged)
+        with suppress(ObjectExists):  # nobody else has the token: it is ours, whatever carried it sent it twice
+            if staged.data is None and staged.path is None:
+                self.store.create(key, self.read(object_id, suffix))
+            else:
+                self._create(key, staged)
         with self._lock:
             staged.generation = key
             self.written_bytes += staged.size
@@ -225,11 +238,13 @@ class Stage:
         return new
 
     def _flush_one(self, name: Name, staged: _Staged) -> int:
-        try:
-            self._create(staged.generation or object_key(*name), staged)
-            new = True
-        except ObjectExists:  # named by its content: whoever created it created the same
-            new = False
+        new = None if staged.sending is None or staged.generation else _sent(staged.sending)
+        if new is None:
+            try:
+                self._create(staged.generation or object_key(*name), staged)
+                new = True
+            except ObjectExists:  # named by its content: whoever created it created the same
+                new = False
         with self._lock:
             staged.flushed = True
             if staged.data is not None and staged.size > _REMEMBERED:
@@ -256,6 +271,14 @@ class Stage:
             with self._uploads:
                 self.store.create(key, staged.path.read_bytes())
 
+    def _send(self, key: str, path: Path) -> bool:
+        try:
+            with self._uploads:
+                self.store.create(key, path.read_bytes())
+        except ObjectExists:
+            return False
+        return True
+
     def forget_all_but(self, names: Iterable[Name]) -> None:
         """Forget what is staged besides `names`, and remove its files."""
         kept = set(names)
@@ -265,6 +288,7 @@ class Stage:
         with self._lock:
             gone = [self._staged.pop(name) for name in list(self._staged) if name not in kept]
             self._in_memory -= sum(staged.size for staged in gone if staged.data is not None)
+        _stop(gone)
         for staged in gone:
             if staged.path is not None:
                 self._files.remove(staged.path)
@@ -272,8 +296,10 @@ class Stage:
     def discard(self) -> None:
         """Forget what is staged and remove its files; what was flushed stays in the store."""
         with self._lock:
+            gone = list(self._staged.values())
             self._staged.clear()
             self._in_memory = 0
+        _stop(gone)
         self._files.clear()
 
 
@@ -290,6 +316,23 @@ def _outcome(call: Callable[[], int]) -> int | BaseException:
         return error
 
 
+def _sent(sending: Future[bool]) -> bool | None:
+    """Return whether what was sent ahead is new, or None where the flush has to send it."""
+    if sending.cancel():
+        return None
+    try:
+        return sending.result()
+    except Exception:  # noqa: BLE001  (if it is to fail it fails again, and says why)
+        return None
+
+
+def _stop(gone: Iterable[_Staged]) -> None:
+    """Send nothing more of what is forgotten, and wait for what is under way."""
+    sending = [staged.sending for staged in gone if staged.sending is not None]
+    for call in [call for call in sending if not call.cancel()]:
+        call.exception()
+
+
 def _sync(path: Path) -> None:
     try:
         sync_path(str(path))
@@ -299,6 +342,7 @@ def _sync(path: Path) -> None:
         raise explained(error, f"bring {path} to the disk") from error
 
 
+_senders = Threads(_BIG_UPLOADS, "dataplat-send")
 _POOLS: dict[int, ThreadPoolExecutor] = {}
 
 

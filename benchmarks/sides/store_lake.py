@@ -15,7 +15,9 @@ import time
 
 def scan(url):
     version = dp.open(url, create=False)["rows"]
-    return {"rows": sum(batch.num_rows for batch in version.batches())}
+    begin = time.perf_counter()
+    rows = sum(batch.num_rows for batch in version.batches())
+    return {"rows": rows, "scan": time.perf_counter() - begin}
 
 
 def commits(url, count):
@@ -103,6 +105,7 @@ def _spread(taken):
         "p50_ms": statistics.median(taken) * 1e3,
         "p90_ms": taken[len(taken) * 9 // 10] * 1e3,
         "max_ms": taken[-1] * 1e3,
+        "above_400_ms": sum(seconds > 0.4 for seconds in taken),
     }
 
 

@@ -1,7 +1,7 @@
 """The clients alone, without dataplat; seconds of the operation itself.
 
-`upload-s3fs` and `upload-pyarrow FOLDER BUCKET/PREFIX` of all Parquet files, `download-s3fs` and `scan-pyarrow
-BUCKET/PREFIX` of all there, `create-s3fs BUCKET/PREFIX N`, `create-hdfs URL N`.
+`upload-s3fs` and `upload-pyarrow FOLDER BUCKET/PREFIX` of all Parquet files, `download-s3fs`, `scan-s3fs` and
+`scan-pyarrow BUCKET/PREFIX` of all there, `create-s3fs BUCKET/PREFIX N`, `create-hdfs URL N`.
 """
 
 import json
@@ -74,12 +74,21 @@ def download_s3fs(source):
 
 
 def scan_pyarrow(source):
-    import pyarrow.dataset
     import pyarrow.fs
 
     fs = _arrow()
     found = fs.get_file_info(pyarrow.fs.FileSelector(source, recursive=True))
-    names = [info.path for info in found if info.path.endswith(".parquet")]
+    return _scan(fs, [info.path for info in found if info.path.endswith(".parquet")])
+
+
+def scan_s3fs(source):
+    fs = _s3fs()
+    return _scan(fs, [name for name in fs.find(source) if name.endswith(".parquet")])
+
+
+def _scan(fs, names):
+    import pyarrow.dataset
+
     begin = time.perf_counter()
     rows = pyarrow.dataset.dataset(names, filesystem=fs, format="parquet")
     return {"rows": sum(batch.num_rows for batch in rows.to_batches()), "seconds": time.perf_counter() - begin}
@@ -119,6 +128,7 @@ def _spread(once, count):
         "p50_ms": statistics.median(taken) * 1e3,
         "p90_ms": taken[len(taken) * 9 // 10] * 1e3,
         "max_ms": taken[-1] * 1e3,
+        "above_400_ms": sum(seconds > 0.4 for seconds in taken),
     }
 
 

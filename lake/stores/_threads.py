@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 
 class Threads:
@@ -17,6 +20,8 @@ class Threads:
 
     def pool(self) -> ThreadPoolExecutor:
         """Return this process's pool."""
+        from concurrent.futures import ThreadPoolExecutor
+
         pid = os.getpid()
         with self._lock:
             if self._made is None or self._made[0] != pid:

@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from dataplat.errors import BadReference, IntegrityError, ObjectNotFound, StoreError, StoreTimeout
+from dataplat.lake._object_keys import generation_key
 from dataplat.lake.objects import Objects, Stage, object_key
 from dataplat.lake.stores import CachingStore, FileStore, MemoryStore
+from dataplat.lake.stores._wrapper import StoreWrapper
 from dataplat.testing.store_faults import CountingStore, CrashStore, FaultyStore, LatencyStore, SimulatedCrash
 
 
@@ -56,11 +58,11 @@ class TestStage:
         """Staged objects are readable in the stage and invisible in the store; discarded ones never get there."""
         with Stage(store, memory_budget=1000) as stage:
             ids = [stage.put(bytes([number]) * 400, ".bin") for number in range(5)]
-            part = write_part(stage, b"x" * 300_000)
+            part = write_part(stage, b"x" * 200_000)
             assert keys(store) == []
-            assert stage.pending_bytes == 5 * 400 + 300_000
+            assert stage.pending_bytes == 5 * 400 + 200_000
             assert [stage.read(object_id, ".bin")[0] for object_id in ids] == list(range(5))
-            assert stage.read(part, ".parquet") == b"x" * 300_000
+            assert stage.read(part, ".parquet") == b"x" * 200_000
         assert keys(store) == []
 
     def test_flush_tells_the_new_bytes_once(self, store):
@@ -405,6 +407,16 @@ def test_generation_stands_in_for_a_key_that_was_deleted(make, tmp_path):
     assert path is None if make else path.read_bytes() == b"wanted"
 
 
+def test_a_generation_that_is_told_as_anothers_is_ours():
+    """Nobody else has its token: a store that says it exists, of what it has just taken, has it."""
+    store = FaultyStore(MemoryStore(), {2: "denied"})
+    with Stage(store) as stage:
+        object_id = stage.put(b"wanted", ".bin")
+        stage.flush()
+        stage.renew(object_id, ".bin", "0123456789")
+    assert keys(store) == [object_key(object_id, ".bin"), object_key(object_id, "~01234567.bin")]
+
+
 def test_what_was_forgotten_is_read_again():
     """After `forget` an object that is gone does not seem to be there."""
     store = MemoryStore()
@@ -418,6 +430,83 @@ def test_what_was_forgotten_is_read_again():
     objects.forget()
     with pytest.raises(ObjectNotFound):
         objects.read(object_id, ".json")
+
+
+class Gate(StoreWrapper):
+    """A store far away whose creates wait until it is open."""
+
+    def __init__(self, inner):
+        super().__init__(inner, concurrency=8)
+        self.open = threading.Event()
+
+    def _call(self, operation, key, call, sent=None):
+        if operation == "create":
+            assert self.open.wait(30)
+        return super()._call(operation, key, call, sent)
+
+
+class TestSentAhead:
+    """Large files go to a store far away before the flush, while the next are made."""
+
+    BIG = b"x" * 300_000
+
+    def test_it_is_sent_once(self):
+        """What was sent ahead is not sent by the flush, which counts it; until then it is read from here."""
+        store = CountingStore(MemoryStore())
+        far = Gate(store)
+        far.open.set()
+        with Stage(far) as stage:
+            part = write_part(stage, self.BIG)
+            stage._staged[part, ".parquet"].sending.result(30)
+            assert keys(store) == [object_key(part, ".parquet")]
+            assert stage.is_pending(part, ".parquet")
+            assert stage.has_flushed
+            assert stage.read(part, ".parquet") == self.BIG
+            assert stage.flush() == len(self.BIG)
+            assert stage.flush() == 0
+        assert store.calls["create"] == 1
+        with Stage(far) as again:
+            part = write_part(again, self.BIG)
+            again._staged[part, ".parquet"].sending.result(30)
+            assert (again.flush(), again.written_objects) == (0, 0)
+
+    def test_a_failure_is_the_flush_s_to_tell(self):
+        """What could not be sent ahead is sent by the flush, which raises if that fails, too."""
+        for script, fails in (({1: "lost"}, False), ({1: "lost", 2: "lost"}, True)):
+            store = FaultyStore(MemoryStore(), dict(script))
+            store.concurrency = 8
+            with Stage(store) as stage:
+                part = write_part(stage, self.BIG)
+                assert isinstance(stage._staged[part, ".parquet"].sending.exception(30), StoreTimeout)
+                if fails:
+                    with pytest.raises(StoreTimeout):
+                        stage.flush()
+                assert stage.flush() == len(self.BIG)
+            assert store.inner.read(object_key(part, ".parquet")) == self.BIG
+
+    def test_what_is_forgotten_is_sent_no_more(self):
+        """A stage that is discarded waits for what is under way, and sends nothing after it."""
+        far = Gate(MemoryStore())
+        with Stage(far) as stage:
+            parts = [write_part(stage, bytes([number]) * 300_000) for number in range(6)]
+            threading.Timer(0.05, far.open.set).start()
+        there = len(keys(far.inner))
+        assert there < len(parts)
+        with Stage(far) as stage:
+            stage.flush()
+        assert len(keys(far.inner)) == there
+
+    def test_a_condemned_key_is_passed_by(self):
+        """Where the plain key is being collected, the flush creates a generation, whatever was sent ahead."""
+        far = Gate(MemoryStore())
+        far.open.set()
+        with Stage(far) as stage:
+            part = write_part(stage, self.BIG)
+            stage._staged[part, ".parquet"].sending.result(30)
+            far.inner.delete(object_key(part, ".parquet"))
+            stage.steer(part, ".parquet", generation_key(part, ".parquet", "01234567"))
+            stage.flush()
+        assert keys(far.inner) == [generation_key(part, ".parquet", "01234567")]
 
 
 class TestReadHead:
