@@ -68,6 +68,7 @@ PUBLIC_NAMES = [
     "foreign_key",
     "freshness",
     "mean",
+    "no_drift",
     "null_share",
     "open",
     "outliers",

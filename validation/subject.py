@@ -145,7 +145,7 @@ class VersionSubject:
         self.memos: Memos | None = Memos(objects.store)
         self.threads = max(2, min(8, objects.at_once))
         self.unique: tuple[tuple[str, ...], ...] = (manifest.key,) if manifest.key else ()
-        self._objects = objects
+        self.objects = objects
         self._earlier = earlier
 
     @cached_property
@@ -156,7 +156,7 @@ class VersionSubject:
     @cached_property
     def blocks(self) -> Sequence[PartBlock]:
         """The parts, in order."""
-        return [PartBlock(self._objects, part, self.schema) for part in self.manifest.parts()]
+        return [PartBlock(self.objects, part, self.schema) for part in self.manifest.parts()]
 
     def stored(self, column: str) -> str:
         """Return the name by which parts hold a column."""
@@ -169,7 +169,7 @@ class VersionSubject:
         from dataplat.lake.scan import scan
 
         parts = self.manifest.parts()
-        return scan(self._objects, parts, self.schema, columns=list(columns), with_positions=positions)
+        return scan(self.objects, parts, self.schema, columns=list(columns), with_positions=positions)
 
     def new_since(self, version: str) -> Collection[int] | None:
         """Return the numbers of the parts that came since, or of which deletes were undone."""
@@ -179,11 +179,11 @@ class VersionSubject:
         from dataplat.versioning.manifest import load_manifest
 
         try:
-            before = load_manifest(self._objects, version)
+            before = load_manifest(self.objects, version)
             if before.schema_json != self.manifest.schema_json:
                 return None
             changed = difference(before, self.manifest)
-            objects = self._objects
+            objects = self.objects
             undone = [new for old, new in changed.changed if load_deletes(objects, old) - load_deletes(objects, new)]
         except (ObjectNotFound, VersionNotFound):  # collected
             return None

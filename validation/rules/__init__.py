@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from dataplat.validation.rules._foreign_key import foreign_key
     from dataplat.validation.rules._freshness import freshness
     from dataplat.validation.rules._mean import mean
+    from dataplat.validation.rules._no_drift import no_drift
     from dataplat.validation.rules._null_share import null_share
     from dataplat.validation.rules._quantile import quantile
     from dataplat.validation.rules._row_count import row_count
@@ -22,6 +23,7 @@ __all__ = [
     "foreign_key",
     "freshness",
     "mean",
+    "no_drift",
     "null_share",
     "quantile",
     "row_count",
