@@ -75,7 +75,8 @@ def _ranked(report: DriftReport) -> list[ColumnDrift]:
 
 
 def _head(report: DriftReport) -> Html:
-    worst: Verdict = next((verdict for verdict in ORDER if report.counts.get(verdict)), "none")
+    there: list[Verdict] = [verdict for verdict in ORDER if report.counts.get(verdict)]
+    worst = there[0] if there else "none"
     title = f"<h1>{text(report.before)} <span class='soft'>→</span> {text(report.after)} {_tag(worst)}</h1>"
     items = [(_WORDS[verdict], f"{count:,}", _TONES[verdict]) for verdict, count in report.counts.items()]
     rows = next((column.rows for column in report.columns if column.slice is None), None)

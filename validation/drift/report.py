@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from dataplat.validation.drift._shape import Shape
 
 Verdict: TypeAlias = Literal["drift", "none", "undecided", "not comparable"]
-ORDER: tuple[Verdict, ...] = ("drift", "not comparable", "undecided", "none")
+ORDER: Final[tuple[Verdict, ...]] = ("drift", "not comparable", "undecided", "none")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
