@@ -46,7 +46,9 @@ def headline(profile: Profile) -> str:
     """Return what was looked at, in a line."""
     some = f" where {profile.where}" if profile.where else ""
     version = f"@id:{profile.version[:12]}" if profile.version else ""
-    return f"{profile.title}{version}{some}: {profile.rows:,} rows × {len(profile.columns)} columns"
+    rows, columns = profile.rows, len(profile.columns)
+    size = f"{rows:,} row{'s' if rows != 1 else ''} × {columns:,} column{'s' if columns != 1 else ''}"
+    return f"{profile.title}{version}{some}: {size}"
 
 
 def sparkline(counts: tuple[int, ...]) -> str:
