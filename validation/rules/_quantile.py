@@ -152,6 +152,6 @@ def _under(series: pl.Series, bound: Number, *, equal: bool) -> int:
 def _said(count: int, below: int, upto: int, low: Number | None, high: Number | None) -> str:
     if not count:
         return "there is no value"
-    said = [f"{below / count:.4%} lie below {low}"] if low is not None else []
-    said += [f"{(count - upto) / count:.4%} lie above {high}"] if high is not None else []
+    said = [f"{100 * below / count:.4g} % lie below {low}"] if low is not None else []
+    said += [f"{100 * (count - upto) / count:.4g} % lie above {high}"] if high is not None else []
     return f"of {count:,} values {' and '.join(said)}"

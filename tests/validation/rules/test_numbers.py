@@ -117,7 +117,7 @@ def test_parts_beside_the_bounds_are_not_read(memory_lake, reads):
     outcome = one(memory_lake["t"], dp.quantile("x", 0.5, 0, 5))
     assert (outcome.status, outcome.settled) == ("passed", (("proven", 5), ("scanned", 2)))
     assert reads.parts == {memory_lake["t"].parts[2].id}
-    assert outcome.detail == "of 7 values 0.0000% lie below 0 and 42.8571% lie above 5"
+    assert outcome.detail == "of 7 values 0 % lie below 0 and 42.86 % lie above 5"
     reads.clear()
     land(memory_lake, [100, 101])
     assert one(memory_lake["t"], dp.quantile("x", 0.5, 0, 5)).settled == (("proven", 7), ("remembered", 2))
