@@ -222,8 +222,8 @@ def ks(before: Numbers, after: Numbers) -> Supremum:
 def _numbers_apart(before: Numbers, after: Numbers) -> float:
     one, two = before.knots, after.knots
     if before.exact and after.exact:
-        if one.dtype != two.dtype:
-            one, two = one.astype(np.float64), two.astype(np.float64)
+        kind = np.promote_types(one.dtype, two.dtype)
+        one, two = one.astype(kind, copy=False), two.astype(kind, copy=False)
         return distance(one, two, before.rows, after.rows)
     points = np.unique(np.concatenate((one, two)))
     apart = [np.abs(before.upto(points) - after.upto(points)), np.abs(before.below(points) - after.below(points))]
@@ -254,15 +254,20 @@ def area(before: Numbers, after: Numbers) -> Area:
 
 
 def chi_square(bins: Bins) -> Binned:
-    """Measure bins by Pearson's chi-square; the effect is Cramér's V, as if both sides had as many rows."""
+    """Measure bins by Pearson's chi-square; the effect is Cramér's V, as if both sides had as many rows.
+
+    V of sides of unequal size depends on how unequal they are: of a value that one row in a thousand has on the small side
+    and none on a large one, it says as much as of one that half of the rows have.
+    """
     n, m = bins.before.sum(), bins.after.sum()
     kept = bins.before + bins.after > 0
     before, after = bins.before[kept], bins.after[kept]
     expected = (before + after) / (n + m)
-    square = float(
-        ((before - n * expected) ** 2 / (n * expected)).sum() + ((after - m * expected) ** 2 / (m * expected)).sum()
-    )
-    return _binned(square, square, 0.5, bins)
+    rest = ((before - n * expected) ** 2 / n + (after - m * expected) ** 2 / m) / expected
+    square = float(rest.sum())
+    p, q = before / n, after / m
+    even = math.sqrt(float(((p - q) ** 2 / (p + q)).sum()) / 2)
+    return _binned(square, square, even / (math.sqrt(square) * _scale(bins)) if square else 0.5, bins)
 
 
 def psi(bins: Bins) -> Binned:

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 from scipy import stats
 
-from dataplat.validation.drift import Question, TableColumns, drift_between
+from dataplat.validation.drift import ProfileColumns, Question, TableColumns, drift_between
+from dataplat.validation.profile._measure import measured
 
 PAIRS = int(os.environ.get("DATAPLAT_DRIFT_PAIRS", "40"))
 ROWS = 10_000 if PAIRS > 40 else 2_000
@@ -53,6 +54,19 @@ def test_like_tables_alarm_no_more_often_than_told(method, share):
         found = drift_between(*sides, question)
         assert len(found.columns) == 20
         alarms += bool(found.drifted)
+    assert alarms <= MOST, f"{alarms} of {PAIRS} pairs"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", [None, "psi"])
+def test_profiles_of_like_tables_alarm_no_more_often_than_told(method):
+    """The same of quantiles and frequent values, which stand for the rows."""
+    draw = np.random.default_rng(19)
+    question, alarms = Question(method=method, min_effect=0.0, alpha=ALPHA), 0
+    for _ in range(PAIRS):
+        sides = (table(draw, ROWS) for _ in range(2))
+        profiles = (ProfileColumns(measured(side.to_batches(), side.schema)) for side in sides)
+        alarms += bool(drift_between(*profiles, question).drifted)
     assert alarms <= MOST, f"{alarms} of {PAIRS} pairs"
 
 

@@ -91,6 +91,16 @@ def test_chi_square_is_that_of_scipy(pairs):
     assert found.p_value(0.05) == pytest.approx(expected.pvalue, rel=1e-9, abs=1e-13)
 
 
+def test_the_effect_of_chi_square_does_not_depend_on_the_sizes_of_the_sides():
+    """Cramér's V of equal sides, of which one is then a hundred times smaller: the effect is the same."""
+    before, after = np.array([50_000.0, 49_000, 1_000]), np.array([50_000.0, 50_000, 0])
+    table = np.array([before, after])
+    expected = math.sqrt(stats.chi2_contingency(table, correction=False).statistic / table.sum())
+    for share in (1, 100):
+        found = chi_square(Bins(("a", "b", "c"), before, after / share))
+        assert math.sqrt(found.square) * found.kappa * found.scale == pytest.approx(expected)
+
+
 @settings(deadline=None)
 @given(counts)
 def test_binned_distances_are_what_they_are_called(pairs):
