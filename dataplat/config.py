@@ -22,6 +22,14 @@ this folder or the nearest one above it, then the default.
     username = "me"
     password = "env:REGISTRY_PASSWORD"
 
+    [notify]                       # who is told of events: new columns, values, versions
+    log = "events.ndjson"
+    command = ["./on-event.sh"]    # the event is its standard input, as JSON
+    apprise = ["env:TEAM_CHAT"]    # anything that apprise speaks, by reference
+
+    [depends]                      # what datasets depend on: other datasets, libraries
+    features = ["flights", "polars"]
+
     [kafka."broker:9093"]          # how to reach a Kafka cluster
     security = "SASL_SSL"
     username = "me"
@@ -96,7 +104,7 @@ class Config:
     `compact` says whether small commits are followed by a compaction where it is due. `cache_size` bounds the copies of
     objects from stores over a network, in bytes. `stores` are tables by the
     beginning of a URL, as they stand in the file; they are checked where a store is opened. So are `registries`, by URL,
-    and tables of `kafka`, by HOST:PORT.
+    and tables of `kafka`, by HOST:PORT. `notify` says who is told of events, `depends` by dataset what it depends on.
     """
 
     lake: str | None = None
@@ -109,6 +117,8 @@ class Config:
     stores: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     registries: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     kafka: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    notify: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    depends: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     source: Path | None = None
 
     def secret(self, name: str) -> Secret:
@@ -190,8 +200,26 @@ def _from_file(path: Path) -> Config:
         stores=_tables(path, table, "stores", "s3://bucket"),
         registries=_tables(path, table, "registries", "https://registry:8081"),
         kafka=_tables(path, table, "kafka", "broker:9093"),
+        notify=MappingProxyType(_table(path, table, "notify")),
+        depends=_depends(path, table),
         source=path,
     )
+
+
+def _table(path: Path, table: Mapping[str, Any], name: str) -> dict[str, Any]:
+    found = table.get(name, {})
+    if not isinstance(found, dict):
+        raise ConfigError(f"{path}: [{name}] must be a table")
+    return found
+
+
+def _depends(path: Path, table: Mapping[str, Any]) -> Mapping[str, tuple[str, ...]]:
+    found = {}
+    for dataset, names in _table(path, table, "depends").items():
+        if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+            raise ConfigError(f'{path}: depends.{dataset} must be a list of names: ["flights", "polars"]')
+        found[dataset] = tuple(names)
+    return MappingProxyType(found)
 
 
 def _tables(path: Path, table: Mapping[str, Any], name: str, example: str) -> Mapping[str, Mapping[str, Any]]:
@@ -204,7 +232,7 @@ def _tables(path: Path, table: Mapping[str, Any], name: str, example: str) -> Ma
 
 
 def _refuse_unknown(path: Path, table: Mapping[str, Any]) -> None:
-    known = (*_TEXTS, *_SWITCHES, "cache_size", "secrets", "stores", "registries", "kafka")
+    known = (*_TEXTS, *_SWITCHES, "cache_size", "secrets", "stores", "registries", "kafka", "notify", "depends")
     for name in table:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)

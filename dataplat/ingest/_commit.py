@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dataplat.errors import AlreadyExists, SchemaMismatch
+from dataplat.events._notice import lineage
 from dataplat.ingest._target import Target
 from dataplat.lake.schema import schema_to_json
 from dataplat.versioning.commit import Check, Input
@@ -47,15 +48,16 @@ def plan_changes(draft: Draft, request: IngestRequest, target: Target, landed: L
     edit = full_edit(landed.base, landed.outcome, new=target.manifest is None)
     if edit.is_empty and not landed.positions and not landed.rejected:
         return []
-    changes = [_dataset_change(request, target, landed, edit, draft.stage)]
+    changes = [_dataset_change(draft, request, target, landed, edit)]
     if landed.rejects:
         changes.append(_rejects_change(draft.target(f"{request.into}.rejects"), request, landed))
     return changes
 
 
 def _dataset_change(
-    request: IngestRequest, target: Target, landed: Landed, edit: ManifestEdit, stage: Stage
+    draft: Draft, request: IngestRequest, target: Target, landed: Landed, edit: ManifestEdit
 ) -> PlannedChange:
+    stage = draft.stage
     return PlannedChange(
         dataset=request.into,
         mode=request.mode,
@@ -65,7 +67,7 @@ def _dataset_change(
         starts=landed.starts,
         positions=landed.positions,
         checks=_checks(request, landed, stage),
-        lineage=_lineage(request),
+        lineage=(*_lineage(request), *lineage(draft.lake, target, landed.source, landed.base.schema)),
         keys_overlap=_keys_overlap(landed),
         recheck=_recheck(request, landed, stage),
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from dataplat.connectors.files import open_source
 from dataplat.connectors.kafka import is_kafka
 from dataplat.connectors.tables import is_table
+from dataplat.errors import SchemaMismatch
+from dataplat.events._notice import events_of, notice
 from dataplat.ingest._commit import plan_changes, put_in_quarantine, quarantine_branch
 from dataplat.ingest._draft import Draft, carry_out
 from dataplat.ingest._land import Landed, failed, land
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from dataplat._lake import Lake
     from dataplat._version import Version
     from dataplat.connectors.source import Source, Split
+    from dataplat.events import Event
     from dataplat.ingest._request import IngestRequest
     from dataplat.versioning.commit import Commit
 
@@ -88,6 +91,8 @@ class IngestStep:
     """Whether its batch did not meet its contract, and waits in quarantine."""
     tried: bool = False
     """Whether it was run before, on another head."""
+    events: list[Event] = field(default_factory=list)
+    """What changed under the dataset, to be told once it landed."""
 
     @property
     def replays(self) -> bool:
@@ -116,14 +121,20 @@ class IngestStep:
             )
         skipped += _added_again(self.request, splits)
         load_hashing()
-        landed = land(
-            self.request, target, source, splits, draft.stage, self.meter, draft.suppression(self.request.into)
-        )
+        try:
+            landed = land(
+                self.request, target, source, splits, draft.stage, self.meter, draft.suppression(self.request.into)
+            )
+        except SchemaMismatch:  # nothing lands, and that is when somebody has to be told
+            notice(draft.lake, events_of(draft, self.request, target, source.schema(), None))
+            raise
         return self._planned(draft, target, landed, skipped)
 
     def done(self, draft: Draft, result: IngestResult, made: Commit | None) -> IngestResult:
         """Return the result with the commit that it is part of, if anything of it was committed."""
         result = replace(result, new_bytes=draft.stage.written_bytes, seconds=self.meter.seconds)
+        if self.events and (made is not None or self.refused):
+            notice(draft.lake, self.events)
         if made is None or not self.lands:
             return result
         version = draft.lake.version(self.request.into, draft.branch, made)
@@ -135,10 +146,12 @@ class IngestStep:
         request, outcome = self.request, landed.outcome
         self.meter.enter("committing")
         quarantine = None
+        self.events = events_of(draft, request, target, landed.source, landed.report)
         self.refused = not landed.meets_contract or (landed.quarantined > 0 and request.on_error == "fail")
         if landed.report is not None and (landed.quarantined or self.refused):
             quarantine = put_in_quarantine(draft.lake.io, request, target, landed, draft.stage, whole=self.refused)
             if self.refused and request.on_error == "fail":
+                self.done(draft, IngestResult(request.into, draft.branch, None, None), None)
                 raise failed(landed.report, request.into, quarantine)
         changes = [] if self.refused else plan_changes(draft, request, target, landed)
         for change in changes:

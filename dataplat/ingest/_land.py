@@ -37,6 +37,7 @@ class Landed:
     """All that one ingest staged, and where each row went; the branch has not moved."""
 
     base: Base
+    source: pa.Schema
     outcome: Outcome
     sink: RowSink
     rows_in: int
@@ -102,20 +103,26 @@ def _land_once(
     )
     try:
         run.read(source, [split for split in splits if split.skipped is None])
-        return _landed(request, target, base, run, _positions(request, target, source, splits))
+        return _landed(request, target, base, run, source, _positions(request, target, source, splits))
     except BaseException:
         run.abandon()
         raise
 
 
 def _landed(
-    request: IngestRequest, target: Target, base: Base, run: Pass, positions: dict[str, dict[str, Any]]
+    request: IngestRequest,
+    target: Target,
+    base: Base,
+    run: Pass,
+    source: Source,
+    positions: dict[str, dict[str, Any]],
 ) -> Landed:
     run.meter.enter("writing")
     outcome = run.sink.finish()
     outcome, report, meets_contract = _check(request, target, base, outcome, run)
     return Landed(
         base=base,
+        source=source.schema(),
         outcome=outcome,
         sink=run.sink,
         rows_in=run.meter.rows - run.meter.landed,

@@ -1,0 +1,111 @@
+"""Finds events: pure functions of what was and what came."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from dataplat.validation.report import CheckOutcome
+
+Kind: TypeAlias = Literal[
+    "column new", "column gone", "column retyped", "column renamed", "value new", "dependency changed"
+]
+
+_VALUES: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that changed: what (`subject`, a column, a value's column or a dependency), from `before` to `after`.
+
+    `id` is the same for the same change of the same version, so that it is told once, however often it is found.
+    """
+
+    id: str
+    kind: Kind
+    dataset: str
+    branch: str
+    subject: str
+    before: str | None
+    after: str | None
+    time: int
+
+    @property
+    def text(self) -> str:
+        """The event as a sentence."""
+        where = f"{self.dataset}@{self.branch}"
+        match self.kind:
+            case "column new":
+                return f"{where}: the source has a new column {self.subject} ({self.after})"
+            case "column gone":
+                return f"{where}: the source has no column {self.subject} ({self.before}) any more"
+            case "column retyped":
+                return f"{where}: column {self.subject} of the source is {self.after}, and was {self.before}"
+            case "column renamed":
+                return f"{where}: column {self.before} of the source seems to be called {self.after} now"
+            case "value new":
+                return f"{where}: column {self.subject} has a value that its contract does not list: {self.after}"
+            case "dependency changed":
+                return f"{where}: {self.subject}, on which it depends, is {self.after}, and was {self.before}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        names = ("id", "kind", "dataset", "branch", "subject", "before", "after", "time", "text")
+        return {name: getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where events are found: the lake, the dataset on its branch, the version that was there, and when."""
+
+    lake: str
+    dataset: str
+    branch: str
+    version: str | None
+    time: int
+
+    def event(self, kind: Kind, subject: str, before: str | None, after: str | None) -> Event:
+        """Return an event of this place."""
+        told = json.dumps([self.lake, self.dataset, self.branch, self.version, kind, subject, before, after])
+        name = hashlib.sha256(told.encode()).hexdigest()[:24]
+        return Event(name, kind, self.dataset, self.branch, subject, before, after, self.time)
+
+
+def of_columns(place: Place, held: Mapping[str, str], came: Mapping[str, str]) -> Iterator[Event]:
+    """Yield events of a source whose columns (name → type) were `held` and are what `came`.
+
+    One column gone and one new of the same type is a column renamed, as far as anybody can tell.
+    """
+    gone = [name for name in held if name not in came]
+    new = [name for name in came if name not in held]
+    if len(gone) == len(new) == 1 and held[gone[0]] == came[new[0]]:
+        yield place.event("column renamed", gone[0], gone[0], new[0])
+        gone, new = [], []
+    for name in gone:
+        yield place.event("column gone", name, held[name], None)
+    for name in new:
+        yield place.event("column new", name, None, came[name])
+    for name, kind in came.items():
+        if name in held and held[name] != kind:
+            yield place.event("column retyped", name, held[name], kind)
+
+
+def of_values(place: Place, checks: Iterable[CheckOutcome]) -> Iterator[Event]:
+    """Yield events of values that a contract does not list, as far as the examples of its checks show them."""
+    for check in checks:
+        if check.column is None or not check.failing or not check.name.startswith("isin("):
+            continue
+        values = dict.fromkeys(example.value for example in check.examples if example.value is not None)
+        for value in list(values)[:_VALUES]:
+            yield place.event("value new", check.column, None, value)
+
+
+def of_dependencies(place: Place, held: Mapping[str, str], came: Mapping[str, str]) -> Iterator[Event]:
+    """Yield events of declared dependencies (name → version) whose version is another."""
+    for name, version in came.items():
+        if name in held and held[name] != version:
+            yield place.event("dependency changed", name, held[name], version)
