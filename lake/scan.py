@@ -99,7 +99,9 @@ def row_groups(
         SchemaError: A column is not in `schema`.
         IntegrityError: The part or its deletes are missing or damaged.
     """
-    request = Request(schema, project(schema, columns), None, None, positions=True, dictionaries=frozenset(dictionaries))
+    request = Request(
+        schema, project(schema, columns), None, None, positions=True, dictionaries=frozenset(dictionaries)
+    )
     return units_of(open_part(objects, part), load_deletes(objects, part), index, request)
 
 

@@ -46,7 +46,9 @@ def test_rows_become_what_pandera_makes_of_them(number, values):
         changed, bad = transform.apply(batch)
         assert not bad
         got = pl.DataFrame(pl.from_arrow(changed))
-        assert sorted(got.columns) == sorted(expected.columns)  # added ones come last, where pandera puts them in between
+        assert sorted(got.columns) == sorted(
+            expected.columns
+        )  # added ones come last, where pandera puts them in between
         assert got.select(expected.columns).equals(expected)
         assert changed.schema == transform.arrow_schema(batch.schema)
 
