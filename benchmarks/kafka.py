@@ -1,10 +1,16 @@
-"""A topic of JSON messages into a committed local lake, beside clients that only consume and parse; the broker is that of the tests."""
+"""A topic of JSON messages into a committed local lake, beside clients that only consume and parse, and beside Spark.
+
+The broker is that of the tests; Spark has an environment of its own (`scripts/real_spark.py`).
+"""
 
 from __future__ import annotations
 
+import importlib
 import json
 import random
 import shutil
+import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -18,7 +24,9 @@ from benchmarks._table import NOT_MEASURED, Line, Table, at_most, of
 RECORDS, PARTITIONS = 2_000_000, 4
 OURS, OURS_FAST = "dataplat, kafka-python", "dataplat, confluent-kafka"
 PLAIN, FAST = "kafka-python, json.loads, pyarrow", "confluent-kafka, orjson, pyarrow"
-RESUMED = "dataplat, first commit after a kill"
+SPARK = "Spark Structured Streaming to Parquet, warm"
+RESUMED = {"kafka-python": "kafka-python, after a kill", "confluent": "confluent-kafka, after a kill"}
+RESUMES, BATCH = 3.0, 1.0  # seconds; a commit closes after the second, of which the side asks for one
 
 
 def tables(settings: Settings) -> list[Table]:
@@ -33,7 +41,7 @@ def tables(settings: Settings) -> list[Table]:
         with kafka(folder) as server:
             topic = server.new_topic(partitions=PARTITIONS)
             topic.produce(_messages(records))
-            return [_throughput(settings, topic, records)]
+            return [_throughput(settings, topic, records), _resuming(settings, topic, records)]
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -74,16 +82,54 @@ def _throughput(settings: Settings, topic: Any, records: int) -> Table:
         Side(PLAIN, plain("kafka-python")),
         Side(FAST, plain("confluent")),
     ]
+    if settings.slow:
+        python = _spark()
+        side = str(HERE / "sides" / "spark_kafka.py")
+        arguments = [server, topic.name, str(records)]
+        sides.append(Side(SPARK, lambda scratch: [python, side, *arguments, str(scratch)], once=True))
     results = compare(sides, settings.repeat)
     lines = [
         _faster("kafka-python, beside consume and json.loads", results, OURS, PLAIN, 1.5),
         _faster("confluent-kafka, beside kafka-python and json.loads", results, OURS_FAST, PLAIN, 2.5),
         _faster("confluent-kafka, beside consume and orjson", results, OURS_FAST, FAST, 1.2),
-        at_most("peak memory, kafka-python", of(results, OURS, "rss_mb"), 500, "MB"),
+        _faster("confluent-kafka, beside Spark", results, OURS_FAST, SPARK, 1.0),
+        at_most("peak memory of both processes, kafka-python", of(results, OURS, "rss_mb"), 500, "MB"),
         at_most("peak memory, confluent-kafka", of(results, OURS_FAST, "rss_mb"), 500, "MB"),
     ]
     title = f"Kafka: {records:,} JSON messages of 200 bytes, {PARTITIONS} partitions, to a committed local lake"
     return Table(title, tuple(lines), tuple(results))
+
+
+def _resuming(settings: Settings, topic: Any, records: int) -> Table:
+    """Measure from the start of a process to its first commit, where the one before it was killed amid its work."""
+    arguments = (topic.server.bootstrap, topic.name, records)
+
+    def command(name: str, client: str, scratch: Path) -> list[str]:
+        program = side_program("kafka_read", name, *arguments, scratch / "lake")
+        return ["env", f"DATAPLAT_CLIENT={client}", *program]
+
+    def killed(client: str) -> Any:
+        def prepare(scratch: Path) -> None:
+            done = subprocess.run(command("dataplat-killed", client, scratch), check=False, stdout=subprocess.DEVNULL)
+            assert done.returncode == -signal.SIGKILL, done.returncode
+
+        return prepare
+
+    sides = [
+        Side(name, lambda scratch, client=client: command("dataplat-first", client, scratch), killed(client))
+        for client, name in RESUMED.items()
+    ]
+    results = compare(sides, settings.repeat)
+    lines = [at_most(name, of(results, name, "seconds"), RESUMES + BATCH, "s") for name in RESUMED.values()]
+    return Table(
+        f"Kafka: from the start of a process to its first commit, cuts of {BATCH:g} s", tuple(lines), tuple(results)
+    )
+
+
+def _spark() -> str:
+    """Return the Python of the real Spark; its environment is made where there is none."""
+    sys.path.insert(0, str(HERE.parent / "scripts"))
+    return str(importlib.import_module("real_spark").make())
 
 
 def _faster(what: str, results: list[Result], ours: str, theirs: str, reach: float) -> Line:

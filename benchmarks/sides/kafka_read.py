@@ -1,16 +1,18 @@
 """Read a topic of JSON messages: `NAME SERVER TOPIC RECORDS [LAKE]`; prints the seconds from the first poll to the end.
 
 `kafka-python` and `confluent` consume, parse each message (json.loads, orjson) and make Arrow tables of 10,000 rows.
-`dataplat` lands the topic in a lake, by the library that DATAPLAT_CLIENT names; `dataplat-first` lands it until the
-first commit is there.
+`dataplat` lands the topic in a lake, by the library that DATAPLAT_CLIENT names; `dataplat-first` goes on with it until a
+first commit is there, and its seconds are those since the process began; `dataplat-killed` dies after its first one.
+Memory is the largest that this process and those that it started have had together.
 """
 
 import json
 import os
-import resource
+import signal
 import sys
 import threading
 import time
+from pathlib import Path
 
 
 def kafka_python(server, topic, records):
@@ -75,30 +77,66 @@ def dataplat(server, topic, records, lake):
     return {"seconds": seconds, "rows": result.rows_added, "commits": len(opened.log("events"))}
 
 
-def dataplat_first(server, topic, _records, lake):
+def dataplat_first(server, topic, records, lake):
+    stop, found = threading.Event(), {}
+
+    def came():
+        found.setdefault("seconds", since_start())
+        stop.set()
+
+    follow(server, topic, records, lake, came, stop)
+    return found
+
+
+def dataplat_killed(server, topic, records, lake):
+    follow(server, topic, records, lake, lambda: os.kill(os.getpid(), signal.SIGKILL))
+
+
+def follow(server, topic, records, lake, came, stop=None):
+    """Follow a topic, no commit holding more than a quarter of it, and tell when one has come."""
     import dataplat as dp
 
     opened = dp.open(lake)
-    stop = threading.Event()
-    begin = time.perf_counter()
-    before = len(opened.log("events"))
-    found = {}
 
-    def told(_progress):
-        if not stop.is_set() and len(opened.log("events")) > before:
-            found["seconds"] = time.perf_counter() - begin
-            stop.set()
+    def commits():
+        return len(opened.log("events")) if "events" in opened else 0
 
-    opened.ingest(
-        f"kafka://{server}/{topic}",
-        "events",
-        client=os.environ["DATAPLAT_CLIENT"],
-        follow=True,
-        every=1.0,
-        stop=stop,
-        progress=told,
-    )
-    return found
+    before = commits()
+
+    def told(progress):
+        if progress.stage.startswith("following") and commits() > before:
+            came()
+
+    given = {"client": os.environ["DATAPLAT_CLIENT"], "follow": True, "every": 1.0, "rows": records // 4}
+    opened.ingest(f"kafka://{server}/{topic}", "events", **given, stop=stop, progress=told)
+
+
+def since_start():
+    """Return the seconds since this process began."""
+    began = float(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - began
+
+
+class Memory:
+    """Looks at the memory of this process and its children, again and again; `peak` in MB."""
+
+    def __init__(self):
+        self.peak = 0.0
+        threading.Thread(target=self._look, daemon=True).start()
+
+    def _look(self):
+        page = os.sysconf("SC_PAGE_SIZE") / (1 << 20)
+        own = Path("/proc/self")
+        while True:
+            children = [child for task in own.glob("task/*/children") for child in task.read_text().split()]
+            total = 0.0
+            for process in (own, *(Path("/proc") / child for child in children)):
+                try:
+                    total += int((process / "statm").read_text().split()[1]) * page
+                except FileNotFoundError:
+                    continue  # it has ended meanwhile
+            self.peak = max(self.peak, total)
+            time.sleep(0.02)
 
 
 if __name__ == "__main__":
@@ -108,7 +146,9 @@ if __name__ == "__main__":
         "confluent": confluent,
         "dataplat": dataplat,
         "dataplat-first": dataplat_first,
+        "dataplat-killed": dataplat_killed,
     }
+    memory = Memory()
     figures = sides[name](server, topic, int(records), *rest)
-    figures["rss_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    figures["rss_mb"] = memory.peak
     print(json.dumps(figures))
