@@ -13,6 +13,7 @@ import queue
 import socket
 import threading
 import traceback
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from dataplat.connectors.kafka._wire import Wire
@@ -61,9 +62,10 @@ def main() -> None:
     threading.Thread(target=_listen, args=(wire, asked), daemon=True).start()
     gc.disable()  # records come by the ten thousand and none refers to another: a fifth of the time would go here
     polling = _Polling()
-    while True:
-        wire.send(polling.answer(*asked.get()))
-        gc.collect()
+    with suppress(OSError):  # nobody listens any more
+        while True:
+            wire.send(polling.answer(*asked.get()))
+            gc.collect()
 
 
 def _listen(wire: Wire, asked: queue.SimpleQueue[tuple[str, tuple[Any, ...]]]) -> None:

@@ -179,4 +179,5 @@ def test_no_reader_outlives_its_command(kafka_server, command, lake, numbers, un
         assert is_there(reader)
     code, _, complained = following.end(number)
     assert code == (0 if number == signal.SIGTERM else -signal.SIGKILL), complained
+    assert "Traceback" not in complained
     until(lambda: not is_there(reader), "the end of the reader", 10)
