@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final, TypeAlias
 
@@ -117,7 +117,7 @@ class Categories:
         counts: a frame of the values as text (`value`) and how often each is there (`count`).
         unlisted: the most rows that a value can have beyond its count, or that is not there; 0: all are counted.
         cut: the characters up to which values are told apart, None for all.
-        kind: `text`, `boolean` or `bytes`.
+        kind: `text`, `boolean`, `bytes` or `null`.
     """
 
     rows: int
@@ -130,8 +130,10 @@ class Categories:
 
 Column: TypeAlias = Numbers | Categories
 
-CATEGORIES: Final = frozenset({"text", "boolean", "bytes"})
-"""Kinds without an order that matters."""
+CATEGORIES: Final = frozenset({"text", "boolean", "bytes", "null"})
+"""Kinds without an order that matters; `null` is a column of which nobody knows what it would hold."""
+
+_DAY: Final = 86_400_000_000  # microseconds
 
 
 def kind_of(type_: pa.DataType) -> str | None:
@@ -165,6 +167,7 @@ _KINDS: tuple[tuple[Callable[[pa.DataType], bool], str], ...] = (
     (pa.types.is_time, "time"),
     (pa.types.is_duration, "duration"),
     (_is_bytes, "bytes"),
+    (pa.types.is_null, "null"),
 )
 _UNITS = {"instant": pa.timestamp("us"), "time": pa.time64("us"), "duration": pa.duration("us")}
 
@@ -203,7 +206,7 @@ def _numbers(values: pa.ChunkedArray, kind: str) -> Numbers:
 
 
 def _categories(values: pa.ChunkedArray, kind: str) -> Categories:
-    if kind == "boolean" or (
+    if kind in {"boolean", "null"} or (
         kind == "text" and pa.types.is_dictionary(values.type) and not _is_text(values.type.value_type)
     ):
         values = values.cast(pa.string())
@@ -213,3 +216,33 @@ def _categories(values: pa.ChunkedArray, kind: str) -> Categories:
     counted = series.value_counts(name="count").drop_nulls("value")
     counted = counted.with_columns(pl.col("value").cast(pl.String))
     return Categories(rows=len(values), nulls=values.null_count, counts=counted, kind=kind)
+
+
+def alike(before: Column, after: Column) -> tuple[Column, Column] | None:
+    """Return two columns as one kind, None where they are of two: a date is the instant it begins, nulls are anything."""
+    if before.kind == after.kind:
+        return before, after
+    if before.kind == "null":
+        return _nulls_as(before, after), after
+    if after.kind == "null":
+        return before, _nulls_as(after, before)
+    if {before.kind, after.kind} != {"date", "instant"}:
+        return None
+    assert isinstance(before, Numbers)
+    assert isinstance(after, Numbers)
+    return _as_instants(before), _as_instants(after)
+
+
+def _nulls_as(column: Column, other: Column) -> Column:
+    if isinstance(other, Numbers):
+        return Numbers(rows=column.rows, nulls=column.rows, nans=0, knots=np.empty(0), kind=other.kind)
+    assert isinstance(column, Categories)
+    return replace(column, kind=other.kind)
+
+
+def _as_instants(column: Numbers) -> Numbers:
+    if column.kind == "instant":
+        return column
+    ends = None if column.ends is None else (column.ends[0] * _DAY, column.ends[1] * _DAY)
+    spread = None if column.spread is None else column.spread * _DAY
+    return replace(column, knots=column.knots.astype(np.int64) * _DAY, ends=ends, spread=spread, kind="instant")

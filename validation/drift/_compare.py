@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from dataplat.errors import BadColumn, ConfigError
 from dataplat.lake.schema import did_you_mean
 from dataplat.validation.drift._bins import bins_of
-from dataplat.validation.drift._column import CATEGORIES, Column, Numbers
+from dataplat.validation.drift._column import CATEGORIES, Column, Numbers, alike
 from dataplat.validation.drift._distributions import holm
 from dataplat.validation.drift._history import Usual
 from dataplat.validation.drift._measures import METHODS, Interval, Measure, Supremum, psi, scale_of
@@ -138,8 +138,10 @@ def _measured(pair: Pair, name: str, question: Question, usual: Usual | None) ->
         where = "before" if before is None else "after"
         return _Found(replace(blank, detail=f"there is no such column {where}"))
     blank = replace(blank, kind=before.kind, rows=(before.rows, after.rows), nulls=(before.nulls, after.nulls))
-    if before.kind != after.kind:
+    both = alike(before, after)
+    if both is None:
         return _Found(replace(blank, detail=f"it was {before.kind} and is {after.kind}"))
+    before, after = both
     if not before.rows or not after.rows:
         return _Found(replace(blank, verdict="undecided", detail="there are no rows to compare"))
     method = METHODS[question.method_of(name, before.kind)]

@@ -27,6 +27,7 @@ from dataplat.validation.drift._ks import distance, wasserstein
 
 KS_MEDIAN = 0.8275735551899077
 _QUANTILES = np.linspace(0, 1, 129)
+_HUGE = 1e150  # squares of more are beyond all floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,7 @@ class Binned:
         return _widened(math.sqrt(max(chi2_isf(level, self.df) - self.df, 1.0)), level, spread) if spread else 1.0
 
     def _out(self, distance: float) -> float:
-        return distance**2 if self.squared else distance
+        return distance**2 if self.squared else min(distance, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,20 +237,22 @@ def area(before: Numbers, after: Numbers) -> Area:
     one, two = before.finite, after.finite
     if not len(one) or not len(two):
         return Area(math.inf if len(one) or len(two) else 0.0, 0.0, scale)
-    unit = before.deviation
+    huge = max(abs(float(end)) for end in (one[0], one[-1], two[0], two[-1]))
+    huge = huge if huge > _HUGE else 1.0  # what is that large is compared in units of itself
+    unit = before.deviation if huge == 1 else float(np.std(one / huge))
     if before.exact and after.exact:
-        moved = wasserstein(one, two)
+        moved = wasserstein(one / huge, two / huge)
     else:
         ends = [end for side in (before, after) for end in (side.low, side.high) if math.isfinite(end)]
         points = np.unique(np.concatenate((one, two, ends)).astype(np.float64))
         apart = np.abs(before.upto(points) / before.there - after.upto(points) / after.there)
-        moved = float((apart[:-1] * np.diff(points)).sum())
+        moved = float((apart[:-1] * np.diff(points / huge)).sum())
     if not unit:
         return Area(math.inf if moved else 0.0, 0.0, scale)
-    knots = np.clip(before.quantiles(_QUANTILES).astype(np.float64), one[0], one[-1])
+    knots = np.clip(before.quantiles(_QUANTILES).astype(np.float64), one[0], one[-1]) / huge
     width = np.sqrt(_QUANTILES * (1 - _QUANTILES))
     mean = math.sqrt(2 / math.pi) * float(((width[1:] + width[:-1]) / 2 * np.diff(knots)).sum()) / unit
-    reach = float(max(one[-1], two[-1])) - float(min(one[0], two[0]))
+    reach = float(max(one[-1], two[-1])) / huge - float(min(one[0], two[0])) / huge
     return Area(moved / unit, mean, scale, (before.error + after.error) * reach / unit)
 
 

@@ -26,6 +26,7 @@ _KINDS: Final = {
     "bool": "boolean",
     "string": "text",
     "binary": "bytes",
+    "null": "null",
 }
 _CUT: Final = 256  # characters of a text that a profile keeps
 

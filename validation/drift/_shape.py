@@ -57,10 +57,10 @@ def _bars(before: Numbers, after: Numbers) -> Shape:
 def _edges(ground: Numbers) -> tuple[np.ndarray, list[str]]:
     """Return the edges of even bars, each with what is at most in the one before the next, and their labels."""
     low, high = (float(value) for value in ground.quantiles(np.array([_EDGE, 1 - _EDGE])))
-    if not np.isfinite(high - low):
+    if not (np.isfinite(low) and np.isfinite(high)):
         finite = ground.finite
         low, high = (float(finite[0]), float(finite[-1])) if len(finite) else (0.0, 0.0)
-    edges = np.linspace(low, high, BARS + 1) if high > low else np.array([low, low])
+    edges = np.linspace(low / 2, high / 2, BARS + 1) * 2 if high > low else np.array([low, low])  # halves: no overflow
     edges[-1] = np.nextafter(edges[-1], np.inf)  # the last bar holds its upper end
     texts = [_text(edge, ground.kind) for edge in edges]
     return edges, [f"{a} – {b}" if a != b else a for a, b in pairwise(texts)]

@@ -9,7 +9,7 @@ import pytest
 from dataplat.errors import BadColumn, ConfigError
 from dataplat.validation.drift import Pair, Question, TableColumns, Usual, compare, drift_between
 from dataplat.validation.drift._compare import _verdict
-from dataplat.validation.drift._measures import Interval
+from dataplat.validation.drift._measures import METHODS, Interval
 
 
 def sides(before, after):
@@ -72,6 +72,7 @@ def test_every_kind_of_column_has_its_statistic():
     }
     found = drift_between(*sides(table, table))
     methods = {column.column: column.method for column in found.columns}
+    assert methods.pop("nothing") == "chi2"
     assert methods == dict.fromkeys(["float", "decimal", "date", "instant", "clock", "took"], "ks") | dict.fromkeys(
         ["text", "dictionary", "flag", "bytes"], "chi2"
     )
@@ -84,6 +85,36 @@ def test_times_of_other_units_are_the_same_times():
     one = pa.array(range(1000), pa.timestamp("s", "UTC"))
     found = drift_between(*sides({"t": one}, {"t": one.cast(pa.timestamp("ns", "Europe/Paris"))}))
     assert found.columns[0].statistic == 0
+
+
+def test_a_date_is_an_instant_and_nulls_are_of_any_kind():
+    """Dates that came back as timestamps are the same; a column of nulls without a type is one of missing values."""
+    days = pa.array(range(9000), pa.date32())
+    found = drift_between(
+        *sides({"t": days, "x": normal(9000)}, {"t": days.cast(pa.timestamp("ns")), "x": pa.nulls(9000)})
+    )
+    assert verdicts(found) == {"t": "undecided", "x": "drift"}
+    assert [column.statistic for column in found.columns] == [0, 1]
+    found = drift_between(*sides({"x": pa.nulls(9000)}, {"x": ["a"] * 9000}))
+    assert verdicts(found) == {"x": "drift"}
+
+
+def huge():
+    """Return numbers whose differences are beyond all floats, infinities, and the least there are."""
+    return {"huge": [1e308, -1e308] * 50, "infinite": [np.inf, -np.inf] * 50, "least": [5e-324, 0.0] * 50}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_numbers_at_the_edge_of_floats_are_compared(method):
+    """Nothing overflows: like sides are alike, and a move from one end to the other is drift."""
+    table = huge() | {"moved": [-1e308] * 50 + [-0.9e308] * 50, "gone": [1.0] * 100}
+    after = table | {"moved": [1e308] * 50 + [0.9e308] * 50, "gone": [np.inf] * 100}
+    found = drift_between(*sides(table, after), Question(method=method))
+    assert verdicts(found) == dict.fromkeys(["huge", "infinite", "least"], "undecided") | {
+        "moved": "drift",
+        "gone": "drift",
+    }
+    assert found.to_html().startswith("<!doctype html>")
 
 
 def test_a_column_that_is_gone_or_of_another_kind_is_not_comparable():
