@@ -7,7 +7,9 @@ import pytest
 import dataplat as dp
 from dataplat._profile import profile
 from dataplat.errors import BadColumn, PredicateError
+from dataplat.lake.memos import Memos
 from dataplat.validation.profile._encode import encode
+from dataplat.validation.profile._memory import Memory
 
 
 def rows(number, size=300):
@@ -140,8 +142,6 @@ def test_damaged_memos_are_as_good_as_none(lake):
 
 def test_bundles_of_other_things_are_as_good_as_none(lake, monkeypatch):
     """What is sealed rightly and is no profile is not believed either."""
-    from dataplat.lake.memos import Memos
-
     found = data_of(lake["flights"].profile())
     for body in (b"", b"\x81\xa1x\xc4\x01y", b"\xff"):
         monkeypatch.setattr(Memos, "get_bytes", lambda *_, body=body: body)
@@ -202,3 +202,39 @@ def test_the_public_names_are_there(lake):
     assert found.where == "id < 10"
     assert found.version == lake["flights"].id
     assert callable(dp.profile)
+
+
+def memos_of(lake, kind):
+    """Return the keys of what is remembered of each `part`, `segment` or `version`."""
+    version = lake["flights"]
+    memory = Memory(Memos(lake.store), version.manifest.schema)
+    return [info.key for info in lake.store.list(f"memo/{memory._computation(kind)}/")]
+
+
+def test_segments_are_remembered(lake, reads):
+    """A new version costs its segments, not its parts: of a segment that is known no part is asked for."""
+    for number in range(12, 40):
+        lake.ingest(rows(number), into="flights")
+    found = lake["flights"].profile()
+    segments = memos_of(lake, "segment")
+    assert segments
+    for key in (*memos_of(lake, "part"), *memos_of(lake, "version")):
+        lake.store.delete(key)
+    reads.clear()
+    again = lake["flights"].profile()
+    assert data_of(again) == data_of(found)
+    assert again.remembered + len(reads.parts) == again.parts
+    assert len(reads.parts) < again.parts / 2
+
+
+def test_segments_with_changed_parts_are_not_believed(lake):
+    """Where a part of a segment has other deletes, or is gone, its parts are merged anew."""
+    for number in range(12, 40):
+        lake.ingest(rows(number), into="flights")
+    lake["flights"].profile()
+    assert memos_of(lake, "segment")
+    lake.delete("flights", "id = 5 or id between 300 and 599")
+    found = lake["flights"].profile()
+    assert found.rows == lake["flights"].rows
+    forget(lake)
+    assert data_of(lake["flights"].profile()) == data_of(found)
