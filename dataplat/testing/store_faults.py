@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Literal, TypeVar
 
-from dataplat.errors import StoreError, StoreTimeout
+from dataplat.errors import ObjectExists, StoreError, StoreTimeout
 from dataplat.lake.stores import Operation, Store, StoreWrapper
 
 T = TypeVar("T")
@@ -98,8 +98,11 @@ class CountingStore(StoreWrapper):
         return answer
 
 
-Fault = Literal["landed", "late", "lost"]
-"""What becomes of a request that gets no answer: it took effect, takes effect at the next call, or never."""
+Fault = Literal["landed", "late", "lost", "denied"]
+"""What becomes of a request that gets no answer: it took effect, takes effect at the next call, or never.
+
+`denied` is a create that took effect and is told that the name exists: what carries requests sent it twice.
+"""
 
 
 class FaultyStore(StoreWrapper):
@@ -119,12 +122,14 @@ class FaultyStore(StoreWrapper):
         try:
             if fault is None:
                 return call()
-            if fault == "landed":
+            if fault in {"landed", "denied"}:
                 _effect(call)
         finally:
             self._land()
         if fault == "late":
             self._late.append(call)
+        if fault == "denied" and operation in {"create", "adopt"}:
+            raise ObjectExists(f"{key} exists (scripted: {fault})")
         raise StoreTimeout(f"no answer to {operation} {key} (scripted: {fault})")
 
     def _land(self) -> None:

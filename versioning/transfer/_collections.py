@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from dataplat.errors import CommitConflict, ObjectNotFound, VersionNotFound
+from dataplat.errors import CommitConflict, ObjectExists, ObjectNotFound, VersionNotFound
 from dataplat.lake._object_keys import generation_key, object_key
 from dataplat.versioning.gc._condemned import Condemned
 from dataplat.versioning.gc._log import Closed, Done, GcLog
@@ -99,7 +100,8 @@ class Renewal:
                     f"object {name[0][:12]} is being deleted by a collection there, and is not here: try again later"
                 )
             key = generation_key(*name, secrets.token_hex(4))
-            self._target.objects.store.create(key, self._source.objects.read(*name))
+            with suppress(ObjectExists):  # nobody else has the token: it is ours, whatever carried it sent it twice
+                self._target.objects.store.create(key, self._source.objects.read(*name))
         return name
 
     def _of_versions(self, lacking: Missing) -> frozenset[Name]:

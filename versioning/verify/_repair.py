@@ -58,7 +58,8 @@ def put_right(store: Store, key: str, data: bytes) -> None:
     name = name_of(key)
     beside = None if name is None else object_key(name[0], f"~{secrets.token_hex(4)}{name[1]}")
     if beside is not None:
-        store.create(beside, data)
+        with suppress(ObjectExists):  # nobody else has the token: it is ours, whatever carried it sent it twice
+            store.create(beside, data)
     store.delete(key)
     with suppress(ObjectExists):  # somebody else repairs it, too
         store.create(key, data)
