@@ -86,6 +86,7 @@ proofs: $(READY)-dev ## the long ones: every damage, every death of an erase or 
 	for chunk in 1 2 3 4 5 6 7 8 9 10; do \
 	  DATAPLAT_MERGE_CASES=1000 $(BIN)/python -m pytest tests/versioning/merge/test_oracle.py || exit 1; done
 	DATAPLAT_DEATHS=1 $(BIN)/python -m pytest tests/stores/test_server_dies.py
+	DATAPLAT_ODD_ANSWERS=1 $(BIN)/python -m pytest tests/stores/test_odd_commits.py
 	DATAPLAT_STORE_HISTORIES=20 $(BIN)/python -m pytest tests/stores/test_histories.py
 	DATAPLAT_STREAM_KILLS=300 DATAPLAT_STREAM_MESSAGES=2000000 \
 	  $(BIN)/python -m pytest tests/ingest/stream/test_killed_stream.py

@@ -239,6 +239,17 @@ def test_bandwidth(proxy: Proxy, client: HTTPConnection) -> None:
     assert time.monotonic() - began >= len(BODY) / 4e6
 
 
+def test_deaf(proxy: Proxy, client: HTTPConnection) -> None:
+    """A connection that is deaf gives no answer any more; the next one is whole."""
+    fetch(client)
+    proxy.deafen()
+    client.sock.settimeout(0.2)
+    with pytest.raises(TimeoutError):
+        fetch(client)
+    client.close()
+    assert fetch(client) == BODY
+
+
 def test_no_server() -> None:
     """Where nothing listens behind it, the client sees a reset."""
     with socket.create_server(("127.0.0.1", 0)) as free:

@@ -128,27 +128,6 @@ def test_a_lost_answer_is_unclear_and_nothing_is_sent_again(far, proxy):
     assert far.read("x") == b"ours"
 
 
-@pytest.mark.parametrize("warm", [False, True], ids=["new connection", "kept connection"])
-def test_retrying_settles_a_lost_answer(far, proxy, warm):
-    """A create whose answer is lost is sent once more, and is our own."""
-    if warm:
-        list(far.list(""))
-    proxy.forget()
-    proxy.drop_response_once(lambda request: request.method == "POST")
-    RetryingStore(far).create("x", b"ours")
-    assert proxy.count("POST") == 2
-    assert far.read("x") == b"ours"
-
-
-def test_retrying_tells_that_another_won(store, far, proxy):
-    """A lost answer to a create that lost is no win."""
-    store.create("x", b"theirs")
-    proxy.drop_response_once(lambda request: request.method == "POST")
-    with pytest.raises(ObjectExists):
-        RetryingStore(far).create("x", b"ours")
-    assert far.read("x") == b"theirs"
-
-
 @pytest.mark.parametrize("sent", [10, 700, 300_000, 3_000_000])
 def test_a_cut_in_a_body_that_goes_up(far, proxy, sent):
     """A create that is cut anywhere is unclear, leaves nothing or all, and is settled by sending it again."""
@@ -172,15 +151,6 @@ def test_a_cut_in_a_body_that_comes_down(store, far, proxy, received):
         far.read("x")
     proxy.cut_after(received=received)
     assert RetryingStore(far).read("x") == data
-
-
-def test_a_lost_answer_to_a_delete(store, far, proxy):
-    """A delete whose answer is lost is done all the same."""
-    store.create("x", b"1")
-    proxy.drop_response_once(lambda request: request.method == "DELETE")
-    RetryingStore(far).delete("x")
-    with pytest.raises(ObjectNotFound):
-        store.read("x")
 
 
 def test_a_half_open_connection_ends(bucket, proxy):

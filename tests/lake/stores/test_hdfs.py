@@ -246,32 +246,6 @@ def test_another_won_while_the_answer_was_lost(store, far, proxy, client, folder
     assert files_of(client, folder) == ["x"]
 
 
-@pytest.mark.parametrize("cut", [{"sent": 1}, {"received": 1}, {"sent": 400}, {"received": 150}], ids=str)
-def test_a_cut_anywhere_in_a_create(far, proxy, client, folder, cut):
-    """Wherever the wire to the NameNode is cut, a retried create ends with one whole object and nothing else."""
-    list(far.list(""))
-    data = os.urandom(100_000)
-    proxy.cut_after(**cut)
-    RetryingStore(far).create("some/x", data)
-    assert far.read("some/x") == data
-    assert [name for name in files_of(client, folder) if not name.startswith("tmp/")] == ["some/x"]
-
-
-@pytest.mark.parametrize("cut", [{"sent": 1}, {"received": 1}], ids=str)
-def test_a_cut_in_other_calls(store, far, proxy, cut):
-    """Reads, listings and deletes that are cut are done when tried again."""
-    store.create("x", b"1")
-    retrying = RetryingStore(far)
-    for call in (lambda: retrying.read("x"), lambda: [entry.key for entry in retrying.list("")]):
-        call()
-        proxy.cut_after(**cut)
-        assert call() in (b"1", ["x"])
-    proxy.cut_after(**cut)
-    retrying.delete("x")
-    with pytest.raises(ObjectNotFound):
-        store.read("x")
-
-
 def test_a_half_open_connection_ends(proxy, folder):
     """A NameNode that takes everything and says nothing is a time-out, and forgotten when it is back."""
     far = RemoteStore(HdfsWire(f"127.0.0.1:{proxy.local_port}", f"{folder}/lake", {"timeout": 0.5}))

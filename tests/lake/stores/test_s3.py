@@ -147,15 +147,6 @@ def test_uploads_in_parts_race(small_parts, store):
     assert unfinished(store) == []
 
 
-def test_a_lost_completion_is_settled(small_parts, far, proxy):
-    """An upload in parts whose last answer is lost is our own."""
-    seen = iter(range(100))
-    proxy.drop_response_once(lambda request: request.method == "POST" and next(seen) == 1)
-    RetryingStore(far).create("big", small_parts)
-    assert far.read("big") == small_parts
-    assert unfinished(far) == []
-
-
 @pytest.mark.parametrize("warm", [False, True], ids=["new connection", "kept connection"])
 def test_a_lost_answer_is_unclear_and_nothing_is_sent_again(far, proxy, warm):
     """A create whose answer is lost has taken effect, says that it may have, and was sent once."""
@@ -166,26 +157,6 @@ def test_a_lost_answer_is_unclear_and_nothing_is_sent_again(far, proxy, warm):
         far.create("x", b"ours")
     assert proxy.count("PUT") == 1
     assert far.read("x") == b"ours"
-
-
-@pytest.mark.parametrize("warm", [False, True], ids=["new connection", "kept connection"])
-def test_retrying_settles_a_lost_answer(far, proxy, warm):
-    """A create whose answer is lost is sent once more, and is our own."""
-    if warm:
-        list(far.list(""))
-    proxy.drop_response_once(lambda request: request.method == "PUT")
-    RetryingStore(far).create("x", b"ours")
-    assert proxy.count("PUT") == 2
-    assert far.read("x") == b"ours"
-
-
-def test_retrying_tells_that_another_won(store, far, proxy):
-    """A lost answer to a create that lost is no win."""
-    store.create("x", b"theirs")
-    proxy.drop_response_once(lambda request: request.method == "PUT")
-    with pytest.raises(ObjectExists):
-        RetryingStore(far).create("x", b"ours")
-    assert far.read("x") == b"theirs"
 
 
 @pytest.mark.parametrize("sent", [10, 300, 900, 300_000, 3_000_000])
@@ -211,17 +182,6 @@ def test_a_cut_in_a_body_that_comes_down(store, far, proxy, received):
         far.read("x")
     proxy.cut_after(received=received)
     assert RetryingStore(far).read("x") == data
-
-
-def test_a_lost_answer_to_a_delete(store, far, proxy):
-    """A delete whose answer is lost was sent once, and is done all the same."""
-    store.create("x", b"1")
-    proxy.drop_response_once(lambda request: request.method == "DELETE")
-    with pytest.raises(StoreTimeout):
-        far.delete("x")
-    assert proxy.count("DELETE") == 1
-    with pytest.raises(ObjectNotFound):
-        store.read("x")
 
 
 @pytest.mark.parametrize("size", [1, 3 << 20])

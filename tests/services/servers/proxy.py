@@ -45,6 +45,7 @@ class _Wire:
     client: socket.socket
     server: socket.socket
     dropping: bool = False  # the answer that comes next is swallowed, and the connection reset
+    deaf: bool = False  # it takes everything in and passes nothing on
     cut: bool = False
     ended: int = 0  # directions that have
     flow: tuple[bool, float] = (False, 0.0)  # whether bytes last went to the server, and when
@@ -119,6 +120,12 @@ class Proxy:
             wires, self._wires = self._wires, []
         for wire in wires:
             wire.reset()
+
+    def deafen(self) -> None:
+        """Let every open connection take all in and pass nothing on; new ones are whole."""
+        with self._lock:
+            for wire in self._wires:
+                wire.deaf = True
 
     def cut_after(self, *, sent: int | None = None, received: int | None = None) -> None:
         """Reset the connection that carries the n-th byte from now to the server, or from it; once."""
@@ -225,7 +232,7 @@ class Proxy:
             time.sleep(self.latency)  # else this follows bytes that have waited for it
         if self.bandwidth:
             time.sleep(len(block) / self.bandwidth)
-        if self.swallow:
+        if self.swallow or wire.deaf:
             return
         with self._lock:
             left = self._cut_sent if to_server else self._cut_received
