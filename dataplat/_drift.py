@@ -238,10 +238,10 @@ def _table(data: Any) -> pa.Table:
         return pa.Table.from_batches(list(data))
     from dataplat._validate import subject_of
 
-    with subject_of(data) as (subject, unread):
-        if unread:
-            raise ConfigError(f"{data}: {unread[0].failing:,} records cannot be read: {unread[0].detail}")
-        return pa.Table.from_batches(subject.scan(subject.schema.names), subject.schema)
+    subject, unread = subject_of(data)
+    if unread:
+        raise ConfigError(f"{data}: {unread[0].failing:,} records cannot be read: {unread[0].detail}")
+    return pa.Table.from_batches(subject.scan(subject.schema.names), subject.schema)
 
 
 def skew(
@@ -330,5 +330,5 @@ def outliers(
     from dataplat._validate import subject_of
     from dataplat.validation.outliers import find_outliers
 
-    with subject_of(data, (key,) if isinstance(key, str) else tuple(key)) as (subject, _):
-        return find_outliers(subject, method=method, columns=columns, bound=bound, limit=limit, seed=seed)
+    subject, _ = subject_of(data, (key,) if isinstance(key, str) else tuple(key))
+    return find_outliers(subject, method=method, columns=columns, bound=bound, limit=limit, seed=seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def profile(data: Any, *, columns: str | Sequence[str] | None = None, where: str
 
     Args:
         data: an Arrow, polars or pandas table, a reader of batches, or a file (a path, glob or folder, also on `s3://`,
-            `gs://`, `hdfs://`); records that cannot be read are left out.
+            `gs://`, `hdfs://`); records that cannot be read are counted (`unread`) and left out.
         columns: the columns to look at (default: all).
         where: the rows to look at, as SQL text or a Polars expression (default: all).
 
@@ -32,8 +33,9 @@ def profile(data: Any, *, columns: str | Sequence[str] | None = None, where: str
     from dataplat._validate import subject_of
     from dataplat.validation.profile._run import profile_subject
 
-    with subject_of(data) as (subject, _):
-        return profile_subject(subject, columns=_names(columns), where=where)
+    subject, unread = subject_of(data)
+    found = profile_subject(subject, columns=_names(columns), where=where)
+    return replace(found, unread=sum(each.failing or 0 for each in unread))
 
 
 def profile_version(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,16 +52,9 @@ def validate(
 
     loaded = load_contract(contract)
     columns = (key,) if isinstance(key, str) else tuple(key)
-    with subject_of(data, columns) as (subject, unread):
-        report = loaded.judge(subject, strict=strict, environment=environment)
-        kept = report if report.ok or not isinstance(data, str | Path) else _with_failures(report)
-    return replace(kept, checks=(*unread, *kept.checks))
-
-
-def _with_failures(report: Report) -> Report:
-    """Read the failing rows now: the temporary file that they are in goes."""
-    table = report.failures
-    return replace(report, _failures=lambda _: table)
+    subject, unread = subject_of(data, columns)
+    report = loaded.judge(subject, strict=strict, environment=environment)
+    return replace(report, checks=(*unread, *report.checks))
 
 
 def validate_version(
@@ -110,30 +105,33 @@ def resolver(objects: Objects, version: Version) -> Callable[[str], Subject]:
     return find
 
 
-@contextmanager
-def subject_of(data: Any, key: Sequence[str] = ()) -> Iterator[tuple[Subject, list[CheckOutcome]]]:
-    """Give data outside a lake as what is judged, and an outcome for records of it that cannot be read."""
+def subject_of(data: Any, key: Sequence[str] = ()) -> tuple[Subject, list[CheckOutcome]]:
+    """Return data outside a lake as what is judged, and an outcome for records of it that cannot be read.
+
+    What is no table and no Parquet file lies in a temporary file for as long as the subject does.
+    """
     import pyarrow as pa
 
     from dataplat.connectors.files import open_source
     from dataplat.validation.subject import ParquetSubject, TableSubject
 
     if isinstance(data, str | Path) and (paths := _parquet_files(str(data))):
-        yield ParquetSubject(paths, str(data), key), []
-        return
+        return ParquetSubject(paths, str(data), key), []
     if not isinstance(data, str | Path | pa.RecordBatchReader):
         source = open_source(data)
         (split,) = source.plan({})
         with closing(source.read(split)) as items:
             batches = [item for item in items if isinstance(item, pa.RecordBatch)]
-        yield TableSubject(pa.Table.from_batches(batches, source.schema()), f"the {split.label}", key), []
-        return
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dataplat-validate-")))
-        source = open_source(data if not isinstance(data, Path) else str(data))
-        path, rejects = _spooled(source, folder)
-        title = str(data) if isinstance(data, str | Path) else "the reader"
-        yield ParquetSubject([path], title, key), _unread(rejects)
+        return TableSubject(pa.Table.from_batches(batches, source.schema()), f"the {split.label}", key), []
+    folder = Path(tempfile.mkdtemp(prefix="dataplat-validate-"))
+    try:
+        path, rejects = _spooled(open_source(data if not isinstance(data, Path) else str(data)), folder)
+        subject = ParquetSubject([path], str(data) if isinstance(data, str | Path) else "the reader", key)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    weakref.finalize(subject, shutil.rmtree, folder, ignore_errors=True)
+    return subject, _unread(rejects)
 
 
 def _parquet_files(name: str) -> list[Path]:

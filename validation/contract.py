@@ -12,6 +12,7 @@ import polars as pl
 import pyarrow as pa
 
 from dataplat.errors import ContractError
+from dataplat.validation._beside import Beside
 from dataplat.validation._compile import Plan, check_name, compile_plan
 from dataplat.validation._dataset import DatasetChecker
 from dataplat.validation._failures import Failures
@@ -160,6 +161,7 @@ class Contract:
             strict=strict,
             seconds=time.perf_counter() - start,
             _failures=Failures(plan, subject, tuple(key)),
+            _beside=Beside(subject, self.checks, context),
         )
 
     def blame(self, subject: Subject, report: Report) -> dict[int, set[int]] | None:

@@ -42,13 +42,14 @@ def fragment(report: Report) -> str:
 
 def _body(report: Report) -> str:
     failing = [check for check in _sorted(report.checks) if check.status != "passed"]
-    parts = [("checks", "Checks", _checks(report))]
+    parts = [("all checks", "Checks", _checks(report))]
     if failing:
-        parts.insert(0, ("failures", "What did not pass", Html("".join(_failure(check) for check in failing))))
+        parts.insert(0, ("what failed", "What did not pass", Html("".join(_failure(check) for check in failing))))
     parts += [
-        ("columns", "Column by column", _columns(report)),
-        ("settled", "How checks were settled", _settled(report)),
+        ("each column", "Column by column", _columns(report)),
+        ("how settled", "How checks were settled", _settled(report)),
     ]
+    parts += [(f"beside {at}", title, Html(body)) for at, (title, body) in enumerate(report.pictures())]
     links = contents("Sections", [(id, name) for id, name, _ in parts])
     sections = "".join(section(name, body, id=id) for id, name, body in parts)
     return _head(report) + _cards(report) + links + sections

@@ -129,6 +129,7 @@ class CheckOutcome:
         }
 
 
+Pictures: TypeAlias = "Callable[[], list[tuple[str, str]]]"
 FailureSource: TypeAlias = "Callable[[Report], pa.Table]"
 
 
@@ -152,6 +153,7 @@ class Report:
     strict: bool = False
     seconds: float | None = field(default=None, compare=False)
     _failures: FailureSource | None = field(default=None, repr=False, compare=False)
+    _beside: Pictures | None = field(default=None, repr=False, compare=False)
 
     @property
     def ok(self) -> bool:
@@ -231,10 +233,17 @@ class Report:
         return junit(self)
 
     def to_html(self) -> str:
-        """Return it as one self-contained HTML page (no network)."""
+        """Return it as one self-contained HTML page (no network), with what each column holds, and drift side by side.
+
+        Profiles are remembered by part; what is not yet is computed now.
+        """
         from dataplat.validation.page import page
 
         return page(self)
+
+    def pictures(self) -> list[tuple[str, str]]:
+        """Return what a page shows beside the checks: sections as (title, HTML); none where the data is gone."""
+        return [] if self._beside is None else self._beside()
 
     def _repr_html_(self) -> str:
         from dataplat.validation.page import fragment

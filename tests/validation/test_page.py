@@ -65,16 +65,16 @@ def test_a_page_needs_nothing_beside_itself() -> None:
 def test_the_page_says_what_the_report_says(page: Any) -> None:
     """Verdict, counts, failing rows with their keys, and of each check how it was settled."""
     assert "not met" in page.locator("h1").inner_text()
-    checks = page.locator("#s-checks tbody tr")
+    checks = page.locator("#s-all_20_checks tbody tr")
     report = judged()
     assert checks.count() == len(report.checks)
-    text = page.locator("#s-failures").inner_text()
+    text = page.locator("#s-what_20_failed").inner_text()
     assert "<b>bold</b>" in text
     assert "1 of 4 rows" in text
     assert "TypeError" in text
     assert {"passed", "failed", "warning", "not checked"} <= set(checks.locator("td .tag").all_inner_texts())
     for way in report.how:
-        assert page.locator("#s-settled").get_by_text(way, exact=True).count()
+        assert page.locator("#s-how_20_settled").get_by_text(way, exact=True).count()
 
 
 def test_the_page_is_read_by_keyboard_and_screen_reader(page: Any) -> None:

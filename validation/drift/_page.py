@@ -66,6 +66,12 @@ def skew_fragment(report: SkewReport) -> str:
     return pages.fragment(_skew_head(report) + _skewed(report) + figures)
 
 
+def side_by_side(report: DriftReport) -> Html:
+    """Return figures and pictures of a comparison, for a page of somebody else."""
+    columns = _ranked(report)
+    return Html(_figures(report, columns) + _pictures(report, columns))
+
+
 def _ranked(report: DriftReport) -> list[ColumnDrift]:
     def rank(column: ColumnDrift) -> tuple[int, float]:
         effect = column.effect / (column.min_effect or 1)

@@ -25,6 +25,7 @@ def dict_of(profile: Profile) -> dict[str, Any]:
         "rows": profile.rows,
         "parts": profile.parts,
         "remembered": profile.remembered,
+        "unread": profile.unread,
         "columns": {name: _column(column) for name, column in profile.columns.items()},
     }
 
@@ -60,6 +61,13 @@ def _column(column: ColumnProfile) -> dict[str, Any]:
     return told
 
 
+def _seconds(column: ColumnProfile, length: float | None) -> float | None:
+    """Return a length of time in seconds, and other numbers as they are."""
+    if length is None or column.unit is None:
+        return length
+    return length * 86_400 if column.unit == "d" else length / 1e6
+
+
 def _numbers(column: ColumnProfile) -> dict[str, Any]:
     shape = shape_of(column)
     quantiles = column.quantile(QUANTILES).tolist() if column.there else [None] * len(QUANTILES)
@@ -69,7 +77,7 @@ def _numbers(column: ColumnProfile) -> dict[str, Any]:
         "zeros": column.zeros,
         "negative": column.negative,
         "mean": mean if column.unit is None or mean is None else plain(column, round(mean)),
-        "deviation": deviation,
+        "deviation" if column.unit is None else "deviation_seconds": _seconds(column, deviation),
         "quantiles": {f"{at:g}": plain(column, each) for at, each in zip(QUANTILES, quantiles, strict=True)},
         "rank_error": column.rank_error,
         "likely_rank_error": column.likely_rank_error,

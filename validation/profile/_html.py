@@ -53,12 +53,19 @@ def _body(profile: Profile) -> str:
                 ("rows", f"{profile.rows:,}", ""),
                 ("columns", f"{len(columns):,}", ""),
                 ("of all cells missing", share(missing, cells), ""),
+                *([("records that cannot be read", f"{profile.unread:,}", "bad")] if profile.unread else []),
             ]
         ),
         contents("Columns", [(column.name, column.name) for column in columns]) if len(columns) > 1 else "",
         _overview(columns),
     ]
     return "".join([*head, *map(_column, columns)])
+
+
+def columns_of(profile: Profile) -> str:
+    """Return the overview of all columns, and each of them, for a page of somebody else."""
+    columns = list(profile.columns.values())
+    return "".join([_overview(columns), *map(_column, columns)])
 
 
 def _source(profile: Profile) -> str:

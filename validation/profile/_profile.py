@@ -22,6 +22,7 @@ class Profile:
         where: which of its rows, where not all.
         parts: of how many parts.
         remembered: of how many of them a memo was read instead of their rows.
+        unread: records of a file that cannot be read, and are in nothing above.
     """
 
     title: str
@@ -31,6 +32,7 @@ class Profile:
     where: str | None = None
     parts: int = 1
     remembered: int = 0
+    unread: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values: counts, moments, quantiles, a histogram, frequent values, patterns, gaps."""

@@ -48,7 +48,8 @@ def headline(profile: Profile) -> str:
     version = f"@id:{profile.version[:12]}" if profile.version else ""
     rows, columns = profile.rows, len(profile.columns)
     size = f"{rows:,} row{'s' if rows != 1 else ''} × {columns:,} column{'s' if columns != 1 else ''}"
-    return f"{profile.title}{version}{some}: {size}"
+    unread = f"; {profile.unread:,} cannot be read" if profile.unread else ""
+    return f"{profile.title}{version}{some}: {size}{unread}"
 
 
 def sparkline(counts: tuple[int, ...]) -> str:

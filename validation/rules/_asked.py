@@ -67,6 +67,11 @@ def proven(subject: Subject) -> Settled:
     return (("proven", subject.rows),)
 
 
+def remembered(subject: Subject) -> Settled:
+    """Say that all of it was known."""
+    return (("remembered", subject.rows),)
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_plain(each) for each in value]

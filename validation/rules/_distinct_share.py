@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 from dataplat.validation._digests import DigestReader
 from dataplat.validation._distinct import Distinct
 from dataplat.validation.report import CheckOutcome, Severity
-from dataplat.validation.rules._asked import Asked, proven, require
+from dataplat.validation.rules._asked import Asked, Settled, proven, remembered, require
+from dataplat.validation.rules._profiled import profiled
 from dataplat.validation.rules._range import Range, a_range
 
 if TYPE_CHECKING:
@@ -41,14 +42,37 @@ class DistinctShare(Asked):
         del context
         require(subject, [self.column])
         if (self.column,) in subject.unique:
-            distinct, rows, settled = subject.rows, subject.rows, proven(subject)
-        else:
-            looked = Distinct(subject, DigestReader(subject, [self.column]))
-            distinct = sum(len(digests) for _, _, digests in looked.by_share())
-            rows, settled = looked.rows, looked.how
-        found = Fraction(distinct, rows) if rows else Fraction(0)
-        detail = f"{distinct:,} of {rows:,} values are distinct"
-        return self.outcome(subject, ok=found in Range(self.min, self.max), detail=detail, settled=settled)
+            return self._judged(subject, (subject.rows, subject.rows), subject.rows, proven(subject))
+        known = self._known(subject)
+        if known is not None:
+            return known
+        looked = Distinct(subject, DigestReader(subject, [self.column]))
+        distinct = sum(len(digests) for _, _, digests in looked.by_share())
+        return self._judged(subject, (distinct, distinct), looked.rows, looked.how)
+
+    def _known(self, subject: Subject) -> CheckOutcome | None:
+        """Return the outcome where a profile is sure of it."""
+        known = profiled(subject, self.column)
+        if known is None or known.values is None:
+            return None
+        rows = known.there + known.nans
+        least, most = [known.values.distinct] * 2 if known.values.exact else known.values.within
+        between = (least + (known.nans > 0), most + (known.nans > 0))
+        low, high = self._shares(between, rows)
+        wanted = Range(self.min, self.max)
+        sure = wanted.misses(low, high) or (low in wanted and high in wanted)
+        return self._judged(subject, between, rows, remembered(subject)) if sure else None
+
+    def _shares(self, between: tuple[int, int], rows: int) -> tuple[Fraction, Fraction]:
+        least, most = (Fraction(each, rows) if rows else Fraction(0) for each in between)
+        return least, most
+
+    def _judged(self, subject: Subject, between: tuple[int, int], rows: int, settled: Settled) -> CheckOutcome:
+        """Return the outcome for so many distinct values among so many, of which the bounds agree."""
+        least, most = between
+        ok = self._shares(between, rows)[0] in Range(self.min, self.max)
+        about = f"{least:,}" if least == most else f"{least:,} to {most:,}"
+        return self.outcome(subject, ok=ok, detail=f"{about} of {rows:,} values are distinct", settled=settled)
 
 
 def distinct_share(

@@ -15,14 +15,16 @@ from dataplat.errors import SchemaError
 from dataplat.lake.canonical import family
 from dataplat.validation.profile._sums import SCALE, float_sums
 from dataplat.validation.report import CheckOutcome, Severity
-from dataplat.validation.rules._asked import Asked, proven, require
+from dataplat.validation.rules._asked import Asked, proven, remembered, require
 from dataplat.validation.rules._parts import Parts, Value
+from dataplat.validation.rules._profiled import profiled
 from dataplat.validation.rules._range import Number, Range, a_range
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from dataplat.validation._digests import Piece
+    from dataplat.validation.profile import ColumnProfile
     from dataplat.validation.rules._rule import Context
     from dataplat.validation.subject import Subject
 
@@ -57,10 +59,13 @@ class Mean(Asked):
         parts = Parts(subject, self.column, context.memory, self.word)
         if parts.pieces and all(_inside(piece, self.column, wanted) for piece in parts.pieces):
             return self.outcome(subject, ok=True, detail="all values lie in the range", settled=proven(subject))
-        parts.settle(_sum)
-        mean = _mean(parts.total(), kind)
+        known = profiled(subject, self.column)
+        if known is None:
+            parts.settle(_sum)
+        mean = _mean(parts.total() if known is None else _known_sum(known), kind)
         detail = "there is no value" if mean is None else f"the mean is {float(mean):.6g}"
-        return self.outcome(subject, ok=mean in wanted, detail=detail, settled=parts.settled)
+        settled = parts.settled if known is None else remembered(subject)
+        return self.outcome(subject, ok=mean in wanted, detail=detail, settled=settled)
 
 
 def mean(
@@ -128,6 +133,12 @@ def _sum(values: Iterator[pl.Series]) -> Value:
         else:
             found[4] += _whole_sum(there)
     return found
+
+
+def _known_sum(known: ColumnProfile) -> Value:
+    """Return what `_sum` would."""
+    total = known.there - known.zeros if known.family == "bool" else known.total
+    return [known.there + known.nans, known.nans, *known.infinite, total]
 
 
 def _whole_sum(series: pl.Series) -> int:

@@ -57,8 +57,6 @@ class NoDrift(Asked):
 
     def check(self, subject: Subject, context: Context) -> CheckOutcome:
         """Return the outcome, from the profiles of both sides, which are remembered by part."""
-        from dataplat.validation.drift import ProfileColumns, drift_between
-
         require(subject, self.columns or ())
         other = context.resolve(self.vs)
         asked = check_id([self.describe(), _CODE], other.version, list(map(str, subject.schema)))
@@ -66,17 +64,19 @@ class NoDrift(Asked):
         known = memory.whole(subject.version, asked) if other.version is not None else None
         if known is not None:
             return known
-        ours, theirs = _profile(subject, self.columns), _profile(other, self.columns)
-        found = drift_between(
-            ProfileColumns(theirs.columns),
-            ProfileColumns(ours.columns),
-            self._question(),
-            titles=(self.vs, subject.title),
-        )
+        found, ours = self.compared(subject, other)
         outcome = self._judged(subject, found, ours)
         if other.version is not None:
             memory.keep_whole(subject.version, asked, outcome)
         return outcome
+
+    def compared(self, subject: Subject, other: Subject) -> tuple[DriftReport, Profile]:
+        """Return the comparison, and the profile of `subject`, from what is remembered of both."""
+        from dataplat.validation.drift import ProfileColumns, drift_between
+
+        ours, theirs = _profile(subject, self.columns), _profile(other, self.columns)
+        columns = ProfileColumns(theirs.columns), ProfileColumns(ours.columns)
+        return drift_between(*columns, self._question(), titles=(self.vs, subject.title)), ours
 
     def _judged(self, subject: Subject, found: DriftReport, ours: Profile) -> CheckOutcome:
         rows = subject.rows

@@ -50,11 +50,11 @@ class Parts:
         subject, ledger = self.subject, self.memory.ledger
         versions = [*([subject.version] if subject.version else []), *subject.earlier]
         known = ledger.find(versions, self._asked)
-        for number in self._open():
+        for number in self.open:
             value = known.get(page(self.pieces[number].block) or "")
             if isinstance(value, list) and all(isinstance(each, int) for each in value):
                 self.values[number], self._how[number] = value, "remembered"
-        open_ = self._open()
+        open_ = self.open
         found = in_order(lambda number: value_of(self._series(self.pieces[number])), open_, subject.threads)
         for number, value in zip(open_, found, strict=True):
             self.values[number], self._how[number] = value, "scanned"
@@ -75,7 +75,9 @@ class Parts:
             rows[how] = rows.get(how, 0) + piece.rows
         return tuple((how, rows[how]) for how in HOW if how in rows) or (("proven", 0),)
 
-    def _open(self) -> Sequence[int]:
+    @property
+    def open(self) -> Sequence[int]:
+        """Numbers of the pieces of which nothing is known yet."""
         return [number for number, value in enumerate(self.values) if value is None]
 
     def _series(self, piece: Piece) -> Iterator[pl.Series]:

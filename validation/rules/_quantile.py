@@ -6,22 +6,26 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import polars as pl
 
 from dataplat.errors import ContractError
 from dataplat.validation.report import CheckOutcome, Severity
-from dataplat.validation.rules._asked import Asked, require
+from dataplat.validation.rules._asked import Asked, remembered, require
 from dataplat.validation.rules._mean import numeric
 from dataplat.validation.rules._parts import Parts, Value
+from dataplat.validation.rules._profiled import profiled
 from dataplat.validation.rules._range import Number, Range, a_range
 
 if TYPE_CHECKING:
     from dataplat.lake.part import ColumnStats, Scalar
     from dataplat.validation._digests import Piece
+    from dataplat.validation.profile import ColumnProfile
     from dataplat.validation.rules._rule import Context
     from dataplat.validation.subject import Subject
+
+_WHOLE: Final = 2**53  # beyond, a float does not hold every integer
 
 
 @dataclass(frozen=True)
@@ -57,12 +61,24 @@ class Quantile(Asked):
         low, high = self.min, self.max
         parts = Parts(subject, self.column, context.memory, [self.word, repr(low), repr(high)])
         parts.prove(lambda piece, stats: _stated(piece, stats, low, high))
+        if parts.open:
+            known = profiled(subject, self.column)
+            about = None if known is None else _about(known, low, high)
+            if about is not None:
+                sure = {self._holds(counts) for counts in about[1:]}
+                if len(sure) == 1:
+                    detail = f"about: {_said(about[0], low, high)}"
+                    return self.outcome(subject, ok=sure.pop(), detail=detail, settled=remembered(subject))
         parts.settle(lambda values: _counts(values, low, high))
-        count, below, upto = parts.total() or [0, 0, 0]
+        counts = parts.total() or [0, 0, 0]
+        detail = _said(counts, low, high)
+        return self.outcome(subject, ok=self._holds(counts), detail=detail, settled=parts.settled)
+
+    def _holds(self, counts: Value) -> bool:
+        """Whether it holds for so many values, so many of them below `min`, so many up to `max`."""
+        count, below, upto = counts
         rank = max(1, math.ceil(Fraction(str(self.share)) * count))
-        ok = count > 0 and (low is None or below < rank) and (high is None or upto >= rank)
-        detail = _said(count, below, upto, low, high)
-        return self.outcome(subject, ok=ok, detail=detail, settled=parts.settled)
+        return count > 0 and (self.min is None or below < rank) and (self.max is None or upto >= rank)
 
 
 def quantile(
@@ -112,6 +128,25 @@ def _exact(bound: Scalar) -> Fraction | float:
     return bound if isinstance(bound, float) and math.isinf(bound) else Fraction(bound)
 
 
+def _about(known: ColumnProfile, low: Number | None, high: Number | None) -> list[Value] | None:
+    """Return what `_counts` would, as a profile has it, and twice more: as far off as that may be, either way."""
+    given = [bound for bound in (low, high) if bound is not None]
+    if known.points is None or known.family not in {"int", "float"} or any(float(each) != each for each in given):
+        return None
+    reach = [abs(each) for each in (*given, known.low, known.high) if isinstance(each, int | float)]
+    if known.family == "int" and max(reach, default=0) >= _WHOLE:
+        return None
+    count, off = known.points.count, math.ceil(known.rank_error * known.points.count)
+    below = 0 if low is None else round(known.cdf(float(low), below=True) * count)
+    upto = 0 if high is None else round(known.cdf(float(high)) * count)
+    values = count + known.nans
+    return [
+        [values, below, upto],
+        [values, max(0, below - off), min(count, upto + off)],
+        [values, min(count, below + off), max(0, upto - off)],
+    ]
+
+
 def _counts(values: Iterator[pl.Series], low: Number | None, high: Number | None) -> Value:
     """Return how many values there are, how many below `low` and how many up to `high`; NaN is neither."""
     found = [0, 0, 0]
@@ -149,7 +184,8 @@ def _under(series: pl.Series, bound: Number, *, equal: bool) -> int:
     return int((numbers <= most).sum())
 
 
-def _said(count: int, below: int, upto: int, low: Number | None, high: Number | None) -> str:
+def _said(counts: Value, low: Number | None, high: Number | None) -> str:
+    count, below, upto = counts
     if not count:
         return "there is no value"
     said = [f"{100 * below / count:.4g} % lie below {low}"] if low is not None else []

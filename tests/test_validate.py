@@ -1,0 +1,147 @@
+"""validate and its command: a version, a file or a frame is judged, and the command ends as it fared."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import dataplat as dp
+from dataplat.cli import main
+
+CONTRACT = """
+import pandera.polars as pa
+import dataplat as dp
+
+class Payments(pa.DataFrameModel):
+    payment: int = pa.Field(ge=1)
+    amount: float = pa.Field(gt=0)
+
+class Broken(pa.DataFrameModel):
+    amount: float
+
+    @pa.check("amount")
+    def odd(cls, data):
+        raise RuntimeError("boom")
+
+Served = dp.Contract(Payments, checks=[dp.row_count(min=10, environment="train"), dp.no_drift(vs="@first")], name="Served")
+"""
+ROWS = {"payment": [1, 2], "amount": [1.0, -2.0]}
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a contract."""
+    (tmp_path / "c.py").write_text(CONTRACT)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pa.table(ROWS),
+        pl.DataFrame(ROWS),
+        pl.DataFrame(ROWS).lazy(),
+        pd.DataFrame(ROWS),
+        pa.record_batch(ROWS),
+        pa.RecordBatchReader.from_batches(pa.table(ROWS).schema, pa.table(ROWS).to_batches()),
+    ],
+    ids=lambda data: type(data).__name__,
+)
+def test_any_table_is_judged(here: Path, data: Any) -> None:
+    """Arrow, polars, pandas, lazy, batches and readers: same verdict, same failing row."""
+    report = dp.validate(data, "c.py:Payments", key="payment")
+    assert [(check.column, check.failing) for check in report.failed] == [("amount", 1)]
+    assert report.failures.select(["row", "value", "payment"]).to_pylist() == [
+        {"row": 1, "value": "-2.0", "payment": "2"}
+    ]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet", "a.ndjson", "a.arrow", "folder", "*.csv"])
+def test_any_file_is_judged(here: Path, name: str) -> None:
+    """Files of every format, folders and globs: same failing row, and the report can show its rows and pictures later on."""
+    _write(here, name)
+    report = dp.validate(name, "c.py:Payments")
+    assert [(check.column, check.failing, check.rows) for check in report.failed] == [("amount", 1, 2)]
+    assert report.failures["value"].to_pylist() == ["-2.0"]
+    assert "What the columns hold" in report.to_html()
+
+
+def _write(here: Path, name: str) -> None:
+    table = pa.table(ROWS)
+    match name:
+        case "a.csv" | "*.csv":
+            (here / "a.csv").write_text("payment,amount\n1,1.0\n2,-2.0\n")
+        case "a.ndjson":
+            (here / name).write_text('{"payment": 1, "amount": 1.0}\n{"payment": 2, "amount": -2.0}\n')
+        case "a.arrow":
+            with pa.OSFile(name, "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+                writer.write_table(table)
+        case "folder":
+            (here / name).mkdir()
+            for row in range(2):
+                pq.write_table(table.slice(row, 1), here / name / f"{row}.parquet")
+        case _:
+            pq.write_table(table, here / name)
+
+
+def test_records_that_cannot_be_read_fail(here: Path) -> None:
+    """A line that is no record is a failing check of its own, counted and shown."""
+    (here / "a.csv").write_text('payment,amount\n1,1.0\n2,"x\n')
+    report = dp.validate("a.csv", "c.py:Payments")
+    assert not report.ok
+    assert report.checks[0].name == "readable"
+    assert report.checks[0].failing == 1
+
+
+def test_the_command_ends_as_the_data_fares(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """0 where it is met, 1 where it is not, 2 where a check could not be evaluated; JSON and JUnit say the same."""
+    (here / "good.csv").write_text("payment,amount\n1,1.0\n")
+    _write(here, "a.csv")
+    assert main(["validate", "good.csv", "-c", "c.py:Payments"]) == 0
+    assert "is met: 5 of 5 checks passed" in capsys.readouterr().out
+    assert main(["validate", "a.csv", "-c", "c.py:Payments", "--junit", "out.xml", "--report", "out.html"]) == 1
+    assert "greater_than(0)" in (here / "out.xml").read_text()
+    assert "not met" in (here / "out.html").read_text()
+    assert main(["validate", "a.csv", "-c", "c.py:Broken"]) == 2
+    capsys.readouterr()
+    assert main(["validate", "a.csv", "-c", "c.py:Payments", "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert (told["ok"], told["rows"], told["coverage"]) == (False, 2, 1.0)
+    assert {check["how"] for check in told["checks"]} <= {"proven", "scanned"}
+    assert main(["validate", "a.csv"]) == 2
+    assert main(["validate", "none.csv", "-c", "c.py:Payments"]) == 3
+
+
+def test_the_contract_of_the_branch_is_asked(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without --contract it is the one that the branch holds the dataset to; if there is none, that is said."""
+    lake = dp.open(here / ".dataplat")
+    lake.ingest(pa.table({"payment": [1], "amount": [1.0]}), "payments")
+    assert main(["validate", "payments"]) == 2
+    assert "--contract" in capsys.readouterr().err
+    lake.protect("main", "c.py:Payments", "payments")
+    assert main(["validate", "payments"]) == 0
+
+
+def test_environments_strictness_and_drift(here: Path) -> None:
+    """What is asked elsewhere only is not asked, which --strict takes for a failure; drift is shown side by side."""
+    lake = dp.open(here / ".dataplat")
+    rows = pa.table({"payment": list(range(1, 201)), "amount": [float(each % 7 + 1) for each in range(200)]})
+    lake.ingest(rows, "payments")
+    lake.tag("first")
+    lake.ingest(rows.set_column(1, "amount", pa.array([100.0] * 200)), "payments", mode="replace")
+    serve = lake["payments"].validate("c.py:Served", environment="serve")
+    assert {check.name: check.status for check in serve.checks}["row_count(min=10)"] == "not asked"
+    assert [check.name for check in serve.failed] == ["no_drift(@first)"]
+    assert "Drift from @first" in serve.to_html()
+    strict = lake["payments"].validate("c.py:Served", environment="serve", strict=True)
+    assert "row_count(min=10)" in {check.name for check in strict.failed}
+    assert serve.coverage < 1
+    assert "row_count(min=10)" not in {check.name for check in lake["payments"].validate("c.py:Served").failed}
