@@ -141,7 +141,7 @@ def _kind(shape: Shape) -> str:
 def _facts(column: ColumnProfile) -> Html:
     rows: list[tuple[str, Any]] = [("rows", f"{column.rows:,}"), ("null", f"{column.nulls:,}")]
     if column.family == "float":
-        rows += [("NaN", f"{column.nans:,}"), ("−inf, +inf", " , ".join(f"{each:,}" for each in column.infinite))]
+        rows += [("NaN", f"{column.nans:,}"), ("−inf, +inf", ", ".join(f"{each:,}" for each in column.infinite))]
     if column.distinct is not None:
         rows.append(("distinct", distinct_text(column)))
         if column.values is not None and not column.values.exact:
@@ -152,7 +152,8 @@ def _facts(column: ColumnProfile) -> Html:
         rows += [("mean", figure(column.mean)), ("standard deviation", figure(column.deviation))]
     if column.lengths is not None and len(column.lengths.bins):
         lengths = column.lengths
-        rows.append(("length", f"{lengths.low:,} to {lengths.high:,}, {lengths.mean:,.4g} in the mean"))
+        many = f"{lengths.low:,} to {lengths.high:,}, {lengths.mean:,.4g} in the mean"
+        rows.append(("length", many if lengths.low < lengths.high else f"{lengths.low:,}"))
     return table("Counts", ["what", "figure"], rows, numbers=[1])
 
 
@@ -161,7 +162,7 @@ def _quantiles(column: ColumnProfile) -> Html:
     rows = [(f"{100 * at:g} %", shown(column, value)) for at, value in zip(QUANTILES, found, strict=True)]
     error = column.likely_rank_error
     how = "exact" if not column.rank_error else f"ranks within {100 * error:.2g} %"
-    return table(f"Quantiles, {how}", ["of the values up to", "value"], rows, numbers=[1])
+    return table(f"Quantiles, {how}", ["share", "up to"], rows, numbers=[1])
 
 
 def _frequent(column: ColumnProfile) -> Html:

@@ -184,6 +184,15 @@ def test_files_and_frames_are_profiled_without_a_lake(tmp_path):
     assert some.rows == len([1 for row in table.to_pylist() if row["carrier"] == "UA" and row["id"] >= 1000])
 
 
+def test_records_that_cannot_be_read_are_counted(tmp_path):
+    """What is left out is told, in every form."""
+    (tmp_path / "t.ndjson").write_text('{"a": 1}\n{"a": \n{"a": 3}\n')
+    found = profile(tmp_path / "t.ndjson")
+    assert (found.rows, found.unread, found.to_dict()["unread"]) == (2, 1, 1)
+    assert repr(found).splitlines()[0].endswith(": 2 rows × 1 column; 1 cannot be read")
+    assert "records that cannot be read" in found.to_html()
+
+
 def test_large_tables_are_cut_in_pieces(monkeypatch):
     """Pieces of a file or table are parts: what is said of them together is within the same bounds."""
     monkeypatch.setattr("dataplat.validation.profile._run.PIECE", 1)
