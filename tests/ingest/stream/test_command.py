@@ -117,14 +117,14 @@ def test_no_broker_at_the_start(lake, command, client):
     assert "Traceback" not in complained
 
 
-def test_metrics(kafka_server: KafkaServer, lake, command, numbers, until, client):
+def test_metrics(kafka_server: KafkaServer, lake, command, numbers, until):
     """Lag, positions, records, rows, rejects and the time of commits are there for Prometheus."""
     topic = kafka_server.new_topic(partitions=2)
     topic.produce([*events(*range(20), partitions=2), Message(b"no json", partition=0)])
     port = free_port()
     following = command(
         *("ingest", topic.url, "--into", "events", "--follow", "--every", "200ms"),
-        *("--client", client, "--metrics", str(port)),
+        *("--metrics", str(port)),
     )
     until(lambda: len(numbers()) == 20)
     label = f'{{topic="{topic.name}"}}'
@@ -142,10 +142,10 @@ def test_metrics(kafka_server: KafkaServer, lake, command, numbers, until, clien
     assert following.end()[0] == 0
 
 
-def test_two_side_by_side(kafka_server: KafkaServer, lake, command, numbers, until, client):
+def test_two_side_by_side(kafka_server: KafkaServer, lake, command, numbers, until):
     """Two processes with partitions of their own land one topic together, and neither disturbs the other."""
     topic = kafka_server.new_topic(partitions=4)
-    words = ("ingest", topic.url, "--into", "events", "--follow", "--every", "100ms", "--client", client)
+    words = ("ingest", topic.url, "--into", "events", "--follow", "--every", "100ms")
     both = [command(*words, "--partitions", part) for part in ("0-1", "2,3")]
     for n in range(0, 500, 100):
         topic.produce(events(*range(n, n + 100)))
@@ -157,12 +157,12 @@ def test_two_side_by_side(kafka_server: KafkaServer, lake, command, numbers, unt
     assert [part.records for part in proof.partitions] == [125] * 4
 
 
-def test_the_lag_is_said(kafka_server: KafkaServer, lake, follow, numbers, until, client, monkeypatch):
+def test_the_lag_is_said(kafka_server: KafkaServer, lake, follow, until, monkeypatch):
     """What is shown of a run has how far it is behind."""
     monkeypatch.setattr("dataplat.ingest._stream.LOOK_EVERY", 0.1)
     topic = kafka_server.new_topic(partitions=4)
     topic.produce(events(*range(400)))
-    follower = follow(lake, topic.url, client=client, rows=50)
+    follower = follow(lake, topic.url, rows=50)
     until(lambda: any(report.stage == "following, 0 behind" for report in follower.stages))
     said = [report.stage for report in follower.stages if report.stage.endswith(" behind")]
     assert said[0] == "following, 400 behind"

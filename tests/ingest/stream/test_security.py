@@ -202,16 +202,8 @@ def test_no_secret_stays(kafka_server, lake, client, topic, passwords, tmp_path,
     assert "PASSWORD_ADMIN" not in repr(request_of(where, "e", options=options))
 
 
-def test_nobody_there(lake, client):
-    """A broker that is not there is one clear error within the time-out."""
-    began = time.monotonic()
-    with pytest.raises(dp.SourceUnreachable, match="no broker at 127.0.0.1:1 answers within 3 s"):
-        lake.ingest("kafka://127.0.0.1:1/events", "e", client=client, timeout=3)
-    assert time.monotonic() - began < 15
-
-
 def test_no_such_host(lake, client):
-    """A name that nobody knows is one, too."""
+    """A name that nobody knows is one clear error within the time-out."""
     began = time.monotonic()
     with pytest.raises(dp.SourceUnreachable, match="no broker at nowhere.invalid:9092 answers"):
         lake.ingest("kafka://nowhere.invalid:9092/events", "e", client=client, timeout=2)

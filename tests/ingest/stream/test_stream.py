@@ -312,9 +312,9 @@ def test_no_such_topic(kafka_server: KafkaServer, lake, client):
 def test_nobody_there(lake, client):
     """A broker that is not there is one clear error in time."""
     began = time.monotonic()
-    with pytest.raises(dp.SourceUnreachable, match="no broker at 127.0.0.1:1 answers"):
-        lake.ingest("kafka://127.0.0.1:1/events", "events", client=client, timeout=3)
-    assert time.monotonic() - began < 30
+    with pytest.raises(dp.SourceUnreachable, match="no broker at 127.0.0.1:1 answers within 1 s"):
+        lake.ingest("kafka://127.0.0.1:1/events", "events", client=client, timeout=1)
+    assert time.monotonic() - began < 15
 
 
 def test_a_plan(kafka_server: KafkaServer, lake):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from time import monotonic
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 PATIENCE = 60.0
 """Seconds without a record after which a topic that should have more has lost it."""
+LEADS_LATER = {5, 6, 74, 75}
+"""LEADER_NOT_AVAILABLE, NOT_LEADER_FOR_PARTITION, and two of leader epochs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +179,7 @@ def _consumer(topic: Topic, isolation: str) -> Iterator[Any]:
 
 
 def _bounds(consumer: Any, topic: Topic, isolation: str) -> dict[int, tuple[int, int]]:
-    from confluent_kafka import IsolationLevel, TopicPartition
+    from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
     from confluent_kafka.admin import AdminClient, OffsetSpec
 
     admin = AdminClient(topic.server.confluent())
@@ -185,8 +187,15 @@ def _bounds(consumer: Any, topic: Topic, isolation: str) -> dict[int, tuple[int,
     level = IsolationLevel.READ_COMMITTED if isolation == "read_committed" else IsolationLevel.READ_UNCOMMITTED
 
     def ask(spec: Any) -> dict[int, int]:
-        asked = admin.list_offsets({TopicPartition(topic.name, n): spec for n in numbers}, isolation_level=level)
-        return {partition.partition: int(found.result(30).offset) for partition, found in asked.items()}
+        until = monotonic() + PATIENCE
+        while True:
+            asked = admin.list_offsets({TopicPartition(topic.name, n): spec for n in numbers}, isolation_level=level)
+            try:
+                return {partition.partition: int(found.result(30).offset) for partition, found in asked.items()}
+            except KafkaException as error:  # a broker that has just started: some of its partitions lead later
+                if error.args[0].code() not in LEADS_LATER or monotonic() > until:
+                    raise
+                sleep(0.05)
 
     first, end = ask(OffsetSpec.earliest()), ask(OffsetSpec.latest())
     return {number: (first[number], end[number]) for number in numbers}
