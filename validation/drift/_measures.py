@@ -270,7 +270,8 @@ def chi_square(bins: Bins) -> Binned:
     square = float(rest.sum())
     p, q = before / n, after / m
     even = math.sqrt(float(((p - q) ** 2 / (p + q)).sum()) / 2)
-    return _binned(square, square, even / (math.sqrt(square) * _scale(bins)) if square else 0.5, bins)
+    kappa = even / (math.sqrt(square) * _scale(bins)) if square and even else 0.5
+    return _binned(square, square, kappa, bins)
 
 
 def psi(bins: Bins) -> Binned:
