@@ -24,7 +24,7 @@ class Beside:
 
     def __call__(self) -> list[tuple[str, str]]:
         """Return titles and HTML."""
-        found = []
+        found: list[tuple[str, str]] = []
         for make in (self._columns, self._drift):
             try:
                 found += make()
@@ -41,7 +41,7 @@ class Beside:
         from dataplat.validation.drift._page import side_by_side
         from dataplat.validation.rules._no_drift import NoDrift
 
-        found = []
+        found: list[tuple[str, str]] = []
         for rule in self.rules:
             if isinstance(rule, NoDrift):
                 report, _ = rule.compared(self.subject, self.context.resolve(rule.vs))

@@ -12,11 +12,12 @@ from typing import Any, Literal, TypeAlias
 import pyarrow as pa
 
 from dataplat.validation._compile import Plan, PlannedCheck
+from dataplat.validation._element_wise import Overdue
 from dataplat.validation._identity import check_id
 from dataplat.validation._memory import Found, Memory
 from dataplat.validation._proof import proven
-from dataplat.validation._rows import check_rows
-from dataplat.validation.report import EXAMPLES_PER_CHECK, HOW, CheckOutcome, Example, How, Status
+from dataplat.validation._rows import as_frame, check_rows, mask_of
+from dataplat.validation.report import EXAMPLES_PER_CHECK, HOW, CheckOutcome, Example, Status
 from dataplat.validation.subject import ROW, Block, Subject, Unit
 
 
@@ -29,12 +30,14 @@ class _Sum:
     rows: int = 0
     examples: list[Example] = field(default_factory=list)
     fault: str = ""
-    settled: dict[How, int] = field(default_factory=dict)
+    settled: dict[str, int] = field(default_factory=dict)
 
-    def add(self, found: Found, rows: int, how: How) -> None:
+    def add(self, found: Found, **settled: int) -> None:
+        """Add what was found in rows that were `settled` in these ways."""
         self.failing += found.failing
-        self.rows += rows
-        self.settled[how] = self.settled.get(how, 0) + rows
+        for how, rows in settled.items():
+            self.rows += rows
+            self.settled[how] = self.settled.get(how, 0) + rows
         room = EXAMPLES_PER_CHECK - len(self.examples)
         self.examples += found.examples[: max(room, 0)]
 
@@ -48,6 +51,9 @@ class _Sum:
         status: Status = "warned" if self.check.severity == "warn" else "failed"
         return replace(passed, status=status, failing=self.failing, examples=tuple(self.examples))
 
+
+_Seen: TypeAlias = "tuple[Found | str, int]"
+"""What was found, or why that is not known, in how many rows that were read."""
 
 Came: TypeAlias = "Callable[[Any], Literal['new', 'held'] | None]"
 """Of a block whose rows all passed the row checks: whether just now, as they came, or in a version before."""
@@ -73,6 +79,7 @@ class Judge:
     came: Came = _nobody_knows
     rows_read: int = field(default=0, init=False)
     _new: dict[str, Collection[int]] = field(default_factory=dict, init=False)
+    _faults: dict[str, str] = field(default_factory=dict, init=False)
 
     def run(self) -> list[CheckOutcome]:
         """Return one outcome per row check."""
@@ -104,18 +111,19 @@ class Judge:
             if pending:
                 todo.append((block, pending))
         for block, pending, found in self._read(todo):
-            for number, one in zip(pending, found, strict=True):
+            whole: dict[str, Found] = {}
+            for number, (one, scanned) in zip(pending, found, strict=True):
                 if isinstance(one, str):
                     sums[number].fault = sums[number].fault or one
                 else:
-                    sums[number].add(one, block.rows, "scanned")
-            whole = {asked[n]: one for n, one in zip(pending, found, strict=True) if isinstance(one, Found)}
+                    sums[number].add(one, proven=block.rows - scanned, scanned=scanned)
+                    whole[asked[number]] = one
             self.memory.keep(block, whole)
 
     def _taken(self, block: Block, checks: Sequence[tuple[_Sum, str]], *, new: bool) -> None:
         """Take the rows of a block for good: they passed as they came."""
         for total, _ in checks:
-            total.add(Found(0), block.rows, "scanned" if new else "remembered")
+            total.add(Found(0), **{"scanned" if new else "remembered": block.rows})
         if new:
             self.memory.keep(block, {asked: Found(0) for _, asked in checks}, new=True)
 
@@ -125,7 +133,7 @@ class Judge:
         found = self.memory.find(block, asked) if at in self._new[asked] else Found(0)
         if found is None:
             return False
-        total.add(found, block.rows, "remembered")
+        total.add(found, remembered=block.rows)
         return True
 
     def _came_since(self, asked: str) -> Collection[int]:
@@ -143,7 +151,7 @@ class Judge:
             return False
         if not proven(check, block.stats, block.written, self.plan.schema.field(check.column).type):
             return False
-        total.add(Found(0), block.rows, "proven")
+        total.add(Found(0), proven=block.rows)
         return True
 
     def _asked(self, check: PlannedCheck) -> str:
@@ -153,12 +161,12 @@ class Judge:
         keys = [[name, self.subject.stored(name)] for name in self.key]
         return check_id(check.id, stored, keys)
 
-    def _read(self, todo: Sequence[tuple[Block, list[int]]]) -> Iterator[tuple[Block, list[int], list[Found | str]]]:
+    def _read(self, todo: Sequence[tuple[Block, list[int]]]) -> Iterator[tuple[Block, list[int], list[_Seen]]]:
         """Yield what the rows say of each block, read by threads a few row groups ahead."""
         work = self._work(todo)
-        found: list[Found | str] = []
+        found: list[_Seen] = []
         with ThreadPoolExecutor(self.subject.threads, thread_name_prefix="dataplat-validate") as pool:
-            ahead: deque[tuple[int, Future[list[Found | str]] | None]] = deque()
+            ahead: deque[tuple[int, Future[list[_Seen]] | None]] = deque()
 
             def more(room: int) -> None:
                 for at, unit, checks in islice(work, room):
@@ -170,10 +178,10 @@ class Judge:
                     at, future = ahead.popleft()
                     block, pending = todo[at]
                     if future is None:  # the block's end
-                        yield block, pending, found or [Found(0)] * len(pending)
+                        yield block, pending, found or [(Found(0), 0)] * len(pending)
                         found = []
                     else:
-                        found = _joined(found, [_placed(one, block) for one in future.result()])
+                        found = _joined(found, [(_placed(one, block), rows) for one, rows in future.result()])
                     more(1)
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
@@ -210,19 +218,54 @@ class Judge:
         kinds = {field.name: field.type for field in self.plan.schema}
         return {check.column for check in checks if check.column and pa.types.is_string(kinds[check.column])}
 
-    def _judge(self, unit: Unit, checks: Sequence[PlannedCheck | None]) -> list[Found | str]:
-        """Return what each check found, or why it could not be evaluated; None (proven) found nothing."""
-        asked = [check for check in checks if check is not None]
-        found: list[Found | str] = []
-        for batch in unit.read():
+    def _judge(self, unit: Unit, checks: Sequence[PlannedCheck | None]) -> list[_Seen]:
+        """Return what each check found in how many rows read; None (proven) found nothing."""
+        known = self._without_rows(unit, checks)
+        asked = [check for check, one in zip(checks, known, strict=True) if check is not None and one is None]
+        found: list[_Seen] = []
+        for batch in unit.only(self._columns(asked)).read() if asked else ():
             self.rows_read += batch.num_rows
             positions = batch.column(ROW)
             names = [name for name in batch.schema.names if name in self.plan.schema.names]
             verdict = check_rows(self.plan, batch.select(names), self.key, asked)
             outcomes = verdict.outcomes[len(self.plan.shape) :]
-            found = _joined(found, [_found(outcome, positions) for outcome in outcomes])
-        each = iter(found or [Found(0)] * len(asked))
-        return [Found(0) if check is None else next(each) for check in checks]
+            found = _joined(found, [(_found(outcome, positions), batch.num_rows) for outcome in outcomes])
+        each = iter(found or [(Found(0), 0)] * len(asked))
+        seen = [next(each) if one is None else (one, 0) for one in known]
+        for check, (what, _) in zip(checks, seen, strict=True):
+            if check is not None and isinstance(what, str):
+                self._faults.setdefault(check.id, what)
+        return seen
+
+    def _without_rows(self, unit: Unit, checks: Sequence[PlannedCheck | None]) -> list[Found | str | None]:
+        """Return what is known of each check before rows are read: None (proven) found nothing.
+
+        One that could not be evaluated on other rows is not tried again: it may have run into its time limit.
+        """
+        dictionaries = {name: unit.dictionary(name) for name in self._texts([each for each in checks if each])}
+        known: list[Found | str | None] = []
+        for check in checks:
+            if check is None:
+                known.append(Found(0))
+            elif check.id in self._faults:
+                known.append(self._faults[check.id])
+            else:
+                values = dictionaries.get(check.column or "")
+                known.append(None if values is None else _of_values(check, values, unit))
+        return known
+
+
+def _of_values(check: PlannedCheck, values: pa.Array, unit: Unit) -> Found | str | None:
+    """Return what a check found where it passes these values, and null if there may be one; None where it does not."""
+    column = str(check.column)
+    if not check.null_passes:
+        stats = unit.stats.get(column)
+        if stats is None or stats.nulls:
+            return None
+    result = mask_of(check, as_frame(pa.table({column: values}), [column])) if len(values) else None
+    if isinstance(result, Overdue):
+        return result
+    return Found(0) if result is None else None
 
 
 def _named(outcome: CheckOutcome, check: PlannedCheck) -> CheckOutcome:
@@ -249,8 +292,8 @@ def _placed(found: Found | str, block: Block) -> Found | str:
     return replace(found, examples=tuple(replace(example, part=block.name) for example in found.examples))
 
 
-def _joined(one: list[Found | str], two: list[Found | str]) -> list[Found | str]:
-    return [_both(a, b) for a, b in zip(one, two, strict=True)] if one else two
+def _joined(one: list[_Seen], two: list[_Seen]) -> list[_Seen]:
+    return [(_both(a, b), m + n) for (a, m), (b, n) in zip(one, two, strict=True)] if one else two
 
 
 def _both(one: Found | str, two: Found | str) -> Found | str:

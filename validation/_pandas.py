@@ -35,7 +35,8 @@ class PandasSchema:
     @classmethod
     def of(cls, given: Any) -> PandasSchema:
         """Return that of a model or a schema; what pandera raises where it cannot be built."""
-        return cls(given.to_schema() if isinstance(given, type) else given)
+        model: Any = given
+        return cls(model.to_schema() if isinstance(given, type) else given)
 
     def judge(self, subject: Subject, key: Sequence[str], severity: Severity, memory_limit: int) -> list[CheckOutcome]:
         """Return one outcome per check that pandera runs; the same checks on every machine, whatever fails."""

@@ -9,7 +9,8 @@ from typing import Any, TypeAlias, cast
 import polars as pl
 import pyarrow as pa
 
-from dataplat.validation._compile import Plan, PlannedCheck
+from dataplat.validation._compile import Plan, PlannedCheck, check_function
+from dataplat.validation._element_wise import Overdue, ask_each
 from dataplat.validation.report import EXAMPLES_PER_CHECK, CheckOutcome, Example
 from dataplat.validation.verdict import BatchVerdict
 
@@ -137,6 +138,9 @@ def _settled_by_dictionary(check: PlannedCheck, batch: pa.RecordBatch, results: 
         return True
     distinct = pl.DataFrame({check.column: pl.Series(pl.from_arrow(column.dictionary))})
     passing = mask_of(check, distinct) if distinct.height else None
+    if isinstance(passing, Overdue):
+        results[number] = passing
+        return True
     if isinstance(passing, str):
         return False
     if passing is not None or (nulls and not check.null_passes):
@@ -166,6 +170,8 @@ def mask_of(check: PlannedCheck, frame: pl.DataFrame) -> _Result:
     try:
         if check.expr is not None:
             mask = frame.select(_passes(check).alias("passes")).to_series()
+        elif check.check.element_wise:
+            return _one_by_one(check, frame if check.column is None else frame.select(check.column))
         else:
             lazy = (frame if check.column is None else frame.select(check.column)).lazy()
             mask = check.check(lazy, check.column).check_output.collect().to_series()
@@ -173,6 +179,19 @@ def mask_of(check: PlannedCheck, frame: pl.DataFrame) -> _Result:
         return fault_text(error)
     if mask.dtype != pl.Boolean or len(mask) != frame.height:
         return f"the check gave {len(mask)} values of type {mask.dtype} for {frame.height} rows, not one boolean each"
+    return None if mask.all() else mask
+
+
+def _one_by_one(check: PlannedCheck, frame: pl.DataFrame) -> _Result:
+    """Ask a Python function of each value; of a whole frame a row passes with all its values, as pandera has it."""
+    function = check_function(check.check)
+    mask = pl.repeat(True, frame.height, dtype=pl.Boolean, eager=True)
+    for column in frame:
+        said = ask_each(function, list(column) if column.dtype.is_nested() else column.to_list())
+        if isinstance(said, str):
+            return said
+        mask &= pl.Series(said, dtype=pl.Boolean)
+    mask = mask.fill_null(check.null_passes)
     return None if mask.all() else mask
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow.parquet as pq
 
+    from dataplat.lake._part_dictionary import Dictionaries
     from dataplat.lake.memos import Memos
     from dataplat.lake.objects import Objects
     from dataplat.versioning.manifest import Manifest
@@ -44,6 +45,14 @@ class Unit(Protocol):
     def stats(self) -> Mapping[str, ColumnStats]: ...  # noqa: D102
     def read(self) -> list[pa.RecordBatch]:
         """Return the rows that count: the columns asked for, and `__row`, the position in the block."""
+        ...
+
+    def only(self, columns: Collection[str]) -> Unit:
+        """Return the same rows, of these of the columns asked for alone."""
+        ...
+
+    def dictionary(self, column: str) -> pa.Array | None:
+        """Return the texts that a column may hold beside null, or None where only its rows tell."""
         ...
 
 
@@ -147,16 +156,22 @@ class VersionSubject:
         self.unique: tuple[tuple[str, ...], ...] = (manifest.key,) if manifest.key else ()
         self.objects = objects
         self._earlier = earlier
+        self._ids: list[str] | None = None
+        self._blocks: list[PartBlock] | None = None
 
-    @cached_property
+    @property
     def earlier(self) -> Sequence[str]:
         """Ids of versions before this one, the latest first."""
-        return list(islice(self._earlier(), _LOOK_BACK))
+        if self._ids is None:
+            self._ids = list(islice(self._earlier(), _LOOK_BACK))
+        return self._ids
 
-    @cached_property
+    @property
     def blocks(self) -> Sequence[PartBlock]:
         """The parts, in order."""
-        return [PartBlock(self.objects, part, self.schema) for part in self.manifest.parts()]
+        if self._blocks is None:
+            self._blocks = [PartBlock(self.objects, part, self.schema) for part in self.manifest.parts()]
+        return self._blocks
 
     def stored(self, column: str) -> str:
         """Return the name by which parts hold a column."""
@@ -200,6 +215,13 @@ class _TableUnit:
 
     def read(self) -> list[pa.RecordBatch]:
         return [_numbered(self._batch, self._start)]
+
+    def only(self, columns: Collection[str]) -> _TableUnit:
+        names = [name for name in self._batch.schema.names if name in columns]
+        return _TableUnit(self._batch.select(names), self._start)
+
+    def dictionary(self, column: str) -> None:
+        """Return None: of a table all rows are there."""
 
 
 def _numbered(batch: pa.RecordBatch, start: int) -> pa.RecordBatch:
@@ -292,6 +314,13 @@ class _FileUnit:
             start += batch.num_rows
         return found
 
+    def only(self, columns: Collection[str]) -> _FileUnit:
+        names = [name for name in self._columns if name in columns]
+        return _FileUnit(self._file, self._group, self._start, names, set(self._dictionaries) & set(names))
+
+    def dictionary(self, column: str) -> pa.Array | None:
+        return self._file.dictionary(self._group, column)
+
 
 def _bare(rows: int) -> list[pa.RecordBatch]:
     return [pa.RecordBatch.from_struct_array(pa.StructArray.from_buffers(pa.struct([]), rows, [None]))]
@@ -321,7 +350,7 @@ class ParquetBlock:
         key = get_ident(), dictionaries
         if key not in self._readers:
             self._readers[key] = pq.ParquetFile(
-                self.path, metadata=self.metadata, read_dictionary=list(dictionaries), memory_map=True, pre_buffer=False
+                self.path, metadata=self.metadata, read_dictionary=list(dictionaries), pre_buffer=False
             )
         return self._readers[key]
 
@@ -333,16 +362,35 @@ class ParquetBlock:
             yield unit
             start += unit.rows
 
+    def dictionary(self, group: int, column: str) -> pa.Array | None:
+        """Return the texts that a column may hold in a row group beside null, or None where only its rows tell."""
+        from dataplat.lake._stats import first_leaves
+
+        if not pa.types.is_string(self.schema.field(column).type):
+            return None
+        return self._dictionaries.of(group, first_leaves(self.schema)[column])
+
+    @cached_property
+    def _dictionaries(self) -> Dictionaries:
+        from dataplat.lake._part_dictionary import Dictionaries
+
+        return Dictionaries(pa.OSFile(str(self.path)), self.metadata, crc=False)
+
     def group_stats(self, group: int, columns: Sequence[str]) -> dict[str, ColumnStats]:
-        """Return what the footer may be believed of one row group."""
+        """Return what the footer may be believed of one row group: of texts, how many are null."""
         from dataplat.lake._stats import bounds, first_leaves
         from dataplat.lake.canonical import family
 
         at, metadata, found = first_leaves(self.schema), self.metadata.row_group(group), {}
         for name in columns:
             kind = self.schema.field(name).type
-            stated = metadata.column(at[name]).statistics if family(kind) in _TRUSTED else None
-            if stated is not None and stated.has_null_count and stated.has_min_max:
+            trusted = family(kind) in _TRUSTED
+            stated = metadata.column(at[name]).statistics if trusted or family(kind) == "string" else None
+            if stated is None or not stated.has_null_count:
+                continue
+            if not trusted:
+                found[name] = ColumnStats(stated.null_count)
+            elif stated.has_min_max:
                 low, high = bounds(metadata.column(at[name]), kind)
                 found[name] = ColumnStats(stated.null_count, 0, low, high)
         return found

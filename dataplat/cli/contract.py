@@ -87,7 +87,7 @@ def _asked(found: Contract) -> list[tuple[str, str, str, str]]:
     for name, column in found.schema.columns.items():
         asked = [check_name(check) for check in column.checks] + (["unique"] if column.unique else [])
         rows.append((str(name), str(column.dtype), "yes" if column.nullable else "no", ", ".join(asked)))
-    rows += [("", "", "", check_name(check)) for check in found.schema.checks]
+    rows += [("", "", "", check_name(check)) for check in found.schema.checks or []]
     return rows + [(rule.column or "", "", "", rule.name) for rule in found.checks]
 
 

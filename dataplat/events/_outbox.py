@@ -31,7 +31,12 @@ class Waiting:
 
     def save(self, **changes: Any) -> Waiting:
         """Write it with changes."""
-        value = {"event": self.event, "told": list(self.told), "failed": self.failed, "error": self.error} | changes
+        value: dict[str, Any] = {
+            "event": self.event,
+            "told": list(self.told),
+            "failed": self.failed,
+            "error": self.error,
+        } | changes
         _write(self.path, value)
         return Waiting(self.path, self.event, tuple(value["told"]), value["failed"], value["error"])
 

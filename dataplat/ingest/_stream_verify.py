@@ -136,7 +136,11 @@ def verify_ingest(lake: Lake, dataset: str, branch: str) -> StreamProof:
             f"nothing of {dataset}@{branch} came from a stream: there are no offsets to prove anything of"
         )
     chains = _chains(lake, head, dataset, streams)
-    proofs = tuple(proof for source in sorted(streams, key=_by_number) for proof in _proofs(source, chains[source]))
+    proofs = tuple(
+        proof
+        for source in sorted(streams, key=_by_number)
+        for proof in _proofs(source, streams[source], chains[source])
+    )
     columns = set(version.schema.names)
     rows = _rows(lake, dataset, branch, proofs) if {"_partition", "_offset"} <= columns and not version.key else ""
     return StreamProof(dataset, branch, proofs, rows)
@@ -169,8 +173,8 @@ def _chains(lake: Lake, head: Commit, dataset: str, streams: dict[str, Any]) -> 
     return chains
 
 
-def _proofs(source: str, chain: _Chain) -> Iterator[PartitionProof]:
-    """Yield what is held of each log that the partition had."""
+def _proofs(source: str, at: dict[str, Any], chain: _Chain) -> Iterator[PartitionProof]:
+    """Yield what is held of each log that the partition had; `at` is the position of the head."""
     logs: list[list[tuple[dict[str, Any], str]]] = [[]]
     for position, commit in reversed(chain.ranges):
         if logs[-1] and position.get("gap", {}).get("why") in _ANEW:
@@ -178,7 +182,7 @@ def _proofs(source: str, chain: _Chain) -> Iterator[PartitionProof]:
         logs[-1].append((position, commit))
     broken = "" if chain.wanted is None else f"no commit is found that led to offset {chain.wanted['end']:,}"
     for number, log_ in enumerate(logs):
-        yield _proof(source, log_ or [(chain.wanted, "")], broken if number == 0 else "")
+        yield _proof(source, log_ or [(at, "")], broken if number == 0 else "")
 
 
 def _proof(source: str, ranges: Sequence[tuple[dict[str, Any], str]], broken: str) -> PartitionProof:

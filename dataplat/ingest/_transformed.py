@@ -49,11 +49,12 @@ class Transformed:
             if not isinstance(item, pa.RecordBatch):
                 yield item
                 continue
-            changed, bad = self._transform.apply(item)
+            batch: pa.RecordBatch = item
+            changed, bad = self._transform.apply(batch)
             if bad:
-                yield _rejects(item, bad, split, rows)
+                yield _rejects(batch, bad, split, rows)
             yield changed
-            rows += item.num_rows
+            rows += batch.num_rows
 
     def position(self, split: Split) -> Position | None:
         """Return the source's position."""

@@ -19,6 +19,7 @@ import numpy as np
 from dataplat.errors import SchemaError
 from dataplat.validation.profile._lengths import Lengths
 from dataplat.validation.profile._points import Points
+from dataplat.validation.profile._runs import added
 from dataplat.validation.profile._sums import SCALE
 from dataplat.validation.profile._times import Times
 from dataplat.validation.profile._values import Values
@@ -229,20 +230,21 @@ def merge(several: Sequence[ColumnProfile]) -> ColumnProfile:
                 f"profiles of {first.name!r} ({first.family}) and of {other.name!r} ({other.family}) cannot be merged"
             )
     key: Any = Decimal if first.family == "decimal" else None
+    infinite = [column.infinite for column in several if column.infinite != (0, 0)]
     lows = [column.low for column in several if column.low is not None]
     highs = [column.high for column in several if column.high is not None]
     return ColumnProfile(
         name=first.name,
         family=first.family,
         scale=first.scale,
-        rows=sum(column.rows for column in several),
-        nulls=sum(column.nulls for column in several),
-        nans=sum(column.nans for column in several),
-        infinite=(sum(column.infinite[0] for column in several), sum(column.infinite[1] for column in several)),
-        zeros=sum(column.zeros for column in several),
-        negative=sum(column.negative for column in several),
-        total=sum(column.total for column in several),
-        squares=sum(column.squares for column in several),
+        rows=added(several, "rows"),
+        nulls=added(several, "nulls"),
+        nans=added(several, "nans"),
+        infinite=(sum(low for low, _ in infinite), sum(high for _, high in infinite)),
+        zeros=added(several, "zeros"),
+        negative=added(several, "negative"),
+        total=added(several, "total"),
+        squares=added(several, "squares"),
         low=min(lows, key=key, default=None),
         high=max(highs, key=key, default=None),
         points=_merged(Points, [column.points for column in several]),

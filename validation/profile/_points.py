@@ -26,7 +26,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from dataplat.validation.profile._runs import starts_of
+from dataplat.validation.profile._runs import added, starts_of
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
@@ -68,7 +68,7 @@ class Points:
     @classmethod
     def merge(cls, several: Sequence[Points]) -> Points:
         """Return the summary of all numbers together."""
-        count = sum(points.count for points in several)
+        count = added(several, "count")
         parts: dict[int, int] = {}
         for points in several:
             for step, number in points.parts.items():

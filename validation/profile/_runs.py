@@ -1,7 +1,9 @@
-"""Runs of equal values in sorted arrays."""
+"""Sums: of the counts of equal values in sorted arrays, and of what several profiles have."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from operator import attrgetter
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,3 +21,8 @@ def starts_of(ordered: Array) -> Array:
 def summed(counts: Array, starts: Array) -> Array:
     """Return the sum of the counts of each run."""
     return np.add.reduceat(counts, starts) if len(starts) else counts[:0]
+
+
+def added(several: Iterable[Any], name: str) -> int:
+    """Return the sum of an attribute; of tens of thousands of profiles this is what takes time."""
+    return sum(map(attrgetter(name), several))

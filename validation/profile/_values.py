@@ -24,7 +24,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from dataplat.validation.profile._runs import starts_of, summed
+from dataplat.validation.profile._runs import added, starts_of, summed
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
@@ -68,12 +68,13 @@ class Values:
         """Return what is known of all rows together."""
         if len(several) == 1:
             return several[0]
-        size, rows = several[0].size, sum(values.rows for values in several)
+        size, rows = several[0].size, added(several, "rows")
         hashes = _least([values.hashes for values in several], size)
         least = _level(rows) if len(hashes) == size else 0
         keys, counts, shown = _listed([values for values in several if len(values.keys)], least)
-        parts, unlisted = sum(values.parts for values in several), sum(values.unlisted for values in several)
-        within = max(values.within[0] for values in several), sum(values.within[1] for values in several)
+        least_most = [values.within for values in several]
+        within = max(least for least, _ in least_most), sum(most for _, most in least_most)
+        parts, unlisted = added(several, "parts"), added(several, "unlisted")
         return cls(size, rows, parts, hashes, keys, counts, shown, unlisted, within)
 
     @property
@@ -156,9 +157,9 @@ def _listed(several: Sequence[Values], least: int) -> tuple[Array, Array, Array]
     keys = keys[order]
     starts = starts_of(keys)
     first = order[starts]  # where one of each key is
-    ends = np.cumsum([len(values.keys) for values in several], dtype=np.int64)
-    holder = np.searchsorted(ends, first, "right")
-    places = first - (ends[holder] - [len(several[at].keys) for at in holder.tolist()]) if len(first) else first
+    ends = np.cumsum([0, *(len(values.keys) for values in several)])
+    holder = np.searchsorted(ends, first, "right") - 1
+    places = first - ends[holder]
     shown = np.empty(len(first), object)
     shown[:] = [several[at].shown[place] for at, place in zip(holder.tolist(), places.tolist(), strict=True)]
     return keys[starts], summed(counts[order], starts), shown
