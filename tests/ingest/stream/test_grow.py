@@ -7,10 +7,14 @@ import json
 import pyarrow as pa
 import pytest
 
+from dataplat._lake import Lake
 from dataplat.errors import SchemaMismatch
 from dataplat.ingest._draft import carry_out
 from dataplat.ingest._grow import GrowStep
 from dataplat.ingest._progress import Meter
+from dataplat.lake.stores import MemoryStore
+from dataplat.testing.store_faults import CrashStore, SimulatedCrash
+from dataplat.versioning.lakefile import create_lake
 from servers import KafkaServer, Message
 
 pytestmark = pytest.mark.slow
@@ -173,3 +177,37 @@ def test_it_is_proven(lake):
     assert carry_out(lake, "main", "", GrowStep("others", ["n"], Meter(None))) is not None
     assert carry_out(lake, "main", "", GrowStep("others", ["n"], Meter(None))) is None
     assert lake["others"].to_arrow().to_pylist() == [{"n": 1.0}, {"n": 2.0**62}]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_dead_at_every_call(when):
+    """At whichever call of the store it dies, the column is what it was or what it becomes, with the same values."""
+    store = MemoryStore()
+    create_lake(store)
+    Lake(store, "test", "memory").ingest(pa.table({"n": [1, 2, None]}), "events")
+    at, seen = 1, set()
+    while True:
+        trying = copied(store)
+        try:
+            carry_out(
+                Lake(CrashStore(trying, at, when), "test", "memory"), "main", "", GrowStep("events", ["n"], Meter(None))
+            )
+            break
+        except SimulatedCrash:
+            at += 1
+        lake = Lake(trying, "test", "memory")
+        seen.add(lake["events"].schema.field("n").type)
+        assert lake["events"].to_arrow().column("n").to_pylist() == [1, 2, None]
+        carry_out(lake, "main", "", GrowStep("events", ["n"], Meter(None)))
+        assert lake["events"].schema.field("n").type == pa.float64()
+        assert not lake.verify().problems
+    assert at > 3
+    assert seen == ({pa.int64()} if when == "before" else {pa.int64(), pa.float64()})
+
+
+def copied(store):
+    """Return another store that holds the same."""
+    other = MemoryStore()
+    for info in store.list(""):
+        other.create(info.key, store.read(info.key))
+    return other
