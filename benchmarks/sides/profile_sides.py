@@ -74,7 +74,7 @@ else:
 
     parts = []
     for seed in range(int(given[0])):
-        data = table(20_000, seed)
+        data = table(5_000, seed)
         once = list(measured(data.to_batches(), data.schema).values())
         fifty = [replace(once[at % 20], name=f"{once[at % 20].name}-{at}") for at in range(50)]
         parts.append({column.name: column for column in fifty})
