@@ -276,22 +276,30 @@ def skew(
         ConfigError: A number makes no sense.
         KeyViolation: There is no time, and training has several rows of one entity.
     """
+    from dataplat.lake.schema import did_you_mean
     from dataplat.validation.drift import Pair, Question, TableColumns, compare
     from dataplat.validation.drift.skew import Pairing, SkewReport, row_skew
 
     keys = [on] if isinstance(on, str) else list(on)
     sides = [_side(training, "training"), _side(serving, "serving")]
-    one, two = (side.read(None) for side in sides)
+    first, second = (side.names for side in sides)
+    for name in (*keys, *([time] if time else []), *(columns or ())):
+        for side in sides:
+            if name not in side.names:
+                raise BadColumn(f"no column {name!r} in {side.title}{did_you_mean(name, side.names)}")
+    wanted = None if columns is None else [*keys, *([time] if time else []), *columns]
+    one, two = (side.read([name for name in first if name in second] if wanted is None else wanted) for side in sides)
     features: tuple[FeatureSkew, ...] = ()
     joined = 0
     if keys:
         features, joined = row_skew(one, two, Pairing(keys, time, within, tolerance), columns)
-    apart = [name for name in two.column_names if name in one.column_names and name not in {*keys, time}]
-    names = apart if columns is None else list(columns)
+    names = (
+        [name for name in second if name in first and name not in {*keys, time}] if columns is None else list(columns)
+    )
     pair = Pair(TableColumns.of(one.select(names)), TableColumns.of(two.select(names)))
     question = Question(columns, min_effect=min_effect, alpha=alpha)
     found = compare([pair], question, usual={}, titles=(sides[0].title, sides[1].title))
-    unserved = [name for name in one.column_names if name not in two.column_names]
+    unserved = [name for name in first if name not in second]
     return SkewReport(found, features, two.num_rows, joined, max_share, tuple(unserved))
 
 

@@ -205,6 +205,15 @@ def test_skew_is_of_distributions_and_of_rows(lake):
     assert found.to_dict()["features"][0]["share"] == pytest.approx(0.09, abs=0.01)
 
 
+def test_skew_of_columns_that_are_not_there_is_refused():
+    """Features, entity and time have to be on both sides."""
+    one, two = pa.table({"id": [1], "x": [1.0], "y": [1.0]}), pa.table({"id": [1], "x": [1.0]})
+    for wrong in ({"columns": ["y"]}, {"on": "key"}, {"on": "id", "time": "at"}):
+        with pytest.raises(BadColumn, match="no column"):
+            dp.skew(one, two, **wrong)
+    assert not dp.skew(one, pa.table({"z": [1]})).ok
+
+
 def test_skew_that_joins_no_row_is_not_ok():
     """Where nothing is beside the served rows nothing was compared, which is no pass."""
     found = dp.skew(pa.table({"id": [1], "x": [1.0]}), pa.table({"id": [2], "x": [1.0]}), on=["id"])

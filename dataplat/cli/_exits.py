@@ -17,7 +17,7 @@ BROKEN_PIPE = 141
 
 MEANINGS: dict[int, str] = {
     DONE: "done (also: there was nothing to do)",
-    DATA_FAILED: "the data failed: its contract, schema or keys, an input that cannot be read, or nothing landed; or `doctor` found something wrong",
+    DATA_FAILED: "the data failed: its contract, schema or keys, an input that cannot be read, or nothing landed; a column drifts; or `doctor` found something wrong",
     USAGE: "the command, a setting, a reference, a name, a column, a predicate or a contract file is wrong",
     NOT_FOUND: "no such lake, dataset, branch, tag, version or input",
     CONFLICT: "somebody else was first: the branch moved, or the name is taken",

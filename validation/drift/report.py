@@ -81,8 +81,8 @@ class DriftReport:
 
     @property
     def ok(self) -> bool:
-        """Whether no column drifts and every one could be compared; undecided ones do not count against it."""
-        return all(column.verdict in {"none", "undecided"} for column in self.columns)
+        """Whether there are columns, none drifts and every one could be compared; undecided ones do not count against it."""
+        return bool(self.columns) and all(column.verdict in {"none", "undecided"} for column in self.columns)
 
     @property
     def drifted(self) -> tuple[ColumnDrift, ...]:

@@ -87,6 +87,14 @@ def test_times_of_other_units_are_the_same_times():
     assert found.columns[0].statistic == 0
 
 
+def test_nothing_compared_is_not_ok():
+    """Where no column has a distribution nothing was compared, which is no pass."""
+    found = drift_between(*sides({"l": [[1]]}, {"l": [[1]]}))
+    assert found.columns == ()
+    assert not found.ok
+    assert found.summary == "before → after: no column to compare"
+
+
 def test_a_date_is_an_instant_and_nulls_are_of_any_kind():
     """Dates that came back as timestamps are the same; a column of nulls without a type is one of missing values."""
     days = pa.array(range(9000), pa.date32())
