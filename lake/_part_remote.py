@@ -64,6 +64,9 @@ class RangedPart(OpenPart):
         fetched = OpenPart(self.part, pa.BufferReader(data), self.metadata, self.schema, self.checked, self.where)
         return fetched.read(row_group, columns, keep, dictionaries)
 
+    def dictionary(self, row_group: int, column: str) -> None:
+        """Return None: a request for a dictionary alone takes as long as one for the rows."""
+
     def spans(self, row_group: int, columns: Iterable[str]) -> list[Span]:
         """Return where the chunks of these columns lie."""
         group, at = self.metadata.row_group(row_group), first_leaves(self.schema)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Final
@@ -100,6 +100,18 @@ class Unit:
         at = first_leaves(self.opened.schema)
         group = self.opened.metadata.row_group(self.row_group)
         return group_stats(self.opened.part, self.opened.schema, group, at, stored)
+
+    def only(self, columns: Collection[str]) -> Unit:
+        """Return the same rows, of these of its columns alone."""
+        output = pa.schema([field for field in self.request.output if field.name in columns])
+        return replace(self, request=replace(self.request, output=output))
+
+    def dictionary(self, column: str) -> pa.StringArray | None:
+        """Return the texts that a column may hold beside null, or None where only its rows tell."""
+        stored, there = self.request.stored(column), self.opened.schema
+        if stored not in there.names or not pa.types.is_string(there.field(stored).type):
+            return None
+        return self.opened.dictionary(self.row_group, stored)
 
     def _matching(self, known: dict[str, pa.ChunkedArray]) -> pa.BooleanArray:
         where = self.request.where

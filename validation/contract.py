@@ -13,14 +13,15 @@ import pyarrow as pa
 
 from dataplat.errors import ContractError
 from dataplat.validation._beside import Beside
-from dataplat.validation._compile import Plan, check_name, compile_plan
+from dataplat.validation._compile import Plan, compile_plan
+from dataplat.validation._contradictions import refuse_contradictions
 from dataplat.validation._dataset import DatasetChecker
 from dataplat.validation._failures import Failures
 from dataplat.validation._identity import contract_id
 from dataplat.validation._judge import Came, Judge
 from dataplat.validation._memory import Memory
 from dataplat.validation._pandas import PandasSchema, is_pandas
-from dataplat.validation._rows import check_rows, fault_text
+from dataplat.validation._rows import FAULTS, check_rows, fault_text
 from dataplat.validation._rules import ask_rules
 from dataplat.validation._transform import Transform, parted
 from dataplat.validation.report import Report, Severity
@@ -84,7 +85,7 @@ class Contract:
         self.checks = tuple(checks)
         self.environment = environment
         self.severity: Severity = severity
-        _refuse_contradictions(self.name, self.schema)
+        refuse_contradictions(self.name, self.schema)
         beside = [rule.describe() for rule in self.checks], environment, severity
         self.id = contract_id(self.name, self._given, beside)
         self._plans: dict[Any, Plan] = {}
@@ -185,7 +186,7 @@ class Contract:
         if plan is None:
             try:
                 plan = compile_plan(self._asked_in(environment), schema, self.severity)
-            except Exception as error:
+            except FAULTS as error:
                 raise ContractError(
                     f"contract {self.name} cannot be evaluated on columns {', '.join(schema.names)}: {fault_text(error)}"
                 ) from error
@@ -260,32 +261,3 @@ def _refuse_changes(name: str, schema: Any) -> None:
             f"contract {name} has {'; '.join(found)}, which dataplat does not run: rows that fail go to quarantine with "
             "the reason, and what parsers do belongs into the query or script before"
         )
-
-
-_LOWER = {"greater_than": True, "greater_than_or_equal_to": False}
-_UPPER = {"less_than": True, "less_than_or_equal_to": False}
-
-
-def _refuse_contradictions(name: str, schema: Any) -> None:
-    for column in schema.columns.values():
-        lower = [(check, strict) for check in column.checks if (strict := _LOWER.get(_kind(check))) is not None]
-        upper = [(check, strict) for check in column.checks if (strict := _UPPER.get(_kind(check))) is not None]
-        for low, low_strict in lower:
-            for high, high_strict in upper:
-                bottom, top = low._check_kwargs["min_value"], high._check_kwargs["max_value"]  # noqa: SLF001
-                if _crossed(bottom, top, touching=low_strict or high_strict):
-                    raise ContractError(
-                        f"contract {name}: no value of column {column.name!r} can meet both "
-                        f"{check_name(low)} and {check_name(high)}"
-                    )
-
-
-def _kind(check: Any) -> str:
-    return str(check._check_fn)  # noqa: SLF001
-
-
-def _crossed(bottom: Any, top: Any, *, touching: bool) -> bool:
-    try:
-        return bool(bottom > top or (touching and bottom == top))
-    except TypeError:  # bounds of different types: pandera will say so on data
-        return False
