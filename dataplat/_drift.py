@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack
 
@@ -134,6 +134,9 @@ def drift_in(lake: Lake, before: Any, after: Any, options: DriftOptions) -> Drif
 
 def compared(sides: tuple[Any, Any], titles: tuple[str | None, str | None], options: DriftOptions) -> DriftReport:
     """Compare two sides under the titles given; see `drift`."""
+    unknown = sorted(options.keys() - DriftOptions.__annotations__.keys())
+    if unknown:
+        raise ConfigError(f"drift has no option {unknown[0]!r}: there are {', '.join(DriftOptions.__annotations__)}")
     where = options.get("where")
     first, second = where if isinstance(where, tuple) else (where, where)
     exact = options.get("exact", False)
@@ -150,6 +153,8 @@ def _compared(before: _Side, after: _Side, options: DriftOptions) -> DriftReport
     _check_columns(question, before, after)
     by, titles = options.get("by"), (before.title, after.title)
     if by is not None:
+        if question.columns is not None:
+            question = replace(question, columns=[name for name in question.columns if name != by])
         pairs = _slices(before, after, by, question)
     else:
         pairs = [Pair(before.columns(question), after.columns(question))]

@@ -105,7 +105,7 @@ def test_windows_and_conditions(lake):
 
 def test_slices(lake):
     """Every value of a column is compared by itself; one that is on one side only has nothing beside it."""
-    found = lake.drift("flights@v1", "flights", by="carrier", columns=["delay"])
+    found = lake.drift("flights@v1", "flights", by="carrier", columns=["delay", "carrier"])
     assert verdicts(found) == {("UA", "delay"): "drift", ("AA", "delay"): "drift", ("DL", "delay"): "drift"}
     one, two = pa.table({"g": ["a", "a", None], "x": [1, 2, 3]}), pa.table({"g": ["a", "b", None], "x": [1, 2, 3]})
     found = dp.drift(one, two, by="g")
@@ -147,6 +147,8 @@ def test_bad_input_is_refused(lake):
         lake.drift("flights@v1", "flights", columns=["tags"])
     with pytest.raises(ConfigError, match="no method"):
         lake.drift("flights@v1", "flights", method="ttest")
+    with pytest.raises(ConfigError, match="no option 'column'"):
+        lake.drift("flights@v1", "flights", column="delay")
 
 
 def drifting(lake, name, seed, mode):
