@@ -67,7 +67,7 @@ class _Lake:
 
 
 def _ingest(settings: Settings, lake: _Lake) -> Table:
-    """Ingest encodes and sends: its throughput is set beside sending alone, and beside both one after the other."""
+    """Ingest reads, encodes and sends: beside clients that do that, that only send, and beside both one after the other."""
     source = need("parquet", settings.large)
     local = DATA / "lake-as-sent"
     fresh(local, source)
@@ -84,6 +84,10 @@ def _ingest(settings: Settings, lake: _Lake) -> Table:
         name = f"{client}, upload of the same parts"
         return Side(name, lambda _: lake.raw(f"upload-{client}", local / "objects", lake.new().removeprefix("s3://")))
 
+    def copy(client: str) -> Side:
+        name = f"{client}, pyarrow reads and writes"
+        return Side(name, lambda _: lake.raw(f"copy-{client}", source, lake.new().removeprefix("s3://")))
+
     def near(scratch: Path) -> list[str]:
         return [DATAPLAT, "ingest", str(source), "--into", "rows", "--lake", str(scratch / "lake")]
 
@@ -92,6 +96,8 @@ def _ingest(settings: Settings, lake: _Lake) -> Table:
 
     results = compare(
         [
+            copy("s3fs"),
+            copy("pyarrow"),
             upload("s3fs"),
             upload("pyarrow"),
             Side("dataplat, folder", near, near_prepared),
@@ -104,6 +110,12 @@ def _ingest(settings: Settings, lake: _Lake) -> Table:
     ours, folder = of(results, "dataplat, S3"), of(results, "dataplat, folder")
     both = None if raw is None or folder is None else raw + folder
     lines = (
+        _share(
+            "throughput, of pyarrow's that reads and writes to S3",
+            ours,
+            of(results, "pyarrow, pyarrow reads and writes"),
+        ),
+        _share("of the same through s3fs", ours, of(results, "s3fs, pyarrow reads and writes")),
         _share("throughput of the same bytes: ingest into a folder, then raw upload, beside ingest", ours, both),
         _share("of raw upload alone, which encodes nothing", ours, raw),
     )

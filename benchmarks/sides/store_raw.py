@@ -1,6 +1,7 @@
 """The clients alone, without dataplat; seconds of the operation itself.
 
-`upload-s3fs` and `upload-pyarrow FOLDER BUCKET/PREFIX` of all Parquet files, `download-s3fs`, `scan-s3fs` and
+`copy-s3fs` and `copy-pyarrow FILE BUCKET/PREFIX` read Parquet and write it there, `upload-s3fs` and `upload-pyarrow
+FOLDER BUCKET/PREFIX` send all Parquet files as they are, `download-s3fs`, `scan-s3fs` and
 `scan-pyarrow BUCKET/PREFIX` of all there, `create-s3fs BUCKET/PREFIX N`, `create-hdfs URL N`.
 """
 
@@ -31,6 +32,28 @@ def _arrow():
 
 def _files(folder):
     return sorted(Path(folder).rglob("*.parquet"))
+
+
+def copy_s3fs(source, target):
+    return _copy(source, _s3fs().open(f"{target}/rows.parquet", "wb"))
+
+
+def copy_pyarrow(source, target):
+    return _copy(source, _arrow().open_output_stream(f"{target}/rows.parquet"))
+
+
+def _copy(source, sink):
+    import pyarrow.parquet as pq
+
+    begin = time.perf_counter()
+    with (
+        sink,
+        pq.ParquetFile(source) as file,
+        pq.ParquetWriter(sink, file.schema_arrow, compression="zstd") as writer,
+    ):
+        for batch in file.iter_batches(131_072):
+            writer.write_batch(batch)
+    return {"seconds": time.perf_counter() - begin, "rows": file.metadata.num_rows}
 
 
 def upload_s3fs(folder, target):
