@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack
 
-from dataplat.errors import BadColumn, ConfigError
+from dataplat.errors import BadColumn, ConfigError, SourceError
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dataplat.validation.drift import DriftReport, Pair, Question, Usual
     from dataplat.validation.drift._column import Column
     from dataplat.validation.drift.skew import FeatureSkew, SkewReport
+    from dataplat.validation.subject import Subject
 
 Where: TypeAlias = "str | pl.Expr"
 
@@ -241,12 +242,18 @@ def _table(data: Any) -> pa.Table:
         return data.read_all()
     if isinstance(data, Sequence) and data and all(isinstance(each, pa.RecordBatch) for each in data):
         return pa.Table.from_batches(list(data))
+    subject = _subject(data)
+    return pa.Table.from_batches(subject.scan(subject.schema.names), subject.schema)
+
+
+def _subject(data: Any, key: Sequence[str] = ()) -> Subject:
+    """Return what lies outside of a lake; raise `SourceError` where not all of it can be read."""
     from dataplat._validate import subject_of
 
-    subject, unread = subject_of(data)
+    subject, unread = subject_of(data, key)
     if unread:
-        raise ConfigError(f"{data}: {unread[0].failing:,} records cannot be read: {unread[0].detail}")
-    return pa.Table.from_batches(subject.scan(subject.schema.names), subject.schema)
+        raise SourceError(f"{subject.title}: {unread[0].failing:,} {unread[0].detail}")
+    return subject
 
 
 def skew(
@@ -340,8 +347,7 @@ def outliers(
         MissingExtra: The method needs scikit-learn.
         SourceError: The file cannot be read.
     """
-    from dataplat._validate import subject_of
     from dataplat.validation.outliers import find_outliers
 
-    subject, _ = subject_of(data, (key,) if isinstance(key, str) else tuple(key))
+    subject = _subject(data, (key,) if isinstance(key, str) else tuple(key))
     return find_outliers(subject, method=method, columns=columns, bound=bound, limit=limit, seed=seed)

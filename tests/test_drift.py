@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import dataplat as dp
-from dataplat.errors import BadColumn, ConfigError, DatasetNotFound, MissingExtra, PredicateError
+from dataplat.errors import BadColumn, ConfigError, DatasetNotFound, MissingExtra, PredicateError, SourceError
 
 COLUMNS = {"delay", "carrier", "day", "id"}
 
@@ -133,8 +133,9 @@ def test_files(tmp_path):
     assert verdicts(found)["delay"] == "drift"
     assert found.after.endswith("two.csv")
     (tmp_path / "bad.csv").write_text("id,delay\n1,2\n3\n")
-    with pytest.raises(ConfigError, match="cannot be read"):
-        dp.drift(tmp_path / "bad.csv", tmp_path / "two.csv")
+    for ask in (dp.outliers, lambda path: dp.drift(path, tmp_path / "two.csv")):
+        with pytest.raises(SourceError, match="1 records that cannot be read: 1 fields"):
+            ask(tmp_path / "bad.csv")
 
 
 def test_bad_input_is_refused(lake):

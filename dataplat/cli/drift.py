@@ -10,6 +10,7 @@ import click
 from dataplat.cli import _exits
 from dataplat.cli._options import command, complete_references, open_data, split_columns
 from dataplat.cli._output import coloured, note, print_json
+from dataplat.errors import ConfigError, DataplatError
 
 if TYPE_CHECKING:
     from dataplat.validation.drift import DriftReport
@@ -83,7 +84,12 @@ def drift(
         exact=exact,
         history=not no_history,
     )
-    found = compared((sides[0], sides[1]), (before, after), options)
+    try:
+        found = compared((sides[0], sides[1]), (before, after), options)
+    except DataplatError as error:
+        if _exits.code_of(error) != _exits.DATA_FAILED:
+            raise
+        raise ConfigError(str(error)) from error  # 1 says that there is drift, and nothing else
     if page is not None:
         Path(page).write_text(found.to_html(), encoding="utf-8")
     if as_json:

@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -70,4 +71,6 @@ def test_wrong_commands(run):
     assert "twice" in run("t", "t", *["--where", "x < 1"] * 3, code=2).err
     assert "did you mean 'x'" in run("t", "t", "--columns", "X", code=2).err
     assert "'u'" in run("t", "u", code=3).err
+    Path("bad.csv").write_text("x,kind\n1,a\n2\n")
+    assert "cannot be read" in run("t", "bad.csv", code=2).err, "1 would say that there is drift"
     assert "between 0 and 1" in run("t", "t", "--alpha", "2", code=2).err
