@@ -49,6 +49,20 @@ def _whylogs() -> Path:
     python = folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
     if not (folder / "ready").exists():
         venv.create(folder, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", "whylogs==1.6.*", "setuptools<81", "pandas<3", "numpy<2", "pyarrow<20"], check=True)
+        subprocess.run(
+            [
+                python,
+                "-m",
+                "pip",
+                "install",
+                "-q",
+                "whylogs==1.6.*",
+                "setuptools<81",
+                "pandas<3",
+                "numpy<2",
+                "pyarrow<20",
+            ],
+            check=True,
+        )
         (folder / "ready").touch()
     return python
