@@ -67,9 +67,9 @@ def _nobody_knows(_: Block) -> None:
 class Judge:
     """Evaluates the row checks of a plan on a subject.
 
-    A check is settled by what is remembered of the version, else per block: by the block's statistics, by a version
-    before that passed it with the same block, by what is remembered of the block, else by its row groups, those left
-    out that statistics prove. Only the columns of checks that are still open are read.
+    A check is settled by what is remembered of the version, or of a version before for the blocks that both have; else
+    per block: by the block's statistics, by what is remembered of the block, else by its row groups, those left out that
+    statistics or dictionaries prove. Only the columns of checks that are still open are read.
     """
 
     plan: Plan
@@ -78,7 +78,7 @@ class Judge:
     memory: Memory
     came: Came = _nobody_knows
     rows_read: int = field(default=0, init=False)
-    _new: dict[str, Collection[int]] = field(default_factory=dict, init=False)
+    _new: dict[str, frozenset[int] | None] = field(default_factory=dict, init=False)
     _faults: dict[str, str] = field(default_factory=dict, init=False)
 
     def run(self) -> list[CheckOutcome]:
@@ -101,13 +101,17 @@ class Judge:
 
     def _over_blocks(self, sums: Mapping[int, _Sum], asked: Sequence[str]) -> None:
         todo: list[tuple[Block, list[int]]] = []
-        for at, block in enumerate(self.subject.blocks):
-            pending = [number for number, total in sums.items() if not self._settled(block, total)]
+        left = {number: self._not_vouched(asked[number], total) for number, total in sums.items()}
+        for at in sorted(set().union(*left.values())):
+            block = self.subject.blocks[at]
+            pending = [
+                number for number, total in sums.items() if at in left[number] and not self._settled(block, total)
+            ]
             came = self.came(block) if pending else None
             if came is not None:
                 self._taken(block, [(sums[number], asked[number]) for number in pending], new=came == "new")
                 continue
-            pending = [number for number in pending if not self._remembered(at, block, asked[number], sums[number])]
+            pending = [number for number in pending if not self._remembered(block, asked[number], sums[number])]
             if pending:
                 todo.append((block, pending))
         for block, pending, found in self._read(todo):
@@ -127,23 +131,32 @@ class Judge:
         if new:
             self.memory.keep(block, {asked: Found(0) for _, asked in checks}, new=True)
 
-    def _remembered(self, at: int, block: Block, asked: str, total: _Sum) -> bool:
-        if asked not in self._new:
-            self._new[asked] = self._came_since(asked)
-        found = self.memory.find(block, asked) if at in self._new[asked] else Found(0)
+    def _remembered(self, block: Block, asked: str, total: _Sum) -> bool:
+        found = self.memory.find(block, asked)
         if found is None:
             return False
         total.add(found, remembered=block.rows)
         return True
 
-    def _came_since(self, asked: str) -> Collection[int]:
-        """Return the blocks that no version before vouches for, with which no row failed."""
+    def _not_vouched(self, asked: str, total: _Sum) -> Collection[int]:
+        """Return the blocks with rows that no version before passed; those of the others are added up."""
+        blocks = self.subject.blocks
         for version in self.subject.earlier:
             outcome = self.memory.whole(version, asked)
-            if outcome is not None:
-                new = self.subject.new_since(version) if outcome.failing == 0 else None
-                return range(len(self.subject.blocks)) if new is None else frozenset(new)
-        return range(len(self.subject.blocks))
+            if outcome is None:
+                continue
+            new = self._new_since(version) if outcome.failing == 0 else None
+            if new is None:
+                break
+            total.add(Found(0), **_as_before(outcome, self.subject.rows - sum(blocks[at].rows for at in new)))
+            return new
+        return range(len(blocks))
+
+    def _new_since(self, version: str) -> Collection[int] | None:
+        if version not in self._new:
+            new = self.subject.new_since(version)
+            self._new[version] = None if new is None else frozenset(new)
+        return self._new[version]
 
     def _settled(self, block: Block, total: _Sum) -> bool:
         check = total.check
@@ -266,6 +279,14 @@ def _of_values(check: PlannedCheck, values: pa.Array, unit: Unit) -> Found | str
     if isinstance(result, Overdue):
         return result
     return Found(0) if result is None else None
+
+
+def _as_before(outcome: CheckOutcome, rows: int) -> dict[str, int]:
+    """Return how `rows` rows are settled of those that passed in a version before: deletes may have left fewer."""
+    proven = dict(outcome.settled).get("proven", 0)
+    if proven == outcome.rows:
+        return {"proven": rows}
+    return {"proven": proven, "remembered": rows - proven} if rows == outcome.rows else {"remembered": rows}
 
 
 def _named(outcome: CheckOutcome, check: PlannedCheck) -> CheckOutcome:
