@@ -189,7 +189,10 @@ def _commits(settings: Settings, lake: _Lake) -> Table:
         rounds, beyond = (far - near) / (request - requests), far - 3 * request
     lines = (
         at_most(
-            "dependent round trips of an append: what the delay adds, of what it adds to one create", rounds, 3.2, ""
+            "dependent round trips of an append: what the delay adds, of what it adds to one create",
+            rounds,
+            3.2,
+            "round trips",
         ),
         at_most("20 ms away, beyond three creates of s3fs", beyond, 5, "ms"),
     )
@@ -238,7 +241,9 @@ def _hdfs(settings: Settings) -> Table:
     lines = (
         at_most("create, p50", of(results, "dataplat's create", "p50_ms"), 50, "ms"),
         at_most("create, p90", of(results, "dataplat's create", "p90_ms"), 100, "ms"),
-        at_most("creates that waited out the client's sleep", of(results, "dataplat's create", "above_400_ms"), 0, ""),
+        at_most(
+            "creates that waited out the client's sleep", of(results, "dataplat's create", "above_400_ms"), 0, "creates"
+        ),
     )
     return Table(f"Create {COMMITS} small objects on HDFS", lines, tuple(results))
 
