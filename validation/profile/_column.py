@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from dataclasses import fields as fields_of
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, Final, TypeAlias
@@ -19,7 +20,7 @@ import numpy as np
 from dataplat.errors import SchemaError
 from dataplat.validation.profile._lengths import Lengths
 from dataplat.validation.profile._points import Points
-from dataplat.validation.profile._runs import added
+from dataplat.validation.profile._runs import told
 from dataplat.validation.profile._sums import SCALE
 from dataplat.validation.profile._times import Times
 from dataplat.validation.profile._values import Values
@@ -29,6 +30,7 @@ Scalar: TypeAlias = int | float | str | bool
 
 NUMBERS: Final = frozenset({"int", "float", "decimal", "date", "time", "timestamp", "timestamp_tz", "duration"})
 """Families whose values have an order and quantiles; times are integers."""
+_ADDED: Final = ("rows", "nulls", "nans", "zeros", "negative", "total", "squares")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -215,6 +217,9 @@ class ColumnProfile:
         return np.where(over, points.count, np.where(under, 0, found))
 
 
+_FIELDS: Final = tuple(each.name for each in fields_of(ColumnProfile))
+
+
 def merge(several: Sequence[ColumnProfile]) -> ColumnProfile:
     """Return what is known of all rows of one column; of the same profiles it is the same, in whatever order.
 
@@ -224,34 +229,25 @@ def merge(several: Sequence[ColumnProfile]) -> ColumnProfile:
     first = several[0]
     if len(several) == 1:
         return first
-    for other in several:
-        if (other.name, other.family, other.scale) != (first.name, first.family, first.scale):
-            raise SchemaError(
-                f"profiles of {first.name!r} ({first.family}) and of {other.name!r} ({other.family}) cannot be merged"
-            )
+    fields = dict(zip(_FIELDS, told(several, *_FIELDS), strict=True))
+    kinds = {*zip(fields["name"], fields["family"], fields["scale"], strict=True)}
+    if len(kinds) > 1:
+        texts = " and ".join(f"{name!r} ({family})" for name, family, _ in sorted(kinds))
+        raise SchemaError(f"profiles of columns that differ cannot be merged: {texts}")
     key: Any = Decimal if first.family == "decimal" else None
-    infinite = [column.infinite for column in several if column.infinite != (0, 0)]
-    lows = [column.low for column in several if column.low is not None]
-    highs = [column.high for column in several if column.high is not None]
     return ColumnProfile(
         name=first.name,
         family=first.family,
         scale=first.scale,
-        rows=added(several, "rows"),
-        nulls=added(several, "nulls"),
-        nans=added(several, "nans"),
-        infinite=(sum(low for low, _ in infinite), sum(high for _, high in infinite)),
-        zeros=added(several, "zeros"),
-        negative=added(several, "negative"),
-        total=added(several, "total"),
-        squares=added(several, "squares"),
-        low=min(lows, key=key, default=None),
-        high=max(highs, key=key, default=None),
-        points=_merged(Points, [column.points for column in several]),
-        values=_merged(Values, [column.values for column in several]),
-        lengths=_merged(Lengths, [column.lengths for column in several]),
-        patterns=_merged(Values, [column.patterns for column in several]),
-        times=_merged(Times, [column.times for column in several]),
+        **{name: sum(fields[name]) for name in _ADDED},
+        infinite=(sum(low for low, _ in fields["infinite"]), sum(high for _, high in fields["infinite"])),
+        low=min((low for low in fields["low"] if low is not None), key=key, default=None),
+        high=max((high for high in fields["high"] if high is not None), key=key, default=None),
+        points=_merged(Points, fields["points"]),
+        values=_merged(Values, fields["values"]),
+        lengths=_merged(Lengths, fields["lengths"]),
+        patterns=_merged(Values, fields["patterns"]),
+        times=_merged(Times, fields["times"]),
     )
 
 

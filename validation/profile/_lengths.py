@@ -8,6 +8,8 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
+from dataplat.validation.profile._runs import told
+
 Array: TypeAlias = np.ndarray[Any, Any]
 
 EXACT: Final = 256
@@ -47,13 +49,12 @@ class Lengths:
     def merge(cls, several: Sequence[Lengths]) -> Lengths:
         """Return the lengths of all rows."""
         several = [lengths for lengths in several if len(lengths.bins)] or several[:1]
-        bins = np.concatenate([lengths.bins for lengths in several])
-        counts = np.concatenate([lengths.counts for lengths in several])
-        summed = np.zeros(int(bins.max(initial=0)) + 1, np.int64)
-        np.add.at(summed, bins, counts)
-        bins = np.flatnonzero(summed)
-        low, high = min(lengths.low for lengths in several), max(lengths.high for lengths in several)
-        return cls(low, high, sum(lengths.total for lengths in several), bins, summed[bins])
+        lows, highs, totals, bins, counts = told(several, "low", "high", "total", "bins", "counts")
+        binned = np.concatenate(bins)
+        summed = np.zeros(int(binned.max(initial=0)) + 1, np.int64)
+        np.add.at(summed, binned, np.concatenate(counts))
+        held = np.flatnonzero(summed)
+        return cls(min(lows), max(highs), sum(totals), held, summed[held])
 
     @property
     def mean(self) -> float:

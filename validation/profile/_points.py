@@ -26,7 +26,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from dataplat.validation.profile._runs import added, starts_of
+from dataplat.validation.profile._runs import starts_of, told
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
@@ -68,18 +68,18 @@ class Points:
     @classmethod
     def merge(cls, several: Sequence[Points]) -> Points:
         """Return the summary of all numbers together."""
-        count = added(several, "count")
-        parts: dict[int, int] = {}
-        for points in several:
-            for step, number in points.parts.items():
-                parts[step] = parts.get(step, 0) + number
         if len(several) == 1:
             return several[0]
+        counts, steps, arrays, ranked = told(several, "count", "parts", "values", "keys")
+        count, parts = sum(counts), dict[int, int]()
+        for some in steps:
+            for step, number in some.items():
+                parts[step] = parts.get(step, 0) + number
         least = _level(count)
         limit = np.uint16((_MOST + 1 - least) << _STEP_BITS)
-        stays = [int(points.keys.searchsorted(limit)) for points in several]
-        values = np.concatenate([points.values[:stop] for points, stop in zip(several, stays, strict=True)])
-        keys = np.concatenate([points.keys[:stop] for points, stop in zip(several, stays, strict=True)])
+        stays = [int(each.searchsorted(limit)) for each in ranked]
+        values = np.concatenate([each[:stop] for each, stop in zip(arrays, stays, strict=True)])
+        keys = np.concatenate([each[:stop] for each, stop in zip(ranked, stays, strict=True)])
         keys = keys & ~np.uint16(_MOST) | np.maximum(keys & _MOST, np.uint16(least))
         order = np.argsort(keys, kind="stable")
         values, keys = values[order], keys[order]

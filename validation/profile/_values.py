@@ -24,7 +24,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from dataplat.validation.profile._runs import added, starts_of, summed
+from dataplat.validation.profile._runs import starts_of, summed, told
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
@@ -68,14 +68,13 @@ class Values:
         """Return what is known of all rows together."""
         if len(several) == 1:
             return several[0]
-        size, rows = several[0].size, added(several, "rows")
-        hashes = _least([values.hashes for values in several], size)
-        least = _level(rows) if len(hashes) == size else 0
-        keys, counts, shown = _listed([values for values in several if len(values.keys)], least)
-        least_most = [values.within for values in several]
-        within = max(least for least, _ in least_most), sum(most for _, most in least_most)
-        parts, unlisted = added(several, "parts"), added(several, "unlisted")
-        return cls(size, rows, parts, hashes, keys, counts, shown, unlisted, within)
+        size = several[0].size
+        names = ("rows", "parts", "unlisted", "within", "hashes", "keys", "counts", "shown")
+        rows, parts, unlisted, within, hashes, keys, counts, shown = told(several, *names)
+        together, least = sum(rows), _least(hashes, size)
+        listed = _listed(keys, counts, shown, _level(together) if len(least) == size else 0)
+        bounds = max(each for each, _ in within), sum(each for _, each in within)
+        return cls(size, together, sum(parts), least, *listed, sum(unlisted), bounds)
 
     @property
     def wide(self) -> bool:
@@ -147,22 +146,21 @@ def values_of(hashes: Array, counts: Array, shown: Any, size: int = VALUES) -> V
     return Values(size, rows, int(rows > 0), least, keys[order], counts[listed], texts, unlisted, within)
 
 
-def _listed(several: Sequence[Values], least: int) -> tuple[Array, Array, Array]:
-    """Return keys, counts and texts of all that are listed at a level of `least` or more."""
-    nothing = np.empty(0, np.int64)
-    keys = np.concatenate([nothing.view(np.uint64), *(values.keys for values in several)])
-    counts = np.concatenate([nothing, *(values.counts for values in several)])
+def _listed(
+    several: Sequence[Array], counts: Sequence[Array], shown: Sequence[Array], least: int
+) -> tuple[Array, Array, Array]:
+    """Return keys, counts and texts of all that are listed at a level of `least` or more, by their keys."""
+    keys = np.concatenate(several)
     there = np.flatnonzero(keys & _LEVELS >= np.uint64(least))
     order = there[np.argsort(keys[there])]
     keys = keys[order]
     starts = starts_of(keys)
     first = order[starts]  # where one of each key is
-    ends = np.cumsum([0, *(len(values.keys) for values in several)])
+    ends = np.cumsum([0, *map(len, several)])
     holder = np.searchsorted(ends, first, "right") - 1
-    places = first - ends[holder]
-    shown = np.empty(len(first), object)
-    shown[:] = [several[at].shown[place] for at, place in zip(holder.tolist(), places.tolist(), strict=True)]
-    return keys[starts], summed(counts[order], starts), shown
+    texts = np.empty(len(first), object)
+    texts[:] = [shown[at][place] for at, place in zip(holder.tolist(), (first - ends[holder]).tolist(), strict=True)]
+    return keys[starts], summed(np.concatenate(counts)[order], starts), texts
 
 
 def _least(several: Sequence[Array], size: int) -> Array:
