@@ -232,6 +232,11 @@ class Lake(Branching, Keeping):
         Raises:
             SourceError, SchemaMismatch, KeyViolation, ContractFailed, CommitConflict: The branch did not move.
         """
+        from dataplat.connectors.kafka import is_kafka
+        from dataplat.connectors.kafka._memory import give_freed_memory_back
+
+        if is_kafka(source):
+            give_freed_memory_back()
         from dataplat.ingest import ingest
         from dataplat.ingest._request import request_of
 

@@ -128,15 +128,14 @@ class Memory:
         page = os.sysconf("SC_PAGE_SIZE") / (1 << 20)
         own = Path("/proc/self")
         while True:
-            children = [child for task in own.glob("task/*/children") for child in task.read_text().split()]
-            total = 0.0
-            for process in (own, *(Path("/proc") / child for child in children)):
-                try:
-                    total += int((process / "statm").read_text().split()[1]) * page
-                except FileNotFoundError:
-                    continue  # it has ended meanwhile
-            self.peak = max(self.peak, total)
             time.sleep(0.02)
+            try:
+                children = [child for task in own.glob("task/*/children") for child in task.read_text().split()]
+                looked = [own, *(Path("/proc") / child for child in children)]
+                total = sum(int((one / "statm").read_text().split()[1]) for one in looked) * page
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # a thread or process has ended meanwhile
+            self.peak = max(self.peak, total)
 
 
 if __name__ == "__main__":

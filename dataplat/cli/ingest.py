@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -23,7 +22,8 @@ from dataplat.cli._options import (
 from dataplat.cli._output import coloured, counted, near, note, number, print_json, seconds, short, size
 from dataplat.cli._progress import ProgressLine
 from dataplat.cli._stream_options import stopping_in_order, stream_arguments, stream_options
-from dataplat.connectors.kafka._location import is_kafka
+from dataplat.connectors.kafka import is_kafka
+from dataplat.connectors.kafka._memory import give_freed_memory_back
 
 if TYPE_CHECKING:
     from dataplat._lake import Lake
@@ -95,10 +95,8 @@ def ingest(
     Or it is a stream, kafka://HOST:PORT/TOPIC: what is read and how far it was read are one commit, so that a crash
     loses nothing and doubles nothing. Without --follow it is read to the end that it has now.
     """
-    if is_kafka(
-        source
-    ):  # for months on end: what Arrow frees is given back at once, if it is said before Arrow is loaded
-        os.environ.setdefault("MIMALLOC_PURGE_DELAY", "0")
+    if is_kafka(source):
+        give_freed_memory_back()
     opened = open_data(lake)
     arguments = _arguments(options, branch_in_force(branch))
     with _telling_how_to_branch(arguments["branch"]):
