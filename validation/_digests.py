@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -86,11 +86,6 @@ def digest(frame: pl.DataFrame) -> Digests:
     return Digests(frame.hash_rows(seed=0).to_numpy(), nulls)
 
 
-def _distinct(found: Digests) -> tuple[Array, int]:
-    there = found.values if found.nulls is None else found.values[~found.nulls]
-    return np.unique(there), len(there)
-
-
 def is_own_digest(kind: pl.DataType) -> bool:
     """Whether no two values of a type have one digest."""
     return kind in _SHORT or kind == pl.UInt64 or kind.is_temporal()
@@ -157,19 +152,19 @@ class Piece:
         """Rows with those that were deleted, of which `stats` speak."""
         return self.block.written if self.unit is None else self.rows
 
-    def units(self, columns: Sequence[str]) -> Iterator[Unit]:
-        """Yield what holds its rows."""
-        return iter([self.unit]) if self.unit is not None else self.block.units(columns)
+    def units(self, columns: Sequence[str], dictionaries: Collection[str] = ()) -> Iterator[Unit]:
+        """Yield what holds its rows; texts among `dictionaries` may come as dictionaries."""
+        return iter([self.unit]) if self.unit is not None else self.block.units(columns, dictionaries)
 
 
-def pieces_of(subject: Subject, columns: Sequence[str]) -> list[Piece]:
+def pieces_of(subject: Subject, columns: Sequence[str], dictionaries: Collection[str] = ()) -> list[Piece]:
     """Return what can be digested apart; the rows of a file are not a piece, as it may be of any size."""
     found = []
     for number, block in enumerate(subject.blocks):
         if block.identity is not None:
             found.append(Piece(number, block, block.rows, block.stats))
         else:
-            found += [Piece(number, block, unit.rows, unit.stats, unit) for unit in block.units(columns)]
+            found += [Piece(number, block, unit.rows, unit.stats, unit) for unit in block.units(columns, dictionaries)]
     return [piece for piece in found if piece.rows]
 
 
@@ -216,7 +211,8 @@ class DigestReader:
         if data is not None and data and len(data) % 8 == 0:
             known = np.frombuffer(data, "<u8")
             return known[1:], int(known[0]), "remembered"
-        found = [_distinct(digest(self._frame(b))) for unit in piece.units(self.columns) for b in unit.read()]
+        units = piece.units(self.columns, self.columns)
+        found = [self._distinct(batch) for unit in units for batch in unit.read()]
         values = np.unique(np.concatenate([each for each, _ in found])) if found else np.empty(0, np.uint64)
         rows = sum(count for _, count in found)
         if memos is not None and identity is not None:
@@ -226,6 +222,20 @@ class DigestReader:
                 *identity,
             )
         return values, rows, "scanned"
+
+    def _distinct(self, batch: pa.RecordBatch) -> tuple[Array, int]:
+        """Return the distinct digests of the rows without a null, and how many they are; few texts are digested once."""
+        import pyarrow as pa
+
+        column = batch.column(self.columns[0])
+        if len(self.columns) > 1 or not pa.types.is_dictionary(column.type):
+            found = digest(self._frame(batch))
+            there = found.values if found.nulls is None else found.values[~found.nulls]
+            return np.unique(there), len(there)
+        codes = column.indices.drop_null().to_numpy()
+        used = np.flatnonzero(np.bincount(codes, minlength=len(column.dictionary)))
+        texts = pa.RecordBatch.from_arrays([column.dictionary.take(pa.array(used))], names=self.columns)
+        return np.unique(digest(self._frame(texts)).values), len(codes)
 
     def frames(self, piece: Piece) -> Iterator[tuple[pl.DataFrame, npt.NDArray[np.int64]]]:
         """Yield the rows of a piece that count, and their positions in the block."""

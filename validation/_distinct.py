@@ -26,7 +26,7 @@ class Distinct:
 
     def by_share(self) -> Iterator[tuple[int, int, Array]]:
         """Yield them by share of digest space: its number, how many shares there are, and its digests, sorted."""
-        pieces = pieces_of(self.subject, self.reader.columns)
+        pieces = pieces_of(self.subject, self.reader.columns, self.reader.columns)
         shares = 1 << max(0, -(-sum(piece.rows for piece in pieces) // self.at_once) - 1).bit_length()
         for number in range(shares):
             yield number, shares, self._union(pieces, number, shares)

@@ -167,7 +167,11 @@ class _Search:
     how: dict[Piece, How] = field(default_factory=dict)
 
     def run(self, other: Distinct) -> None:
-        pieces = [piece for piece in pieces_of(self.subject, self.reader.columns) if piece.number in self.new]
+        pieces = [
+            piece
+            for piece in pieces_of(self.subject, self.reader.columns, self.reader.columns)
+            if piece.number in self.new
+        ]
         for number, shares, digests in other.by_share():
             members = Members(digests)
 

@@ -126,6 +126,26 @@ def test_a_file_is_read_where_its_footer_is_not_believed(tmp_path):
     assert (floats.status, floats.settled) == ("failed", (("scanned", 4),))
 
 
+def test_a_dictionary_of_a_file_is_digested_once(tmp_path):
+    """Of texts and bytes that a file holds as dictionaries the used values count, of other types the rows."""
+    table = pa.table(
+        {
+            "text": pa.array(["a", None, "b", "a", "é", "é"]),
+            "bytes": pa.array([b"", b"\0", None, b"", b"x", b"x"]),
+            "whole": [1, 1, 2, None, 3, 3],
+            "real": [0.0, -0.0, math.nan, math.nan, None, 1.0],
+            "exact": pa.array([Decimal("1.5"), None, Decimal("1.5"), None, None, Decimal(2)], pa.decimal128(4, 1)),
+            "when": pa.array([1, 1, 2, 2, 3, None], pa.timestamp("ms")),
+            "truth": [True, None, False, True, True, True],
+        }
+    )
+    pq.write_table(table, tmp_path / "t.parquet", row_group_size=4, use_dictionary=True)
+    for name in table.schema.names:
+        values = pl.Series(table[name]).drop_nulls()
+        outcome = one(str(tmp_path / "t.parquet"), dp.distinct_share(name, 0))
+        assert outcome.detail == f"{values.n_unique()} of {len(values)} values are distinct"
+
+
 KINDS = {
     pa.int64(): st.none() | st.integers(-3, 3) | st.sampled_from([2**63 - 1, -(2**63)]),
     pa.float64(): st.none() | st.sampled_from([math.nan, 0.0, -0.0, 1.5, math.inf]),
