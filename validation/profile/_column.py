@@ -234,13 +234,14 @@ def merge(several: Sequence[ColumnProfile]) -> ColumnProfile:
     if len(kinds) > 1:
         texts = " and ".join(f"{name!r} ({family})" for name, family, _ in sorted(kinds))
         raise SchemaError(f"profiles of columns that differ cannot be merged: {texts}")
+    lowest, highest = zip(*fields["infinite"], strict=True)
     key: Any = Decimal if first.family == "decimal" else None
     return ColumnProfile(
         name=first.name,
         family=first.family,
         scale=first.scale,
         **{name: sum(fields[name]) for name in _ADDED},
-        infinite=(sum(low for low, _ in fields["infinite"]), sum(high for _, high in fields["infinite"])),
+        infinite=(sum(lowest), sum(highest)),
         low=min((low for low in fields["low"] if low is not None), key=key, default=None),
         high=max((high for high in fields["high"] if high is not None), key=key, default=None),
         points=_merged(Points, fields["points"]),

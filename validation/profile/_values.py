@@ -73,8 +73,8 @@ class Values:
         rows, parts, unlisted, within, hashes, keys, counts, shown = told(several, *names)
         together, least = sum(rows), _least(hashes, size)
         listed = _listed(keys, counts, shown, _level(together) if len(least) == size else 0)
-        bounds = max(each for each, _ in within), sum(each for _, each in within)
-        return cls(size, together, sum(parts), least, *listed, sum(unlisted), bounds)
+        fewest, most = zip(*within, strict=True)
+        return cls(size, together, sum(parts), least, *listed, sum(unlisted), (max(fewest), sum(most)))
 
     @property
     def wide(self) -> bool:
