@@ -57,6 +57,8 @@ def _column(column: ColumnProfile) -> dict[str, Any]:
     if column.times is not None:
         factor = 1 if column.unit == "us" else 86_400_000_000
         told["gaps"] = [[plain(column, start), plain(column, stop)] for start, stop in column.times.gaps()]
+        lengths = column.times.gap_lengths()
+        told["gaps_of_at_least_seconds"] = [[length * factor / 1e6, number] for length, number in lengths]
         told["gap_error_seconds"] = 2 * column.times.width * factor / 1e6
     return told
 

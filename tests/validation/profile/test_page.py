@@ -141,6 +141,8 @@ def test_the_dictionary_is_json(seen):
     assert set(told) == set(seen.columns)
     assert told["when"]["low"].endswith("Z")
     assert len(told["when"]["gaps"]) >= 1
+    assert sum(number for _, number in told["when"]["gaps_of_at_least_seconds"]) >= len(told["when"]["gaps"])
+    assert told["clock"]["deviation_seconds"] == pytest.approx(86_400 / 12**0.5, rel=0.05)
     assert told["day"]["quantiles"]["0"] == "1970-01-01"
     assert told["ends"]["quantiles"]["0"] == "-inf"
     assert told["gone"]["quantiles"]["0.5"] is None
