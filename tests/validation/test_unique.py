@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dataplat._validate import version_subject
+from dataplat.validation import _digests, _unique
 from dataplat.validation._memory import Memory
 from dataplat.validation._unique import find_repeats
 from dataplat.validation.subject import ParquetSubject
@@ -182,3 +184,20 @@ def test_a_damaged_memo_costs_a_look(memory_lake, reads):
     reads.clear()
     assert ask(memory_lake).settled == (("scanned", 4),)
     assert len(reads.parts) == 2
+
+
+def test_values_that_share_a_digest_are_no_repeats(memory_lake, monkeypatch):
+    """Where digests meet by chance the values decide: with three digests for all texts the count is exact still."""
+    plain = _digests.digest
+
+    def crowded(frame):
+        found = plain(frame)
+        return _digests.Digests(found.values % np.uint64(3), found.nulls)
+
+    monkeypatch.setattr(_digests, "digest", crowded)
+    monkeypatch.setattr(_unique, "digest", crowded)
+    land(memory_lake, list("abcdefg"), list("hijkl"))
+    assert ask(memory_lake).failing == 0
+    land(memory_lake, list("mna"))
+    found = ask(memory_lake)
+    assert (found.failing, [example.value for example in found.examples]) == (2, ["a", "a"])
