@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dataplat.lake.objects import Objects
     from dataplat.lake.stores import Store
     from dataplat.validation import Contract, Report
+    from dataplat.versioning.commit import StateOf
     from dataplat.versioning.manifest import Manifest
     from dataplat.versioning.publish import PlannedChange
     from dataplat.versioning.refs import Record
@@ -42,6 +43,7 @@ class ContractGate:
         after: Manifest | None,
         change: PlannedChange,
         objects: Objects,
+        state_of: StateOf,
     ) -> Sequence[Check]:
         """Return the outcome for `after`; nothing where its writer asked the same contract of it.
 
@@ -54,7 +56,8 @@ class ContractGate:
         if change.mode in _LANDS and any(check.ok and check.detail == contract.id for check in change.checks):
             return ()
         assert after is not None
-        report = ask(contract, objects, after, dataset, _passed(objects, head, dataset, contract, held))
+        passed = _passed(objects, head, dataset, contract, held)
+        report = ask(contract, objects, after, dataset, state_of, passed)
         if not report.ok:
             lines = "\n  ".join(outcome.line() for outcome in report.failed[:5])
             raise ContractFailed(
@@ -106,26 +109,38 @@ def may_run(store: Store) -> bool:
     return load().trust_contracts
 
 
-def ask(contract: Contract, objects: Objects, after: Manifest, dataset: str, passed: str | None = None) -> Report:
-    """Evaluate a contract on a version; row checks only on what came since the version `passed`, which met it."""
+def ask(
+    contract: Contract,
+    objects: Objects,
+    after: Manifest,
+    dataset: str,
+    state_of: StateOf,
+    passed: str | None = None,
+) -> Report:
+    """Evaluate a contract on a version; row checks only on what came since the version `passed`, which met it.
+
+    Rules find other datasets as `state_of` has them.
+    """
+    from dataplat.validation.lookup import context_in_lake
     from dataplat.validation.subject import VersionSubject
 
+    context = context_in_lake(objects, dataset, state_of)
     subject = VersionSubject(objects, after, dataset)
     new = None if passed is None else subject.new_since(passed)
     if new is None:
-        return contract.judge(subject)
+        return contract.judge(subject, context=context)
     came = {subject.blocks[number].part.place for number in new}
-    return contract.judge(subject, came=lambda block: None if block.part.place in came else "held")
+    return contract.judge(subject, context=context, came=lambda block: None if block.part.place in came else "held")
 
 
-def question(contract: Any, dataset: str) -> Callable[[Manifest, Objects], Sequence[Check]]:
+def question(contract: Any, dataset: str) -> Callable[[Manifest, Objects, StateOf], Sequence[Check]]:
     """Return what asks a contract of a dataset as a commit would make it; it raises `ContractFailed` where it fails."""
     from dataplat.validation import load_contract
 
     loaded = load_contract(contract)
 
-    def asked(after: Manifest, objects: Objects) -> Sequence[Check]:
-        report = ask(loaded, objects, after, dataset)
+    def asked(after: Manifest, objects: Objects, state_of: StateOf) -> Sequence[Check]:
+        report = ask(loaded, objects, after, dataset, state_of)
         if not report.ok:
             lines = "\n  ".join(outcome.line() for outcome in report.failed[:5])
             raise ContractFailed(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dataplat.lake.objects import Objects
     from dataplat.versioning._queue import Turn
     from dataplat.versioning._record import Record
-    from dataplat.versioning.commit import Commit
+    from dataplat.versioning.commit import Commit, DatasetState
     from dataplat.versioning.merge import MergedDataset, MergePlan, Planner, Policy
     from dataplat.versioning.merge._conflicts import Place
     from dataplat.versioning.rebase import PlannedChange
@@ -220,6 +220,11 @@ def _refused(lake: Lake, head: Record, planned: MergePlan, objects: Objects) -> 
     from dataplat.versioning.manifest import load_manifest
 
     held = contracts_of(head)
+    states = {change.rename_to or change.dataset: change.restore for change in planned.changes}
+
+    def state_of(name: str) -> DatasetState | None:
+        return states[name] if name in states else head.commit.dataset(name, objects.read)
+
     for change in planned.changes:
         name, kept = change.rename_to or change.dataset, change.restore
         if name not in held and change.ask is None:
@@ -229,8 +234,8 @@ def _refused(lake: Lake, head: Record, planned: MergePlan, objects: Objects) -> 
         before, after = (None if version is None else load_manifest(objects, version) for version in versions)
         try:
             if change.ask is not None and after is not None:
-                change.ask(after, objects)
-            pass_gate(lake.io.gate, head, name, before, after, change, objects)
+                change.ask(after, objects, state_of)
+            pass_gate(lake.io.gate, head, name, before, after, change, objects, state_of)
         except (BranchProtected, ContractError) as error:
             return str(error)
     return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dataplat.errors import ConfigError, ContractError, ContractFailed, ObjectExists
@@ -70,7 +71,7 @@ def protect(lake: Lake, branch: str, contract: str | Path, dataset: str | None) 
             loaded = load_held(objects, held, on, head.branch)
             manifest = Target.at(lake.objects, head.commit, on).manifest
             if manifest is not None:
-                report = ask(loaded, objects, manifest, on)
+                report = ask(loaded, objects, manifest, on, partial(head.commit.dataset, read=objects.read))
                 if not report.ok:
                     lines = "\n  ".join(outcome.line() for outcome in report.failed[:5])
                     message = (

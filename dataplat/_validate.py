@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 from dataplat.connectors.source import Rejects, SchemaWidened
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from dataplat._version import Version
     from dataplat.connectors.source import Source
-    from dataplat.lake.objects import Objects
     from dataplat.validation import Report
     from dataplat.validation.report import CheckOutcome
     from dataplat.validation.rules import Context
@@ -82,27 +81,10 @@ def version_subject(version: Version) -> VersionSubject:
 
 def context_of(version: Version) -> Context:
     """Return what rules may look at beside a version: other datasets of its lake, as its own branch has them."""
-    from dataplat.validation.rules import Context
+    from dataplat.validation.lookup import context_in_lake
 
-    return Context(resolve=resolver(version.objects, version))
-
-
-def resolver(objects: Objects, version: Version) -> Callable[[str], Subject]:
-    """Return a function that finds versions by reference; `airlines` is as the commit of `version` has it."""
-    from dataplat._version import Version as Found
-    from dataplat.versioning.manifest import load_manifest
-    from dataplat.versioning.references import resolve
-    from dataplat.versioning.refs import Refs
-
-    def find(ref: str) -> Subject:
-        if "@" not in ref:
-            state = version.found_at.dataset(ref, objects.read)
-            if state is not None and state.version is not None:
-                return version_subject(Found(objects, ref, load_manifest(objects, state.version), version.found_at))
-        named = f"{version.dataset}{ref}" if ref.startswith("@") else ref
-        return version_subject(Found(objects, *resolve(Refs(objects.store), objects, named)))
-
-    return find
+    objects, commit = version.objects, version.found_at
+    return context_in_lake(objects, version.dataset, lambda name: commit.dataset(name, objects.read))
 
 
 def subject_of(data: Any, key: Sequence[str] = ()) -> tuple[Subject, list[CheckOutcome]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from dataplat.errors import BranchProtected
-from dataplat.versioning.commit import Check
+from dataplat.versioning.commit import Check, StateOf
 from dataplat.versioning.refs import Record
 from dataplat.versioning.suppression import list_objects
 
@@ -33,8 +33,11 @@ class Gate(Protocol):
         after: Manifest | None,
         change: PlannedChange,
         objects: Objects,
+        state_of: StateOf,
     ) -> Sequence[Check]:
         """Return the outcomes for `after`, which the dataset would be; `objects` sees what is staged.
+
+        `state_of` says where other datasets would stand.
 
         `change.checks` are those that its writer evaluated for exactly this `after`.
 
@@ -69,6 +72,7 @@ def pass_gate(
     after: Manifest | None,
     change: PlannedChange,
     objects: Objects,
+    state_of: StateOf,
 ) -> Sequence[Check]:
     """Return what the contract of `dataset` on this branch says of `after`; nothing where it has none.
 
@@ -88,7 +92,7 @@ def pass_gate(
             f"branch {head.branch!r} holds dataset {dataset!r} to contract {held['name']}, which this writer cannot ask. "
             "Nothing was committed. Write through `dataplat.open(…)`."
         )
-    return gate.check(head, dataset, before, after, change, objects)
+    return gate.check(head, dataset, before, after, change, objects, state_of)
 
 
 def contract_objects(head: Record) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,7 @@ bulk lies in shared segments: so its bytes stay bounded however long the history
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
@@ -110,6 +110,10 @@ class DatasetChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 class _Bulk(msgspec.Struct, frozen=True, omit_defaults=True):
     starts: dict[str, Position] = {}
     positions: dict[str, Position] = {}
+
+
+StateOf: TypeAlias = "Callable[[str], DatasetState | None]"
+"""Where a dataset stands by its name; None: there never was one."""
 
 
 class DatasetState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

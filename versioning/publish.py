@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import structs
@@ -21,6 +22,7 @@ from dataplat.versioning.commit import (
     Commit,
     DatasetChange,
     DatasetState,
+    StateOf,
     load_commit,
     next_state,
     with_bulk,
@@ -161,6 +163,16 @@ def _settings(
     return (renamed_on(given or head.settings, names) if names else None) or given
 
 
+@dataclass(frozen=True, slots=True)
+class _ToAsk:
+    """A change whose contracts are asked once all changes of the commit are known, and the checks that it brings."""
+
+    change: PlannedChange
+    before: DatasetState | None
+    after: Manifest | None
+    checks: Sequence[Check]
+
+
 class _Attempt:
     """One try to make a commit on a head."""
 
@@ -172,6 +184,7 @@ class _Attempt:
         self._stage = stage
         self._parent = head.commit
         self._time = lake.refs.next_time(head)
+        self._to_ask: dict[str, _ToAsk] = {}
 
     def make(self, pending: list[PlannedChange], message: str, author: str, merged: Sequence[str]) -> Commit:
         """Stage the commit; a change that had to be planned anew takes its place in `pending`."""
@@ -180,6 +193,9 @@ class _Attempt:
         for index, change in enumerate(pending):
             check_dataset_name(change.dataset)
             pending[index] = self._change(change, done, states)
+        for name, asked in self._to_ask.items():  # once all is known, as a rule may look at other datasets
+            checks = self._passed(name, asked, partial(self._state_of, states))
+            done[name] = structs.replace(done[name], checks=tuple(checks))
         made = Commit(
             author=author,
             time=self._time,
@@ -191,6 +207,9 @@ class _Attempt:
         )
         self._stage.put(made.data, ".json")
         return made
+
+    def _state_of(self, states: Mapping[str, DatasetState], name: str) -> DatasetState | None:
+        return states[name] if name in states else self._parent.dataset(name, self._read)
 
     def _read(self, id: str, suffix: str) -> bytes:
         if self._stage.holds(id, suffix):
@@ -249,29 +268,23 @@ class _Attempt:
             staged = Objects(self._objects.store, self._stage)
             for name in {change.dataset, change.rename_to or change.dataset}:
                 refuse_suppressed(staged, self._head.settings, name, self._manifest(state), after)
-        checks = self._passed(change.rename_to or change.dataset, change, state, after, checks)
+        self._to_ask[change.rename_to or change.dataset] = _ToAsk(change, state, after, checks)
         done[change.dataset] = self._described(change, edit, state, after, checks)
         states[change.dataset] = self._state(change, state, after)
         if change.rename_to:  # a merge may bring another name with other rows
             self._carry_over(change, state, done, states)
 
-    def _passed(
-        self,
-        dataset: str,
-        change: PlannedChange,
-        state: DatasetState | None,
-        after: Manifest | None,
-        checks: Sequence[Check],
-    ) -> Sequence[Check]:
-        """Return `checks` with those that the change and the branch itself ask for."""
+    def _passed(self, dataset: str, asked: _ToAsk, state_of: StateOf) -> Sequence[Check]:
+        """Return the checks of a change with those that it and the branch itself ask for."""
+        change, state, after, checks = asked.change, asked.before, asked.after, asked.checks
         objects = Objects(self._objects.store, self._stage)
         if change.ask is not None and after is not None:
-            checks = (*checks, *change.ask(after, objects))
+            checks = (*checks, *change.ask(after, objects, state_of))
         if dataset not in contracts_of(self._head):
             return checks
-        asked = replace(change, checks=checks)
+        change = replace(change, checks=checks)
         before = self._manifest(state) if dataset == change.dataset else None  # under another name it met no contract
-        return (*checks, *pass_gate(self._gate, self._head, dataset, before, after, asked, objects))
+        return (*checks, *pass_gate(self._gate, self._head, dataset, before, after, change, objects, state_of))
 
     def _edited(
         self, change: PlannedChange, state: DatasetState | None
@@ -319,11 +332,12 @@ class _Attempt:
         self, change: PlannedChange, base: Manifest, compactions: Sequence[DatasetChange]
     ) -> tuple[PlannedChange, Manifest]:
         """Return the change, and the version it is planned on, past all compactions (newest first) since the base."""
-        assert change.codec is not None
+        codec = change.codec
+        assert codec is not None
         for done in reversed(compactions):
             before, after = (load_manifest(self._objects, str(version)) for version in (done.base, done.version))
             edit = change.edit if before.id == base.id else rebase(change, base, before)
-            change, base = replace(change, edit=across(edit, before, after, done.moved, change.codec)), after
+            change, base = replace(change, edit=across(edit, before, after, done.moved, codec)), after
         return change, base
 
     def _since(self, change: PlannedChange) -> list[DatasetChange] | None:
@@ -438,7 +452,7 @@ class _Attempt:
         if taken is not None and taken.version is not None:
             raise AlreadyExists(f"there is a dataset {new!r} already")
         refuse_protected(self._head, old, "renamed")
-        checks = self._passed(new, change, None, self._manifest(state), ())
+        self._to_ask[new] = _ToAsk(change, None, self._manifest(state), ())
         done[old], states[old] = self._renamed_away(state, new)
         done[new] = DatasetChange(
             mode="rename",
@@ -447,7 +461,6 @@ class _Attempt:
             before=state.commit,
             rows=state.rows,
             bytes=state.bytes,
-            checks=tuple(checks),
             renamed_from=old,
         )
         states[new] = structs.replace(state, commit="", time=self._time)  # this commit, which has no id yet

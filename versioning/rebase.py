@@ -25,7 +25,7 @@ from dataplat.lake.schema import stored_in
 from dataplat.versioning._difference import PartsDifference, difference
 from dataplat.versioning._lsm import Read
 from dataplat.versioning._table import named
-from dataplat.versioning.commit import Check, DatasetState, Input, Mode, Position
+from dataplat.versioning.commit import Check, DatasetState, Input, Mode, Position, StateOf
 from dataplat.versioning.compact import DeletesCodec, Rewrite, edit_of, rebased, used_places
 from dataplat.versioning.manifest import Manifest, ManifestEdit
 
@@ -62,7 +62,7 @@ class PlannedChange:
     `keys_overlap`: given parts that came since the base, return some keys that are also among the incoming rows.
     `where_matches`: given such parts, whether the condition matches any of their rows.
     `merge_deletes`: see `MergesDeletes`. `recheck`: given the manifest as it would be, return the checks' outcomes,
-    or raise; `ask`: the same, asked of whatever is committed, rebased or not. `replan`: given the head's manifest (None: no dataset), plan anew where the change does not hold.
+    or raise; `ask`: the same, asked of whatever is committed, rebased or not, with where other datasets would stand. `replan`: given the head's manifest (None: no dataset), plan anew where the change does not hold.
     `rename_to` is the new name of a rename, `restore` the state that a rollback goes back to; `rows_added` are rows that
     it brings, where that is known: else more or fewer of them are counted. `rewrites` is what a compaction did, `codec` how deletes are read and staged where they are no Roaring bitmaps.
     """
@@ -84,7 +84,7 @@ class PlannedChange:
     where_matches: Callable[[Sequence[Part]], bool] | None = None
     merge_deletes: MergesDeletes | None = None
     recheck: Callable[[Manifest], Sequence[Check]] | None = None
-    ask: Callable[[Manifest, Objects], Sequence[Check]] | None = None
+    ask: Callable[[Manifest, Objects, StateOf], Sequence[Check]] | None = None
     replan: Callable[[Manifest | None], PlannedChange] | None = None
     rewrites: Sequence[Rewrite] = ()
     codec: DeletesCodec | None = None

@@ -69,7 +69,7 @@ def _dataset_change(
         checks=_checks(request, landed, stage),
         lineage=(*_lineage(request), *lineage(draft.lake, target, landed.source, landed.base.schema)),
         keys_overlap=_keys_overlap(landed),
-        recheck=_recheck(request, landed, stage),
+        recheck=_recheck(draft, request, landed),
     )
 
 
@@ -123,24 +123,24 @@ def _keys_overlap(landed: Landed) -> Any:
     return overlap
 
 
-def _recheck(request: IngestRequest, landed: Landed, stage: Stage) -> Any:
+def _recheck(draft: Draft, request: IngestRequest, landed: Landed) -> Any:
     """Return a check of the contract on the dataset after a rebase, with the rows that others added meanwhile."""
     contract = request.contract
     if contract is None:
         return None
 
     def recheck(manifest: Manifest) -> Sequence[Check]:
+        from dataplat._gate import ask
         from dataplat.errors import ContractFailed
-        from dataplat.validation.subject import VersionSubject
 
-        report = contract.judge(VersionSubject(landed.base.objects, manifest, request.into))
+        report = ask(contract, landed.base.objects, manifest, request.into, draft.state_now)
         if not report.ok:
             message = (
                 f"together with what others committed meanwhile, {request.into} would not meet contract "
                 f"{contract.name}: {report.summary}. Nothing landed."
             )
             raise ContractFailed(message, report)
-        return _checks(request, replace(landed, report=report), stage)
+        return _checks(request, replace(landed, report=report), draft.stage)
 
     return recheck
 

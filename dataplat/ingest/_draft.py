@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -64,12 +64,25 @@ class Draft:
         if change is None:
             if any(other.rename_to == name for other in self.changes):
                 raise _twice(name)
-            return there
+            return replace(there, others=self.state_of)
         after = self._manifest(there, change)
         held = there.state or DatasetState()
         positions = held.advanced(change.positions, self.stage, self.objects.read)
         state = structs.replace(held, version=after.id, rows=after.rows, bytes=after.nbytes, positions=positions)
-        return Target(name, self.head, state, after, self.objects, tuple(change.checks))
+        return Target(name, self.head, state, after, self.objects, tuple(change.checks), self.state_of)
+
+    def state_of(self, name: str) -> DatasetState | None:
+        """Return where the dataset `name` would stand after the changes so far; None: there is no such."""
+        change = self._changes.get(name)
+        if change is None:
+            return self.head.dataset(name, self.objects.read)
+        return None if change.mode in {"drop", "rename"} else self.target(name).state
+
+    def state_now(self, name: str) -> DatasetState | None:
+        """Return the same of a dataset that is not changed here as others have made it meanwhile."""
+        if name in self._changes:
+            return self.state_of(name)
+        return self.lake.refs.head(self.branch).commit.dataset(name, self.objects.read)
 
     def suppression(self, name: str) -> Suppression | None:
         """Return what was erased from the dataset `name`, so that it does not come in again."""

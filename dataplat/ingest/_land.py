@@ -178,11 +178,13 @@ def _check(
     if contract is None:
         return outcome, None, True
     from dataplat.ingest._set_aside import settle
+    from dataplat.validation.lookup import context_in_lake
     from dataplat.validation.subject import VersionSubject
 
     run.meter.enter("checking the contract")
     there = {part.place for part in base.manifest.parts()}
     held: list[bool] = []
+    context = context_in_lake(base.objects, request.into, target.state_of)
 
     def came(block: PartBlock) -> Literal["new", "held"] | None:
         if block.part.place not in there:
@@ -193,7 +195,7 @@ def _check(
         after = base.manifest.apply(full_edit(base, outcome), base.stage)
         held.append(_held(target, contract.id, after.schema))
         subject = VersionSubject(base.objects, after, request.into)
-        return subject, contract.judge(subject, came=came)
+        return subject, contract.judge(subject, context=context, came=came)
 
     fatal = any(not check.ok and not _is_aside(check) for check in run.tally.outcomes)
     if fatal or request.mode == "upsert" or request.on_error == "fail":

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from dataplat.ingest._request import IngestRequest
     from dataplat.lake.objects import Objects
-    from dataplat.versioning.commit import Check, Commit, DatasetState
+    from dataplat.versioning.commit import Check, Commit, DatasetState, StateOf
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,8 @@ class Target:
     objects: Objects
     staged: tuple[Check, ...] | None = None
     """Of a dataset that is changed in the transaction already: the checks that it passed."""
+    others: StateOf | None = None
+    """Where other datasets stand in the transaction; None: as `commit` has them."""
 
     @classmethod
     def at(cls, objects: Objects, commit: Commit, name: str) -> Target:
@@ -37,6 +39,10 @@ class Target:
         state = commit.dataset(name, objects.read)
         manifest = None if state is None or state.version is None else load_manifest(objects, state.version)
         return cls(name, commit, state, manifest, objects)
+
+    def state_of(self, name: str) -> DatasetState | None:
+        """Return where another dataset stands; None: there is no such."""
+        return self.commit.dataset(name, self.objects.read) if self.others is None else self.others(name)
 
     @property
     def version(self) -> str | None:

@@ -17,6 +17,7 @@ from dataplat.versioning.manifest import load_manifest
 if TYPE_CHECKING:
     from dataplat.lake.stores import Store
     from dataplat.testing._history_rows import Read
+    from dataplat.versioning.commit import StateOf
     from dataplat.versioning.manifest import Manifest
     from dataplat.versioning.publish import LakeIO, PlannedChange
     from dataplat.versioning.refs import Record
@@ -49,6 +50,7 @@ class LimitGate:
         after: Manifest | None,
         change: PlannedChange,
         objects: Objects,
+        state_of: StateOf,
     ) -> Sequence[Check]:
         """Return the outcome; raise `ContractFailed`."""
         held = contracts_of(head)[dataset]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from dataplat.versioning._protection import contracts_of, pass_gate
@@ -28,6 +29,7 @@ def admission(target: LakeIO) -> Admit:
             if before is None and after is None:
                 continue
             change = PlannedChange(dataset=dataset, mode="merge", base_version=None if before is None else before.id)
-            pass_gate(target.gate, head, dataset, before, after, change, target.objects)
+            state_of = partial(commit.dataset, read=target.objects.read)
+            pass_gate(target.gate, head, dataset, before, after, change, target.objects, state_of)
 
     return admit
