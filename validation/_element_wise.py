@@ -13,6 +13,7 @@ import signal
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from threading import Lock
 from typing import Any, Final, TypeAlias
 
@@ -57,8 +58,9 @@ def ask_each(function: Callable[[Any], object], values: Sequence[Any], patience:
         told, ended = _listen(ours, PATIENCE if patience is None else patience)
     finally:
         os.close(ours)
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        with suppress(ProcessLookupError, ChildProcessError):  # somebody else waits for all children
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
     return _understood(told, len(values), ended)
 
 
