@@ -46,23 +46,25 @@ class Dictionaries:
         if start is None or not 0 < end - start <= MOST_BYTES:
             return None
         try:
-            if not self._alone[row_group][leaf]:
+            if not self._alone(row_group, leaf):
                 return None
             return _decoded(self._file.read_at(end - start, start), chunk.compression, crc=self._crc)
         except (OSError, pa.ArrowException, ValueError, LookupError):
             return None
 
+    def _alone(self, row_group: int, leaf: int) -> bool:
+        """Whether all data pages of a chunk are encoded by the dictionary."""
+        thrift, groups = self._chunks
+        return _by_dictionary(thrift, groups[row_group][leaf])
+
     @cached_property
-    def _alone(self) -> list[list[bool]]:
-        """Whether all data pages are encoded by the dictionary: by row group and leaf."""
+    def _chunks(self) -> tuple[bytes, list[list[int]]]:
+        """The footer, and where each chunk begins in it: by row group and leaf."""
         sink = pa.BufferOutputStream()
         self._metadata.write_metadata_file(sink)
-        file = sink.getvalue().to_pybytes()
-        thrift = file[len(MAGIC) : -len(MAGIC) - 4]
-        return [
-            [_by_dictionary(thrift, column) for column in _structs(thrift, _struct(thrift, group)[_COLUMNS])]
-            for group in _structs(thrift, _struct(thrift, 0)[_ROW_GROUPS])
-        ]
+        thrift = sink.getvalue().to_pybytes()[len(MAGIC) : -len(MAGIC) - 4]
+        groups = _structs(thrift, _struct(thrift, 0)[_ROW_GROUPS])
+        return thrift, [_structs(thrift, _struct(thrift, group)[_COLUMNS]) for group in groups]
 
 
 def _struct(data: bytes, at: int) -> dict[int, int]:
