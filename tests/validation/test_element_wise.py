@@ -73,7 +73,7 @@ def test_threads_ask_side_by_side() -> None:
     """Each of several threads gets the answers to its own question."""
     found: dict[int, Any] = {}
     threads = [
-        Thread(target=lambda n=n: found.__setitem__(n, ask_each(lambda value: value == n, [n, n + 1] * 500)))  # type: ignore[misc]
+        Thread(target=lambda n=n: found.__setitem__(n, ask_each(lambda value: value == n, [n, n + 1] * 500)))
         for n in range(6)
     ]
     for thread in threads:
