@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pandera.polars
+import pandera.polars as pdr
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,6 +16,7 @@ import pytest
 
 import dataplat as dp
 from dataplat.cli import main
+from dataplat.errors import SourceError
 
 CONTRACT = """
 import pandera.polars as pa
@@ -92,6 +95,44 @@ def _write(here: Path, name: str) -> None:
             pq.write_table(table, here / name)
 
 
+def test_text_is_read_as_the_contract_says(here: Path) -> None:
+    """Digits in a text column are text in a file that is judged, as they are when it lands; so are columns of no rows."""
+    schema = pandera.polars.DataFrameSchema({"code": pandera.polars.Column(str), "zip": pandera.polars.Column(int)})
+    for rows in ("1,2\n", ""):
+        Path("codes.csv").write_text("code,zip\n" + rows)
+        assert dp.validate("codes.csv", schema).ok
+    Path("codes.csv").write_text("zip\n2\nx\n")
+    report = dp.validate("codes.csv", schema)
+    assert [check.name for check in report.failed] == ["readable", "column_in_dataframe"]
+    Path("codes.csv").write_text("note,zip,code\n,2,1\n")
+    schema = pandera.polars.DataFrameSchema(schema.columns, ordered=True)
+    assert [check.name for check in dp.validate("codes.csv", schema).failed] == ["column_ordered"]
+
+
+def test_examples_name_files_in_full(here: Path) -> None:
+    """An example names the file that it lies in, by its whole name; of text only the row, as there is no such file."""
+    pl.DataFrame(ROWS).write_parquet("a-file-of-payments.parquet")
+    pl.DataFrame(ROWS).write_csv("payments.csv")
+    said = [str(dp.validate(name, "c.py:Payments")) for name in ("a-file-of-payments.parquet", "payments.csv")]
+    assert "e.g. -2.0 (row 1 of part a-file-of-payments.parquet)" in said[0]
+    assert "e.g. -2.0 (row 1)" in said[1]
+
+
+TWICE = pa.Table.from_arrays([pa.array([1]), pa.array([2])], ["a", "a"])
+
+
+@pytest.mark.parametrize("data", ["twice.parquet", TWICE, "torn.parquet", "torn-*.parquet", "empty.parquet"])
+def test_what_cannot_be_looked_at_is_said(here: Path, data: Any) -> None:
+    """Two columns of one name, and a torn file, are said as what they are, by whatever looks at them."""
+    pq.write_table(TWICE, "twice.parquet")
+    Path("torn.parquet").write_bytes(Path("twice.parquet").read_bytes()[:-9])
+    Path("torn-1.parquet").write_bytes(b"PAR1xxxxxPAR1")
+    Path("empty.parquet").write_bytes(b"")
+    for look in (lambda: dp.validate(data, "c.py:Payments"), lambda: dp.profile(data)):
+        with pytest.raises(SourceError, match=r"several columns of the name 'a'|parquet"):
+            look()
+
+
 def test_records_that_cannot_be_read_fail(here: Path) -> None:
     """A line that is no record is a failing check of its own, counted and shown."""
     (here / "a.csv").write_text('payment,amount\n1,1.0\n2,"x\n')
@@ -145,3 +186,29 @@ def test_environments_strictness_and_drift(here: Path) -> None:
     assert "row_count(min=10)" in {check.name for check in strict.failed}
     assert serve.coverage < 1
     assert "row_count(min=10)" not in {check.name for check in lake["payments"].validate("c.py:Served").failed}
+
+
+def test_a_sample_is_called_one(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a sample some row groups are read, the same ones each time; what it says is not remembered, nor taken for all."""
+    rows = pa.table({"payment": list(range(1, 2001)), "amount": [1.0] * 1999 + [float("nan")]})
+    pq.write_table(rows, here / "a.parquet", row_group_size=100)
+    contract = dp.Contract(
+        pdr.DataFrameSchema(
+            {"amount": pdr.Column(float, pdr.Check.lt(5), nullable=True), "payment": pdr.Column(int, unique=True)}
+        )
+    )
+    report = dp.validate("a.parquet", contract, sample=0.3)
+    again = dp.validate("a.parquet", contract, sample=0.3)
+    assert 0 < report.new_rows == again.new_rows < 2000
+    assert report.how["sampled"] >= 1
+    assert {check.name for check in report.checks if check.status == "not asked"} == {"field_uniqueness"}
+    assert report.coverage < 1
+    assert not dp.validate("a.parquet", contract, sample=0.3, strict=True).ok
+    assert dp.validate("a.parquet", contract, sample=1).new_rows == 2000
+    with pytest.raises(dp.ContractError, match="share"):
+        dp.validate("a.parquet", contract, sample=2)
+    lake = dp.open(here / ".dataplat")
+    lake.ingest(rows, "payments")
+    lake["payments"].validate(contract, sample=0.0001)
+    assert not lake["payments"].validate(contract).ok
+    assert main(["validate", "a.parquet", "-c", "c.py:Payments", "--sample", "0.5"]) in {0, 1}

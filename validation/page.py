@@ -7,7 +7,7 @@ from typing import Final
 
 from dataplat.validation import _page as page_of
 from dataplat.validation._page import Html, cards, contents, meter, section, table, tag, text
-from dataplat.validation.report import HOW, CheckOutcome, Example, Report
+from dataplat.validation.report import HOW, CheckOutcome, Example, Report, short_part
 
 _TONES: Final = {"passed": "good", "failed": "bad", "warned": "warn", "could not check": "bad", "not asked": ""}
 _WORDS: Final = {
@@ -103,7 +103,7 @@ def _examples(check: CheckOutcome) -> Html:
 def _row(example: Example, *, in_parts: bool) -> list[object]:
     keys = [_value(value) for _, value in example.key]
     place = "" if example.position is None else f"{example.position:,}"
-    part = [Html(f"<code>{text((example.part or '')[:12])}</code>")] if in_parts else []
+    part = [Html(f"<code>{text(short_part(example.part or ''))}</code>")] if in_parts else []
     return [*keys, _value(example.value), *part, place]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
@@ -22,6 +23,7 @@ all its values, or some; or not at all."""
 HOW: tuple[How, ...] = ("proven", "remembered", "scanned", "sampled", "skipped")
 """Cheapest first."""
 
+_ID = re.compile("[0-9a-f]{64}")
 _SHOWN_EXAMPLES = 3
 _SHOWN_NAME = 120
 _SIGNS: Mapping[Status, str] = {
@@ -51,7 +53,7 @@ class Example:
         where = ", ".join(f"{name}={'null' if value is None else value}" for name, value in self.key)
         if not where:
             where = "" if self.position is None else f"row {self.position}"
-            where += f" of part {self.part[:12]}" if where and self.part else ""
+            where += f" of part {short_part(self.part)}" if where and self.part else ""
         value = "null" if self.value is None else self.value
         return f"{value} ({where})" if where else value
 
@@ -252,6 +254,11 @@ class Report:
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
+
+
+def short_part(part: str) -> str:
+    """Return what names a part: the beginning of an id, and a file by its whole name."""
+    return part[:12] if _ID.fullmatch(part) else part
 
 
 def _is_open(check: CheckOutcome) -> bool:

@@ -329,11 +329,11 @@ def _bare(rows: int) -> list[pa.RecordBatch]:
 class ParquetBlock:
     """A Parquet file that somebody wrote: of its statistics those of integers, decimals and times are believed."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, named: bool = True) -> None:
         import pyarrow.parquet as pq
 
         self.path = path
-        self.name: str | None = path.name
+        self.name: str | None = path.name if named else None
         self.metadata: pq.FileMetaData = pq.read_metadata(path)
         self.schema: pa.Schema = self.metadata.schema.to_arrow_schema().remove_metadata()
         self.rows = self.written = self.metadata.num_rows
@@ -397,11 +397,11 @@ class ParquetBlock:
 
 
 class ParquetSubject:
-    """Parquet files of one schema, in the order given."""
+    """Parquet files of one schema, in the order given; `named` is whether examples name the files."""
 
-    def __init__(self, paths: Sequence[Path], title: str, key: Sequence[str] = ()) -> None:
+    def __init__(self, paths: Sequence[Path], title: str, key: Sequence[str] = (), *, named: bool = True) -> None:
         self.title = title
-        self.blocks: Sequence[ParquetBlock] = [ParquetBlock(path) for path in paths]
+        self.blocks: Sequence[ParquetBlock] = [ParquetBlock(path, named=named) for path in paths]
         self.schema: pa.Schema = self.blocks[0].schema
         self.key = tuple(key)
         self.rows = sum(block.rows for block in self.blocks)

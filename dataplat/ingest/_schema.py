@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dataplat.ingest._request import IngestRequest
+    from dataplat.validation import Contract
 
 _EXACT = (frozenset({"int", "float", "decimal"}), frozenset({"date", "timestamp"}))
 """Families whose values may go over into each other; `conform` refuses each value that would change."""
@@ -101,9 +102,15 @@ def reading_schema(request: IngestRequest, existing: pa.Schema | None) -> pa.Sch
         return plain_schema(existing)
     if request.contract is None:
         return None
-    columns = request.contract.schema.columns
-    types = [(name, kind) for name, kind in request.contract.types().items() if columns[name].required]
-    return pa.schema(types) if types else None
+    wanted = asked_types(request.contract)
+    return wanted if wanted.names else None
+
+
+def asked_types(contract: Contract) -> pa.Schema:
+    """Return the types by which text is read that is to meet a contract."""
+    columns = contract.schema.columns
+    types = [(name, kind) for name, kind in contract.types().items() if columns[name].required]
+    return pa.schema(types)
 
 
 def check_columns(schema: pa.Schema, names: Sequence[str], what: str) -> None:
