@@ -206,19 +206,22 @@ class Version:
         origin = Origin(self.dataset, self._found_at.id)
         return export(self.objects, self.manifest, directory, origin=origin, to=to, link=link, remote=remote)
 
-    def validate(self, contract: Any, *, strict: bool = False, environment: str | None = None) -> Report:
+    def validate(
+        self, contract: Any, *, strict: bool = False, environment: str | None = None, sample: float | None = None
+    ) -> Report:
         """Hold the version to a contract: a `Contract`, a pandera polars model or schema, or `FILE:NAME`.
 
         What statistics prove, and what is remembered of the same parts, is not read again. With `strict` what was not
         asked, or of a sample only, fails. `environment` says where the data is (`train`, `serve`): what the contract
-        asks elsewhere only is not asked.
+        asks elsewhere only is not asked. Of a `sample` (0 to 1) this share of the row groups is read, the same ones each
+        time, and checks that need all rows are not asked.
 
         Raises:
             ContractError: The contract cannot be loaded or makes no sense.
         """
         from dataplat._validate import validate_version
 
-        return validate_version(self, contract, strict=strict, environment=environment)
+        return validate_version(self, contract, strict=strict, environment=environment, sample=sample)
 
     def profile(self, *, columns: str | Sequence[str] | None = None, where: str | pl.Expr | None = None) -> Profile:
         """Say what the version holds, column by column: counts, exact moments, quantiles, distinct and frequent values.

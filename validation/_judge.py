@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -77,6 +78,7 @@ class Judge:
     key: Sequence[str]
     memory: Memory
     came: Came = _nobody_knows
+    sample: float | None = None
     rows_read: int = field(default=0, init=False)
     _new: dict[str, frozenset[int] | None] = field(default_factory=dict, init=False)
     _faults: dict[str, str] = field(default_factory=dict, init=False)
@@ -94,7 +96,7 @@ class Judge:
         found: list[CheckOutcome] = []
         for number, check in enumerate(checks):
             outcome = known[number] or sums[number].outcome()
-            if known[number] is None:
+            if known[number] is None and outcome.how != "sampled":
                 self.memory.keep_whole(version, asked[number], outcome)
             found.append(_named(outcome, check))
         return found
@@ -119,6 +121,8 @@ class Judge:
             for number, (one, scanned) in zip(pending, found, strict=True):
                 if isinstance(one, str):
                     sums[number].fault = sums[number].fault or one
+                elif self.sample is not None:
+                    sums[number].add(one, sampled=block.rows)
                 else:
                     sums[number].add(one, proven=block.rows - scanned, scanned=scanned)
                     whole[asked[number]] = one
@@ -205,12 +209,18 @@ class Judge:
         """Yield units with the checks that they leave open, and None behind each block's last."""
         for at, (block, pending) in enumerate(todo):
             checks = [self.plan.row[number] for number in pending]
-            for unit in block.units(self._columns(checks), self._texts(checks)):
+            for place, unit in enumerate(block.units(self._columns(checks), self._texts(checks))):
+                if not self._wanted(block, place):
+                    continue
                 stats = unit.stats
                 still = [None if self._proven(check, stats, unit.rows) else check for check in checks]
                 if any(still):
                     yield at, unit, still
             yield at, None, []
+
+    def _wanted(self, block: Block, unit: int) -> bool:
+        """Return whether a row group is in the sample: by its place, and so the same ones whenever it is asked."""
+        return self.sample is None or zlib.crc32(f"{block.name}:{unit}".encode()) < self.sample * 2**32
 
     def _proven(self, check: PlannedCheck, stats: object, rows: int) -> bool:
         if check.column is None or not stats:

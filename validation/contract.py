@@ -24,7 +24,7 @@ from dataplat.validation._pandas import PandasSchema, is_pandas
 from dataplat.validation._rows import FAULTS, check_rows, fault_text
 from dataplat.validation._rules import ask_rules
 from dataplat.validation._transform import Transform, parted
-from dataplat.validation.report import Report, Severity
+from dataplat.validation.report import CheckOutcome, Report, Severity
 from dataplat.validation.rules import Context, Rule
 from dataplat.validation.subject import Subject, TableSubject
 from dataplat.validation.verdict import BatchVerdict
@@ -129,6 +129,7 @@ class Contract:
         strict: bool = False,
         environment: str | None = None,
         came: Came | None = None,
+        sample: float | None = None,
     ) -> Report:
         """Evaluate everything on a version, a file or a table, the cheapest way that is certain, and sum up.
 
@@ -138,25 +139,37 @@ class Contract:
             strict: what was not asked, or of a sample only, fails.
             environment: where the data is: what the contract asks in other environments is not asked.
             came: of blocks whose rows are known to pass all row checks, whence that is known.
+            sample: the share of row groups that row checks read, 0 to 1, the same ones each time; checks that need all
+                rows are not asked. None: all.
+
+        Raises:
+            ContractError: `sample` is no share.
         """
+        if sample is not None and not 0 < sample <= 1:
+            raise ContractError(f"a sample is a share of the rows, above 0 and up to 1, and not {sample!r}")
         start = time.perf_counter()
         plan = self._plan(subject.schema, environment)
         key = [name for name in subject.key if name in subject.schema.names]
         memory = Memory(subject.memos)
         context = replace(context or Context(), memory=memory)
-        judge = Judge(plan, subject, key, memory) if came is None else Judge(plan, subject, key, memory, came)
+        judge = Judge(plan, subject, key, memory, sample=sample)
+        if came is not None:
+            judge.came = came
         rows = judge.run()
-        whole = DatasetChecker(plan, subject, key, context.memory_limit, memory).run()
-        if self._pandas is not None:
-            whole += self._pandas.judge(subject, key, self.severity, context.memory_limit)
-        ruled = ask_rules(self.checks, subject, context, environment, self.severity, memory)
+        if sample is None:
+            whole = DatasetChecker(plan, subject, key, context.memory_limit, memory).run()
+            if self._pandas is not None:
+                whole += self._pandas.judge(subject, key, self.severity, context.memory_limit)
+            whole += ask_rules(self.checks, subject, context, environment, self.severity, memory)
+        else:
+            whole = [_not_asked(check.name, check.column, subject.rows) for check in (*plan.dataset, *self.checks)]
         memory.save()
         return Report(
             contract=self.name,
             contract_id=self.id,
             rows=subject.rows,
             new_rows=judge.rows_read,
-            checks=(*(replace(outcome, rows=subject.rows) for outcome in plan.shape), *rows, *whole, *ruled),
+            checks=(*(replace(outcome, rows=subject.rows) for outcome in plan.shape), *rows, *whole),
             data=subject.title,
             version=subject.version,
             strict=strict,
@@ -207,9 +220,10 @@ class Contract:
         return self.schema.remove_columns(elsewhere) if elsewhere else self.schema
 
 
-def as_contract(given: Any, name: str | None = None) -> Contract:
-    """Return a contract: itself, or one made of a pandera model or schema."""
-    return given if isinstance(given, Contract) else Contract(given, name=name)
+def _not_asked(name: str, column: str | None, rows: int) -> CheckOutcome:
+    return CheckOutcome(
+        name, "dataset", "not asked", column, rows=rows, detail="it needs all rows, and this is a sample"
+    )
 
 
 def _name_of(schema: Any) -> str:

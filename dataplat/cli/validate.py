@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -26,6 +26,10 @@ dataplat validate new-flights.csv --contract contract.py:Flights --junit report.
 @click.option("--contract", "-c", metavar="FILE:NAME", help="The contract; else the one that the branch is held to.")
 @click.option("--strict", is_flag=True, help="What was not asked, or asked of a sample only, fails.")
 @click.option("--environment", "-e", metavar="NAME", help="Where the data is: train, serve, ...")
+@click.option(
+    "--sample", type=click.FloatRange(0, 1, min_open=True), metavar="SHARE",
+    help="Read this share of the row groups only; checks that need all rows are not asked.",
+)  # fmt: skip
 @click.option("--report", "page", metavar="FILE", help="Write the report as one HTML page.")
 @click.option("--junit", metavar="FILE", help="Write the report as JUnit XML.")
 def validate(
@@ -33,6 +37,7 @@ def validate(
     contract: str | None,
     strict: bool,
     environment: str | None,
+    sample: float | None,
     page: str | None,
     junit: str | None,
     lake: str | None,
@@ -44,7 +49,8 @@ def validate(
     how it was settled. Ends with 0 where the contract is met, with 1 where it is not, and with 2 where a check could
     not be evaluated.
     """
-    found = _judged(data, contract, lake, strict=strict, environment=environment)
+    how: dict[str, Any] = {"strict": strict, "environment": environment, "sample": sample}
+    found = _judged(data, contract, lake, how)
     if page is not None:
         Path(page).write_text(found.to_html(), encoding="utf-8")
     if junit is not None:
@@ -61,24 +67,24 @@ def validate(
     return _exits.DONE if found.ok else _exits.DATA_FAILED
 
 
-def _judged(data: str, contract: str | None, lake: str | None, *, strict: bool, environment: str | None) -> Report:
+def _judged(data: str, contract: str | None, lake: str | None, how: dict[str, Any]) -> Report:
     """Judge a file where there is one of that name, else the version that a reference names."""
     if is_file(data):
         from dataplat._validate import validate as validate_file
 
         if contract is None:
             raise click.UsageError("say which contract: --contract FILE:NAME")
-        return validate_file(data, contract, strict=strict, environment=environment)
+        return validate_file(data, contract, **how)
     opened = open_data(lake)
     version = opened[data]
     if contract is not None:
-        return version.validate(contract, strict=strict, environment=environment)
+        return version.validate(contract, **how)
     from dataplat._protect import held_contract
 
     held = held_contract(opened, data, version.dataset)
     if held is None:
         raise click.UsageError(f"say which contract: --contract FILE:NAME (no branch holds {version.dataset} to one)")
-    return version.validate(held, strict=strict, environment=environment)
+    return version.validate(held, **how)
 
 
 def is_file(data: str) -> bool:
