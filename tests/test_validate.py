@@ -133,6 +133,24 @@ def test_what_cannot_be_looked_at_is_said(here: Path, data: Any) -> None:
             look()
 
 
+def test_pages_that_cannot_be_read_are_said(here: Path) -> None:
+    """A file whose pages are damaged is no pass, and the message names it, whatever looks at it."""
+    pl.DataFrame({"name": [f"name {row:06}" for row in range(20_000)], "at": [1.5] * 20_000}).write_parquet(
+        "whole.parquet"
+    )
+    found = bytearray(Path("whole.parquet").read_bytes())
+    column = pq.read_metadata("whole.parquet").row_group(0).column(0)
+    end = (column.dictionary_page_offset or column.data_page_offset) + column.total_compressed_size
+    found[end - 200 : end] = b"\xff" * 200
+    Path("torn.parquet").write_bytes(found)
+    schema = pandera.polars.DataFrameSchema({"name": pandera.polars.Column(str, pandera.polars.Check.str_length(1, 5))})
+    checked = dp.Contract(None, [dp.unique("name")], name="torn")
+    assert [check.status for check in dp.validate("torn.parquet", checked).failed] == ["could not check"]
+    for look in (lambda: dp.validate("torn.parquet", schema), lambda: dp.profile("torn.parquet")):
+        with pytest.raises(SourceError, match=r"torn.parquet: row group 0 cannot be read"):
+            look()
+
+
 def test_records_that_cannot_be_read_fail(here: Path) -> None:
     """A line that is no record is a failing check of its own, counted and shown."""
     (here / "a.csv").write_text('payment,amount\n1,1.0\n2,"x\n')

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 import pyarrow as pa
 
+from dataplat.errors import SourceError
 from dataplat.lake.part import ColumnStats, Part
 
 if TYPE_CHECKING:
@@ -304,9 +305,12 @@ class _FileUnit:
         return self._file.group_stats(self._group, self._columns)
 
     def read(self) -> list[pa.RecordBatch]:
-        table = self._file.reader(self._dictionaries).read_row_group(
-            self._group, columns=self._columns, use_threads=False
-        )
+        try:
+            table = self._file.reader(self._dictionaries).read_row_group(
+                self._group, columns=self._columns, use_threads=False
+            )
+        except (OSError, pa.ArrowException) as error:
+            raise SourceError(f"{self._file.path}: row group {self._group} cannot be read: {error}") from error
         table = table.select(self._columns).combine_chunks()
         found, start = [], self._start
         for batch in table.to_batches() if self._columns else _bare(self.rows):
