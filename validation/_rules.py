@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from dataplat.validation._identity import check_id
 from dataplat.validation._memory import Memory
@@ -31,15 +32,22 @@ def _ask(
     base = CheckOutcome(rule.name, "dataset", "could not check", rule.column, severity=severity, rows=subject.rows)
     if environment is not None and rule.environment not in {None, environment}:
         return replace(base, status="not asked", detail=f"asked in {rule.environment} only")
-    asked = check_id(rule.describe(), subject.title.partition("@")[0], list(map(str, subject.schema)))
-    if rule.remembers() and (known := memory.whole(subject.version, asked)) is not None:
-        return replace(known, severity=severity, status=_status(known, severity))
     try:
-        outcome = rule.check(subject, context)
+        asked = check_id(rule.describe(), subject.title.partition("@")[0], list(map(str, subject.schema)))
+        remembers = rule.remembers()
+        if remembers and (known := memory.whole(subject.version, asked)) is not None:
+            return replace(known, severity=severity, status=_status(known, severity))
+        answer: Any = rule.check(subject, context)
     except FAULTS as error:
         return replace(base, failing=None, detail=fault_text(error))
-    outcome = replace(outcome, severity=severity, status=_status(outcome, severity), rows=outcome.rows or subject.rows)
-    if rule.remembers():
+    if not isinstance(answer, CheckOutcome):
+        return replace(
+            base, failing=None, detail=f"a rule returns a CheckOutcome, and this one returned {answer!r:.80}"
+        )
+    outcome: CheckOutcome = replace(
+        answer, severity=severity, status=_status(answer, severity), rows=answer.rows or subject.rows
+    )
+    if remembers:
         memory.keep_whole(subject.version, asked, outcome)
     return outcome
 

@@ -47,7 +47,8 @@ class Contract:
         severity: what failures are, `error` or `warn`, where a check says nothing itself.
 
     Raises:
-        ContractError: the schema drops rows unseen (`drop_invalid_rows`) or has parsers, or no value could ever meet it.
+        ContractError: the schema drops rows unseen (`drop_invalid_rows`) or has parsers, or no value could ever meet it;
+            what stands in `checks` is no rule.
 
     What changes data (`coerce`, `default`, `add_missing_columns`, `strict="filter"`) is the `transform`: `ingest` applies
     it to rows as they come, and the verdict is on what landed. Elsewhere data is only judged.
@@ -82,7 +83,9 @@ class Contract:
         self.schema, self.transform = (
             parted(self._given) if self._pandas is None else (_as_schema(self.name, None), None)
         )
-        self.checks = tuple(checks)
+        self.checks = _as_rules(self.name, checks)
+        if severity not in {"error", "warn"}:
+            raise ContractError(f"contract {self.name}: severity is error or warn, not {severity!r}")
         self.environment = environment
         self.severity: Severity = severity
         refuse_contradictions(self.name, self.schema)
@@ -228,6 +231,17 @@ def _not_asked(name: str, column: str | None, rows: int) -> CheckOutcome:
 
 def _name_of(schema: Any) -> str:
     return str(getattr(schema, "__name__", None) or getattr(schema, "name", None) or "schema")
+
+
+def _as_rules(name: str, checks: Any) -> tuple[Rule, ...]:
+    found = tuple(checks) if isinstance(checks, Iterable) else (None,)
+    for each in found:
+        if isinstance(each, type) or not all(hasattr(each, asked) for asked in ("check", "describe", "remembers")):
+            raise ContractError(
+                f"contract {name}: checks= takes rules, such as [dataplat.unique('flight_id')], not {checks!r:.200}; "
+                "checks of single values stand in the schema"
+            )
+    return found
 
 
 def _as_pandas(name: str, schema: Any) -> PandasSchema | None:

@@ -33,6 +33,8 @@ def load_contract(source: Any) -> Contract:
 
     if isinstance(source, Contract):
         return source
+    if source is None:
+        raise ContractError("no contract was given: say which, a pandera model or schema, a Contract or FILE:NAME")
     if isinstance(source, Path):
         source = str(source)
     if not isinstance(source, str):

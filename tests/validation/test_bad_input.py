@@ -241,3 +241,49 @@ def test_ten_million_failures_stay_bounded(tmp_path: Path) -> None:
     out = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\n")
     assert out[:2] == ["10000000 100 99"] * 2
     assert int(out[2]) < 250  # MB; the column alone has 80, its rows with their failures many times that
+
+
+class _Rule:
+    """A rule that somebody wrote, which returns what it is given."""
+
+    name, column, severity, environment = "mine", None, None, None
+
+    def __init__(self, given: Any, remembers: Any = lambda: True) -> None:
+        self.given, self.remembers = given, remembers
+
+    def describe(self) -> dict[str, Any]:
+        return {}
+
+    def check(self, subject: Any, context: Any) -> Any:
+        return self.given
+
+
+@pytest.mark.parametrize("rule", [_Rule(None), _Rule(True), _Rule(None, remembers=lambda: 1 / 0)])
+def test_a_rule_that_answers_nothing_is_no_pass(validate: Any, rule: Any) -> None:
+    """A rule that returns no outcome, or raises where it says of itself what it is, is a check that could not be made."""
+    report = validate(pa.table({"a": [1]}), Contract(checks=[rule]))
+    assert not report.ok
+    assert [(check.name, check.status) for check in report.failed] == [("mine", "could not check")]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"checks": [dp.unique]}, "takes rules"),
+        ({"checks": [_Rule]}, "takes rules"),
+        ({"checks": dp.unique("a")}, "takes rules"),
+        ({"checks": [lambda data: True]}, "takes rules"),
+        ({"checks": "unique"}, "takes rules"),
+        ({"severity": "fatal"}, "error or warn, not 'fatal'"),
+    ],
+)
+def test_contracts_take_rules(options: Any, said: str) -> None:
+    """What is no rule, and no severity, is refused when the contract is written."""
+    with pytest.raises(dp.ContractError, match=said):
+        Contract(**options)
+
+
+def test_no_contract_is_no_pass() -> None:
+    """Where no contract is given nothing is judged."""
+    with pytest.raises(dp.ContractError, match="no contract was given"):
+        dp.validate(pa.table({"a": [1, 1]}), None)
