@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from dataplat.lake.part import ColumnStats, Part
     from dataplat.lake.where import Where
 
-PART_COLUMN: Final = "__part"
-ROW_COLUMN: Final = "__row"
+PART_COLUMN: Final = "__dataplat_part"
+ROW_COLUMN: Final = "__dataplat_row"
 
 
 @dataclass(frozen=True, slots=True)

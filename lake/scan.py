@@ -51,7 +51,7 @@ def scan(
         columns: The columns to return, in this order; None is all of them.
         where: Rows to return; a null result is no match.
         batch_rows: The most rows of a batch; None leaves them as they are read (a row group at most).
-        with_positions: Add `__part` (uint32, index into `parts`) and `__row` (uint32, position in that part).
+        with_positions: Add `__dataplat_part` (uint32, index into `parts`) and `__dataplat_row` (uint32, position in that part).
         threads: How many row groups are decoded at once.
 
     Raises:
@@ -92,7 +92,7 @@ def row_groups(
 ) -> Iterator[Unit]:
     """Yield the row groups of one part, each to be read when wanted (`Unit.read`), by any thread.
 
-    Batches hold the `columns`, `__part` (which is `index`) and `__row`, as `scan` gives them. Texts among
+    Batches hold the `columns`, `__dataplat_part` (which is `index`) and `__dataplat_row`, as `scan` gives them. Texts among
     `dictionaries` are left as dictionary arrays where the part holds them so.
 
     Raises:

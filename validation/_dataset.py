@@ -17,7 +17,7 @@ from dataplat.validation._memory import Memory
 from dataplat.validation._rows import FAULTS, as_frame, examples, fault_text, row_texts
 from dataplat.validation._unique import find_repeats
 from dataplat.validation.report import EXAMPLES_PER_CHECK, CheckOutcome, Status
-from dataplat.validation.subject import ROW, Subject
+from dataplat.validation.subject import PART, ROW, Subject
 
 _OUTPUT = "check_output"
 
@@ -100,7 +100,7 @@ class DatasetChecker:
         bad = (~answer.fill_null(check.null_passes)).arg_true()
         if not bad.is_empty():
             found = self._look_up(bad, [], positions=True)
-            yield from zip(found["__part"].to_list(), found[ROW].to_list(), strict=True)
+            yield from zip(found[PART].to_list(), found[ROW].to_list(), strict=True)
 
     def _answer(self, check: PlannedCheck) -> bool | pl.Series:
         """Call the check's function as pandera does, on a frame that reads only the columns that it uses."""
@@ -147,7 +147,7 @@ class DatasetChecker:
         found = self._look_up(pl.Series(positions, dtype=pl.Int64), list(self.key), positions=True)
         keys = found.select(self.key)
         named = examples(positions, found[ROW], keys)
-        places = zip(outcome.examples, named, found["__part"].to_list(), found[ROW].to_list(), strict=True)
+        places = zip(outcome.examples, named, found[PART].to_list(), found[ROW].to_list(), strict=True)
         blocks = self.subject.blocks
         return replace(
             outcome,

@@ -11,6 +11,7 @@ import pyarrow as pa
 from dataplat.validation._compile import check_name
 from dataplat.validation._rows import FAULTS, fault_text
 from dataplat.validation.report import EXAMPLES_PER_CHECK, CheckOutcome, Example, Severity
+from dataplat.validation.subject import PART, ROW
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,7 +108,7 @@ def _examples(
 ) -> tuple[Example, ...]:
     shown = []
     for row in rows[:EXAMPLES_PER_CHECK]:
-        block, position = places["__part"][row].as_py(), places["__row"][row].as_py()
+        block, position = places[PART][row].as_py(), places[ROW][row].as_py()
         value = str(frame.iloc[row].to_dict()) if whole else None if cases[row] is None else str(cases[row])
         keys = tuple((name, str(frame[name].iloc[row])) for name in key)
         shown.append(Example(position, None if value is None else value[:_LONGEST], keys, subject.blocks[block].name))
@@ -132,7 +133,7 @@ def _frame(subject: Subject, memory_limit: int) -> tuple[pd.DataFrame, pa.Table]
         batches.append(batch)
     if not batches:
         empty = subject.schema.empty_table()
-        return empty.to_pandas(), pa.table({"__part": [], "__row": []})
+        return empty.to_pandas(), pa.table({PART: [], ROW: []})
     table = pa.Table.from_batches(batches)
     rows = table.select(subject.schema.names)
     frame = rows.to_pandas()
@@ -140,4 +141,4 @@ def _frame(subject: Subject, memory_limit: int) -> tuple[pd.DataFrame, pa.Table]
         if pa.types.is_integer(field.type) and rows[field.name].null_count:
             kind = f"{'UInt' if pa.types.is_unsigned_integer(field.type) else 'Int'}{field.type.bit_width}"
             frame[field.name] = pd.array(rows[field.name].to_pylist(), dtype=kind)
-    return frame, table.select(["__part", "__row"])
+    return frame, table.select([PART, ROW])

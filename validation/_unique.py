@@ -28,7 +28,7 @@ from dataplat.validation.subject import Subject
 DIGESTS_AT_ONCE = 1 << 25  # 256 MiB of digests
 CLASSES_AT_ONCE = 1 << 20  # distinct values compared in one pass
 _ROWS_BEFORE_MERGE = 1 << 21
-_BLOCK, _POSITION, _COUNT = "__block", "__position", "__count"
+_BLOCK, _POSITION, _COUNT = "__dataplat_block", "__dataplat_position", "__dataplat_count"
 
 Settled: TypeAlias = tuple[tuple[How, int], ...]
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from dataplat.errors import SourceError
 from dataplat.lake.part import ColumnStats, Part
+from dataplat.lake.scan import PART_COLUMN, ROW_COLUMN
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from dataplat.lake.objects import Objects
     from dataplat.versioning.manifest import Manifest
 
-ROW: Final = "__row"
+PART: Final = PART_COLUMN
+ROW: Final = ROW_COLUMN
 
 _LOOK_BACK: Final = 32
 """Versions before one that are looked at for what is known of the same parts."""
@@ -45,7 +47,7 @@ class Unit(Protocol):
     @property
     def stats(self) -> Mapping[str, ColumnStats]: ...  # noqa: D102
     def read(self) -> list[pa.RecordBatch]:
-        """Return the rows that count: the columns asked for, and `__row`, the position in the block."""
+        """Return the rows that count: the columns asked for, and `ROW`, the position in the block."""
         ...
 
     def only(self, columns: Collection[str]) -> Unit:
@@ -96,7 +98,7 @@ class Subject(Protocol):
         ...
 
     def scan(self, columns: Sequence[str], *, positions: bool = False) -> Iterator[pa.RecordBatch]:
-        """Yield all rows that count, always in the same order; with `__part` (number of the block) and `__row`."""
+        """Yield all rows that count, always in the same order; with `PART` (number of the block) and `ROW`."""
         ...
 
     def new_since(self, version: str) -> Collection[int] | None:
@@ -284,7 +286,7 @@ class TableSubject:
 
 def _with_block(batch: pa.RecordBatch, number: int) -> pa.RecordBatch:
     block = pa.repeat(pa.scalar(number, pa.uint32()), batch.num_rows)
-    names = [*batch.schema.names[:-1], "__part", ROW]
+    names = [*batch.schema.names[:-1], PART, ROW]
     return pa.RecordBatch.from_arrays([*batch.columns[:-1], block, batch.columns[-1]], names=names)
 
 

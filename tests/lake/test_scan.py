@@ -15,7 +15,7 @@ from dataplat.errors import IntegrityError, SchemaError
 from dataplat.lake.deletes import stage_deletes
 from dataplat.lake.objects import Objects, Stage
 from dataplat.lake.parts import PartWriter
-from dataplat.lake.scan import scan, to_table
+from dataplat.lake.scan import PART_COLUMN, ROW_COLUMN, scan, to_table
 from dataplat.lake.stores import FileStore, MemoryStore
 from dataplat.lake.where import parse_where
 
@@ -86,14 +86,20 @@ def test_rows_that_count_and_match_in_order(
         assert pa.Table.from_batches(batches, output) == wanted.select(output.names)
         assert placed.select(output.names) == wanted.select(output.names)
     starts = np.cumsum([0, *(part.rows for part in parts)])
-    assert (starts[placed["__part"].to_numpy()] + placed["__row"].to_numpy()).tolist() == wanted["row"].to_pylist()
-    assert placed.schema.field("__row").type == pa.uint32()
+    assert (starts[placed[PART_COLUMN].to_numpy()] + placed[ROW_COLUMN].to_numpy()).tolist() == wanted[
+        "row"
+    ].to_pylist()
+    assert placed.schema.field(ROW_COLUMN).type == pa.uint32()
 
 
 def test_an_empty_scan_has_a_schema(objects):
     """Without parts there are no batches, and a table of the right columns."""
     assert list(scan(objects, [], SCHEMA)) == []
-    assert to_table(objects, [], SCHEMA, columns=["s"], with_positions=True).schema.names == ["s", "__part", "__row"]
+    assert to_table(objects, [], SCHEMA, columns=["s"], with_positions=True).schema.names == [
+        "s",
+        PART_COLUMN,
+        ROW_COLUMN,
+    ]
 
 
 def test_an_unknown_column_is_refused_at_once(objects):

@@ -287,3 +287,13 @@ def test_no_contract_is_no_pass() -> None:
     """Where no contract is given nothing is judged."""
     with pytest.raises(dp.ContractError, match="no contract was given"):
         dp.validate(pa.table({"a": [1, 1]}), None)
+
+
+@pytest.mark.parametrize("name", ["__row", "__part", "__block", "__position", "__count"])
+def test_columns_may_have_any_name(validate: Any, name: str) -> None:
+    """A column of a name that positions could have is judged as any other is."""
+    table = pa.table({name: [1, 2, -2, 2]})
+    report = validate(table, Contract(one(name, pdr.Check(_raises, element_wise=True)), [dp.unique(name)]))
+    assert [(check.name, check.failing) for check in report.failed] == [("unique", 2)]
+    failed = validate(table, one(name, pdr.Check.ge(0)))
+    assert failed.failures.select(["row", "value"]).to_pylist() == [{"row": 2, "value": "-2"}]

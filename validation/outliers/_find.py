@@ -15,7 +15,7 @@ from dataplat.lake.schema import did_you_mean
 from dataplat.validation._rows import texts
 from dataplat.validation.outliers._forest import isolated
 from dataplat.validation.outliers._score import Bounds, iqr, robust_z
-from dataplat.validation.subject import ROW, Subject
+from dataplat.validation.subject import PART, ROW, Subject
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
@@ -25,7 +25,6 @@ BOUNDS: Final = {"robust_z": 3.5, "iqr": 1.5, "isolation_forest": 0.6}
 MOST: Final = 100_000
 """Outliers that one table holds: those that are farthest out."""
 
-_PART: Final = "__part"
 _NAMES: Final = ("part", "row", "column", "value", "score", "low", "high")
 _TYPES: Final = (pa.string(), pa.int64(), pa.string(), pa.float64(), pa.float64(), pa.float64(), pa.float64())
 
@@ -179,7 +178,7 @@ def _identities(subject: Subject, rows: Array) -> tuple[Array, Array, pa.Table]:
         start = stop
         if len(here):
             kept = batch.take(pa.array(here))
-            parts.append(np.asarray(kept.column(_PART)))
+            parts.append(np.asarray(kept.column(PART)))
             places.append(np.asarray(kept.column(ROW)))
             keys.append(
                 pa.table({name: texts(_series(kept.column(name))).to_arrow().cast(pa.string()) for name in key})

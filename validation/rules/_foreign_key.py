@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dataplat.validation.subject import Subject
 
 _CODE: Final = 1
-_BLOCK, _POSITION = "__block", "__position"
+_BLOCK, _POSITION = "__dataplat_block", "__dataplat_position"
 
 
 @dataclass(frozen=True)
