@@ -172,7 +172,8 @@ def _check(
 
     Row checks were asked of the new rows as they passed: what failed is in quarantine and not in the dataset. Rows
     that were there need no second look if the same contract held for the version that this one starts from. Where the
-    whole fails, new rows that are to blame go into quarantine, too; but not in an upsert, whose rows took others' place.
+    whole fails, new rows that are to blame go into quarantine, too; but not in an upsert, whose rows took others' place,
+    nor of a state of a table, which lands as it was or not at all.
     """
     contract = request.contract
     if contract is None:
@@ -198,7 +199,8 @@ def _check(
         return subject, contract.judge(subject, context=context, came=came)
 
     fatal = any(not check.ok and not _is_aside(check) for check in run.tally.outcomes)
-    if fatal or request.mode == "upsert" or request.on_error == "fail":
+    whole = request.mode == "upsert" or request.on_error == "fail" or request.revision is not None
+    if fatal or whole:
         report = judge(outcome)[1]
         return outcome, _with_aside(report, run.tally.outcomes), report.ok and not fatal
     found = settle(base, outcome, contract, judge, run.quarantine)

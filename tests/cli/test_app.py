@@ -46,11 +46,11 @@ def test_groups_list_their_commands(path, capsys):
 
 
 def test_lake_commands_take_lake_json_debug():
-    """Every command on a lake has the three options; clone makes a lake of its own, and takes none."""
+    """Every command on a lake has the three options; clone makes a lake of its own, a contract is shown without one."""
     for path, command, _ in tree():
         if isinstance(command, LazyGroup) or path == ("completion",):
             continue
-        wanted = {"as_json", "debug"} if path == ("version", "clone") else {"lake", "as_json", "debug"}
+        wanted = {"as_json", "debug"} if path in {("version", "clone"), ("contract", "show")} else {"lake", "as_json", "debug"}
         assert wanted == {"lake", "as_json", "debug"} & {param.name for param in command.params}, path
 
 

@@ -329,7 +329,7 @@ def test_a_contract_is_told(shell, tmp_path):
     assert "checks passed" in shell("ingest", "t.csv", "--into", "t", "--contract", "c.py:T")
     assert "greater_than(0)" in shell.err
     assert "-2" in shell.err
-    assert "1 row is in quarantine; look: dataplat version head t@quarantine/t/" in shell.err
+    assert "1 row is in quarantine; look: dataplat quarantine show q" in shell.err
     (tmp_path / "u.csv").write_text("a\n-3\n")
     shell("ingest", "u.csv", "--into", "t", "--contract", "c.py:T", "--on-error", "fail", code=1)
     assert lake(shell)["t"].rows == 1
