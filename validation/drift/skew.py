@@ -217,10 +217,10 @@ def _feature(joined: pl.DataFrame, name: str, pairing: Pairing) -> FeatureSkew:
         differs = one.ne_missing(two) & (away > most).fill_null(value=True)
     else:
         differs, away = one.cast(pl.String).ne_missing(two.cast(pl.String)), pl.lit(None, pl.Float64)
-    out = joined.with_columns(difference=away).filter(differs)
+    out = joined.filter(differs)
     if numeric and out.height:
-        error = out.select(pl.col("difference").filter(pl.col("difference").is_finite()).mean()).item()
+        error = out.select(away.filter(away.is_finite()).mean()).item()
     times = [] if pairing.time is None else [pl.col(pairing.time), pl.col(f"training:{pairing.time}")]
-    shown = out.sort("difference", descending=True, nulls_last=True, maintain_order=True).head(pairing.worst)
-    rows = shown.select(*pairing.on, *times, training=one, serving=two, difference="difference")
+    shown = out.select(*pairing.on, *times, training=one, serving=two, difference=away)
+    rows = shown.sort("difference", descending=True, nulls_last=True, maintain_order=True).head(pairing.worst)
     return FeatureSkew(name, joined.height, out.height, error, tuple(rows.to_dicts()))

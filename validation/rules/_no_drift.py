@@ -34,7 +34,8 @@ class NoDrift(Asked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.vs, str) or not self.vs:
+        given: Any = self.vs
+        if not isinstance(given, str) or not given:
             raise ContractError("no_drift: vs= is a reference to what is compared with, such as @production")
         try:
             self._question()

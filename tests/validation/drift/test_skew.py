@@ -79,6 +79,15 @@ def test_without_a_time_there_is_one_row_of_an_entity():
     assert x.differing == 3
 
 
+def test_a_feature_may_have_any_name():
+    """A feature that is called as the report calls differences is compared as any other is."""
+    training = pa.table({"id": [1, 2], "difference": [1.0, 2.0], "serving": ["a", "b"]})
+    serving = pa.table({"id": [1, 2], "difference": [1.0, 5.0], "serving": ["a", "c"]})
+    (number, text), _ = row_skew(training, serving, Pairing(on=("id",)))
+    assert (number.differing, number.worst) == (1, ({"id": 2, "training": 2.0, "serving": 5.0, "difference": 3.0},))
+    assert text.worst == ({"id": 2, "training": "b", "serving": "c", "difference": None},)
+
+
 def test_bad_pairings_are_refused():
     """No entity, a negative tolerance, an age without a time, a column that is not on both sides."""
     for wrong in ({"on": []}, {"on": ["id"], "tolerance": -1.0}, {"on": ["id"], "within": dt.timedelta(1)}):
