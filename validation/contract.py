@@ -165,7 +165,8 @@ class Contract:
                 whole += self._pandas.judge(subject, key, self.severity, context.memory_limit)
             whole += ask_rules(self.checks, subject, context, environment, self.severity, memory)
         else:
-            whole = [_not_asked(check.name, check.column, subject.rows) for check in (*plan.dataset, *self.checks)]
+            whole = [_not_asked(check.name, check.column, subject.rows) for check in plan.dataset]
+            whole += [_not_asked(rule.name, rule.column, subject.rows) for rule in self.checks]
         memory.save()
         return Report(
             contract=self.name,

@@ -50,7 +50,11 @@ def test_lake_commands_take_lake_json_debug():
     for path, command, _ in tree():
         if isinstance(command, LazyGroup) or path == ("completion",):
             continue
-        wanted = {"as_json", "debug"} if path in {("version", "clone"), ("contract", "show")} else {"lake", "as_json", "debug"}
+        wanted = (
+            {"as_json", "debug"}
+            if path in {("version", "clone"), ("contract", "show")}
+            else {"lake", "as_json", "debug"}
+        )
         assert wanted == {"lake", "as_json", "debug"} & {param.name for param in command.params}, path
 
 
