@@ -33,6 +33,12 @@ knows nothing of dataplat can catch `FileNotFoundError` or `ValueError`.
     │   └── SourceGap                         a stream no longer holds what comes next, or is another one now
     ├── ContractError (ValueError)            a contract that cannot be loaded or evaluated
     │   └── ContractFailed                    the data does not meet its contract; `.report` says where
+    ├── LabelError                            a queue of labels cannot do what is asked
+    │   ├── QueueNotFound (KeyError)
+    │   ├── LabelConfigError (ValueError)     a label config that cannot be read, or does not fit the data
+    │   └── LabelServerError (OSError)        the annotation server did not do what was asked
+    │       ├── LabelServerDenied (PermissionError)   the token is wrong, or has expired
+    │       └── LabelServerTimeout (TimeoutError)     no answer; the request may have taken effect or not
     └── CommitError                           a branch did not move
         ├── CommitConflict                    the branch moved and the change does not hold on its new head
         │   ├── PositionConflict              somebody else read the same source meanwhile
@@ -177,6 +183,32 @@ class ContractFailed(ContractError):
     def __init__(self, message: str, report: Any = None) -> None:
         super().__init__(message)
         self.report = report
+
+
+class LabelError(DataplatError):
+    """A queue of labels cannot do what is asked of it."""
+
+
+class QueueNotFound(LabelError, KeyError):
+    """No queue has that name."""
+
+    __str__ = Exception.__str__
+
+
+class LabelConfigError(LabelError, ValueError):
+    """A label config that cannot be read, or that does not fit the data."""
+
+
+class LabelServerError(LabelError, OSError):
+    """The annotation server did not do what was asked of it."""
+
+
+class LabelServerDenied(LabelServerError, PermissionError):
+    """The token is wrong, or has expired."""
+
+
+class LabelServerTimeout(LabelServerError, TimeoutError):
+    """The annotation server gave no answer in time: the request may have taken effect, or not, or may later."""
 
 
 class CommitError(DataplatError):
