@@ -1,0 +1,24 @@
+"""One answer from those of many people: votes, how they are weighed, and what is known of those who gave them."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dataplat.labeling.consensus._consensus import consensus
+    from dataplat.labeling.consensus.result import Consensus
+    from dataplat.labeling.consensus.votes import votes_of
+
+__all__ = ["Consensus", "consensus", "votes_of"]
+
+_HOMES = {"Consensus": "result", "consensus": "_consensus", "votes_of": "votes"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,142 @@
+"""What is true and who errs how, found from votes alone (Dawid and Skene 1979, Applied Statistics 28)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dataplat.errors import LabelError
+from dataplat.labeling.consensus._coded import Array, Coded
+from dataplat.labeling.consensus._decided import Decided, nothing
+
+LEAST = 1e-10
+"""The least chance that anything has: what nobody did yet is not impossible."""
+
+MOST = 250_000_000
+"""Numbers that are held at once (labels × tasks and answers of annotators): 2 GB."""
+
+_EQUAL = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What the method found.
+
+    Attributes:
+        chances: labels × tasks: how likely each label is the true one.
+        prior: of each label, how common it is.
+        cells: the pairs of annotator and label that occur among the votes, as annotator × labels + label, ascending.
+        errors: labels × cells: the chance that the annotator gives the label where that of the row is true.
+        iterations: how often chances and errors were estimated in turn.
+        converged: whether another turn would have added next to nothing.
+        likelihoods: after each turn, the mean logarithm of the chance of a vote.
+    """
+
+    chances: Array
+    prior: Array
+    cells: Array
+    errors: Array
+    iterations: int
+    converged: bool
+    likelihoods: tuple[float, ...]
+
+    def decided(self) -> Decided:
+        """Return each task's likeliest label, the first of equal ones."""
+        best = self.chances.max(axis=0, initial=0.0)
+        equal = self.chances >= best - _EQUAL
+        if not len(equal):
+            return nothing(equal.shape[1])
+        return Decided(equal.argmax(axis=0), best, equal.sum(axis=0) > 1)
+
+
+def dawid_skene(
+    votes: Coded,
+    known: Array | None = None,
+    *,
+    iterations: int = 100,
+    tolerance: float = 1e-5,
+    smoothing: float = 0.0,
+) -> Model:
+    """Estimate in turn which labels are true and how each annotator errs, until that changes nothing (EM).
+
+    It begins with the shares of votes. People who answer at random, or always the same, come to count nothing; one who
+    takes two labels for each other comes to count for what is meant.
+
+    Args:
+        votes: who says what.
+        known: of each task the number of its true label, or -1; these are held.
+        iterations: the most turns.
+        tolerance: the gain in the mean log-likelihood of a vote below which it ends; 0 and below: never before.
+        smoothing: answers of each kind that everybody is taken to have given besides; some (1, say) help where people
+            answered few tasks.
+
+    Raises:
+        LabelError: There are so many labels that it would not fit in memory.
+    """
+    many, tasks = len(votes.labels), len(votes.tasks)
+    cells, cell = np.unique(votes.annotator * many + votes.label, return_inverse=True)
+    if many * (tasks + len(cells)) > MOST:
+        raise LabelError(f"{many:,} labels of {tasks:,} tasks are too many for dawid-skene: take majority")
+    held = np.zeros(tasks, np.bool_) if known is None else known >= 0
+    chances = _shares(votes)
+    steps = _Steps(votes, cells, cell, smoothing)
+    steps.hold(chances, known, held)
+    prior, errors = steps.estimate(chances)
+    likelihoods: list[float] = []
+    converged = False
+    while len(likelihoods) < iterations and not converged and len(votes):
+        chances, likelihood = steps.expect(prior, errors)
+        steps.hold(chances, known, held)
+        prior, errors = steps.estimate(chances)
+        converged = bool(likelihoods) and tolerance > 0 and likelihood - likelihoods[-1] < tolerance
+        likelihoods.append(likelihood)
+    return Model(chances, prior, cells, errors, len(likelihoods), converged, tuple(likelihoods))
+
+
+@dataclass(frozen=True, slots=True)
+class _Steps:
+    """The two steps, label by label, so that each array that is walked is one of plain numbers."""
+
+    votes: Coded
+    cells: Array
+    cell: Array
+    smoothing: float
+
+    def hold(self, chances: Array, known: Array | None, held: Array) -> None:
+        """Put what is known in place."""
+        if known is not None:
+            chances[:, held] = 0.0
+            chances[known[held], np.flatnonzero(held)] = 1.0
+
+    def estimate(self, chances: Array) -> tuple[Array, Array]:
+        """Return how common labels are, and how annotators err (the M step)."""
+        prior = np.maximum(chances.sum(axis=1) / max(chances.shape[1], 1), LEAST)
+        who = self.cells // max(len(self.votes.labels), 1)
+        errors = np.empty((len(chances), len(self.cells)))
+        for label, chance in enumerate(chances):
+            counts = np.bincount(self.cell, chance[self.votes.task], len(self.cells)) + self.smoothing
+            counts = np.maximum(counts, LEAST)
+            errors[label] = counts / np.bincount(who, counts, len(self.votes.annotators))[who]
+        return prior, errors
+
+    def expect(self, prior: Array, errors: Array) -> tuple[Array, float]:
+        """Return how likely labels are, and the mean log-likelihood of a vote (the E step)."""
+        logs = np.empty((len(prior), len(self.votes.tasks)))
+        for label, log in enumerate(np.log(errors)):
+            logs[label] = np.bincount(self.votes.task, log[self.cell], len(self.votes.tasks))
+        logs += np.log(prior)[:, None]
+        highest = logs.max(axis=0)
+        logs -= highest
+        np.exp(logs, out=logs)
+        total = logs.sum(axis=0)
+        logs /= total
+        return logs, float((highest + np.log(total)).sum() / len(self.votes))
+
+
+def _shares(votes: Coded) -> Array:
+    """Return each label's share of the votes of each task; of a task without votes, equal ones."""
+    many, tasks = len(votes.labels), len(votes.tasks)
+    counts = np.bincount(votes.label * tasks + votes.task, minlength=many * tasks).reshape(many, tasks)
+    total = counts.sum(axis=0)
+    return np.where(total > 0, counts / np.maximum(total, 1), 1 / max(many, 1))
