@@ -44,7 +44,8 @@ def consensus(
         adjudicator: whose answer decides: it is the label of the task, and counts as truth.
         iterations: of `dawid-skene`, the most turns.
         tolerance: of `dawid-skene`, the gain in log-likelihood per vote below which it ends.
-        smoothing: of `dawid-skene`, answers of each kind that everybody is taken to have given besides.
+        smoothing: of `dawid-skene`, answers for each true label that everybody is taken to have given besides, divided
+            as those of all people together are: 1 to 3 help where people answered few tasks.
 
     Raises:
         BadColumn: The votes lack a column.

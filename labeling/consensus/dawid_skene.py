@@ -68,8 +68,8 @@ def dawid_skene(
         known: of each task the number of its true label, or -1; these are held.
         iterations: the most turns.
         tolerance: the gain in the mean log-likelihood of a vote below which it ends; 0 and below: never before.
-        smoothing: answers of each kind that everybody is taken to have given besides; some (1, say) help where people
-            answered few tasks.
+        smoothing: answers for each true label that everybody is taken to have given besides, divided as those of all
+            people together are. 1 to 3 help where people answered few tasks; 0 is the method as it was published.
 
     Raises:
         LabelError: There are so many labels that it would not fit in memory.
@@ -112,12 +112,16 @@ class _Steps:
     def estimate(self, chances: Array) -> tuple[Array, Array]:
         """Return how common labels are, and how annotators err (the M step)."""
         prior = np.maximum(chances.sum(axis=1) / max(chances.shape[1], 1), LEAST)
-        who = self.cells // max(len(self.votes.labels), 1)
+        many = max(len(self.votes.labels), 1)
+        who, said = np.divmod(self.cells, many)
         errors = np.empty((len(chances), len(self.cells)))
         for label, chance in enumerate(chances):
-            counts = np.bincount(self.cell, chance[self.votes.task], len(self.cells)) + self.smoothing
-            counts = np.maximum(counts, LEAST)
-            errors[label] = counts / np.bincount(who, counts, len(self.votes.annotators))[who]
+            counts = np.maximum(np.bincount(self.cell, chance[self.votes.task], len(self.cells)), LEAST)
+            if self.smoothing:
+                together = np.bincount(said, counts, many)
+                counts += self.smoothing * (together / together.sum())[said]
+            total = np.bincount(who, counts, len(self.votes.annotators))
+            errors[label] = counts / total[who]
         return prior, errors
 
     def expect(self, prior: Array, errors: Array) -> tuple[Array, float]:
