@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from dataplat._compact import CompactPlan, CompactResult
     from dataplat._drift import DriftOptions
     from dataplat._evolve import EvolveOptions, EvolvePlan
+    from dataplat._labels import LabelQueue
+    from dataplat._labels._queue import QueueOptions
     from dataplat._listing import DatasetInfo, LogEntry
     from dataplat._query import Query
     from dataplat._status import Status
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from dataplat.ingest import IngestPlan, IngestResult
     from dataplat.ingest._progress import Listener
     from dataplat.ingest._request import IngestOptions
+    from dataplat.labeling.server import LabelServer
     from dataplat.lake.stores import ProbeReport, Store
     from dataplat.validation.drift import DriftReport
     from dataplat.versioning import Diff
@@ -271,6 +274,41 @@ class Lake(Branching, Keeping):
         from dataplat._status import status
 
         return status(self, dataset, folder, branch, progress, content=content)
+
+    def label_queue(
+        self,
+        name: str,
+        source: str | None = None,
+        *,
+        branch: str = MAIN,
+        server: LabelServer | None = None,
+        **options: Unpack[QueueOptions],
+    ) -> LabelQueue:
+        """Open the queue `name`; with `source` make it: its rows are what people are asked about.
+
+        Args:
+            name: letters, digits, `_`, `-`; its datasets are called `NAME.tasks`, `NAME.annotations` and so on.
+            source: the reference of a dataset; a queue that is there already has to be the same.
+            branch: the branch on which its datasets are.
+            server: the annotation server, where it is not the one of `dataplat.toml` or of this machine.
+            **options: `show` (columns that people see), what they are asked (`choices`, `template`, `config`), by how
+                many (`overlap`) and whom (`annotators`), in which `order`; see `QueueOptions`.
+
+        Raises:
+            QueueNotFound: There is no such queue, and no `source`.
+            AlreadyExists: There is one that is defined otherwise.
+            LabelConfigError, BadColumn: What is asked does not fit the columns.
+        """
+        from dataplat._labels._queue import label_queue
+
+        return label_queue(self, name, source, branch, server, options)
+
+    def label_queues(self, branch: str = MAIN) -> list[LabelQueue]:
+        """Return the queues on a branch, in order of name."""
+        from dataplat._labels import LabelQueue
+        from dataplat._labels._state import queue_names
+
+        return [LabelQueue(self, name, branch) for name in queue_names(self, branch)]
 
     def sql(self, query: str, branch: str = MAIN) -> Query:
         """Return a query over versions, named as quoted references: `select … from "flights@v1"`."""

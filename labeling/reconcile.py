@@ -57,26 +57,22 @@ def reconcile(
             there[each.task].append(each)
     for task, copies in there.items():
         holder = held.get(task)
-        _settle(result, task, holder, sorted(copies, key=lambda each: (not _used(each), each.id != holder, each.id)))
+        in_order = sorted(copies, key=lambda each: (not _used(each), each.id != holder, each.id))
+        listed_too = whole or any(each.id == holder for each in copies)
+        _settle(result, task, holder if listed_too else None, in_order, None if listed_too else holder)
     if whole:
         result.gone.extend(task for task in held if task not in there)
     return result
 
 
-def _settle(result: Reconciled, task: str, holder: int | None, copies: list[ServerTask]) -> None:
-    kept, others = copies[0], copies[1:]
-    elsewhere = holder is not None and all(each.id != holder for each in copies)  # older than what was listed
-    if elsewhere and not _used(kept):
-        result.delete.extend(each.id for each in copies)
-        return
-    if elsewhere:
-        assert holder is not None
-        result.copies[task] = [each.id for each in copies if _used(each)]
-    else:
-        if kept.id != holder:
-            result.found[task] = kept.id
-        if used := [each.id for each in others if _used(each)]:
-            result.copies[task] = used
+def _settle(result: Reconciled, task: str, holder: int | None, copies: list[ServerTask], older: int | None) -> None:
+    """Decide about the copies of one task; `older` is the one that the lake holds, where it is not among them."""
+    kept = copies[0] if older is None else None
+    if kept is not None and kept.id != holder:
+        result.found[task] = kept.id
+    others = [each for each in copies if each is not kept]
+    if used := [each.id for each in others if _used(each)]:
+        result.copies[task] = used
     result.delete.extend(each.id for each in others if not _used(each))
 
 

@@ -1,0 +1,119 @@
+"""What people's answers come to, task by task, and joined to the rows that were asked about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from dataplat._labels._rows import source_rows
+from dataplat._labels._tasks import source
+from dataplat.errors import LabelError
+from dataplat.labeling.task import identity_columns
+
+if TYPE_CHECKING:
+    import polars as pl
+    import pyarrow as pa
+
+    from dataplat._labels._state import State
+    from dataplat.ingest import IngestResult
+    from dataplat.labeling.consensus import Consensus
+
+Method = Literal["majority", "weighted", "dawid-skene"]
+
+
+@dataclass(frozen=True, slots=True)
+class QueueConsensus:
+    """One label for each task of a queue that somebody answered.
+
+    Attributes:
+        found: what `dataplat.labeling.consensus` found, of the tasks.
+    """
+
+    found: Consensus
+    _state: State
+
+    @property
+    def table(self) -> pa.Table:
+        """One row a task: `label`, `confidence` and what stands behind it (see `dataplat.labeling.consensus`)."""
+        return self.found.table
+
+    def rows(self) -> pa.Table:
+        """Return one row for each row of the source that was asked about and has a label.
+
+        Its columns: the source's key, or the columns shown where it has none; then `task`, `label`, `confidence`,
+        `votes`, `tied`.
+        """
+        import polars as pl
+
+        state = self._state
+        version = source(state)
+        columns = list(version.key) or list(identity_columns(state.spec))
+        rows = pl.from_arrow(source_rows(state, version, columns))
+        assert isinstance(rows, pl.DataFrame)
+        labels = pl.from_arrow(self.table.select(["task", "label", "confidence", "votes", "tied"]))
+        assert isinstance(labels, pl.DataFrame)
+        joined = rows.join(labels, on="task", how="inner", maintain_order="left")
+        if not version.key:
+            joined = joined.unique(columns, keep="first", maintain_order=True)
+        return joined.select(*columns, "task", "label", "confidence", "votes", "tied").to_arrow()
+
+    def commit(self, into: str, *, contract: Any = None, message: str | None = None) -> IngestResult:
+        """Make the labels of rows the dataset `into`: what it held before and holds no more goes, in one commit.
+
+        Where nothing changed there is no new version. Its lineage names the versions of rows and answers.
+        """
+        state = self._state
+        version = source(state)
+        rows = self.rows()
+        if not rows.num_rows:
+            raise LabelError(f"no task of queue {state.name!r} has a label: pull first")
+        return state.lake.ingest(
+            rows,
+            into=into,
+            mode="replace",
+            key=list(version.key) or list(identity_columns(state.spec)),
+            contract=contract,
+            branch=state.branch,
+            message=message or f"labels of queue {state.name} by {self.found.method}",
+            lineage=[(version.dataset, version.id), (state.annotations.dataset, state.annotations.id)],
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what was found of all tasks together as plain values."""
+        return {"queue": self._state.name} | self.found.to_dict()
+
+
+def consensus(state: State, method: Method, weights: Mapping[str, float] | None) -> QueueConsensus:
+    """Find one label for each task."""
+    from dataplat._labels._gold import scores
+    from dataplat.labeling.consensus import consensus as consensus_of
+
+    votes = votes_of_queue(state)
+    if method == "weighted" and weights is None:
+        weights = scores(state)
+    found = consensus_of(votes, method=method, weights=weights, adjudicator=state.spec.adjudicator)
+    return QueueConsensus(found, state)
+
+
+def votes_of_queue(state: State) -> pa.Table:
+    """Return who gave which label to which task, gold tasks left out."""
+    import pyarrow.compute as pc
+
+    from dataplat.labeling.consensus import votes_of
+
+    votes = votes_of(state.annotations.to_arrow(), state.config)
+    gold = state.tasks.filter(pc.field("stream") == "gold")["task"]
+    if not len(gold):
+        return votes
+    kept: pa.Table = votes.filter(pc.invert(pc.is_in(votes["task"], gold.combine_chunks())))
+    return kept
+
+
+def frame(table: pa.Table) -> pl.DataFrame:
+    """Return a table as a Polars frame."""
+    import polars as pl
+
+    found = pl.from_arrow(table)
+    assert isinstance(found, pl.DataFrame)
+    return found

@@ -1,0 +1,234 @@
+"""The queue that users hold: a thin façade over what is done with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
+
+from dataplat._labels._state import State
+from dataplat.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from dataplat._labels._agreement import QueueAgreement
+    from dataplat._labels._consensus import QueueConsensus
+    from dataplat._labels._pull import PullResult
+    from dataplat._labels._push import PushResult
+    from dataplat._labels._status import QueueStatus
+    from dataplat._lake import Lake
+    from dataplat._version import Version
+    from dataplat.ingest._progress import Listener
+    from dataplat.labeling.server import LabelServer
+    from dataplat.labeling.spec import QueueSpec
+
+
+class QueueOptions(TypedDict, total=False):
+    """How a queue is made; see `dataplat.labeling.spec.QueueSpec` for what each says.
+
+    One of `choices`, `template` (text-classification, ner, image-boxes, image-classification, pairwise; its labels are
+    `choices`) or `config` (Label Studio's XML, or a file of it) says what is asked.
+    """
+
+    where: str | None
+    show: Sequence[str] | str
+    key: Sequence[str] | str
+    choices: Sequence[str] | str | None
+    template: str | None
+    config: str | Path | None
+    overlap: int
+    annotators: Sequence[str] | str
+    gold: str | None
+    answer: str
+    gold_every: int
+    pause_below: float
+    holdout: Sequence[str] | str
+    order: Any
+    prelabel: str | None
+    lease: float
+    media_for: float
+    adjudicator: str | None
+
+
+class LabelQueue:
+    """Rows of a dataset that people are asked about. Get one from `Lake.label_queue`.
+
+    Args:
+        lake: the lake.
+        name: the queue's name.
+        branch: the branch on which its datasets are.
+        server: the annotation server; None finds the one in force when it is needed.
+    """
+
+    def __init__(self, lake: Lake, name: str, branch: str = "main", server: LabelServer | None = None) -> None:
+        self.lake = lake
+        self.name = name
+        self.branch = branch
+        self._server = server
+
+    @property
+    def spec(self) -> QueueSpec:
+        """The definition, as it is now."""
+        return self._state.spec
+
+    @property
+    def server(self) -> LabelServer:
+        """The annotation server: the one given, that of `[label]` in `dataplat.toml`, or the one that runs here.
+
+        Raises:
+            ConfigError: There is none.
+        """
+        if self._server is None:
+            from dataplat.labeling.connect import find_server
+
+            self._server = find_server()
+        return self._server
+
+    @property
+    def tasks(self) -> Version:
+        """The tasks, as `NAME.tasks`."""
+        return self._state.version("tasks")
+
+    @property
+    def annotations(self) -> Version:
+        """The answers, as `NAME.annotations`: `result` is what the server gave, to the letter."""
+        return self._state.version("annotations")
+
+    @property
+    def regions(self) -> Version:
+        """The items of all results laid flat, as `NAME.regions`."""
+        return self._state.version("regions")
+
+    def set(self, **changes: Unpack[QueueOptions]) -> QueueSpec:
+        """Change the queue: who is asked, how many answer, the choices. What a task is cannot change."""
+        from dataplat._labels._create import change
+        from dataplat._labels._options import changes_of
+
+        state = self._state
+        return change(state, **changes_of(state, changes)).spec
+
+    def push(self, limit: int | None = None, *, plan: bool = False, progress: Listener | None = None) -> PushResult:
+        """Make tasks of what is new in the source, and put them before annotators, each before `overlap` of them.
+
+        It may be called again at any time, after any failure: nothing is asked twice.
+
+        Args:
+            limit: the most tasks that wait before each annotator; None: all.
+            plan: return what would be done, and change nothing.
+            progress: called with `Progress` a few times a second.
+
+        Raises:
+            LabelError: the queue is closed, or there is nobody to ask.
+            LabelServerError: the server did not do it; call it again.
+        """
+        from dataplat._labels._media import media_links
+        from dataplat._labels._push import PushRequest, push
+        from dataplat.ingest._progress import Meter
+
+        server = None if plan else self.server
+        meter = Meter(progress)
+        return push(self.lake, PushRequest(self.name, self.branch, server, media_links, meter, limit, plan))
+
+    def pull(self, *, full: bool = False, contract: Any = None, progress: Listener | None = None) -> PullResult:
+        """Bring the answers that came since, in one commit; nothing where there are none.
+
+        Args:
+            full: read all of them, whatever was seen before.
+            contract: what the answers (`NAME.annotations`) are to meet; where they do not, nothing is committed.
+            progress: called with `Progress` a few times a second.
+        """
+        from dataplat._labels._pull import PullRequest, pull
+        from dataplat.ingest._progress import Meter
+
+        request = PullRequest(self.name, self.branch, self.server, Meter(progress), full=full, contract=contract)
+        return pull(self.lake, request)
+
+    def status(self) -> QueueStatus:
+        """Return how far each annotator is, from what was pulled."""
+        from dataplat._labels._status import status
+
+        return status(self._state)
+
+    def next(self, annotator: str) -> str:
+        """Return the page on which an annotator answers what comes next."""
+        from dataplat._labels._status import next_page
+
+        return next_page(self._state, self.server, annotator)
+
+    def close(self) -> QueueSpec:
+        """Pull once more, and take no more; unanswered tasks stay on the server, to be looked at."""
+        self.pull()
+        from dataplat._labels._create import change
+
+        return change(self._state, closed=True).spec
+
+    def agreement(
+        self, *, level: Literal["nominal", "ordinal", "interval", "ratio"] | None = None, bootstrap: int = 1_000
+    ) -> QueueAgreement:
+        """Return how far annotators agree: Krippendorff's alpha with an interval, and each pair's kappa."""
+        from dataplat._labels._agreement import agreement
+
+        return agreement(self._state, level, bootstrap)
+
+    def adjudicate(self, below: float = 1.0, *, progress: Listener | None = None) -> PushResult:
+        """Put tasks on which people disagree before the adjudicator, whose answers decide.
+
+        Args:
+            below: the share of votes for the most frequent answer below which a task goes there.
+            progress: called with `Progress` a few times a second.
+        """
+        from dataplat._labels._adjudicate import adjudicate
+        from dataplat.ingest._progress import Meter
+
+        return adjudicate(self._state, self.server, below, Meter(progress))
+
+    def consensus(
+        self,
+        method: Literal["majority", "weighted", "dawid-skene"] = "majority",
+        *,
+        weights: Mapping[str, float] | None = None,
+    ) -> QueueConsensus:
+        """Return one label for each task; `.commit(into=…)` makes it a dataset, joined to the rows asked about.
+
+        Args:
+            method: `majority`; `weighted` by `weights` (else by each annotator's share of right gold tasks);
+                `dawid-skene`, which learns what each annotator mistakes for what.
+            weights: by annotator.
+        """
+        from dataplat._labels._consensus import consensus
+
+        return consensus(self._state, method, weights)
+
+    def cost(self) -> pa.Table:
+        """Return the seconds that labels took, by annotator and label."""
+        from dataplat.labeling.cost import cost
+
+        return cost(self.annotations.to_arrow(), self._state.config)
+
+    @property
+    def _state(self) -> State:
+        return State.at_head(self.lake, self.name, self.branch)
+
+    def __repr__(self) -> str:
+        return f"LabelQueue({self.name!r}, from {self.spec.source!r})"
+
+
+def label_queue(
+    lake: Lake, name: str, source: str | None, branch: str, server: LabelServer | None, options: QueueOptions
+) -> LabelQueue:
+    """Open a queue, or make one of `source`."""
+    queue = LabelQueue(lake, name, branch, server)
+    if source is None:
+        if options:
+            raise ConfigError(
+                f"to make queue {name!r} say which rows are asked about (source=); to change it: queue.set(…)"
+            )
+        _ = queue.spec
+        return queue
+    from dataplat._labels._create import create
+    from dataplat._labels._options import spec_of
+
+    create(lake, spec_of(lake, name, source, branch, options), branch)
+    return queue

@@ -1,0 +1,109 @@
+"""What becomes of a source's rows: tasks, in order, with what is prefilled; and what of a task goes to the server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from dataplat._labels._create import at_branch
+from dataplat.labeling.tables import KEYS, dataset, schema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from dataplat._labels._state import State
+    from dataplat._version import Version
+    from dataplat.ingest._progress import Meter
+
+Links: TypeAlias = "Callable[[State, dict[str, Any], str], str]"
+"""What makes a link of a picture or a sound: of a queue, a row of `NAME.tasks`, and the column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tasks:
+    """All tasks of a queue in order, how many of them are new, and how many were left out because they are held out."""
+
+    table: pa.Table
+    new: int
+    held_out: int
+
+
+def source(state: State) -> Version:
+    """Return what is asked about, as it is now."""
+    return state.lake[at_branch(state.spec.source, state.branch)]
+
+
+def queue_tasks(state: State, meter: Meter, *, plan: bool) -> Tasks:
+    """Find the tasks of the source's rows; commit those that are new, unless this is a plan."""
+    import polars as pl
+
+    from dataplat._labels._consensus import frame
+    from dataplat._labels._gold import gold_tasks
+    from dataplat._labels._order import ordered
+
+    meter.enter("finding tasks")
+    version, held = source(state), state.tasks
+    found = frame(_collected(state, version, state.spec.where))
+    known = held["task"].to_pylist()
+    fresh = found.filter(~pl.col("task").is_in(known))
+    free = fresh.filter(~pl.col("task").is_in(list(_held_out(state, version))))
+    held_out = fresh.height - free.height
+    gold = gold_tasks(state, version, known)
+    if not free.height and not gold.num_rows:
+        return Tasks(held, 0, held_out)
+    table = ordered(state, version, free.to_arrow(), gold)
+    if not plan:
+        import pyarrow as pa
+
+        name = dataset(state.name, "tasks")
+        message = f"label queue {state.name}: {table.num_rows - held.num_rows:,} tasks"
+        lineage = [(version.dataset, version.id)]
+        with state.lake.transaction(state.branch, message=message) as tx:
+            state.check_unchanged(tx, "tasks", "queue")
+            rows = table.select(schema("tasks").names).cast(schema("tasks"))
+            assert isinstance(rows, pa.Table)
+            tx.ingest(rows, into=name, mode="upsert", key=KEYS["tasks"], lineage=lineage)
+    return Tasks(table, table.num_rows - held.num_rows, held_out)
+
+
+def task_payload(state: State, row: dict[str, Any], links: Links) -> dict[str, Any]:
+    """Return what the server is given of a task."""
+    data = json.loads(row["data"])
+    for column in state.config.media:
+        if data.get(column) is not None:
+            data[column] = links(state, row, column)
+    payload: dict[str, Any] = {"data": data | {"dataplat_id": row["task"]}}
+    if row["prediction"] is not None:
+        prediction = {"result": json.loads(row["prediction"]), "model_version": "dataplat"}
+        if row["score"] is not None:
+            prediction["score"] = row["score"]
+        payload["predictions"] = [prediction]
+    return payload
+
+
+def _held_out(state: State, version: Version) -> set[str]:
+    """Return the tasks of rows that may never be labelled for training."""
+    found: set[str] = set()
+    for reference in state.spec.holdout:
+        name = f"{version.dataset}{reference}" if reference.startswith("@") else at_branch(reference, state.branch)
+        found |= set(_collected(state, state.lake[name], None)["task"].to_pylist())
+    return found
+
+
+def _collected(state: State, version: Version, where: str | None) -> pa.Table:
+    """Return the questions that a version's rows ask; only the columns that identify them are read."""
+    from dataplat.labeling.task import collect, identity_columns
+    from dataplat.lake.scan import scan
+    from dataplat.lake.where import parse_where
+
+    batches = scan(
+        version.objects,
+        version.parts,
+        version.manifest.schema,
+        columns=identity_columns(state.spec),
+        where=None if where is None else parse_where(where, version.schema),
+        with_positions=True,
+    )
+    return collect(batches, state.spec, state.config, parts=[part.id for part in version.parts]).tasks
