@@ -9,6 +9,8 @@ from dataplat._labels._state import State
 from dataplat.errors import ConfigError
 
 if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
     from pathlib import Path
 
     import pyarrow as pa
@@ -144,6 +146,28 @@ class LabelQueue:
 
         request = PullRequest(self.name, self.branch, self.server, Meter(progress), full=full, contract=contract)
         return pull(self.lake, request)
+
+    def follow(
+        self,
+        tell: Callable[[PullResult], None] | None = None,
+        *,
+        every: float = 30.0,
+        contract: Any = None,
+        stop: threading.Event | None = None,
+    ) -> None:
+        """Pull again and again until `stop` is set: when a webhook says that something changed, else every `every` seconds.
+
+        Once a day all answers are read, whatever was seen before. A server that does not answer is asked again.
+
+        Args:
+            tell: called with the result of each pull.
+            every: seconds between pulls where nothing is heard.
+            contract: as `pull` takes it.
+            stop: set it, and this returns after the pull at hand.
+        """
+        from dataplat._labels._follow import follow
+
+        follow(self, tell, every, contract, stop)
 
     def status(self) -> QueueStatus:
         """Return how far each annotator is, from what was pulled."""
