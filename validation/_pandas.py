@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
+from pandera.errors import SchemaErrorReason, SchemaErrors
 
 from dataplat.validation._compile import check_name
+from dataplat.validation._environment import asked_in
 from dataplat.validation._rows import FAULTS, fault_text
 from dataplat.validation.report import EXAMPLES_PER_CHECK, CheckOutcome, Example, Severity
 from dataplat.validation.subject import PART, ROW
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from dataplat.validation.subject import Subject
 
 _LONGEST: Final = 200
+_RAISED: Final = SchemaErrorReason.CHECK_ERROR
 
 
 def is_pandas(schema: Any) -> bool:
@@ -41,29 +45,35 @@ class PandasSchema:
 
     def judge(self, subject: Subject, key: Sequence[str], severity: Severity, memory_limit: int) -> list[CheckOutcome]:
         """Return one outcome per check that pandera runs; the same checks on every machine, whatever fails."""
-        from pandera.errors import SchemaErrors
-
         passed = [
-            CheckOutcome(name, "dataset", "passed", column, number, severity, rows=subject.rows)
-            for name, column, number in self._declared()
+            replace(each, status="passed", severity="warn" if severity == "warn" else each.severity, rows=subject.rows)
+            for each in self.declared()
         ]
         try:
             frame, places = _frame(subject, memory_limit)
-            self.schema.validate(frame, lazy=True)
+            _failing(self.schema).validate(frame, lazy=True)
         except SchemaErrors as errors:
-            return self._failed(passed, errors.failure_cases, subject, places, frame, key)
+            found = self._failed(passed, errors.failure_cases, subject, places, frame, key)
+            raised = {_identity(each) for each in errors.schema_errors if each.reason_code is _RAISED}
+            return [_not_checked(each) if (each.name, each.column) in raised else each for each in found]
         except FAULTS as error:
             return [replace(each, status="could not check", failing=None, detail=fault_text(error)) for each in passed]
         return passed
 
-    def _declared(self) -> list[tuple[str, str | None, int | None]]:
-        found: list[tuple[str, str | None, int | None]] = [("columns and types", None, None)]
+    def asked_in(self, own: str | None, environment: str | None) -> PandasSchema | None:
+        """Return what is asked of it where the data is, of a contract that is asked in `own`; None: nothing."""
+        asked = asked_in(self.schema, own, environment)
+        return None if asked is None else PandasSchema(asked)
+
+    def declared(self) -> list[CheckOutcome]:
+        """Return an outcome for each check, which was not asked yet."""
+        found = [replace(_declared("columns and types"), level="schema")]
         for name, column in self.schema.columns.items():
-            found += [] if column.nullable else [("not_nullable", str(name), None)]
-            found += [("field_uniqueness", str(name), None)] if column.unique else []
-            found += [(check_name(check), str(name), number) for number, check in enumerate(column.checks)]
-        found += [("multiple_fields_uniqueness", None, None)] if self.schema.unique else []
-        return found + [(check_name(check), None, number) for number, check in enumerate(self.schema.checks)]
+            found += [] if column.nullable else [_declared("not_nullable", name)]
+            found += [_declared("field_uniqueness", name)] if column.unique else []
+            found += [_declared(check_name(check), name, at, check) for at, check in enumerate(column.checks)]
+        found += [_declared("multiple_fields_uniqueness")] if self.schema.unique else []
+        return found + [_declared(check_name(check), None, at, check) for at, check in enumerate(self.schema.checks)]
 
     def _failed(
         self,
@@ -93,7 +103,36 @@ class PandasSchema:
                 examples=_examples(rows, cases_of, subject, places, frame, key, whole=whole),
                 detail="" if rows else str(group["failure_case"].iloc[0])[:_LONGEST],
             )
-        return list(found.values())
+        return [
+            each for each in found.values() if each.name != "columns and types" or not _shape_failed(found.values())
+        ]
+
+
+def _identity(error: Any) -> tuple[str, str | None]:
+    """Return name and column of the check that an error speaks of."""
+    name = error.check if isinstance(error.check, str) else check_name(error.check)
+    return name, error.column_name
+
+
+def _not_checked(outcome: CheckOutcome) -> CheckOutcome:
+    return replace(outcome, status="could not check", failing=None)
+
+
+def _shape_failed(found: Iterable[CheckOutcome]) -> bool:
+    return any(each.level == "schema" and each.status == "failed" for each in found)
+
+
+def _declared(name: str, column: Any = None, number: int | None = None, check: Any = None) -> CheckOutcome:
+    severity: Severity = "warn" if check is not None and check.raise_warning else "error"
+    return CheckOutcome(name, "dataset", "not asked", None if column is None else str(column), number, severity)
+
+
+def _failing(schema: Any) -> Any:
+    """Return a schema whose checks all fail by an error, which names the rows, where some would warn."""
+    failing = copy.deepcopy(schema)
+    for check in (*failing.checks, *(check for column in failing.columns.values() for check in column.checks)):
+        check.raise_warning = False
+    return failing
 
 
 def _examples(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from dataplat.validation._environment import is_elsewhere
 from dataplat.validation._identity import check_id
 from dataplat.validation._memory import Memory
 from dataplat.validation._rows import FAULTS, fault_text
@@ -19,19 +20,25 @@ def ask_rules(
     subject: Subject,
     context: Context,
     environment: str | None,
-    severity: Severity,
+    defaults: tuple[str | None, Severity],
     memory: Memory,
 ) -> list[CheckOutcome]:
-    """Return one outcome per rule, with the contract's `severity` where a rule has none of its own."""
-    return [_ask(rule, subject, context, environment, rule.severity or severity, memory) for rule in rules]
+    """Return one outcome per rule; where it says nothing itself, environment and severity are the contract's."""
+    own, severity = defaults
+    found = []
+    for rule in rules:
+        base = CheckOutcome(rule.name, "dataset", "could not check", rule.column, severity=rule.severity or severity)
+        base = replace(base, rows=subject.rows)
+        elsewhere = [each for each in (own, rule.environment) if is_elsewhere(each, environment)]
+        if elsewhere:
+            found.append(replace(base, status="not asked", detail=f"asked in {elsewhere[-1]} only"))
+        else:
+            found.append(_ask(rule, base, subject, context, memory))
+    return found
 
 
-def _ask(
-    rule: Rule, subject: Subject, context: Context, environment: str | None, severity: Severity, memory: Memory
-) -> CheckOutcome:
-    base = CheckOutcome(rule.name, "dataset", "could not check", rule.column, severity=severity, rows=subject.rows)
-    if environment is not None and rule.environment not in {None, environment}:
-        return replace(base, status="not asked", detail=f"asked in {rule.environment} only")
+def _ask(rule: Rule, base: CheckOutcome, subject: Subject, context: Context, memory: Memory) -> CheckOutcome:
+    severity = base.severity
     try:
         asked = check_id(rule.describe(), subject.title.partition("@")[0], list(map(str, subject.schema)))
         remembers = rule.remembers()

@@ -16,6 +16,7 @@ from dataplat.validation._beside import Beside
 from dataplat.validation._compile import Plan, compile_plan
 from dataplat.validation._contradictions import refuse_contradictions
 from dataplat.validation._dataset import DatasetChecker
+from dataplat.validation._environment import asked_in, not_asked
 from dataplat.validation._failures import Failures
 from dataplat.validation._identity import contract_id
 from dataplat.validation._judge import Came, Judge
@@ -159,21 +160,23 @@ class Contract:
         if came is not None:
             judge.came = came
         rows = judge.run()
+        pandas = None if self._pandas is None else self._pandas.asked_in(self.environment, environment)
         if sample is None:
             whole = DatasetChecker(plan, subject, key, context.memory_limit, memory).run()
-            if self._pandas is not None:
-                whole += self._pandas.judge(subject, key, self.severity, context.memory_limit)
-            whole += ask_rules(self.checks, subject, context, environment, self.severity, memory)
+            whole += [] if pandas is None else pandas.judge(subject, key, self.severity, context.memory_limit)
+            whole += ask_rules(self.checks, subject, context, environment, (self.environment, self.severity), memory)
         else:
-            whole = [_not_asked(check.name, check.column, subject.rows) for check in plan.dataset]
-            whole += [_not_asked(rule.name, rule.column, subject.rows) for rule in self.checks]
+            of_pandas = [] if pandas is None else pandas.declared()
+            whole = [_too_many(each, subject.rows) for each in (*plan.dataset, *of_pandas, *self.checks)]
+        whole += self._elsewhere(plan, pandas, subject, environment)
+        shape = [] if pandas is not None else [replace(outcome, rows=subject.rows) for outcome in plan.shape]
         memory.save()
         return Report(
             contract=self.name,
             contract_id=self.id,
             rows=subject.rows,
             new_rows=judge.rows_read,
-            checks=(*(replace(outcome, rows=subject.rows) for outcome in plan.shape), *rows, *whole),
+            checks=(*shape, *rows, *whole),
             data=subject.title,
             version=subject.version,
             strict=strict,
@@ -202,7 +205,8 @@ class Contract:
         plan = self._plans.get((schema, environment))
         if plan is None:
             try:
-                plan = compile_plan(self._asked_in(environment), schema, self.severity)
+                asked = asked_in(self.schema, self.environment, environment)
+                plan = compile_plan(_as_schema(self.name, asked), schema, self.severity)
             except FAULTS as error:
                 raise ContractError(
                     f"contract {self.name} cannot be evaluated on columns {', '.join(schema.names)}: {fault_text(error)}"
@@ -210,24 +214,26 @@ class Contract:
             self._plans[schema, environment] = plan
         return plan
 
-    def _asked_in(self, environment: str | None) -> pandera.polars.DataFrameSchema:
-        """Return the schema without the columns that are asked for elsewhere only."""
+    def _elsewhere(
+        self, plan: Plan, pandas: PandasSchema | None, subject: Subject, environment: str | None
+    ) -> list[CheckOutcome]:
+        """Return outcomes of what neither `plan` nor `pandas` asks, as it is asked in other environments only."""
         if environment is None:
-            return self.schema
-        if self.environment not in {None, environment}:
-            return pandera.polars.DataFrameSchema()
-        elsewhere = [
-            name
-            for name, column in self.schema.columns.items()
-            if (column.metadata or {}).get("environment", environment) != environment
-        ]
-        return self.schema.remove_columns(elsewhere) if elsewhere else self.schema
+            return []
+        if self._pandas is not None:
+            asked = [] if pandas is None else pandas.declared()
+            left: list[Any] = [check for check in self._pandas.declared()[1:] if check not in asked]
+        else:
+            every = self._plan(subject.schema)
+            ids = {check.id for check in (*plan.row, *plan.dataset)}
+            left = [check for check in (*every.row, *every.dataset) if check.id not in ids]
+        return not_asked(self._given, self.environment, environment, left, subject.rows)
 
 
-def _not_asked(name: str, column: str | None, rows: int) -> CheckOutcome:
-    return CheckOutcome(
-        name, "dataset", "not asked", column, rows=rows, detail="it needs all rows, and this is a sample"
-    )
+def _too_many(check: Any, rows: int) -> CheckOutcome:
+    """Return the outcome of a check that a sample cannot answer."""
+    why = "it needs all rows, and this is a sample"
+    return CheckOutcome(check.name, "dataset", "not asked", check.column, rows=rows, detail=why)
 
 
 def _name_of(schema: Any) -> str:

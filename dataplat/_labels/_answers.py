@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from dataplat.labeling.tables import Kind, schema
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from dataplat._labels._projects import Placements
+    from dataplat._labels._projects import Placement, Placements
     from dataplat._version import Version
     from dataplat.labeling.answers import Answers
 
@@ -65,6 +65,8 @@ class Answered:
         self._project = -1
         self._came: set[str] = set()
         self._whole_tasks: set[str] = set()
+        self._by_id: dict[int, Placement] = {}
+        self._copies: set[int] = set()
 
     @property
     def counts(self) -> tuple[int, int, int]:
@@ -85,11 +87,13 @@ class Answered:
 
     def begin(self, project: int, placements: Placements) -> None:
         """Begin with another project."""
-        del placements
         self._project = project
         self._came, self._whole_tasks = set(), set()
+        there = placements.of(project)
+        self._by_id = {each.id: each for each in there}
+        self._copies = {copy for each in there for copy in each.copies}
 
-    def take(self, answers: Answers, placements: Placements) -> None:
+    def take(self, answers: Answers) -> None:
         """Take a batch of answers: keep those that differ from what is held, and note which tasks were seen."""
         import pyarrow as pa
         import pyarrow.compute as pc
@@ -116,7 +120,7 @@ class Answered:
             wanted = news["annotation"].combine_chunks()
             for kind, table in (("regions", answers.regions), ("relations", answers.relations)):
                 self._write(kind, table.filter(pc.is_in(table["annotation"], wanted)))  # type: ignore[arg-type]
-        self._see(answers, annotations, placements)
+        self._see(answers, annotations)
 
     def end(self, placements: Placements, *, whole: bool) -> None:
         """Find answers that were taken back: those of the tasks that were read (`whole`: of all) that did not come.
@@ -124,15 +128,18 @@ class Answered:
         Of a task that was deleted on the server the answers stay.
         """
         gone = {each.task for each in placements if each.project == self._project and not each.there}
+        taken_back: set[str] = set()
         for annotation, task in self._held.by_project.get(self._project, {}).items():
             if annotation in self._came or task in gone:
                 continue
             if whole or task in self._whole_tasks:
                 self.gone.append(annotation)
                 self.stale.append(annotation)
-                placement = next((p for p in placements.of(self._project) if p.task == task), None)
-                if placement is not None and task not in self._tasks_that_came:
-                    placement.state, placement.news = "open", True
+                taken_back.add(task)
+        kept = self._tasks_that_came if taken_back else set()
+        for placement in self._by_id.values():
+            if placement.task in taken_back - kept:
+                placement.state, placement.news = "open", True
 
     def reader(self, kind: Kind) -> pa.RecordBatchReader | None:
         """Return what came of one dataset, to be read once; None where nothing did."""
@@ -157,23 +164,23 @@ class Answered:
         held = self._held.by_project.get(self._project, {})
         return {held[annotation] for annotation in self._came if annotation in held}
 
-    def _see(self, answers: Answers, annotations: pa.Table, placements: Placements) -> None:
+    def _see(self, answers: Answers, annotations: pa.Table) -> None:
         """Note of each task that was read when it was changed, and whether it is answered."""
         states: dict[str, str] = {}
         for task, skipped in zip(annotations["task"].to_pylist(), annotations["skipped"].to_pylist(), strict=True):
             if not skipped or task not in states:
                 states[task] = "skipped" if skipped else "answered"
-        by_id: dict[int, Any] = {each.id: each for each in placements.of(self._project)}
-        copies = {copy: each for each in placements.of(self._project) for copy in each.copies}
         ids = set(answers.seen)
         for id_, (task, updated, count) in answers.seen.items():
-            placement = by_id.get(id_)
+            placement = self._by_id.get(id_)
             if placement is None:
-                self.copies += count if id_ in copies else 0
+                self.copies += count if id_ in self._copies else 0
                 continue
             if ids.issuperset(placement.copies):
                 self._whole_tasks.add(task)
             state = states.get(task, "open")
+            if state == placement.state == "open":
+                continue  # when a task was looked at is no news; from where to read on, answers say
             if (placement.state, placement.seen) != (state, updated):
                 placement.state, placement.seen, placement.news = state, updated, True
 

@@ -128,7 +128,7 @@ def _once(state: State, request: PullRequest) -> PullResult:
                 request.meter.enter("reading answers")
                 since = None if request.full else _since(placements, project, request.overlap)
                 for answers in _read(server, project, names, since, stack):
-                    answered.take(answers, placements)
+                    answered.take(answers)
                     request.meter.add_rows(answers.annotations.num_rows)
                 answered.end(placements, whole=since is None)
         result.new, result.changed, result.deleted = answered.counts

@@ -75,6 +75,8 @@ def _value(value: Any, kind: str) -> Any:
         return [_value(each, kind) for each in value]
     if kind == "Number":
         return float(value)
+    if kind == "Boolean":
+        return str(value).lower() == "true"
     if kind == "Datetime":
         try:
             return datetime.strptime(value, _TIME).replace(tzinfo=UTC)

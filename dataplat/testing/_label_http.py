@@ -179,6 +179,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.connection.close()
         self.close_connection = True
 
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """Return the time by the server's own clock, right or wrong."""
+        return super().date_time_string(self.site.state.clock.now().timestamp())
+
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing."""
 

@@ -94,7 +94,8 @@ def _projects(call: Call) -> Answer:
     found = [each for each in call.state.projects.values() if title in each.title.lower()]
     if ids:
         found = [each for each in found if str(each.id) in ids.split(",")]
-    found.reverse()  # the newest first
+    if call.request.one("ordering") != "id":
+        found.reverse()  # the newest first
     page = _page(found, call.request, 30, PROJECTS_PAGE)
     results = [written.project(each) for each in page]
     return 200, {"count": len(found), "next": None, "previous": None, "results": results}
@@ -121,7 +122,7 @@ def _project(call: Call) -> Answer:
 def _change_project(call: Call) -> Answer:
     project = call.state.project(call.ids[0])
     values = dict(call.body)
-    check_title(values.get("title", ""))
+    check_title(values.get("title", project.title))
     if "label_config" in values:
         variables(values["label_config"])
     for name in ("title", "description", "label_config"):
@@ -172,12 +173,15 @@ def _tasks(call: Call) -> Answer:
     page = _page(found, request, 100, call.limits.page)
     if call.limits.order == "backwards":
         page.reverse()
-    everything = request.one("fields") == "all"
+    everything, include = request.one("fields") == "all", request.one("include")
+    rows = [written.listed_task(each, everything=everything) for each in page]
+    if include:
+        rows = [{name: row[name] for name in include.split(",") if name in row} for row in rows]
     return 200, {
         "total_annotations": sum(len(each.annotations) for each in found),
         "total_predictions": sum(len(each.predictions) for each in found),
         "total": len(found),
-        "tasks": [written.listed_task(each, everything=everything) for each in page],
+        "tasks": rows,
     }
 
 

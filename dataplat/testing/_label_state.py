@@ -274,9 +274,10 @@ def touch(task: Task, at: datetime, user: int) -> None:
 
 
 def check_title(title: str) -> None:
-    """Refuse a title that is longer than the real one takes."""
-    if len(title) > 50:
-        raise Refused(400, "Validation error", {"title": ["Ensure this field has no more than 50 characters."]})
+    """Refuse a title that is shorter or longer than the real one takes."""
+    bound = "no more than 50" if len(title) > 50 else "at least 3" if len(title) < 3 else None
+    if bound is not None:
+        raise Refused(400, "Validation error", {"title": [f"Ensure this field has {bound} characters."]})
 
 
 def variables(config: str) -> set[str]:

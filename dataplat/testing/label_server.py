@@ -8,7 +8,7 @@
         site.at(3, Fault("status", status=500))     # the third from now fails
 
 It is no Label Studio: what it answers was written down from release 1.23.2, and the same suite runs against both
-(`tests/labeling/server_suite.py`).
+(`dataplat.testing.label_server_suite`).
 """
 
 from __future__ import annotations

@@ -110,7 +110,14 @@ class Coincidences:
 
     def fleiss(self) -> float:
         """Return Fleiss' κ; see `fleiss_kappa`."""
-        raise NotImplementedError
+        often = self.frequencies
+        if (often > 0).sum() < 2:
+            return float("nan")
+        alike = self.low == self.high
+        size = self.size[alike]
+        agreed = float((2 * self.count[alike] / (size * (size - 1))).sum()) / self.units
+        chance = float((often * often).sum()) / self.ratings**2
+        return (agreed - chance) / (1 - chance)
 
     def __add__(self, other: Coincidences) -> Coincidences:
         return self._with(other, 1)

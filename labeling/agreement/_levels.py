@@ -51,7 +51,7 @@ def observed_and_expected(
 def _scale(values: tuple[Value, ...], level: Level, categories: Sequence[Value] | None, often: Array) -> Array:
     """Return the place of each value on the scale: itself, or of ordinal ones the middle of its ranks."""
     if level == "ordinal":
-        order = _order(values, categories)
+        order = order_of(values, categories) if categories else _ranked(values)
         ranks = np.empty(len(values))
         sorted_often = often[order]
         ranks[order] = np.cumsum(sorted_often) - sorted_often / 2
@@ -66,19 +66,23 @@ def _scale(values: tuple[Value, ...], level: Level, categories: Sequence[Value] 
     return scale
 
 
-def _order(values: tuple[Value, ...], categories: Sequence[Value] | None) -> Array:
-    """Return the numbers of the values in the order of the scale."""
-    if categories is not None:
-        place = {value: number for number, value in enumerate(categories)}
-        for value in values:
-            if value not in place:
-                raise ConfigError(
-                    f"{value!r} is none of the categories{did_you_mean(str(value), map(str, categories))}"
-                )
-        return np.array(sorted(range(len(values)), key=lambda number: place[values[number]]), np.int64)
-    if values and isinstance(values[0], str):
-        return np.argsort(numbers_of(values, "ordinal"), kind="stable")
-    return np.arange(len(values))
+def order_of(values: tuple[Value, ...], categories: Sequence[Value] | None) -> Array:
+    """Return the numbers of the values in the order of the categories, None: as they are.
+
+    Raises:
+        ConfigError: A value is no category.
+    """
+    if categories is None:
+        return np.arange(len(values))
+    place = {value: number for number, value in enumerate(categories)}
+    for value in values:
+        if value not in place:
+            raise ConfigError(f"{value!r} is none of the categories{did_you_mean(str(value), map(str, categories))}")
+    return np.array(sorted(range(len(values)), key=lambda number: place[values[number]]), np.int64)
+
+
+def _ranked(values: tuple[Value, ...]) -> Array:
+    return np.argsort(numbers_of(values, "ordinal"), kind="stable")
 
 
 def numbers_of(values: tuple[Value, ...], level: str) -> Array:

@@ -67,7 +67,7 @@ def _of_rows(rows: Sequence[Any]) -> Codes:
             f"each rater has a place for every unit, missing or not: one has {min(lengths)} of them, another {max(lengths)}"
         )
     shape = len(rows), lengths.pop() if lengths else 0
-    if rows and all(isinstance(row, np.ndarray) for row in rows):
+    if all(isinstance(row, np.ndarray) for row in rows) and len({row.dtype.kind for row in rows}) == 1:
         return codes_of(np.concatenate(rows)).reshaped(*shape)
     return codes_of(list(chain.from_iterable(rows))).reshaped(*shape)
 

@@ -4,12 +4,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dataplat.labeling.consensus._consensus import consensus
+    from dataplat.labeling.consensus.regions import RegionConsensus, consensus_regions
     from dataplat.labeling.consensus.result import Consensus
     from dataplat.labeling.consensus.votes import votes_of
 
-__all__ = ["Consensus", "consensus", "votes_of"]
+__all__ = ["Consensus", "RegionConsensus", "consensus", "consensus_regions", "votes_of"]
 
-_HOMES = {"Consensus": "result", "consensus": "_consensus", "votes_of": "votes"}
+_HOMES = {
+    "Consensus": "result",
+    "RegionConsensus": "regions",
+    "consensus": "_consensus",
+    "consensus_regions": "regions",
+    "votes_of": "votes",
+}
 
 
 def __getattr__(name: str) -> Any:

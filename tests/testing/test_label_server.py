@@ -35,7 +35,7 @@ def http(site: FakeLabelStudio) -> Iterator[httpx.Client]:
 @pytest.fixture
 def project(http: httpx.Client) -> int:
     """A project."""
-    return http.post("/api/projects/", json={"title": "q", "label_config": CONFIG}).json()["id"]
+    return http.post("/api/projects/", json={"title": "queue", "label_config": CONFIG}).json()["id"]
 
 
 def tasks(count: int) -> list[dict[str, Any]]:
