@@ -28,7 +28,8 @@ _RAISED: Final = SchemaErrorReason.CHECK_ERROR
 def is_pandas(schema: Any) -> bool:
     """Whether something is a pandera model or schema for pandas, without importing pandas."""
     kind = schema if isinstance(schema, type) else type(schema)
-    return any(base.__module__.startswith("pandera.api.pandas.") for base in kind.__mro__)
+    frames = [base for base in kind.__mro__ if base.__name__ in {"DataFrameModel", "DataFrameSchema"}]
+    return any(base.__module__.startswith("pandera.api.pandas.") for base in frames)
 
 
 @dataclass(frozen=True, slots=True)

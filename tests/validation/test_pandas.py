@@ -56,7 +56,31 @@ def test_a_check_that_raises_is_no_pass() -> None:
     """A check that raises fails, by name."""
     schema = pdp.DataFrameSchema({"a": pdp.Column(int, pdp.Check(lambda _: 1 / 0, name="odd"))})
     report = dp.validate(pa.table({"a": [1]}), schema)
-    assert [check.name for check in report.failed] == ["odd"]
+    assert [(check.name, check.status, check.failing) for check in report.failed] == [("odd", "could not check", None)]
+
+
+def test_a_check_that_warns_names_its_rows_and_lets_pass() -> None:
+    """`raise_warning=True` is a warning of the report, with the rows, and none of Python's."""
+    schema = pdp.DataFrameSchema({"a": pdp.Column(int, pdp.Check.ge(2, raise_warning=True))})
+    report = dp.validate(pa.table({"a": [1, 2]}), schema)
+    (warned,) = (check for check in report.checks if check.status == "warned")
+    assert (report.ok, warned.failing, warned.examples[0].position) == (True, 1, 0)
+
+
+def test_columns_and_types_are_said_once() -> None:
+    """One line for columns and types where they are right; where they are not, what is wrong stands there instead."""
+    schema = pdp.DataFrameSchema({"a": pdp.Column(int)}, strict=True)
+    names = [[check.name for check in dp.validate(table, schema).checks] for table in (TABLE.select(["a"]), TABLE)]
+    assert names[0] == ["columns and types", "not_nullable"]
+    assert "columns and types" not in names[1]
+
+
+def test_of_a_sample_nothing_of_it_is_asked() -> None:
+    """Pandas holds all rows: a sample says that nothing was asked, and `strict` fails."""
+    report = dp.validate(TABLE, Model, sample=0.5)
+    assert {check.status for check in report.checks} == {"not asked"}
+    assert len(report.checks) == 7
+    assert not dp.validate(TABLE, Model, sample=0.5, strict=True).ok
 
 
 def test_what_pandas_cannot_hold_is_not_checked() -> None:
