@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dataplat.labeling.order._context import Context, Rows
+    from dataplat.labeling.order._parse import parse_order
     from dataplat.labeling.order._plan import plan
     from dataplat.labeling.order._policies import (
         Order,
@@ -36,6 +37,7 @@ _HOMES = {
     "fixed": "_policies",
     "order_from": "_policies",
     "outliers": "_policies",
+    "parse_order": "_parse",
     "plan": "_plan",
     "random": "_policies",
     "scores": "_scores",
@@ -54,6 +56,7 @@ __all__ = [
     "fixed",
     "order_from",
     "outliers",
+    "parse_order",
     "plan",
     "random",
     "scores",
