@@ -10,11 +10,12 @@ from typing import Final
 from dataplat.errors import LabelConfigError
 from dataplat.labeling._tags import BY_URL, CHOICES, CONTROLS, KNOWN, LABELS, MEDIA, OBJECTS
 from dataplat.labeling._xml import Element
-from dataplat.lake.schema import did_you_mean
 
-_REFERENCE: Final = re.compile(r"\$([A-Za-z0-9_]+)((?:\.[A-Za-z0-9_]+|\[[^\]]*\])*)")  # the editor's own: ASCII
-_SHOWN: Final = ("value", "valueList", "audioUrl", "on", "html", "data", "src", "frameRate", "hint")
-_MANY: Final = frozenset({"multiple"})
+# What the editor replaces by data: `$name`, `$name.field`, `$name[0]`; ASCII alone, as its own expression.
+REFERENCE: Final = re.compile(r"\$([A-Za-z0-9_]+)((?:\.[A-Za-z0-9_]+|\[[^\]]*\])*)")
+_REPLACED: Final = ("audioUrl", "data", "frameRate", "hint", "html", "on", "src", "value", "valueList")
+_ADDRESSES: Final = ("audioUrl", "src")
+_TEXT: Final = "text"  # how what stands between the tags is called in messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,8 @@ class Control:
         values: the choices or labels, as results hold them (an alias where there is one); of a taxonomy the paths,
             joined by ` / `.
         multiple: whether an answer may hold several of them.
-        per_region: whether it is asked of each region, not of the task.
-        dynamic: the column that values come from besides, task by task.
+        per_region: whether it is asked of each region or item, not of the task.
+        dynamic: the column that values come from besides, task by task, or the address (`apiUrl`).
     """
 
     name: str
@@ -55,150 +56,141 @@ class Control:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """One `$column` in a config: which tag and attribute, at which line; `path` is what follows, such as `.author`."""
+    """One `$column` in a config.
+
+    Attributes:
+        column: the column.
+        path: what follows, such as `.author` or `[0]`.
+        tag: the tag that refers to it, of that `name`, in that `line`.
+        attribute: where in the tag.
+        text: all of the attribute; `whole` says that it is the reference alone.
+        media: whether what it names is fetched by URL.
+    """
 
     column: str
     path: str
     tag: str
-    attribute: str
     name: str | None
     line: int
+    attribute: str
+    text: str
     whole: bool
     media: bool
 
-    @property
-    def where(self) -> str:
+    def __str__(self) -> str:
         """Say where it stands."""
         name = f' name="{self.name}"' if self.name else ""
-        return f"line {self.line}: <{self.tag}{name}> refers to ${self.column}{self.path} in {self.attribute}"
+        return f"line {self.line}: <{self.tag}{name}> refers to ${self.column}{self.path} in its {self.attribute}"
 
 
 def read_objects(root: Element) -> list[Object]:
     """Return the objects, in order."""
-    found = []
-    for element in root.walk():
-        if element.tag in OBJECTS and "toName" not in element.attributes:
-            column = next((each.column for each in _of(element) if each.attribute in {"value", "valueList"}), None)
-            found.append(Object(_name(element), element.tag, column, _is_media(element)))
-    return found
+    return [
+        Object(name_of(element), element.tag, _shown(element), _is_media(element))
+        for element in root.walk()
+        if element.tag in OBJECTS
+    ]
 
 
 def read_controls(root: Element) -> list[Control]:
     """Return the controls, in order."""
-    return [_control(element) for element in root.walk() if _is_control(element)]
+    return [_control(element) for element in root.walk() if element.tag in CONTROLS]
 
 
 def read_references(root: Element) -> list[Reference]:
     """Return all references to columns, in order."""
-    return [each for element in root.walk() for each in _of(element)]
+    return [each for element in root.walk() for each in _references(element)]
 
 
-def check_names(root: Element, objects: list[Object], controls: list[Control]) -> None:
-    """Raise `LabelConfigError` for a tag that nobody knows, a name that is there twice, a `toName` of nothing."""
-    seen: dict[str, Element] = {}
-    for element in root.walk():
-        if element.tag not in KNOWN:
-            _refuse_misspelt(element)
-        name = element.attributes.get("name")
-        if name is None:
-            continue
-        if name in seen:
-            raise LabelConfigError(
-                f"line {element.line}: the name {name!r} is taken by <{seen[name].tag}> in line {seen[name].line}: "
-                "results could not be told apart; give one of them another"
-            )
-        seen[name] = element
-    names = [each.name for each in objects] + [each.name for each in controls]
-    for element in root.walk():
-        for target in _targets(element) if _is_control(element) else ():
-            if target not in names:
-                raise LabelConfigError(
-                    f'line {element.line}: <{element.tag} name="{element.attributes["name"]}"> has '
-                    f"toName={target!r}, but no object has that name{did_you_mean(target, names)}"
-                )
-
-
-def _refuse_misspelt(element: Element) -> None:
-    near = next((tag for tag in KNOWN if tag.lower() == element.tag.lower()), None)
-    if near is not None:
-        raise LabelConfigError(f"line {element.line}: <{element.tag}> is written <{near}>")
-
-
-def _is_control(element: Element) -> bool:
-    return element.tag in CONTROLS or ("toName" in element.attributes and element.tag not in KNOWN)
-
-
-def _control(element: Element) -> Control:
-    attributes = element.attributes
-    dynamic = next((each.column for each in _of(element) if each.attribute == "value"), None)
-    return Control(
-        _name(element),
-        tuple(_targets(element)),
-        element.tag,
-        element.tag.lower(),
-        tuple(_values(element)),
-        attributes.get("choice") in _MANY or element.tag == "Taxonomy",
-        attributes.get("perRegion") == "true" or attributes.get("perItem") == "true",
-        dynamic,
-    )
-
-
-def _targets(element: Element) -> list[str]:
-    text = element.attributes.get("toName", "")
-    if not text.strip():
-        raise LabelConfigError(
-            f'line {element.line}: <{element.tag} name="{element.attributes.get("name", "")}"> has no toName: '
-            "write the name of the object that it speaks of"
-        )
-    return [target.strip() for target in text.split(",")]
-
-
-def _name(element: Element) -> str:
+def name_of(element: Element) -> str:
+    """Return the name by which results refer to a tag."""
     name = element.attributes.get("name", "")
     if not name:
-        raise LabelConfigError(f"line {element.line}: <{element.tag}> has no name: results refer to it by one")
+        raise LabelConfigError(f"line {element.line}: <{element.tag}> has no name, by which results refer to it")
     return name
 
 
-def _values(element: Element) -> Iterator[str]:
+def targets_of(element: Element) -> tuple[str, ...]:
+    """Return what a control speaks of."""
+    text = element.attributes.get("toName", "")
+    if text:
+        return tuple(text.split(","))
+    if element.tag == "ReactCode":  # it shows what it asks of
+        return (name_of(element),)
+    spelt = next((each for each in element.attributes if each.lower() == "toname"), None)
+    raise LabelConfigError(
+        f'line {element.line}: <{element.tag} name="{name_of(element)}"> has no toName: '
+        + (f"write {spelt} as toName" if spelt else "give the name of the object that it speaks of")
+    )
+
+
+def _control(element: Element) -> Control:
+    name = name_of(element)
+    per_region = any(element.get(each) == "true" for each in ("perRegion", "perItem")) or "{{" in name
+    return Control(
+        name=name,
+        to_name=targets_of(element),
+        tag=element.tag,
+        type=element.tag.lower(),
+        values=_values(element),
+        multiple=element.get("choice") == "multiple" or element.tag == "Taxonomy",
+        per_region=per_region,
+        dynamic=_shown(element) or element.get("apiUrl"),
+    )
+
+
+def _values(element: Element) -> tuple[str, ...]:
     wanted = "Choice" if element.tag in CHOICES else "Label" if element.tag in LABELS else None
-    if element.tag == "Taxonomy":
-        yield from _paths(element, ())
-    elif wanted:
-        for child in element.walk():
-            if child.tag == wanted:
-                yield _value(child)
+    if wanted is None:
+        return ()
+    found = list(_paths(element, wanted, ()))
+    for number, (path, line) in enumerate(found):
+        if path in (earlier for earlier, _ in found[:number]):
+            raise LabelConfigError(
+                f'line {line}: {path!r} is there twice in <{element.tag} name="{element.attributes["name"]}">: '
+                "take one away, or give it an alias"
+            )
+    return tuple(path for path, _ in found)
 
 
-def _paths(element: Element, above: tuple[str, ...]) -> Iterator[str]:
+def _paths(element: Element, wanted: str, above: tuple[str, ...]) -> Iterator[tuple[str, int]]:
+    """Yield the values below, with their lines; those within a value, as taxonomies have them, with the path to it."""
     for child in element.children:
-        if child.tag == "Choice":
-            path = (*above, _value(child))
-            yield " / ".join(path)
-            yield from _paths(child, path)
+        below = above
+        if child.tag == wanted:
+            value = child.attributes.get("alias") or child.attributes.get("value")
+            if not value:
+                raise LabelConfigError(f'line {child.line}: <{child.tag}> has no value: write <{child.tag} value="…"/>')
+            below = (*above, value)
+            yield " / ".join(below), child.line
+        yield from _paths(child, wanted, below)
 
 
-def _value(element: Element) -> str:
-    value = element.attributes.get("alias") or element.attributes.get("value")
-    if not value:
-        raise LabelConfigError(f"line {element.line}: <{element.tag}> has no value")
-    return value
+def _shown(element: Element) -> str | None:
+    """Return the column that the value of a tag refers to."""
+    wanted = {"value", "valueList", "data", _TEXT}
+    return next((each.column for each in _references(element) if each.attribute in wanted), None)
 
 
 def _is_media(element: Element) -> bool:
-    kind = element.attributes.get("valueType") or element.attributes.get("valuetype")
+    kind = element.get("valueType")
     return element.tag in MEDIA or kind == "url" or (element.tag in BY_URL and kind is None)
 
 
-def _of(element: Element) -> list[Reference]:
-    found = []
+def _references(element: Element) -> Iterator[Reference]:
+    name = element.attributes.get("name")
+    for attribute, text in _replaced(element):
+        whole = REFERENCE.fullmatch(text) is not None
+        media = attribute in _ADDRESSES or (attribute in {"value", "valueList", _TEXT} and _is_media(element))
+        for match in REFERENCE.finditer(text):
+            yield Reference(match[1], match[2], element.tag, name, element.line, attribute, text, whole, media)
+
+
+def _replaced(element: Element) -> Iterator[tuple[str, str]]:
+    """Yield where a tag may refer to data: attributes that are shown, others that are a reference, the text within."""
     for attribute, text in element.attributes.items():
-        whole = _REFERENCE.fullmatch(text)
-        if whole is None and attribute not in _SHOWN:
-            continue
-        for match in _REFERENCE.finditer(text):
-            media = attribute == "audioUrl" or (attribute in {"value", "valueList"} and _is_media(element))
-            name = element.attributes.get("name")
-            column, path = match[1], match[2]
-            found.append(Reference(column, path, element.tag, attribute, name, element.line, whole is not None, media))
-    return found
+        if attribute in _REPLACED or REFERENCE.fullmatch(text):
+            yield attribute, text
+    html = element.tag == "HyperText" or element.tag not in KNOWN
+    if element.text and (html or not element.children) and element.tag != "Style":
+        yield _TEXT, element.text

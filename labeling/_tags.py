@@ -1,35 +1,35 @@
-"""The tags of Label Studio that data or answers depend on; every other tag only shapes the page.
+"""The tags of Label Studio: which show data, which take answers, and what each takes.
 
-Read from its documentation (labelstud.io/tags) and from what its open edition 1.23 accepts: `TAKES` is what the server
-checks of each task when it is imported. The editor reads names of tags without case, the server does not, so configs are
-held to the spelling of the documentation.
+Read from its documentation (labelstud.io/tags) and from what its open edition 1.23 accepts. Its editor knows tags in any
+case, its server some of them only as they are documented (`EXACT`): of these no other spelling is taken here.
 """
 
 from __future__ import annotations
 
 from typing import Final, Literal, TypeAlias
 
-Kind: TypeAlias = Literal["text", "number", "list", "object", "null"]
+Kind: TypeAlias = Literal["text", "number", "list", "object", "bytes"]
 
-# What a task's field may be for the tag that shows it; "text" is what every tag takes.
+# What a task's field may be for the object that shows it, beside text: the server refuses an import with anything else.
 TAKES: Final[dict[str, frozenset[Kind]]] = {
-    "Audio": frozenset({"text"}),
-    "AudioPlus": frozenset({"text"}),
-    "Chat": frozenset({"text", "list"}),
-    "HyperText": frozenset({"text"}),
-    "Image": frozenset({"text", "list"}),
-    "List": frozenset({"text", "list"}),
-    "Paragraphs": frozenset({"text", "list"}),
-    "Pdf": frozenset({"text"}),
-    "Ranker": frozenset({"text", "list"}),
-    "Table": frozenset({"text", "list", "object"}),
-    "Text": frozenset({"text", "number", "list"}),
-    "TimeSeries": frozenset({"text", "list", "object"}),
-    "Video": frozenset({"text"}),
+    "Audio": frozenset(),
+    "AudioPlus": frozenset(),
+    "Chat": frozenset({"list"}),
+    "HyperText": frozenset(),
+    "Image": frozenset({"list"}),
+    "List": frozenset({"list"}),
+    "Paragraphs": frozenset({"list"}),
+    "Pdf": frozenset(),
+    "Ranker": frozenset({"list"}),
+    "Table": frozenset({"list", "object"}),
+    "Text": frozenset({"number", "list"}),
+    "TimeSeries": frozenset({"list", "object"}),
+    "Video": frozenset(),
 }
-OBJECTS: Final = frozenset(TAKES) - {"Ranker"}
+MEDIA: Final = frozenset({"Audio", "AudioPlus", "Image", "Pdf", "Video"})  # what they show is fetched from a URL
+BY_URL: Final = frozenset({"TimeSeries"})  # so is this, unless `valueType` says otherwise; others only if it says so
 
-# What each control writes as the `type` of a result, where that is not the tag in lower case, is nothing: they are equal.
+OBJECTS: Final = frozenset(TAKES) - {"Ranker"}
 LABELS: Final = frozenset(
     {
         "BitmaskLabels", "BrushLabels", "EllipseLabels", "HyperTextLabels", "KeyPointLabels", "Labels", "OcrLabels",
@@ -37,23 +37,31 @@ LABELS: Final = frozenset(
         "VideoVectorLabels",
     }
 )  # fmt: skip
-CHOICES: Final = frozenset({"Choices", "Taxonomy"})
 SHAPES: Final = frozenset(
     {
         "Bitmask", "Brush", "Ellipse", "KeyPoint", "MagicWand", "Polygon", "Rectangle", "Vector", "VideoRectangle",
         "VideoVector",
     }
 )  # fmt: skip
-VALUES: Final = frozenset({"DateTime", "Number", "Pairwise", "Ranker", "Rating", "TextArea"})
-CONTROLS: Final = LABELS | CHOICES | SHAPES | VALUES | {"ChatMessage", "ReactCode"}
-MEDIA: Final = frozenset({"Audio", "AudioPlus", "Image", "Pdf", "Video"})  # what they show is always fetched from a URL
-BY_URL: Final = frozenset(
-    {"TimeSeries"}
-)  # so are these, unless `valueType` says otherwise; the rest only if it says so
+CHOICES: Final = frozenset({"Choices", "Taxonomy"})
+VALUES: Final = frozenset(
+    {"ChatMessage", "DateTime", "Number", "Pairwise", "Ranker", "Rating", "ReactCode", "TextArea"}
+)
+CONTROLS: Final = LABELS | SHAPES | CHOICES | VALUES  # the `type` of their results is the tag in lower case
 PAGE: Final = frozenset(
     {
-        "Bucket", "Channel", "Choice", "Collapse", "Filter", "Header", "Label", "Markdown", "MultiChannel", "PagedView",
-        "Panel", "Relation", "Relations", "Repeater", "Shortcut", "Style", "View",
+        "Bucket", "Channel", "Choice", "Collapse", "CustomInterface", "Dialog", "Filter", "Header", "Label", "Markdown",
+        "MultiChannel", "PagedView", "Panel", "Relation", "Relations", "Repeater", "Shortcut", "Style",
+        "TimeSeriesOverview", "View",
     }
 )  # fmt: skip
 KNOWN: Final = OBJECTS | CONTROLS | PAGE
+
+EXACT: Final = frozenset(tag for tag, kinds in TAKES.items() if kinds) | {
+    "Choice",
+    "Choices",
+    "Label",
+    "Labels",
+    "View",
+}
+BY_LOWER: Final = {tag.lower(): tag for tag in KNOWN}

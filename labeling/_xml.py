@@ -31,6 +31,11 @@ class Element:
         """Return the text of the element itself."""
         return " ".join("".join(self.pieces).split())
 
+    def get(self, attribute: str) -> str | None:
+        """Return an attribute, whatever its case."""
+        wanted = attribute.lower()
+        return next((text for name, text in self.attributes.items() if name.lower() == wanted), None)
+
     def walk(self) -> Iterator[Element]:
         """Yield the element and all below it, as they stand in the document."""
         waiting = [self]
