@@ -47,9 +47,7 @@ def test_the_paper_s_example_comes_out(level, expected):
 
 cells = st.one_of(st.none(), st.integers(0, 4).map(float))
 tables = st.tuples(st.integers(2, 5), st.integers(1, 6)).flatmap(
-    lambda shape: st.lists(
-        st.lists(cells, min_size=shape[1], max_size=shape[1]), min_size=shape[0], max_size=shape[0]
-    )
+    lambda shape: st.lists(st.lists(cells, min_size=shape[1], max_size=shape[1]), min_size=shape[0], max_size=shape[0])
 )
 
 
