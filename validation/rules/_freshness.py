@@ -89,7 +89,7 @@ def freshness(
     Raises:
         ContractError: `within` is no such span, or not positive.
     """
-    text = within if isinstance(within, str) else f"{within.total_seconds():g}s"
+    text = f"{within.total_seconds():g}s" if isinstance(within, timedelta) else str(within)
     return Freshness(column, text, severity=severity, environment=environment)
 
 

@@ -39,7 +39,7 @@ def a_range(word: str, low: Number | None, high: Number | None, least: Number, m
     """Return a range for a value that is `least` at least and `most` at most.
 
     Raises:
-        ContractError: there is no bound, one that is no number, or nothing lies between them.
+        ContractError: there is no bound, one that is no number, or that holds always, or nothing lies between them.
     """
     given = [bound for bound in (low, high) if bound is not None]
     if not given:
@@ -51,6 +51,11 @@ def a_range(word: str, low: Number | None, high: Number | None, least: Number, m
         raise ContractError(f"{word}: no value can be at least {low} and at most {high}")
     if (low is not None and low > most) or (high is not None and high < least):
         raise ContractError(f"{word}({Range(low, high)}): the value is from {least} to {most}, so it can never hold")
+    if not all(least <= bound <= most for bound in given):
+        hint = f"; {high} % is {high / 100:g}" if most == 1 and high is not None and 1 < high <= 100 else ""
+        raise ContractError(
+            f"{word}({Range(low, high)}): the value is from {least} to {most}, so that bound always holds{hint}"
+        )
     return Range(low, high)
 
 
