@@ -6,14 +6,16 @@ the picture, whose size comes along, so no picture is opened.
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 
-from dataplat.labeling._offsets import Shown, astral, code_points
+from dataplat.labeling._offsets import Shown
 
 Texts: TypeAlias = list[str] | None
 Number: TypeAlias = float | None
+Name: TypeAlias = str | int | None
+Size: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=1 << 31)] | None
 
 
 class Offsets(msgspec.Struct, gc=False):
@@ -47,7 +49,7 @@ class Value(msgspec.Struct, gc=False):
     paragraphlabels: Texts = None
     timeserieslabels: Texts = None
     timelinelabels: Texts = None
-    points: list[list[float]] | None = None
+    points: list[tuple[float, float]] | None = None
     radius_x: Number = msgspec.field(default=None, name="radiusX")
     radius_y: Number = msgspec.field(default=None, name="radiusY")
     rating: Number = None
@@ -63,17 +65,17 @@ class Value(msgspec.Struct, gc=False):
 class Item(msgspec.Struct, gc=False):
     """One item of a result: a region with one control, or a relation between two regions."""
 
-    id: str | None = None
+    id: Name = None
     from_name: str | None = None
     to_name: str | None = None
     type: str | None = None
     value: msgspec.Raw = msgspec.Raw(b"")
-    original_width: Number = None
-    original_height: Number = None
+    original_width: Size = None
+    original_height: Size = None
     image_rotation: Number = None
     score: Number = None
-    from_id: str | None = None
-    to_id: str | None = None
+    from_id: Name = None
+    to_id: Name = None
     direction: str | None = None
     labels: Texts = None
 
@@ -94,7 +96,7 @@ def flat(result: bytes, shown: Shown) -> tuple[list[tuple[Any, ...]], list[tuple
     regions, relations = [], []
     for at, item in enumerate(ITEMS.decode(result)):
         if item.from_id is not None or item.type == "relation":
-            relations.append((at, item.from_id, item.to_id, item.direction, item.labels))
+            relations.append((at, _text(item.from_id), _text(item.to_id), item.direction, item.labels))
         else:
             regions.append(_region(at, item, shown))
     return regions, relations
@@ -107,7 +109,7 @@ def _region(at: int, item: Item, shown: Shown) -> tuple[Any, ...]:
     text = value.text if value.text is not None else value.datetime
     number = value.rating if value.rating is not None else value.number
     return (
-        at, item.id, item.from_name, item.to_name, item.type, _labels(item.type, value),
+        at, _text(item.id), item.from_name, item.to_name, item.type, _labels(item.type, value),
         "\n".join(text) if isinstance(text, list) else text, number, start, end,
         *_box(item, value),
         _whole(item.original_width), _whole(item.original_height),
@@ -135,8 +137,8 @@ _NO_LABELS: Final = frozenset({"textarea", "rating", "number", "datetime"})
 
 
 def _span(item: Item, value: Value, shown: Shown) -> tuple[Number, Number]:
-    if value.in_page is not None:  # of hypertext and paragraphs; start and end are places in the page
-        return _in_page(value.in_page, shown.text(item.to_name))
+    if value.in_page is not None:  # of hypertext and paragraphs, whose start and end are places in the page
+        return value.in_page.start, value.in_page.end
     if value.ranges:
         return value.ranges[0].start, value.ranges[-1].end
     if value.sequence:
@@ -145,17 +147,7 @@ def _span(item: Item, value: Value, shown: Shown) -> tuple[Number, Number]:
     start, end = value.start, value.end
     if not isinstance(start, int | float) or not isinstance(end, int | float):
         return None, None
-    said = value.text if isinstance(value.text, str) else None
-    text = shown.text(item.to_name, said, int(start), int(end))
-    if text is not None:
-        return code_points(text, int(start), int(end), said)
-    return (start, end) if said is None else (None, None)  # seconds; or places in a text that is not here
-
-
-def _in_page(span: Offsets, page: str | None) -> tuple[Number, Number]:
-    """Return a span of hypertext, whose offsets count what is read and not the tags: sure where nothing counts twice."""
-    sure = page is not None and not astral(page) and "&" not in page
-    return (span.start, span.end) if sure else (None, None)
+    return shown.span(item.to_name, start, end, value.text) if isinstance(value.text, str) else (start, end)
 
 
 _NO_BOX: Final = (None, None, None, None, None, None)
@@ -179,6 +171,10 @@ def _box(item: Item, value: Value) -> tuple[Number, Number, Number, Number, Numb
     if value.width is None or value.height is None or (item.type or "").startswith("keypoint"):
         return (None, None, None, None, None, [x * across, y * down])
     return (x * across, y * down, value.width * across, value.height * down, value.rotation, None)
+
+
+def _text(name: Name) -> str | None:
+    return str(name) if isinstance(name, int) else name
 
 
 def _whole(number: Number) -> int | None:

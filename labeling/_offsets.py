@@ -1,15 +1,13 @@
-"""Offsets of a browser in a text: it counts UTF-16 units, so that 😀 is two; Python and Arrow count code points.
+"""Offsets of spans in a text: code points, as in Python and Arrow, or UTF-16 units, as in a browser, where 😀 is two.
 
-Label Studio's editor hands out what the browser counts. Who writes annotations by the API may have counted code
-points; where the text of a span comes along, it tells which of the two was meant.
+Label Studio 1.23's editor stores code points, in `Text` as in the `globalOffsets` of `HyperText` (tried with emoji in
+Chromium); who annotates by the API may have counted units. The text of a span comes along and tells which was meant.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
-
-_OURS: Final = "dataplat_id"
+from typing import Any
 
 
 class Shown:
@@ -17,30 +15,42 @@ class Shown:
 
     Args:
         data: the task's data.
-        columns: which of it holds the text under each name of the label config; None where there is no config.
+        columns: which of it holds the text under each name of the label config; None where no config is at hand.
     """
 
-    __slots__ = ("_columns", "_data")
+    __slots__ = ("_columns", "_data", "_texts")
 
     def __init__(self, data: Mapping[str, Any], columns: Mapping[str, str | None] | None) -> None:
         self._data = data
         self._columns = columns
+        self._texts: list[str] | None = None
 
-    def text(self, name: str | None, said: str | None = None, start: int = 0, end: int = 0) -> str | None:
-        """Return the text under a name; where no config tells, the one that has what the span says, in its place."""
-        if self._columns is not None and name is not None:
-            column = self._columns.get(name)
-            found = None if column is None else self._data.get(column)
-            return found if isinstance(found, str) else None
-        if said is None:
-            return None
-        texts = [each for key, each in self._data.items() if isinstance(each, str) and key != _OURS]
-        return next((each for each in texts if _has(each, said, start, end)), None)
+    def span(self, name: str | None, start: float, end: float, said: str) -> tuple[float, float]:
+        """Return a span in code points, as it came where its text is not at hand.
 
+        Args:
+            name: under which the text is shown; any text of the task will do where no config says which it is.
+            start: where it begins.
+            end: where it ends, exclusive.
+            said: the text of the span.
+        """
+        for text in self._astral(name):
+            if text[int(start) : int(end)] == said:
+                return start, end
+            one, two = from_units(text, int(start), int(end))
+            if text[one:two] == said:
+                return one, two
+        return start, end
 
-def _has(text: str, said: str, start: int, end: int) -> bool:
-    one, two = code_points(text, start, end)
-    return text[one:two] == said or text[start:end] == said
+    def _astral(self, name: str | None) -> list[str]:
+        """Return the texts in which the two ways of counting differ."""
+        if self._texts is None:
+            self._texts = [each for each in self._data.values() if isinstance(each, str) and astral(each)]
+        if not self._texts or self._columns is None:
+            return self._texts
+        column = self._columns.get(name or "")
+        found = None if column is None else self._data.get(column)
+        return [found] if isinstance(found, str) else self._texts
 
 
 def astral(text: str) -> bool:
@@ -48,25 +58,9 @@ def astral(text: str) -> bool:
     return not text.isascii() and max(text) > "\uffff"
 
 
-def code_points(text: str, start: int, end: int, said: str | None = None) -> tuple[int, int]:
-    """Return a span as code points.
-
-    Args:
-        text: what was shown.
-        start: where the span begins, in UTF-16 units (or in code points, where only then `said` is there).
-        end: where it ends, exclusive.
-        said: the text of the span, where it is known.
-    """
-    if not astral(text):
-        return start, end
+def from_units(text: str, start: int, end: int) -> tuple[int, int]:
+    """Return a span that counts UTF-16 units as one that counts code points; of a character cut in two, all counts."""
     units = text.encode("utf-16-le", errors="surrogatepass")
-    found = _points(units, start), _points(units, end)
-    if said and text[found[0] : found[1]] != said and text[start:end] == said:
-        return start, end
-    return found
-
-
-def _points(units: bytes, offset: int) -> int:
-    """Return how many characters begin before `offset`; one that it cuts in two counts."""
-    before = units[: 2 * max(offset, 0)]
-    return len(before.decode("utf-16-le", errors="replace"))
+    first = len(units[: 2 * max(start, 0)].decode("utf-16-le", errors="ignore"))
+    last = units[: 2 * max(end, 0)].decode("utf-16-le", errors="replace")
+    return first, len(last)

@@ -7,11 +7,12 @@ whatever the order of delivery. A `result` that cannot be read flat is kept all 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -58,31 +59,35 @@ class Answers:
     unflat: dict[str, str]
 
 
+_Id: TypeAlias = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+
+
 class _Annotation(msgspec.Struct, gc=False):
-    id: int | None = None
+    id: _Id | None = None
     result: msgspec.Raw = msgspec.Raw(b"null")
-    completed_by: int | dict[str, Any] | None = None
+    completed_by: _Id | dict[str, Any] | None = None
     was_cancelled: bool | None = None
     lead_time: float | None = None
     created_at: datetime | None = None
     updated_at: datetime | None = None
-    parent_prediction: int | None = None
-    parent_annotation: int | None = None
+    parent_prediction: _Id | None = None
+    parent_annotation: _Id | None = None
     ground_truth: bool | None = None
-    project: int | None = None
+    project: _Id | None = None
 
 
 class _Task(msgspec.Struct, gc=False):
-    id: int | None = None
+    id: _Id | None = None
     data: dict[str, Any] = {}
     annotations: list[_Annotation] = []
     updated_at: datetime | None = None
-    project: int | None = None
+    project: _Id | None = None
 
 
 _TASKS: Final = msgspec.json.Decoder(list[_Task])
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+_SPACE: Final = re.compile(rb"[ \n\r\t]")
 _TEXTS: Final = frozenset({"Text", "HyperText", "Paragraphs"})
 
 
@@ -104,7 +109,7 @@ def read_export(
         LabelServerError: The bytes are no JSON array, or end before it does.
     """
     for text in blocks(chunks, block):
-        yield _answers(_tasks(text), config, names)
+        yield _read(text, config, names)
 
 
 def read_tasks(tasks: Sequence[Mapping[str, Any]], config: LabelConfig | None, names: Mapping[int, str]) -> Answers:
@@ -123,11 +128,19 @@ def read_tasks(tasks: Sequence[Mapping[str, Any]], config: LabelConfig | None, n
     return _answers(list(last.values()), config, names)
 
 
+def _read(text: bytes, config: LabelConfig | None, names: Mapping[int, str]) -> Answers:
+    try:
+        return _answers(_tasks(text), config, names)
+    except UnicodeDecodeError as error:
+        near = error.object[max(error.start - 20, 0) : error.start + 20]
+        raise LabelServerError(f"the export is not UTF-8 near {near!r}") from error
+
+
 def _tasks(text: bytes) -> list[_Task]:
     try:
         return _TASKS.decode(text)
     except msgspec.DecodeError:
-        pass
+        text.decode()  # else some of it would be taken for tasks of nobody
     elements = loose_list(marked(text))
     if elements is None:
         raise LabelServerError(f"the export is no JSON array of tasks, or broken; it begins with {text[:60]!r}")
@@ -171,12 +184,15 @@ def _answers(tasks: Sequence[_Task], config: LabelConfig | None, names: Mapping[
             seen[task.id] = Seen(whose, _aware(task.updated_at), len(task.annotations))
         shown = Shown(task.data, columns)
         for annotation in task.annotations:
-            key, who = _key(annotation, whose), _name(annotation.completed_by, names)
-            items = _flat(bytes(annotation.result), shown)
+            result = _compact(bytes(annotation.result))
+            key, who = _key(annotation, whose, result), _name(annotation.completed_by, names)
+            if key in unflat:  # nothing that has a name is there twice
+                continue
+            items = _flat(result, shown)
             if isinstance(items, str):
                 unflat[key] = items
                 items = [], []
-            annotations.append(_row(annotation, key, task, whose, who, items[0], config))
+            annotations.append(_row(annotation, key, task, whose, who, result, items[0], config))
             regions += [(key, each[0], whose, who, *each[1:]) for each in items[0]]
             relations += [(key, each[0], whose, who, *each[1:]) for each in items[1]]
     return Answers(
@@ -191,6 +207,7 @@ def _row(
     task: _Task,
     whose: str,
     who: str | None,
+    result: bytes,
     regions: Sequence[tuple[Any, ...]],
     config: LabelConfig | None,
 ) -> tuple[Any, ...]:
@@ -198,17 +215,27 @@ def _row(
     return (
         key, annotation.id, whose, who,
         task.project if annotation.project is None else annotation.project,
-        bytes(annotation.result).decode(), skipped, _reason(regions) if skipped else None,
+        result.decode(), skipped, _reason(regions) if skipped else None,
         annotation.lead_time, annotation.created_at, annotation.updated_at,
         None if config is None else config.id,
         annotation.parent_prediction, annotation.parent_annotation, annotation.ground_truth,
     )  # fmt: skip
 
 
-def _key(annotation: _Annotation, whose: str) -> str:
+def _compact(result: bytes) -> bytes:
+    """Return a result without the white space that a snapshot of the server has between tokens, and an export has not."""
+    if not _SPACE.search(result):
+        return result
+    try:
+        return msgspec.json.format(result, indent=-1)
+    except msgspec.DecodeError:
+        return result
+
+
+def _key(annotation: _Annotation, whose: str, result: bytes) -> str:
     """Return what names an answer wherever it is read: the listing of tasks does not tell its `unique_id`."""
     if annotation.id is None:
-        return f"odd-{sha256(whose.encode() + annotation.result).hexdigest()[:32]}"
+        return f"odd-{sha256(whose.encode() + result).hexdigest()[:32]}"
     created = _aware(annotation.created_at)
     return f"{annotation.id}-{0 if created is None else (created - _EPOCH) // _MICROSECOND}"
 
