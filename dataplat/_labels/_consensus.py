@@ -87,6 +87,7 @@ class QueueConsensus:
 def consensus(state: State, method: Method, weights: Mapping[str, float] | None) -> QueueConsensus:
     """Find one label for each task."""
     from dataplat._labels._gold import scores
+    from dataplat._labels._votes import votes_of_queue
     from dataplat.labeling.consensus import consensus as consensus_of
 
     votes = votes_of_queue(state)
@@ -94,20 +95,6 @@ def consensus(state: State, method: Method, weights: Mapping[str, float] | None)
         weights = scores(state)
     found = consensus_of(votes, method=method, weights=weights, adjudicator=state.spec.adjudicator)
     return QueueConsensus(found, state)
-
-
-def votes_of_queue(state: State) -> pa.Table:
-    """Return who gave which label to which task, gold tasks left out."""
-    import pyarrow.compute as pc
-
-    from dataplat.labeling.consensus import votes_of
-
-    votes = votes_of(state.annotations.to_arrow(), state.config)
-    gold = state.tasks.filter(pc.field("stream") == "gold")["task"]
-    if not len(gold):
-        return votes
-    kept: pa.Table = votes.filter(pc.invert(pc.is_in(votes["task"], gold.combine_chunks())))
-    return kept
 
 
 def frame(table: pa.Table) -> pl.DataFrame:

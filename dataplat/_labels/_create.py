@@ -91,6 +91,10 @@ def check(lake: Lake, spec: QueueSpec, branch: str) -> None:
     check_queue_name(spec.name)
     if spec.overlap < 1:
         raise ConfigError(f"overlap says how many people answer each task: at least 1, not {spec.overlap}")
+    if spec.adjudicator in spec.annotators:
+        raise ConfigError(
+            f"{spec.adjudicator} decides between the others, and is not one of them: take another adjudicator"
+        )
     version = lake[at_branch(spec.source, branch)]
     columns = version.schema
     _check_columns(spec.source, columns.names, [*spec.show, *spec.key])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -122,16 +122,16 @@ def _once(lake: Lake, request: PushRequest, result: PushResult) -> None:
     result.tasks += tasks.new
     result.held_out = tasks.held_out
     if request.plan:
-        _Placing(State.at_head(lake, request.queue, request.branch), request, result).plan(tasks.table)
+        Placing(State.at_head(lake, request.queue, request.branch), request, result).plan(tasks.table)
         return
-    placing = _Placing(State.at_head(lake, request.queue, request.branch), request, result)
+    placing = Placing(State.at_head(lake, request.queue, request.branch), request, result)
     try:
         placing.place(tasks.table)
     finally:
         placing.commit()
 
 
-class _Placing:
+class Placing:
     """One attempt to place tasks."""
 
     def __init__(self, state: State, request: PushRequest, result: PushResult) -> None:
@@ -149,20 +149,10 @@ class _Placing:
 
     def place(self, tasks: pa.Table) -> None:
         """Bring what is to be placed to the server."""
-        server = self.request.server
-        assert server is not None
         spec = self.state.spec
-        found = find_projects(self.state, server)
-        projects = make_projects(self.state, server, found, spec.annotators)
-        known = frozenset(tasks["task"].to_pylist())
-        for annotator, held in found.items():
-            for project in held:
-                done = settle(self.placements, server, project, annotator, known, self.lease)
-                self._tell(done, project, annotator)
-                self._config(server, project, annotator)
+        projects = self.prepare(spec.annotators, tasks)
         assignment = self._assign(tasks)
-        rows = {task: index for index, task in enumerate(tasks["task"].to_pylist())}
-        self._take_back(server, assignment.move)
+        self._take_back(self.server, assignment.move)
         wanted: dict[str, list[str]] = defaultdict(list)
         for task, annotator in assignment.create:
             wanted[annotator].append(task)
@@ -170,16 +160,39 @@ class _Placing:
             held_before = self.placements.get(task, before)
             if held_before is not None and held_before.state == "moved":
                 wanted[annotator].append(task)
+        rows = {task: index for index, task in enumerate(tasks["task"].to_pylist())}
         self.request.meter.enter("placing")
         for annotator, names in wanted.items():
-            for start in range(0, len(names), _CHUNK):
-                chunk = names[start : start + _CHUNK]
-                payload = {
-                    row["task"]: task_payload(self.state, row, self.request.links)
-                    for row in tasks.take([rows[name] for name in chunk]).to_pylist()
-                }
-                self._import(server, projects[annotator], annotator, payload)
-                self.request.meter.add_rows(len(chunk))
+            self.send(projects[annotator], annotator, tasks.take([rows[name] for name in names]))
+
+    @property
+    def server(self) -> LabelServer:
+        """The annotation server; a plan has none."""
+        assert self.request.server is not None
+        return self.request.server
+
+    def prepare(self, annotators: Sequence[str], tasks: pa.Table) -> dict[str, Project]:
+        """Learn what lies in all projects of the queue; return those of annotators, made where they lack one."""
+        found = find_projects(self.state, self.server)
+        projects = make_projects(self.state, self.server, found, annotators)
+        known = frozenset(tasks["task"].to_pylist())
+        for annotator, held in found.items():
+            for project in held:
+                done = settle(self.placements, self.server, project, annotator, known, self.lease)
+                self._tell(done, project, annotator)
+                self._config(self.server, project, annotator)
+        return projects
+
+    def send(
+        self, project: Project, annotator: str, tasks: pa.Table, payload: Callable[[dict[str, Any]], Any] | None = None
+    ) -> None:
+        """Bring tasks into a project, as `payload` makes them of their rows."""
+        links = self.request.links
+        made = payload or (lambda row: task_payload(self.state, row, links))
+        for start in range(0, tasks.num_rows, _CHUNK):
+            chunk = tasks.slice(start, _CHUNK).to_pylist()
+            self._import(self.server, project, annotator, {row["task"]: made(row) for row in chunk})
+            self.request.meter.add_rows(len(chunk))
 
     def commit(self) -> None:
         """Note where everything lies, in one commit, if there is any news."""
@@ -207,7 +220,11 @@ class _Placing:
         rows = zip(tasks["task"].to_pylist(), tasks["stream"].to_pylist(), strict=True)
         return assign(
             [Asked(task, stream == "gold") for task, stream in rows if stream != "adjudication"],
-            [Placed(each.task, each.annotator, each.state, each.until) for each in self.placements],
+            [
+                Placed(each.task, each.annotator, each.state, each.until)
+                for each in self.placements
+                if each.annotator != spec.adjudicator
+            ],
             spec.annotators,
             spec.overlap,
             datetime.now(UTC),

@@ -196,17 +196,27 @@ class LabelQueue:
 
         return agreement(self._state, level, bootstrap)
 
-    def adjudicate(self, below: float = 1.0, *, progress: Listener | None = None) -> PushResult:
+    def adjudicate(self, below: float = 1.0, *, plan: bool = False, progress: Listener | None = None) -> PushResult:
         """Put tasks on which people disagree before the adjudicator, whose answers decide.
 
+        They see what the others said. Those that were put there before stay as they are.
+
         Args:
-            below: the share of votes for the most frequent answer below which a task goes there.
+            below: the share of votes for the most frequent answer (of spans and boxes F1) below which a task goes there.
+            plan: return what would be done, and change nothing.
             progress: called with `Progress` a few times a second.
+
+        Raises:
+            LabelError: nobody decides, or the queue is closed.
         """
         from dataplat._labels._adjudicate import adjudicate
+        from dataplat._labels._media import media_links
+        from dataplat._labels._push import PushRequest
         from dataplat.ingest._progress import Meter
 
-        return adjudicate(self._state, self.server, below, Meter(progress))
+        server = None if plan else self.server
+        request = PushRequest(self.name, self.branch, server, media_links, Meter(progress), plan=plan)
+        return adjudicate(self._state, request, below)
 
     def consensus(
         self,

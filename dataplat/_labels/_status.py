@@ -66,8 +66,8 @@ def status(state: State) -> QueueStatus:
     from dataplat._labels._gold import paused, scores
 
     answers = state.annotations.to_arrow(columns=["task", "annotator", "skipped", "lead_time"]).to_pylist()
-    per_task = Counter({(row["task"], row["annotator"]) for row in answers if not row["skipped"]})
-    answered = Counter(task for task, _ in per_task)
+    said = {(row["task"], row["annotator"]) for row in answers if not row["skipped"]}
+    answered = Counter(task for task, annotator in said if annotator != state.spec.adjudicator)
     needed = {
         row["task"]: len(state.spec.annotators) if row["stream"] == "gold" else state.spec.overlap
         for row in state.tasks.select(["task", "stream"]).to_pylist()
