@@ -51,9 +51,8 @@ def codes_of_ratings(ratings: Any) -> Codes:
     if table.ndim != 2:
         raise ConfigError(f"ratings are raters x units, a table of two dimensions, not {table.ndim}")
     if isinstance(ratings, np.ma.MaskedArray):
-        return codes_of(_numbers(np.ma.getdata(ratings).ravel(), ~np.ma.getmaskarray(ratings).ravel())).reshaped(
-            *table.shape
-        )
+        gaps = np.ma.getmaskarray(ratings).ravel()
+        return codes_of(pa.array(table.ravel(), mask=gaps, from_pandas=True)).reshaped(*table.shape)
     return codes_of(table.ravel()).reshaped(*table.shape)
 
 
