@@ -21,7 +21,16 @@ ID: Final = "dataplat_id"  # the field of a task that holds whose question it is
 _READABLE: Final = re.compile(r"[A-Za-z0-9_]+")
 _STEP: Final = re.compile(r"\.([A-Za-z0-9_]+)|\[[^\]]*\]")
 _WORDS: Final = {"text": "text", "number": "a number", "list": "a list", "object": "a record", "bytes": "bytes"}
-_EMPTY: Final[dict[str, Any]] = {"Chat": [], "List": [], "Paragraphs": [], "Ranker": [], "Repeater": [], "Table": {}}
+_VALUES: Final = frozenset({"value", "valueList", "text", "on"})  # the attributes that the server checks
+_EMPTY: Final = {
+    "Chat": list,
+    "List": list,
+    "Paragraphs": list,
+    "Ranker": list,
+    "Repeater": list,
+    "Table": dict,
+    "TimeSeries": dict,
+}
 
 
 def check_fit(references: Iterable[Reference], schema: pa.Schema, show: Sequence[str]) -> None:
@@ -40,23 +49,35 @@ def check_fit(references: Iterable[Reference], schema: pa.Schema, show: Sequence
 
 
 def fit(references: Iterable[Reference], data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a task's data so that the server takes it: what is null becomes empty, numbers that tags want as text are text."""
+    """Return a task's data so that the server takes it: what is null becomes empty, numbers that are shown become text."""
     fitted = dict(data)
     for each in references:
-        if each.path or not each.whole:
-            continue
-        value = fitted.get(each.column)
-        if value is None:
-            fitted[each.column] = _empty(each)
-        elif not isinstance(value, str | list | dict) and each.tag in TAKES:
-            fitted[each.column] = msgspec.json.encode(value).decode()
+        steps = [step[1] for step in _STEP.finditer(each.path)]
+        if each.whole and each.attribute in _VALUES and None not in steps:
+            _fit(each, fitted, [each.column, *steps])
     return fitted
 
 
+def _fit(each: Reference, record: dict[str, Any], path: Sequence[str]) -> None:
+    """Fit one field, or a field of a record in it; records are copied, so that the data given stays as it is."""
+    name, *rest = path
+    value = record.get(name)
+    if rest:
+        if value is None or isinstance(value, dict):
+            record[name] = dict(value or {})
+            _fit(each, record[name], rest)
+    elif value is None:
+        record[name] = _empty(each)
+    elif not isinstance(value, str | list | dict):
+        record[name] = msgspec.json.encode(value).decode()
+
+
 def _empty(each: Reference) -> Any:
+    """Return what a tag takes in place of null."""
     if each.media:
         return ""
-    return [] if each.tag in CHOICES | LABELS else _EMPTY.get(each.tag, "")
+    kind = list if each.tag in CHOICES | LABELS else _EMPTY.get(each.tag, str)
+    return kind()
 
 
 def _unreadable(each: Reference, schema: pa.Schema) -> str | None:
@@ -65,7 +86,7 @@ def _unreadable(each: Reference, schema: pa.Schema) -> str | None:
     if not meant:
         return None
     name = max(meant, key=len)
-    better = re.sub(r"[^A-Za-z0-9_]+", "_", name)
+    better = re.sub(r"[^A-Za-z0-9_]", "_", name)
     return f"of {name!r} Label Studio reads only letters a to z, digits and _: call the column {better!r} in the data"
 
 
@@ -115,10 +136,12 @@ def _check_kind(each: Reference, kind: pa.DataType) -> None:
     taken = set(_taken(each))
     if found not in taken:
         wanted = " or ".join(_WORDS[each] for each in ("text", "number", "list", "object", "bytes") if each in taken)
-        raise LabelConfigError(f"{each}, but the column is {kind}: <{each.tag}> takes {wanted}{_way_out(found)}")
+        raise LabelConfigError(f"{each}, but the column is {kind}: <{each.tag}> takes {wanted}{_way_out(each, found)}")
 
 
-def _way_out(found: Kind) -> str:
+def _way_out(each: Reference, found: Kind) -> str:
+    if found == "bytes" and each.path:
+        return "; give these bytes a column of their own"
     if found == "bytes":
         return "; show pictures, sounds and videos with <Image>, <Audio> or <Video>"
     if found == "object":
@@ -131,7 +154,7 @@ def _taken(each: Reference) -> Iterator[Kind]:
     if each.tag == "Repeater" or (each.attribute == "valueList"):
         yield "list"
     elif each.media and each.tag in TAKES and each.whole:
-        yield from ("text", "bytes")
+        yield from ("text",) if each.path else ("text", "bytes")  # links are made to bytes of whole columns
         if each.tag == "Image":
             yield "list"
     elif each.tag in CHOICES | LABELS:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from dataplat.errors import LabelConfigError
-from dataplat.labeling._config_reading import Control, Object, targets_of
-from dataplat.labeling._tags import BY_LOWER, CHOICES, CONTROLS, EXACT, KNOWN, LABELS
+from dataplat.labeling._config_reading import Control, Object
+from dataplat.labeling._tags import BY_LOWER, CHOICES, EXACT, KNOWN, LABELS
 from dataplat.labeling._xml import Element
 from dataplat.lake.schema import did_you_mean
 
@@ -18,7 +18,9 @@ def canonical_tags(root: Element) -> Element:
     """Return the same tree with tags as the documentation spells them; what HyperText holds is left as it is."""
     tag = BY_LOWER.get(root.tag.lower())
     if tag is None:
-        raise LabelConfigError(f"line {root.line}: Label Studio has no tag <{root.tag}>{did_you_mean(root.tag, KNOWN)}")
+        raise LabelConfigError(
+            f"line {root.line}: Label Studio has no tag <{root.tag}>{did_you_mean(root.tag, sorted(KNOWN))}"
+        )
     if tag != root.tag and tag in EXACT:
         raise LabelConfigError(f"line {root.line}: write <{root.tag}> as <{tag}>, or the server takes it for another")
     children = [_raw(child) if tag in _RAW else canonical_tags(child) for child in root.children]
@@ -55,7 +57,7 @@ def check_names(root: Element) -> None:
 
 def check_asks(objects: list[Object], controls: list[Control]) -> None:
     """Raise `LabelConfigError` where nobody could answer: no control, choices without a choice, a pair that is none."""
-    if not controls:
+    if not controls and not any(each.tag == "Chat" for each in objects):  # whose messages are answers
         raise LabelConfigError(
             "the label config asks nothing: it has no tag that takes answers, such as <Choices> or <Labels>"
         )
@@ -75,9 +77,7 @@ def check_asks(objects: list[Object], controls: list[Control]) -> None:
 
 def _spoken_of(root: Element) -> Iterator[tuple[Element, str, str]]:
     for element in root.walk():
-        if element.tag in CONTROLS or "toName" in element.attributes:
-            for target in targets_of(element):
-                yield element, "toName", target
-        for target in (element.get("whenTagName") or "").split(","):
-            if target:
-                yield element, "whenTagName", target
+        for attribute in ("toName", "whenTagName"):
+            text = element.attributes.get(attribute)
+            for target in text.split(",") if text else ():
+                yield element, attribute, target

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +14,7 @@ from dataplat.labeling._xml import Element
 # What the editor replaces by data: `$name`, `$name.field`, `$name[0]`; ASCII alone, as its own expression.
 REFERENCE: Final = re.compile(r"\$([A-Za-z0-9_]+)((?:\.[A-Za-z0-9_]+|\[[^\]]*\])*)")
 _REPLACED: Final = ("audioUrl", "data", "frameRate", "hint", "html", "on", "src", "value", "valueList")
+_NAMED: Final = frozenset({"Choices", "Labels", "Number", "TextArea"})  # of these the server wants a toName
 _ADDRESSES: Final = ("audioUrl", "src")
 _TEXT: Final = "text"  # how what stands between the tags is called in messages
 
@@ -85,16 +86,12 @@ class Reference:
 
 def read_objects(root: Element) -> list[Object]:
     """Return the objects, in order."""
-    return [
-        Object(name_of(element), element.tag, _shown(element), _is_media(element))
-        for element in root.walk()
-        if element.tag in OBJECTS
-    ]
+    return [_object(element) for element in root.walk() if element.tag in OBJECTS]
 
 
-def read_controls(root: Element) -> list[Control]:
+def read_controls(root: Element, objects: Sequence[Object]) -> list[Control]:
     """Return the controls, in order."""
-    return [_control(element) for element in root.walk() if element.tag in CONTROLS]
+    return [_control(element, objects) for element in root.walk() if element.tag in CONTROLS]
 
 
 def read_references(root: Element) -> list[Reference]:
@@ -110,32 +107,43 @@ def name_of(element: Element) -> str:
     return name
 
 
-def targets_of(element: Element) -> tuple[str, ...]:
-    """Return what a control speaks of."""
-    text = element.attributes.get("toName", "")
-    if text:
-        return tuple(text.split(","))
-    if element.tag == "ReactCode":  # it shows what it asks of
-        return (name_of(element),)
-    spelt = next((each for each in element.attributes if each.lower() == "toname"), None)
-    raise LabelConfigError(
-        f'line {element.line}: <{element.tag} name="{name_of(element)}"> has no toName: '
-        + (f"write {spelt} as toName" if spelt else "give the name of the object that it speaks of")
-    )
+def _object(element: Element) -> Object:
+    name = name_of(element)
+    if not (element.attributes.get("value") or element.attributes.get("valueList")):
+        raise LabelConfigError(
+            f'line {element.line}: <{element.tag} name="{name}"> has no value: say what it shows, as value="$column"'
+        )
+    return Object(name, element.tag, _shown(element), _is_media(element))
 
 
-def _control(element: Element) -> Control:
+def _control(element: Element, objects: Sequence[Object]) -> Control:
     name = name_of(element)
     per_region = any(element.get(each) == "true" for each in ("perRegion", "perItem")) or "{{" in name
     return Control(
         name=name,
-        to_name=targets_of(element),
+        to_name=_targets(element, objects),
         tag=element.tag,
         type=element.tag.lower(),
         values=_values(element),
         multiple=element.get("choice") == "multiple" or element.tag == "Taxonomy",
         per_region=per_region,
         dynamic=_shown(element) or element.get("apiUrl"),
+    )
+
+
+def _targets(element: Element, objects: Sequence[Object]) -> tuple[str, ...]:
+    """Return what a control speaks of; where nothing is said, the editor takes the only object, if there is one."""
+    text = element.attributes.get("toName", "")
+    if text:
+        return tuple(text.split(","))
+    if element.tag == "ReactCode":  # it shows what it asks of
+        return (name_of(element),)
+    if len(objects) == 1 and element.tag not in _NAMED:
+        return (objects[0].name,)
+    spelt = next((each for each in element.attributes if each.lower() == "toname"), None)
+    raise LabelConfigError(
+        f'line {element.line}: <{element.tag} name="{name_of(element)}"> has no toName: '
+        + (f"write {spelt} as toName" if spelt else "give the name of the object that it speaks of")
     )
 
 

@@ -7,9 +7,10 @@ answers about objects (`<Choices name="mood" toName="text">`), everything else s
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from dataplat.errors import LabelConfigError
 from dataplat.labeling._config_fit import check_fit, fit
@@ -28,6 +29,8 @@ from dataplat.lake.schema import did_you_mean
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+_DECLARATION: Final = re.compile(r"\A<\?xml[^>]*\?>\s*")
 
 __all__ = ["Control", "Difference", "LabelConfig", "Object", "Reference"]
 
@@ -71,9 +74,11 @@ class LabelConfig:
             raise LabelConfigError("the label config is empty: give it as XML, such as <View>…</View>")
         root = canonical_tags(parse_xml(text))
         check_names(root)
-        objects, controls = read_objects(root), read_controls(root)
+        objects = read_objects(root)
+        controls = read_controls(root, objects)
         check_asks(objects, controls)
         digest = hashlib.sha256(root.canonical().encode()).hexdigest()[:16]
+        text = _DECLARATION.sub("", text)  # the server refuses one in what is a text already
         return cls(text, digest, tuple(controls), tuple(objects), tuple(read_references(root)))
 
     @property
@@ -83,8 +88,11 @@ class LabelConfig:
 
     @property
     def media(self) -> tuple[str, ...]:
-        """The columns that are shown by fetching what they name: pictures, sounds, videos, pages by URL."""
-        return tuple(dict.fromkeys(each.column for each in self.references if each.media))
+        """The columns that are shown by fetching what they name: pictures, sounds, videos, pages by URL.
+
+        Fields of records are not among them: they go to the page as they are.
+        """
+        return tuple(dict.fromkeys(each.column for each in self.references if each.media and not each.path))
 
     @property
     def answer(self) -> Control | None:
