@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dataplat import errors as errors
     from dataplat._drift import drift, outliers, skew
+    from dataplat._labels import LabelQueue
     from dataplat._lake import Lake, clone, open  # noqa: A004  (dp.open is the way in, like io.open)
     from dataplat._merge import MergeResult
     from dataplat._profile import profile
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
         VersionNotFound,
     )
     from dataplat.ingest import IngestPlan, IngestResult, Progress
+    from dataplat.labeling.order import committee, corrections, diversity, drift_slice, uncertainty
     from dataplat.validation import Contract
     from dataplat.validation.rules import (
         distinct_share,
@@ -92,14 +94,19 @@ _HOMES = {
     "Diff": "dataplat.versioning",
     "IngestPlan": "dataplat.ingest",
     "IngestResult": "dataplat.ingest",
+    "LabelQueue": "dataplat._labels",
     "Lake": "dataplat._lake",
     "MergeResult": "dataplat._merge",
     "Progress": "dataplat.ingest",
     "Query": "dataplat._query",
     "Version": "dataplat._version",
     "clone": "dataplat._lake",
+    "committee": "dataplat.labeling.order",
+    "corrections": "dataplat.labeling.order",
     "distinct_share": "dataplat.validation.rules",
+    "diversity": "dataplat.labeling.order",
     "drift": "dataplat._drift",
+    "drift_slice": "dataplat.labeling.order",
     "foreign_key": "dataplat.validation.rules",
     "freshness": "dataplat.validation.rules",
     "mean": "dataplat.validation.rules",
@@ -112,6 +119,7 @@ _HOMES = {
     "row_count": "dataplat.validation.rules",
     "skew": "dataplat._drift",
     "sql_check": "dataplat.validation.rules",
+    "uncertainty": "dataplat.labeling.order",
     "unique": "dataplat.validation.rules",
     "validate": "dataplat._validate",
 }
@@ -140,6 +148,7 @@ __all__ = [
     "KeyViolation",
     "LabelConfigError",
     "LabelError",
+    "LabelQueue",
     "LabelServerDenied",
     "LabelServerError",
     "LabelServerTimeout",
@@ -170,8 +179,12 @@ __all__ = [
     "Version",
     "VersionNotFound",
     "clone",
+    "committee",
+    "corrections",
     "distinct_share",
+    "diversity",
     "drift",
+    "drift_slice",
     "foreign_key",
     "freshness",
     "mean",
@@ -184,6 +197,7 @@ __all__ = [
     "row_count",
     "skew",
     "sql_check",
+    "uncertainty",
     "unique",
     "validate",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -150,7 +151,7 @@ def _labels(votes: pa.Table, level: Level) -> pa.Table:
     for label in labels[:_MOST_LABELS]:
         is_it = pc.equal(votes["label"], label).cast(pa.int8())
         alpha = Coincidences.of_votes(votes["task"], is_it).alpha()
-        rows.append((label, pc.sum(is_it).as_py(), None if alpha != alpha else alpha))
+        rows.append((label, pc.sum(is_it).as_py(), None if math.isnan(alpha) else alpha))
     rows.sort(key=lambda row: (row[2] is None, row[2] or 0.0, row[0]))
     columns = zip(*rows, strict=True) if rows else ((), (), ())
     kinds = (pa.string(), pa.int64(), pa.float64())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dataplat._labels._rows import source_rows
 from dataplat._labels._tasks import source
-from dataplat.errors import LabelError
+from dataplat.errors import ConfigError, LabelError
 from dataplat.labeling.task import identity_columns
 
 if TYPE_CHECKING:
@@ -86,15 +86,28 @@ class QueueConsensus:
 
 def consensus(state: State, method: Method, weights: Mapping[str, float] | None) -> QueueConsensus:
     """Find one label for each task."""
-    from dataplat._labels._gold import scores
     from dataplat._labels._votes import votes_of_queue
     from dataplat.labeling.consensus import consensus as consensus_of
 
     votes = votes_of_queue(state)
-    if method == "weighted" and weights is None:
-        weights = scores(state)
+    if method == "weighted":
+        weights = _weights(state, votes, weights)
     found = consensus_of(votes, method=method, weights=weights, adjudicator=state.spec.adjudicator)
     return QueueConsensus(found, state)
+
+
+def _weights(state: State, votes: pa.Table, given: Mapping[str, float] | None) -> dict[str, float]:
+    """Return what each annotator counts: as given, or their share of right gold tasks, where they have none the mean."""
+    from dataplat._labels._gold import scores
+
+    found = dict(given or scores(state))
+    if not found:
+        raise ConfigError(
+            f"nothing to weigh the votes of queue {state.name!r} by: give weights, or mix gold tasks in (gold=)"
+        )
+    mean = sum(found.values()) / len(found)
+    people = [state.spec.adjudicator] if given else votes["annotator"].unique().to_pylist()
+    return {name: mean for name in people if name is not None} | found
 
 
 def frame(table: pa.Table) -> pl.DataFrame:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from dataplat._labels._agreement import QueueAgreement
+    from dataplat._labels._blame import Said
     from dataplat._labels._consensus import QueueConsensus
     from dataplat._labels._pull import PullResult
     from dataplat._labels._push import PushResult
@@ -234,6 +235,19 @@ class LabelQueue:
         from dataplat._labels._consensus import consensus
 
         return consensus(self._state, method, weights)
+
+    def blame(self, where: Mapping[str, Any] | str) -> list[Said]:
+        """Return who said what about rows, and when: every version of every answer, the oldest first.
+
+        Args:
+            where: values of columns of the source (`{"flight_id": 3}`), or the beginning of a task's id.
+
+        Raises:
+            LabelError: no task is of such rows.
+        """
+        from dataplat._labels._blame import blame
+
+        return blame(self._state, where)
 
     def cost(self) -> pa.Table:
         """Return the seconds that labels took, by annotator and label."""

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from dataplat._labels._state import State
-    from dataplat.lake.part import Part
     from dataplat.labeling.config import LabelConfig
+    from dataplat.lake.part import Part
 
 _CODE: Final = 1
 """Version of the code that reads answers: to be raised when a label would be another."""
@@ -24,8 +24,8 @@ def answers_of_queue(state: State) -> pa.Table:
     import pyarrow as pa
 
     from dataplat._labels._consensus import frame
-    from dataplat.lake.memos import Memos, computation_id
     from dataplat.labeling.consensus.votes import last_words
+    from dataplat.lake.memos import Memos, computation_id
 
     version = state.annotations
     memos = Memos(version.objects.store)
@@ -61,7 +61,7 @@ def _of_part(state: State, part: Part, memos: Any, computation: str) -> pa.Table
         return pa.ipc.open_stream(known).read_all()
     version = state.annotations
     rows = to_table(version.objects, [part], version.manifest.schema, columns=list(_COLUMNS))
-    labels = pa.array([_label(state.config, result) for result in rows["result"].to_pylist()], pa.string())
+    labels = pa.array([plain_label(state.config, result) for result in rows["result"].to_pylist()], pa.string())
     found = rows.set_column(rows.schema.get_field_index("result"), "result", labels)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, found.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
@@ -70,7 +70,7 @@ def _of_part(state: State, part: Part, memos: Any, computation: str) -> pa.Table
     return found
 
 
-def _label(config: LabelConfig, result: str | None) -> str | None:
+def plain_label(config: LabelConfig, result: str | None) -> str | None:
     """Return the plain label of a result; None where there is none, or it cannot be read."""
     try:
         return config.label_of(_ITEMS.decode(result or "[]"))
