@@ -66,18 +66,19 @@ class Quarantine:
         return sorted(kept, key=lambda each: -each.time)
 
     def __getitem__(self, name: str) -> Quarantined:
-        """Return what waits under an id (its beginning will do) or a branch name.
+        """Return what waits under an id (its beginning will do), `DATASET/ID` or a branch name.
 
         Raises:
             BranchNotFound: Nothing waits under that name.
-            BadReference: Several ids begin so.
+            BadReference: Several ids begin so; equal batches of two datasets have one id.
         """
-        wanted = name.removeprefix(PREFIX).rpartition("/")[2]
-        found = [each for each in self.list() if each.id.startswith(wanted)]
+        dataset, _, wanted = name.removeprefix(PREFIX).rpartition("/")
+        found = [each for each in self.list(dataset or None) if each.id.startswith(wanted)]
         if not found:
             raise BranchNotFound(f"nothing waits in quarantine under {name!r}; see: dataplat quarantine list")
         if len(found) > 1:
-            raise BadReference(f"{name!r} could be {', '.join(each.id for each in found)}: give more of it")
+            names = ", ".join(f"{each.dataset}/{each.id}" for each in found)
+            raise BadReference(f"{name!r} could be {names}: give more of it")
         return found[0]
 
     def release(self, name: str, *, message: str | None = None) -> IngestResult:
@@ -205,7 +206,8 @@ class WaitingRows:
 
         tally = Tally()
         for batch in self._rows.to_batches():
-            tally.add(contract.check_batch(batch))
+            landed = batch if contract.transform is None else contract.transform.apply(batch)[0]
+            tally.add(contract.check_batch(landed))
         if tally.rows and tally.bad == tally.rows:
             failed = [outcome.line() for outcome in tally.outcomes if not outcome.ok]
             raise ContractFailed(

@@ -64,6 +64,28 @@ def test_what_waits_is_listed_with_its_reason(lake: Lake) -> None:
         lake.quarantine["q000"]
 
 
+def test_equal_batches_of_two_datasets_are_told_apart(lake: Lake, contract: str) -> None:
+    """One id may wait for two datasets: the dataset before it, or the branch, says which."""
+    (found,) = lake.quarantine.list()
+    lake.ingest(rows({1: 10.0, 2: -5.0, 3: 7.5}), "others", key="payment", contract=contract)
+    (other,) = lake.quarantine.list("others")
+    assert other.id == found.id
+    with pytest.raises(dp.BadReference, match=f"payments/{found.id}"):
+        lake.quarantine[found.id]
+    assert lake.quarantine[f"others/{other.id[:5]}"].branch == lake.quarantine[other.branch].branch == other.branch
+    lake.quarantine.drop(f"payments/{found.id}")
+    assert [each.dataset for each in lake.quarantine.list()] == ["others"]
+
+
+def test_a_replay_coerces_as_an_ingest_does(lake: Lake, tmp_path: Path) -> None:
+    """Rows that would meet the contract once they are coerced are not refused before they are."""
+    (tmp_path / "coerces.py").write_text(TEXT.replace("pa.Field(gt=0)", "pa.Field(gt=0, coerce=True)"))
+    (found,) = lake.quarantine.list()
+    mend = "select * replace ('5' as amount) from rows"
+    lake.quarantine.replay(found.id, contract=f"{tmp_path / 'coerces.py'}:Payments", mend=mend)
+    assert landed(lake)[2] == 5.0
+
+
 def test_rows_that_fail_still_stay(lake: Lake, contract: str) -> None:
     """A replay in which every row fails again lands nothing, moves nothing, and keeps them where they are."""
     (found,) = lake.quarantine.list()

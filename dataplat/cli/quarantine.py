@@ -28,7 +28,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 def quarantine(**_: Any) -> None:
     """Look at rows that did not meet their contract, mend them, land them, let them go.
 
-    Each batch of them waits on a branch of its own, quarantine/DATASET/ID; the beginning of its ID names it.
+    Each batch of them waits on a branch of its own, quarantine/DATASET/ID; the beginning of its ID names
+    it, or DATASET/ID where equal batches of two datasets wait.
     """
 
 
