@@ -94,13 +94,15 @@ def push(lake: Lake, request: PushRequest) -> PushResult:
         LabelError: The queue is closed, or nobody is there to be asked.
         LabelServerError: The server did not do it; what it did is known, and the next push goes on from there.
     """
-    result = PushResult(request.queue, plan=request.plan)
+    tasks = 0
     for attempt in range(_AGAIN):
+        result = PushResult(request.queue, tasks, plan=request.plan)
         try:
             _once(lake, request, result)
         except (CommitConflict, KeyViolation):
             if attempt == _AGAIN - 1:
                 raise
+            tasks = result.tasks
         else:
             result.seconds = request.meter.seconds
             return result
