@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, get_args
 
 import numpy as np
@@ -26,6 +26,7 @@ def consensus(
     weights: Mapping[str, float] | None = None,
     truth: Mapping[str, Any] | pa.Table | None = None,
     adjudicator: str | None = None,
+    abstaining: Collection[str] = (),
     iterations: int = 100,
     tolerance: float = 1e-5,
     smoothing: float = 0.0,
@@ -42,6 +43,8 @@ def consensus(
         truth: what is known, by task, or as a table of `task` and `label`. Such a task has that label whatever the
             votes; the others gain by what it says of annotators, except by `majority`.
         adjudicator: whose answer decides: it is the label of the task, and counts as truth.
+        abstaining: of `dawid-skene`, annotators who saw every task, so that it says something, too, where they do not
+            vote: labelling functions.
         iterations: of `dawid-skene`, the most turns.
         tolerance: of `dawid-skene`, the gain in log-likelihood per vote below which it ends.
         smoothing: of `dawid-skene`, answers for each true label that everybody is taken to have given besides, divided
@@ -65,7 +68,10 @@ def consensus(
     settled = np.where(adjudicated >= 0, adjudicated, known)
     weight = model = None
     if method == "dawid-skene":
-        model = dawid_skene(others, settled, iterations=iterations, tolerance=tolerance, smoothing=smoothing)
+        silent = np.isin(everybody.annotators.to_pylist(), list(abstaining)) if abstaining else None
+        model = dawid_skene(
+            others, settled, abstaining=silent, iterations=iterations, tolerance=tolerance, smoothing=smoothing
+        )
         decided = model.decided()
     elif method == "weighted":
         weight, each = _weights(others, weights, settled)
@@ -143,22 +149,27 @@ def _annotators(votes: Coded, decided: Decided, weight: Array | None, model: Mod
 
 
 def _accuracy(votes: Coded, model: Model) -> Array:
-    """Return how often each annotator is right by the model: the chance of it at each label, as common as that is."""
+    """Return how often each annotator is right by the model, of the times that they vote; NaN who never does."""
     who, label = np.divmod(model.cells, max(len(votes.labels), 1))
-    right = model.prior[label] * model.errors[label, np.arange(len(label))]
-    asked = np.bincount(who, minlength=len(votes.annotators)) > 0
-    return np.where(asked, np.bincount(who, right, len(votes.annotators)), np.nan)  # not the adjudicator
+    at = np.arange(len(label))
+    right = np.bincount(who, model.prior[label] * model.errors[label, at], len(votes.annotators))
+    voted = np.bincount(who, model.prior @ model.errors, len(votes.annotators))
+    return np.where(voted > 0, right / np.where(voted > 0, voted, 1), np.nan)  # the adjudicator is none of them
 
 
 def _confusion(votes: Coded, model: Model) -> pa.Table:
-    cell, truth = np.nonzero(model.errors.T > 0)
-    who, label = np.divmod(model.cells[cell], max(len(votes.labels), 1))
+    who, label = np.divmod(model.cells, max(len(votes.labels), 1))
+    silent = np.flatnonzero((model.abstained < 1).any(axis=0))
+    who = np.concatenate([who, silent])
+    label = np.concatenate([label, np.full(len(silent), -1)])
+    errors = np.concatenate([model.errors, model.abstained[:, silent]], axis=1)
+    cell, truth = np.nonzero(errors.T > 0)
     table = pa.table(
         {
-            "annotator": votes.annotators.take(pa.array(who)),
+            "annotator": votes.annotators.take(pa.array(who[cell])),
             "truth": votes.labels.take(pa.array(truth)),
-            "label": votes.labels.take(pa.array(label)),
-            "probability": model.errors[truth, cell],
+            "label": votes.labels.take(pa.array(label[cell], mask=label[cell] < 0)),
+            "probability": errors[truth, cell],
         }
     )
     return table.take(pc.sort_indices(table, [(name, "ascending") for name in ("annotator", "truth", "label")]))

@@ -99,7 +99,8 @@ def _of_boxes(boxes: list[Box]) -> Array:
     across = np.maximum(np.minimum(right[:, None], right) - np.maximum(left[:, None], left), 0)
     down = np.maximum(np.minimum(bottom[:, None], bottom) - np.maximum(top[:, None], top), 0)
     area = (right - left) * (bottom - top)
-    return across * down / (area[:, None] + area - across * down)
+    shared: Array = across * down / (area[:, None] + area - across * down)
+    return shared
 
 
 def _corners(shape: Box | Outline) -> Array:

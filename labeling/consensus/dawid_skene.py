@@ -28,6 +28,8 @@ class Model:
         prior: of each label, how common it is.
         cells: the pairs of annotator and label that occur among the votes, as annotator × labels + label, ascending.
         errors: labels × cells: the chance that the annotator gives the label where that of the row is true.
+        abstained: labels × annotators: the chance that they do not vote where that label is true; 1 of those whose
+            silence says nothing.
         iterations: how often chances and errors were estimated in turn.
         converged: whether another turn would have added next to nothing.
         likelihoods: after each turn, the mean logarithm of the chance of a vote.
@@ -37,6 +39,7 @@ class Model:
     prior: Array
     cells: Array
     errors: Array
+    abstained: Array
     iterations: int
     converged: bool
     likelihoods: tuple[float, ...]
@@ -54,6 +57,7 @@ def dawid_skene(
     votes: Coded,
     known: Array | None = None,
     *,
+    abstaining: Array | None = None,
     iterations: int = 100,
     tolerance: float = 1e-5,
     smoothing: float = 0.0,
@@ -66,6 +70,7 @@ def dawid_skene(
     Args:
         votes: who says what.
         known: of each task the number of its true label, or -1; these are held.
+        abstaining: which annotators saw every task, so that it says something, too, where they do not vote.
         iterations: the most turns.
         tolerance: the gain in the mean log-likelihood of a vote below which it ends; 0 and below: never before.
         smoothing: answers for each true label that everybody is taken to have given besides, divided as those of all
@@ -78,20 +83,20 @@ def dawid_skene(
     cells, cell = np.unique(votes.annotator * many + votes.label, return_inverse=True)
     if many * (tasks + len(cells)) > MOST:
         raise LabelError(f"{many:,} labels of {tasks:,} tasks are too many for dawid-skene: take majority")
-    held = np.zeros(tasks, np.bool_) if known is None else known >= 0
-    chances = _shares(votes)
-    steps = _Steps(votes, cells, cell, smoothing)
-    steps.hold(chances, known, held)
-    prior, errors = steps.estimate(chances)
+    held = np.flatnonzero(known >= 0) if known is not None else np.empty(0, np.int64)
+    labels = known[held] if known is not None else held
+    silent = np.zeros(len(votes.annotators), np.bool_) if abstaining is None else abstaining
+    steps = _Steps(votes, cells, cell, silent, held, labels, smoothing)
+    chances = steps.hold(_shares(votes))
+    prior, errors, abstained = steps.estimate(chances)
     likelihoods: list[float] = []
     converged = False
     while len(likelihoods) < iterations and not converged and len(votes):
-        chances, likelihood = steps.expect(prior, errors)
-        steps.hold(chances, known, held)
-        prior, errors = steps.estimate(chances)
+        chances, likelihood = steps.expect(prior, errors, abstained)
+        prior, errors, abstained = steps.estimate(chances)
         converged = bool(likelihoods) and tolerance > 0 and likelihood - likelihoods[-1] < tolerance
         likelihoods.append(likelihood)
-    return Model(chances, prior, cells, errors, len(likelihoods), converged, tuple(likelihoods))
+    return Model(chances, prior, cells, errors, abstained, len(likelihoods), converged, tuple(likelihoods))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,41 +106,52 @@ class _Steps:
     votes: Coded
     cells: Array
     cell: Array
+    silent: Array
+    held: Array
+    labels: Array
     smoothing: float
 
-    def hold(self, chances: Array, known: Array | None, held: Array) -> None:
+    def hold(self, chances: Array) -> Array:
         """Put what is known in place."""
-        if known is not None:
-            chances[:, held] = 0.0
-            chances[known[held], np.flatnonzero(held)] = 1.0
+        chances[:, self.held] = 0.0
+        chances[self.labels, self.held] = 1.0
+        return chances
 
-    def estimate(self, chances: Array) -> tuple[Array, Array]:
-        """Return how common labels are, and how annotators err (the M step)."""
-        prior = np.maximum(chances.sum(axis=1) / max(chances.shape[1], 1), LEAST)
-        many = max(len(self.votes.labels), 1)
+    def estimate(self, chances: Array) -> tuple[Array, Array, Array]:
+        """Return how common labels are, how annotators err, and how often they abstain (the M step)."""
+        mass = chances.sum(axis=1)
+        many, people = max(len(self.votes.labels), 1), len(self.votes.annotators)
         who, said = np.divmod(self.cells, many)
         errors = np.empty((len(chances), len(self.cells)))
+        abstained = np.ones((len(chances), people))
         for label, chance in enumerate(chances):
             counts = np.maximum(np.bincount(self.cell, chance[self.votes.task], len(self.cells)), LEAST)
             if self.smoothing:
                 together = np.bincount(said, counts, many)
                 counts += self.smoothing * (together / together.sum())[said]
-            total = np.bincount(who, counts, len(self.votes.annotators))
-            errors[label] = counts / total[who]
-        return prior, errors
+            total = np.bincount(who, counts, people)
+            asked = np.where(self.silent, np.maximum(total, mass[label] + self.smoothing), total)
+            errors[label] = counts / asked[who]
+            abstained[label, self.silent] = np.maximum(1 - (total / np.maximum(asked, LEAST))[self.silent], LEAST)
+        return np.maximum(mass / max(chances.shape[1], 1), LEAST), errors, abstained
 
-    def expect(self, prior: Array, errors: Array) -> tuple[Array, float]:
+    def expect(self, prior: Array, errors: Array, abstained: Array) -> tuple[Array, float]:
         """Return how likely labels are, and the mean log-likelihood of a vote (the E step)."""
-        logs = np.empty((len(prior), len(self.votes.tasks)))
-        for label, log in enumerate(np.log(errors)):
-            logs[label] = np.bincount(self.votes.task, log[self.cell], len(self.votes.tasks))
-        logs += np.log(prior)[:, None]
-        highest = logs.max(axis=0)
-        logs -= highest
-        np.exp(logs, out=logs)
-        total = logs.sum(axis=0)
-        logs /= total
-        return logs, float((highest + np.log(total)).sum() / len(self.votes))
+        silence = np.log(abstained)
+        logs = np.log(errors) - silence[:, self.cells // max(len(prior), 1)]
+        found = np.empty((len(prior), len(self.votes.tasks)))
+        for label, log in enumerate(logs):
+            found[label] = np.bincount(self.votes.task, log[self.cell], len(self.votes.tasks))
+        found += (np.log(prior) + silence.sum(axis=1))[:, None]
+        known = found[self.labels, self.held]
+        highest = found.max(axis=0)
+        found -= highest
+        np.exp(found, out=found)
+        total = found.sum(axis=0)
+        found /= total
+        likelihood = highest + np.log(total)
+        likelihood[self.held] = known
+        return self.hold(found), float(likelihood.sum() / len(self.votes))
 
 
 def _shares(votes: Coded) -> Array:

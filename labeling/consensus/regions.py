@@ -112,8 +112,8 @@ def consensus_regions(
             numbers[task] += 1
             (agreed if row["confidence"] > share else disputed).append(row)
     fields = [*schema("regions"), *(pa.field(*column) for column in _MORE)]
-    tables = (pa.Table.from_pylist(rows, pa.schema(fields)) for rows in (agreed, disputed))
-    return RegionConsensus(*tables, left_out)
+    table, other = (pa.Table.from_pylist(rows, pa.schema(fields)) for rows in (agreed, disputed))
+    return RegionConsensus(table, other, left_out)
 
 
 def _people(annotations: pa.Table, adjudicator: str | None) -> dict[str, dict[str, str]]:
@@ -170,7 +170,8 @@ def _clusters(drawn: Sequence[_Drawn], shared: Array, iou: float) -> list[list[i
     """Return which regions are of one thing, in the order of the first of each."""
     people = [each.annotator for each in drawn]
     one, two = np.nonzero(np.triu(shared >= iou, 1))
-    alike = np.array([drawn[a].labels == drawn[b].labels for a, b in zip(one, two, strict=True)], np.int64)
+    pairs = zip(one.tolist(), two.tolist(), strict=True)
+    alike = np.array([drawn[a].labels == drawn[b].labels for a, b in pairs], np.int64)
     home = {number: [number] for number in range(len(drawn))}
     for at in np.lexsort((two, one, -alike, -shared[one, two])):
         first, second = home[int(one[at])], home[int(two[at])]

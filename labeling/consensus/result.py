@@ -25,7 +25,8 @@ class Consensus:
         annotators: one row each: `votes`, `agreement` (the share of them that are the label of the task), `accuracy`
             (as the model has it, else null), `weight` (of methods that weigh, else null).
         confusion: of Dawid and Skene's method how everybody errs: `annotator`, `truth`, `label`, and `probability`, the
-            chance that they give the label where the truth is that; 0 is left out. Else None.
+            chance that they give the label (null: that they abstain, of those who saw every task) where the truth is that; 0
+            is left out. Else None.
         labels: the labels, in their order.
         probabilities: of that method how likely each label is, tasks × labels. Else None.
         iterations: how many turns it took; 0 for the other methods.

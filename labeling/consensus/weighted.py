@@ -36,7 +36,8 @@ def by_truth(votes: Coded, known: Array) -> Array:
     together = right.sum() / answers.sum()
     accuracy = np.clip((right + _ASSUMED * together) / (answers + _ASSUMED), 1e-3, 1 - 1e-3)
     odds = np.log(accuracy * max(len(votes.labels) - 1, 1) / (1 - accuracy))
-    return np.maximum(odds, LEAST)
+    weights: Array = np.maximum(odds, LEAST)
+    return weights
 
 
 def by_name(votes: Coded, weights: Mapping[str, float]) -> Array:
