@@ -36,7 +36,7 @@ _SPAN: Final = re.compile(r"(\d+)([smhdw])")
 
 def span(text: str) -> int:
     """Return a time such as `30d`, `12h` or `0s` in µs; raise `ConfigError`."""
-    found = _SPAN.fullmatch(text.strip())
+    found = _SPAN.fullmatch(str(text).strip())  # a number has no unit, and is told so
     if found is None:
         raise ConfigError(f"{text!r} is no time: write a number and s, m, h, d or w, as in 30d")
     return int(found[1]) * _UNITS[found[2]] * 1_000_000
