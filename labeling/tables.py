@@ -41,9 +41,18 @@ def schema(kind: Kind) -> pa.Schema:
     """Return the columns of one of a queue's datasets."""
     import pyarrow as pa
 
-    text, whole, number, flag = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+    columns = (_asked() | _answered())[kind]
+    required = {*KEYS[kind], "task"}
+    return pa.schema([pa.field(name, kind_, nullable=name not in required) for name, kind_ in columns.items()])
+
+
+def _asked() -> dict[Kind, dict[str, pa.DataType]]:
+    """Return the columns of what is asked."""
+    import pyarrow as pa
+
+    text, whole, number = pa.string(), pa.int64(), pa.float64()
     time = pa.timestamp("us", tz="UTC")
-    columns: dict[Kind, dict[str, pa.DataType]] = {
+    return {
         "queue": {"queue": text, "definition": text},
         "tasks": {
             "task": text,  # 32 hex digits: what identifies the question
@@ -70,6 +79,16 @@ def schema(kind: Kind) -> pa.Schema:
             "until": time,  # the lease: unanswered after that, it may be moved to somebody else
             "seen": time,  # the server's `updated_at` of the task when it was last read
         },
+    }
+
+
+def _answered() -> dict[Kind, dict[str, pa.DataType]]:
+    """Return the columns of what is answered."""
+    import pyarrow as pa
+
+    text, whole, number, flag = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+    time = pa.timestamp("us", tz="UTC")
+    return {
         "annotations": {
             "annotation": text,  # the server's unique id of it
             "id": whole,
@@ -123,5 +142,3 @@ def schema(kind: Kind) -> pa.Schema:
             "labels": pa.list_(text),
         },
     }
-    required = {*KEYS[kind], "task"}
-    return pa.schema([pa.field(name, kind_, nullable=name not in required) for name, kind_ in columns[kind].items()])
