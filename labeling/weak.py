@@ -14,8 +14,9 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from dataplat.errors import BadColumn, ConfigError, KeyViolation, LabelError
+from dataplat.errors import BadColumn, ConfigError, KeyViolation, LabelError, PredicateError
 from dataplat.labeling._labeling_function import LabelingFunction, Place, Rule, labeling_function
+from dataplat.lake._where_tree import check, tree_of
 from dataplat.lake.schema import did_you_mean
 
 if TYPE_CHECKING:
@@ -172,10 +173,13 @@ def _batches(data: Any, asked: Sequence[LabelingFunction]) -> Iterator[pa.Record
         yield from table.combine_chunks().to_batches()
         return
     for function in asked:
-        if isinstance(function.rule, pl.Expr) and not function.rule.meta.is_row_separable():
-            raise LabelError(
-                f"labeling function {function.name!r} looks at other rows, of which a batch has only some: give all rows as one table"
-            )
+        if isinstance(function.rule, pl.Expr):
+            try:
+                check(tree_of(function.rule))
+            except PredicateError as error:
+                raise LabelError(
+                    f"labeling function {function.name!r} may look at other rows, of which a batch has only some: give all rows as one table ({error})"
+                ) from error
     found: Iterable[pa.RecordBatch] = data.batches() if isinstance(data, _Batched) else data
     yield from found
 
