@@ -36,7 +36,8 @@ class Context:
         columns: the columns by which rows are a task: those shown, and the key.
         asked: ids of tasks that were queued before, of rows that `source` has: diversity keeps away from them.
         changes: gives the rows that versions of a dataset changed (they were there before under the same key, with
-            other values), a table for each version, the newest first; None where nobody can tell.
+            other values), a table for each version, the newest first; None, or None for a dataset, where nobody can
+            tell.
     """
 
     tasks: Sequence[str]
@@ -45,4 +46,4 @@ class Context:
     task_ids: Callable[[pa.Table], Any]
     columns: tuple[str, ...]
     asked: frozenset[str] = frozenset()
-    changes: Callable[[str], Iterable[pa.Table]] | None = None
+    changes: Callable[[str], Iterable[pa.Table] | None] | None = None

@@ -35,9 +35,9 @@ def plan(
         limit: the most tasks to queue; None: all.
 
     Returns:
-        A table, one row for each task queued, by position: `task`, `position`, `stream` (`policy`, `audit` or `fixed`),
-        `rate`, `arrival` and `probability` (to be among the tasks queued: 1 where that is all of them). The last three
-        are null where the order is fixed.
+        A table of as many rows as tasks, in their order: `task`, `position` (null beyond the limit), `stream` (`policy`,
+        `audit` or `fixed`), `rate`, `arrival` and `probability` (to be among the tasks queued: 1 where that is all of
+        them). The last three are null where the order is fixed.
 
     Raises:
         ConfigError: There is no such order, or the audit is no share.
@@ -49,16 +49,22 @@ def plan(
     ids = pa.array(tasks, pa.string())
     if policy is None or not policy.samples:
         places = np.arange(len(ids)) if policy is None or scores is None else _descending(scores)
-        return _table(ids, places[:limit], start)
+        return _table(ids, _positions(places, start, limit))
     share = (policy.audit if policy.audit is not None else AUDIT) if audit is None else audit
     drawn = draw(tasks, scores, seed=seed, audit=share)
     places = np.lexsort((np.asarray(ids), drawn.arrival))
-    queued, rest = places[:limit], places[len(places[:limit]) :]
-    until = drawn.arrival[rest[0]] if len(rest) else np.inf
-    streams = np.where(drawn.audit, "audit", "policy")[queued]
-    return _table(
-        ids, queued, start, streams, drawn.rate[queued], drawn.arrival[queued], inclusion(drawn.rate[queued], until)
-    )
+    beyond = len(ids) if limit is None else limit
+    until = drawn.arrival[places[beyond]] if beyond < len(ids) else np.inf
+    streams = np.where(drawn.audit, "audit", "policy")
+    chances = inclusion(drawn.rate, until)
+    return _table(ids, _positions(places, start, limit), streams, drawn.rate, drawn.arrival, chances)
+
+
+def _positions(places: np.ndarray[Any, Any], start: int, limit: int | None) -> pa.Array:
+    """Return the position of each task, given which comes when; null from the limit on."""
+    found = np.empty(len(places), np.int64)
+    found[places] = np.arange(len(places))
+    return pa.array(found + start, mask=None if limit is None else found >= limit)
 
 
 def _descending(scores: Any) -> np.ndarray[Any, Any]:
@@ -67,12 +73,11 @@ def _descending(scores: Any) -> np.ndarray[Any, Any]:
     return np.argsort(-np.where(np.isnan(found), -np.inf, found), kind="stable")
 
 
-def _table(ids: pa.Array, places: np.ndarray[Any, Any], start: int, streams: Any = None, *numbers: Any) -> pa.Table:
-    queued = len(places)
+def _table(ids: pa.Array, positions: pa.Array, streams: Any = None, *numbers: Any) -> pa.Table:
     arrays = [
-        ids.take(pa.array(places, pa.int64())),
-        pa.array(np.arange(start, start + queued), pa.int64()),
-        pa.array(streams if streams is not None else ["fixed"] * queued, pa.string()),
-        *(pa.array(each, pa.float64()) for each in numbers or ([None] * queued,) * 3),
+        ids,
+        positions,
+        pa.array(streams if streams is not None else ["fixed"] * len(ids), pa.string()),
+        *(pa.array(each, pa.float64()) for each in numbers or ([None] * len(ids),) * 3),
     ]
     return pa.Table.from_arrays(arrays, ["task", "position", "stream", "rate", "arrival", "probability"])
