@@ -48,6 +48,14 @@ def check_fit(references: Iterable[Reference], schema: pa.Schema, show: Sequence
         _check_kind(each, _inner_type(each, schema.field(each.column).type))
 
 
+def check_column_name(column: str, schema: pa.Schema) -> None:
+    """Raise `LabelConfigError` where a column is not there, or has a name that no config can refer to."""
+    if column not in schema.names:
+        raise LabelConfigError(f"there is no column {column!r} to show{did_you_mean(column, schema.names)}")
+    if not _READABLE.fullmatch(column):
+        raise LabelConfigError(_reads_only(column))
+
+
 def fit(references: Iterable[Reference], data: Mapping[str, Any]) -> dict[str, Any]:
     """Return a task's data so that the server takes it: what is null becomes empty, numbers that are shown become text."""
     fitted = dict(data)
@@ -85,7 +93,10 @@ def _unreadable(each: Reference, schema: pa.Schema) -> str | None:
     meant = [name for name in schema.names if f"${name}" in each.text and not _READABLE.fullmatch(name)]
     if not meant:
         return None
-    name = max(meant, key=len)
+    return _reads_only(max(meant, key=len))
+
+
+def _reads_only(name: str) -> str:
     better = re.sub(r"[^A-Za-z0-9_]", "_", name)
     return f"of {name!r} Label Studio reads only letters a to z, digits and _: call the column {better!r} in the data"
 
