@@ -52,10 +52,10 @@ def config_of(lake: Lake, source: str, branch: str, show: Sequence[str], asked: 
         if choices or asked["template"]:
             raise ConfigError("a config says what is asked: leave choices and template out")
         return _config_text(asked["config"])
-    if not choices:
-        raise ConfigError("say what is asked: choices, a template with choices, or a label config")
     if asked["template"] is not None:
         return template(asked["template"], show, choices, schema)
+    if not choices:
+        raise ConfigError("say what is asked: choices, a template with choices, or a label config")
     return choices_config(show, choices, schema)
 
 
