@@ -30,6 +30,11 @@ this folder or the nearest one above it, then the default.
     [depends]                      # what datasets depend on: other datasets, libraries
     features = ["flights", "polars"]
 
+    [label]                        # the annotation server (Label Studio), where it is not one of this machine
+    url = "https://labels.example.org"
+    token = "env:LABEL_STUDIO_API_KEY"
+    serve_url = "https://media.example.org"  # dataplat's own server beside it, as browsers reach it
+
     [kafka."broker:9093"]          # how to reach a Kafka cluster
     security = "SASL_SSL"
     username = "me"
@@ -104,7 +109,8 @@ class Config:
     `compact` says whether small commits are followed by a compaction where it is due. `cache_size` bounds the copies of
     objects from stores over a network, in bytes. `stores` are tables by the
     beginning of a URL, as they stand in the file; they are checked where a store is opened. So are `registries`, by URL,
-    and tables of `kafka`, by HOST:PORT. `notify` says who is told of events, `depends` by dataset what it depends on.
+    and tables of `kafka`, by HOST:PORT. `notify` says who is told of events, `depends` by dataset what it depends on, `label`
+    which annotation server is asked.
     """
 
     lake: str | None = None
@@ -119,6 +125,7 @@ class Config:
     kafka: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     notify: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     depends: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    label: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     source: Path | None = None
 
     def secret(self, name: str) -> Secret:
@@ -202,6 +209,7 @@ def _from_file(path: Path) -> Config:
         kafka=_tables(path, table, "kafka", "broker:9093"),
         notify=MappingProxyType(_table(path, table, "notify")),
         depends=_depends(path, table),
+        label=MappingProxyType(_table(path, table, "label")),
         source=path,
     )
 
@@ -232,7 +240,8 @@ def _tables(path: Path, table: Mapping[str, Any], name: str, example: str) -> Ma
 
 
 def _refuse_unknown(path: Path, table: Mapping[str, Any]) -> None:
-    known = (*_TEXTS, *_SWITCHES, "cache_size", "secrets", "stores", "registries", "kafka", "notify", "depends")
+    tables = ("secrets", "stores", "registries", "kafka", "notify", "depends", "label")
+    known = (*_TEXTS, *_SWITCHES, "cache_size", *tables)
     for name in table:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)

@@ -4,8 +4,8 @@
     .venv/bin/python scripts/services.py status
     .venv/bin/python scripts/services.py run kafka --port 9092   # a broker to try things out with
 
-S3 and GCS are Go programs, built by `go install`; HDFS and Kafka are jars, fetched by Maven. Both clients find their
-registries by this machine's own configuration. Each service appears whole or not at all under a name that holds its
+S3 and GCS are Go programs, built by `go install`; HDFS and Kafka are jars, fetched by Maven; Label Studio is a virtual
+environment, made as `dataplat label server start` makes it. Each finds its registry by this machine's own configuration. Each service appears whole or not at all under a name that holds its
 version; who comes while another process builds it waits for that one.
 """
 
@@ -165,6 +165,17 @@ def archive_kafka(home: Path, scratch: Path) -> None:
         raise CannotInstallError(f"Kafka: a broker did not run\n{(scratch / 'log').read_text('utf-8')[-2000:]}")
 
 
+def _label_studio(folder: Path) -> None:
+    """Make the environment that dataplat itself would make."""
+    from dataplat.errors import LabelServerError
+    from dataplat.labeling.label_studio import _install as label_studio
+
+    try:
+        label_studio.build(folder)
+    except LabelServerError as problem:
+        raise CannotInstallError(str(problem)) from problem
+
+
 @contextmanager
 def kafka_broker(home: Path, folder: Path, *options: str, port: int | None = None) -> Iterator[int]:
     """Run a broker of the loopback that keeps its data in a new folder; yield its port when it answers.
@@ -258,6 +269,7 @@ SERVICES = {
         Service("gcs", "fake-gcs-server", "1.56.1", ("go",), _go("github.com/fsouza/fake-gcs-server@v1.56.1")),
         Service("hdfs", "HDFS", "3.5.0", ("java", "mvn"), _maven(HERE / "hdfs.pom.xml")),
         Service("kafka", "Kafka", "4.4.0", ("java", "mvn"), _kafka(HERE / "kafka.pom.xml")),
+        Service("label-studio", "Label Studio", "1.23.2", (), _label_studio),
     )
 }
 

@@ -1,7 +1,7 @@
 """Real servers for the tests, each one process on a free port of the loopback with data of its own.
 
 The folder that holds this package is on pytest's path, so every test may `from servers import versitygw`; most take a
-fixture instead (`s3_server`, `gcs_server`, `hdfs_server`, `kafka_server`, `moto_server`: one per worker). What kills a server or
+fixture instead (`s3_server`, `gcs_server`, `hdfs_server`, `kafka_server`, `label_studio`, `moto_server`: one per worker). What kills a server or
 loads it starts its own.
 """
 
@@ -9,6 +9,7 @@ from servers.gcs import GcsServer, fake_gcs
 from servers.hdfs import HdfsServer, hdfs
 from servers.installed import needs
 from servers.kafka import KafkaServer, kafka
+from servers.label_studio import LabelStudio, run_label_studio
 from servers.process import Server
 from servers.proxy import Proxy
 from servers.registry import Reference, Registry, framed
@@ -19,6 +20,7 @@ __all__ = [
     "GcsServer",
     "HdfsServer",
     "KafkaServer",
+    "LabelStudio",
     "Message",
     "Proxy",
     "Reference",
@@ -32,5 +34,6 @@ __all__ = [
     "kafka",
     "moto",
     "needs",
+    "run_label_studio",
     "versitygw",
 ]

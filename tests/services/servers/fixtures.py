@@ -12,6 +12,7 @@ from servers.browser import chromium
 from servers.gcs import GcsServer, fake_gcs
 from servers.hdfs import HdfsServer, hdfs
 from servers.kafka import KafkaServer, kafka
+from servers.label_studio import LabelStudio, run_label_studio
 from servers.process import Server
 from servers.proxy import Proxy
 from servers.registry import Registry
@@ -88,10 +89,18 @@ def proxy_to() -> Iterator[Callable[[Server], Proxy]]:
         yield lambda server: stack.enter_context(Proxy(server.host, server.port))
 
 
+@pytest.fixture(scope="session")
+def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStudio]:
+    """Return a Label Studio that tests share: each makes projects and accounts of its own; one worker runs them all."""
+    with run_label_studio(tmp_path_factory.mktemp("label-studio")) as server:
+        yield server
+
+
 def one_worker(items: list[pytest.Item]) -> None:
-    """Give every test that needs HDFS to the same worker, and so with Kafka: they are too slow to be started twice."""
+    """Give every test that needs HDFS to the same worker, and so with others that are too slow to be started twice."""
+    slow = (("hdfs_server", "hdfs"), ("kafka_server", "kafka"), ("label_studio", "label_studio"))
     for item in items:
-        for fixture, group in (("hdfs_server", "hdfs"), ("kafka_server", "kafka")):
+        for fixture, group in slow:
             if fixture in getattr(item, "fixturenames", ()):
                 item.add_marker(pytest.mark.xdist_group(group))
 
