@@ -148,6 +148,7 @@ class Placing:
         assignment = self._assign(tasks)
         self.result.placed = Counter(annotator for _, annotator in assignment.create)
         self.result.moved = len(assignment.move)
+        self.result.waiting = self._waiting(tasks, planned=Counter(task for task, _ in assignment.create))
 
     def place(self, tasks: pa.Table) -> None:
         """Bring what is to be placed to the server."""
@@ -166,6 +167,13 @@ class Placing:
         self.request.meter.enter("placing")
         for annotator, names in wanted.items():
             self.send(projects[annotator], annotator, tasks.take([rows[name] for name in names]))
+        self.result.waiting = self._waiting(tasks, planned=Counter())
+
+    def _waiting(self, tasks: pa.Table, planned: Counter[str]) -> int:
+        """Count the answers that nobody has been asked for yet, of tasks that are not gold."""
+        asked = planned + Counter(each.task for each in self.placements if each.there and each.state != "skipped")
+        rows = zip(tasks["task"].to_pylist(), tasks["stream"].to_pylist(), strict=True)
+        return sum(max(0, self.state.spec.overlap - asked[task]) for task, stream in rows if stream != "gold")
 
     @property
     def server(self) -> LabelServer:

@@ -43,6 +43,8 @@ def push(name: str, limit: int | None, only_plan: bool, lake: str | None, as_jso
         click.echo(
             f"  of an earlier push: {number(result.found)} taken in, {counted(result.removed, 'copy', 'copies')} removed"
         )
+    if result.waiting:
+        click.echo(f"  {counted(result.waiting, 'answer')} still to be asked for, beyond what is placed")
     for annotator in result.paused:
         note(f"{annotator} gets no more: too few gold tasks answered rightly")
     for text in result.notes:
