@@ -7,7 +7,6 @@ whatever the order of delivery. A `result` that cannot be read flat is kept all 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,6 +18,7 @@ import msgspec
 from dataplat.errors import LabelServerError
 from dataplat.labeling._items import flat
 from dataplat.labeling._json_array import BLOCK, blocks
+from dataplat.labeling._json_text import as_written
 from dataplat.labeling._loose import loose, loose_list, marked, unmarked, without_halves
 from dataplat.labeling._offsets import Shown
 from dataplat.labeling.tables import Kind, schema
@@ -42,7 +42,8 @@ class Answers:
     """Some tasks' answers.
 
     Attributes:
-        annotations: a row for each answer; these three tables have the schemas of `dataplat.labeling.tables`.
+        annotations: a row for each answer; these three tables have the schemas of `dataplat.labeling.tables`. `result`
+            is the text that came, but for white space and signs that the server writes now one way, now another.
         regions: a row for each item of a result.
         relations: a row for each relation of a result.
         seen: the tasks that were read, by their id on the server.
@@ -87,7 +88,6 @@ class _Task(msgspec.Struct, gc=False):
 _TASKS: Final = msgspec.json.Decoder(list[_Task])
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
-_SPACE: Final = re.compile(rb"[ \n\r\t]")
 _TEXTS: Final = frozenset({"Text", "HyperText", "Paragraphs"})
 
 
@@ -115,7 +115,7 @@ def read_export(
 def read_tasks(tasks: Sequence[Mapping[str, Any]], config: LabelConfig | None, names: Mapping[int, str]) -> Answers:
     """Read tasks as `GET /api/tasks?fields=all` lists them, as plain values.
 
-    `result` is written as the export writes it, so that both give the same rows. Of a task that is there twice, as it
+    Of a task that is there twice, as it
     is where pages shift meanwhile, the one that was updated last counts.
     """
     text = json.dumps(list(tasks), ensure_ascii=False, separators=(",", ":"), default=str)
@@ -149,9 +149,9 @@ def _tasks(text: bytes) -> list[_Task]:
 
 def _loose_task(text: bytes) -> _Task:
     task = loose(text, _Task) or _Task()
-    raw = loose(text, _Answered) or _Answered()
-    each = loose_list(raw.annotations)
-    odd = [] if raw.annotations == b"null" else [bytes(raw.annotations)]
+    raw = bytes((loose(text, _Answered) or _Answered()).annotations)
+    each = loose_list(raw)
+    odd = [] if raw == b"null" else [raw]
     task.annotations = [_loose_annotation(one) for one in (odd if each is None else each)]
     return task
 
@@ -173,6 +173,7 @@ def _answers(tasks: Sequence[_Task], config: LabelConfig | None, names: Mapping[
     seen: dict[int, Seen] = {}
     foreign: dict[int, int] = {}
     unflat: dict[str, str] = {}
+    odd: set[str] = set()
     columns = None if config is None else {each.name: each.column for each in config.objects if each.tag in _TEXTS}
     for task in tasks:
         whose = task.data.get("dataplat_id")
@@ -184,10 +185,12 @@ def _answers(tasks: Sequence[_Task], config: LabelConfig | None, names: Mapping[
             seen[task.id] = Seen(whose, _aware(task.updated_at), len(task.annotations))
         shown = Shown(task.data, columns)
         for annotation in task.annotations:
-            result = _compact(bytes(annotation.result))
+            result = as_written(bytes(annotation.result))
             key, who = _key(annotation, whose, result), _name(annotation.completed_by, names)
-            if key in unflat:  # nothing that has a name is there twice
-                continue
+            if annotation.id is None:  # a name is there once
+                if key in odd:
+                    continue
+                odd.add(key)
             items = _flat(result, shown)
             if isinstance(items, str):
                 unflat[key] = items
@@ -220,16 +223,6 @@ def _row(
         None if config is None else config.id,
         annotation.parent_prediction, annotation.parent_annotation, annotation.ground_truth,
     )  # fmt: skip
-
-
-def _compact(result: bytes) -> bytes:
-    """Return a result without the white space that a snapshot of the server has between tokens, and an export has not."""
-    if not _SPACE.search(result):
-        return result
-    try:
-        return msgspec.json.format(result, indent=-1)
-    except msgspec.DecodeError:
-        return result
 
 
 def _key(annotation: _Annotation, whose: str, result: bytes) -> str:
