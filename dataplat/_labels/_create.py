@@ -102,6 +102,9 @@ def check(lake: Lake, spec: QueueSpec, branch: str) -> None:
     for reference in (spec.gold, *spec.holdout):
         if reference is not None:
             resolve(lake.refs, lake.objects, at_branch(reference, branch), dataset=version.dataset)
+    if spec.gold is not None:
+        gold = lake[f"{version.dataset}{spec.gold}" if spec.gold.startswith("@") else at_branch(spec.gold, branch)]
+        _check_columns(f"gold={spec.gold}", gold.schema.names, [*spec.show, *spec.key, spec.answer])
     if spec.where is not None:
         from dataplat.lake.where import parse_where
 

@@ -1,10 +1,13 @@
-"""Tasks whose answer is known, and who answers too few of them rightly."""
+"""Tasks whose answer is known: mixed in among the others, they show who answers rightly; who does not gets no more."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
+from dataplat._labels._create import at_branch
+from dataplat.errors import BadColumn, LabelError
 from dataplat.labeling.tables import schema
 
 if TYPE_CHECKING:
@@ -13,20 +16,160 @@ if TYPE_CHECKING:
     from dataplat._labels._state import State
     from dataplat._version import Version
 
+_ENOUGH: Final = 5
+"""Gold tasks that somebody has to have answered before they are judged."""
+
 
 def gold_tasks(state: State, version: Version, known: Sequence[str]) -> pa.Table:
-    """Return gold tasks that the queue does not have yet."""
-    del version, known
-    return schema("tasks").empty_table()
+    """Return gold tasks that the queue does not have yet: what rows of `gold` ask, with the right result in `expected`.
+
+    Raises:
+        BadColumn: There is no column of answers.
+        LabelError: Two rows ask the same and have different answers, or one has an answer that nobody can give.
+    """
+    if state.spec.gold is None:
+        return schema("tasks").empty_table()
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from dataplat._labels._tasks import collected
+
+    gold = gold_version(state, version)
+    tasks = collected(state, gold, None)
+    tasks = tasks.filter(pc.invert(pc.is_in(tasks["task"], value_set=pa.array(known, pa.string()))))
+    expected = _expected(state, gold)
+    right = pa.array([expected.get(task) for task in tasks["task"].to_pylist()], pa.string())
+    return tasks.append_column("expected", right).filter(right.is_valid())
+
+
+def gold_version(state: State, version: Version) -> Version:
+    """Return the rows whose answer is known, as they are now."""
+    reference = state.spec.gold
+    assert reference is not None
+    if reference.startswith("@"):
+        return state.lake[f"{version.dataset}{reference}"]
+    return state.lake[at_branch(reference, state.branch)]
 
 
 def paused(state: State) -> tuple[str, ...]:
-    """Return who answers too few gold tasks rightly to be asked more."""
-    del state
-    return ()
+    """Return who answers too few gold tasks rightly to be asked more, once they have answered enough to tell."""
+    judged = _judged(state)
+    low = (name for name, right in judged.items() if len(right) >= _ENOUGH and _mean(right) < state.spec.pause_below)
+    return tuple(sorted(low))
 
 
 def scores(state: State) -> dict[str, float]:
-    """Return the share of gold tasks that each annotator answered rightly; who answered none is not there."""
-    del state
-    return {}
+    """Return the share of gold tasks that each annotator answered rightly; who answered none is not there.
+
+    Where regions are asked for, a task counts by how many of them were found, and not too many (F1).
+    """
+    return {name: _mean(right) for name, right in _judged(state).items()}
+
+
+def _mean(right: Sequence[float]) -> float:
+    return sum(right) / len(right)
+
+
+def _expected(state: State, gold: Version) -> dict[str, str]:
+    """Return the right result of each task, as JSON."""
+    from dataplat.labeling.task import identity_columns, task_ids
+    from dataplat.lake.schema import did_you_mean
+
+    column, names = state.spec.answer, gold.schema.names
+    if column not in names:
+        raise BadColumn(
+            f"gold rows of queue {state.name!r} need their answer: {gold.dataset} has no column "
+            f"{column!r}{did_you_mean(column, names)}; say which has it with answer= (--answer)"
+        )
+    identity = identity_columns(state.spec)
+    found: dict[str, str] = {}
+    for batch in gold.batches(columns=list(dict.fromkeys([*identity, column]))):
+        ids = task_ids(batch, identity, state.name).to_pylist()
+        for task, answer in zip(ids, batch[column].to_pylist(), strict=True):
+            if answer is None:
+                continue
+            right = _result(state, answer)
+            if found.setdefault(task, right) != right:
+                raise LabelError(
+                    f"gold rows of queue {state.name!r} that look the same have different answers: {answer!r} is one"
+                )
+    return found
+
+
+def _result(state: State, answer: Any) -> str:
+    """Return the result that an answer is: one that is a result already, or a plain label that the config can give."""
+    if isinstance(answer, str) and answer.lstrip().startswith("[{"):
+        return answer
+    control = state.config.answer
+    for label in answer if isinstance(answer, list) else [answer]:
+        if control is not None and control.values and control.dynamic is None and str(label) not in control.values:
+            raise LabelError(
+                f"gold says {label!r}, which nobody can answer in queue {state.name!r}: there are {', '.join(control.values)}"
+            )
+    return json.dumps(state.config.result_of(answer), ensure_ascii=False, sort_keys=True)
+
+
+def _judged(state: State) -> dict[str, list[float]]:
+    """Return how right each answer to a gold task is, 0 to 1, by annotator."""
+    import polars as pl
+
+    from dataplat._labels._consensus import frame
+    from dataplat._labels._votes import answers_of_queue, plain_label
+
+    tasks = frame(state.tasks.select(["task", "stream", "expected"])).filter(pl.col("stream") == "gold")
+    if not tasks.height:
+        return {}
+    expected = dict(zip(tasks["task"], tasks["expected"], strict=True))
+    answers = frame(answers_of_queue(state)).filter(pl.col("task").is_in(list(expected)))
+    found: dict[str, list[float]] = {}
+    regions: list[tuple[str, str]] = []
+    for task, annotator, label in answers.select("task", "annotator", "label").iter_rows():
+        right = plain_label(state.config, expected[task])
+        if right is None:
+            regions.append((task, annotator))
+        elif annotator != state.spec.adjudicator:
+            found.setdefault(annotator, []).append(float(label == right))
+    for annotator, f1 in _of_regions(state, expected, regions):
+        found.setdefault(annotator, []).append(f1)
+    return found
+
+
+def _of_regions(state: State, expected: dict[str, str], answered: list[tuple[str, str]]) -> list[tuple[str, float]]:
+    """Return of each answer the share of regions that are where they should be, labelled as they should."""
+    if not answered:
+        return []
+    import polars as pl
+    import pyarrow as pa
+
+    from dataplat._labels._consensus import frame
+    from dataplat.labeling.agreement import box_agreement, span_agreement
+    from dataplat.labeling.answers import read_tasks
+
+    wanted = {task for task, _ in answered}
+    items = [
+        {
+            "id": number,
+            "data": {"dataplat_id": task},
+            "annotations": [{"id": number, "result": json.loads(expected[task])}],
+        }
+        for number, task in enumerate(sorted(wanted), 1)
+    ]
+    right = frame(read_tasks(items, state.config, {}).regions).with_columns(annotator=pl.lit(_GOLD))
+    rows = frame(state.version("regions").to_arrow(where=pl.col("task").is_in(list(wanted))))
+    both = pl.concat([right, rows], how="vertical_relaxed").to_arrow()
+    people = pa.table(
+        {
+            "task": [*(task for task, _ in answered), *wanted],
+            "annotator": [*(name for _, name in answered), *(_GOLD for _ in wanted)],
+        }
+    )
+    pairs = [frame(compare(both, people).pairs) for compare in (span_agreement, box_agreement)]
+    sums = pl.concat(pairs).group_by("task", "one", "other").agg(pl.col("regions", "same").sum())
+    told = []
+    for one, other, regions, same in sums.select("one", "other", "regions", "same").iter_rows():
+        if _GOLD in {one, other}:
+            told.append((other if one == _GOLD else one, 2 * same / regions if regions else 1.0))
+    return told
+
+
+_GOLD: Final = "\x00gold"

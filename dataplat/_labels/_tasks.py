@@ -45,12 +45,13 @@ def queue_tasks(state: State, meter: Meter, *, plan: bool) -> Tasks:
 
     meter.enter("finding tasks")
     version, held = source(state), state.tasks
-    found = frame(_collected(state, version, state.spec.where))
+    found = frame(collected(state, version, state.spec.where))
     known = held["task"].to_pylist()
     fresh = found.filter(~pl.col("task").is_in(known))
     free = fresh.filter(~pl.col("task").is_in(list(_held_out(state, version))))
     held_out = fresh.height - free.height
     gold = gold_tasks(state, version, known)
+    free = free.filter(~pl.col("task").is_in(gold["task"].to_pylist()))
     if not free.height and not gold.num_rows:
         return Tasks(held, 0, held_out)
     table = ordered(state, version, free.to_arrow(), gold)
@@ -88,11 +89,11 @@ def _held_out(state: State, version: Version) -> set[str]:
     found: set[str] = set()
     for reference in state.spec.holdout:
         name = f"{version.dataset}{reference}" if reference.startswith("@") else at_branch(reference, state.branch)
-        found |= set(_collected(state, state.lake[name], None)["task"].to_pylist())
+        found |= set(collected(state, state.lake[name], None)["task"].to_pylist())
     return found
 
 
-def _collected(state: State, version: Version, where: str | None) -> pa.Table:
+def collected(state: State, version: Version, where: str | None) -> pa.Table:
     """Return the questions that a version's rows ask; only the columns that identify them are read."""
     from dataplat.labeling.task import collect, identity_columns
     from dataplat.lake.scan import scan
