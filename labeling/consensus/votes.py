@@ -40,7 +40,7 @@ def votes_of(annotations: pa.Table, config: LabelConfig, control: str | None = N
     """
     asked = config.answer if control is None else _control(config, control)
     last = last_words(annotations)
-    labels = pa.array([_label(result, asked) for result in last["result"]], pa.string())
+    labels = pa.array([label_in(result, asked) for result in last["result"]], pa.string())
     votes = pa.table([last["task"].to_arrow(), last["annotator"].to_arrow(), labels], names=VOTES.names).cast(VOTES)
     return votes.filter(votes["label"].is_valid())
 
@@ -71,7 +71,7 @@ def _control(config: LabelConfig, name: str) -> Control:
     return plain[name]
 
 
-def _label(result: str | None, control: Control | None) -> str | None:
+def label_in(result: str | None, control: Control | None) -> str | None:
     """Return the plain label of a result; None where there is none, or it cannot be read."""
     try:
         return label_of(control, _ITEMS.decode(result or "[]"))
