@@ -28,7 +28,7 @@ from typing import Any, Final, TypeAlias
 
 import polars as pl
 from pandera.api.base.model import BaseModel
-from pandera.api.dataframe.model_components import CheckInfo
+from pandera.api.base.model_components import BaseCheckInfo, BaseParserInfo
 
 _COLLECTIONS: Final = (dict, frozenset, list, set, tuple)
 _WORDED: Final = (pl.DataType, pl.datatypes.DataTypeClass)
@@ -215,7 +215,8 @@ def _uses_first(function: types.FunctionType) -> bool:
 def _closure(function: types.FunctionType, seen: _Seen) -> list[Any]:
     """Describe what a function closes over; a method of a pandera model with what it uses of its model."""
     found = [_content(cell) for cell in function.__closure__ or ()]
-    methods = [each.check_fn for each in found if isinstance(each, CheckInfo)]
+    methods = [each.check_fn for each in found if isinstance(each, BaseCheckInfo)]
+    methods += [each.parser_fn for each in found if isinstance(each, BaseParserInfo)]
     if not methods:
         return [_described(each, seen) for each in found]
     names = [name for each in methods for name in _names(getattr(each, "__func__", each).__code__)]

@@ -28,7 +28,7 @@ def contract_id(name: str, schema: Any, beside: tuple[list[dict[str, Any]], str 
 
 def describe(schema: Any) -> dict[str, Any]:
     """Return columns, types and checks of a schema as plain values; custom checks by their source text."""
-    return _changes(schema, ("coerce", "add_missing_columns")) | {
+    return (_changes(schema, ("coerce", "add_missing_columns")) | _parsers(schema)) | {
         "columns": [_column(name, column) for name, column in schema.columns.items()],
         "checks": [describe_check(check) for check in schema.checks],
         "dtype": str(schema.dtype),
@@ -44,9 +44,21 @@ def _changes(schema: Any, options: Sequence[str]) -> dict[str, Any]:
     return {option: plain(value) for option, value in found.items() if value not in (None, False)}
 
 
+def _parsers(owner: Any) -> dict[str, Any]:
+    found = [
+        [str(each.name), bool(each.element_wise), code(each._parser_fn), plain(each._parser_kwargs)]  # noqa: SLF001
+        for each in getattr(owner, "parsers", None) or ()
+    ]
+    return {"parsers": found} if found else {}
+
+
 def _column(name: str, column: Any) -> dict[str, Any]:
     where = (column.metadata or {}).get("environment")
-    return (_changes(column, ("coerce", "default")) | ({} if where is None else {"environment": str(where)})) | {
+    return (
+        _changes(column, ("coerce", "default"))
+        | _parsers(column)
+        | ({} if where is None else {"environment": str(where)})
+    ) | {
         "name": str(name),
         "dtype": str(column.dtype),
         "nullable": bool(column.nullable),

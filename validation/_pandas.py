@@ -61,6 +61,28 @@ class PandasSchema:
             return [replace(each, status="could not check", failing=None, detail=fault_text(error)) for each in passed]
         return passed
 
+    def blame(self, subject: Subject, failed: Sequence[CheckOutcome], memory_limit: int) -> dict[int, set[int]] | None:
+        """Return the rows to blame for these failures, positions by number of block; None where one blames no row."""
+        try:
+            frame, places = _frame(subject, memory_limit)
+            _failing(self.schema).validate(frame, lazy=True)
+        except SchemaErrors as errors:
+            cases = errors.failure_cases
+        except FAULTS:
+            return None
+        else:
+            return None
+        found: dict[int, set[int]] = {}
+        for outcome in failed:
+            if outcome.status != "failed" or not outcome.failing or outcome.level != "dataset":
+                return None
+            mine = cases[cases["check"].map(str) == outcome.name]
+            if outcome.column is not None:
+                mine = mine[(mine["column"] == outcome.column) & (mine["schema_context"] != "DataFrameSchema")]
+            for row in mine["index"].dropna().astype(int).unique():
+                found.setdefault(places[PART][int(row)].as_py(), set()).add(places[ROW][int(row)].as_py())
+        return found
+
     def asked_in(self, own: str | None, environment: str | None) -> PandasSchema | None:
         """Return what is asked of it where the data is, of a contract that is asked in `own`; None: nothing."""
         asked = asked_in(self.schema, own, environment)
@@ -156,12 +178,8 @@ def _examples(
 
 
 def _frame(subject: Subject, memory_limit: int) -> tuple[pd.DataFrame, pa.Table]:
-    """Return all rows as pandas has them, and where each lies; integers with nulls stay integers."""
-    from dataplat.lake.arrow_alone import let_pandas_in
+    """Return all rows as pandas has them, and where each lies."""
     from dataplat.validation._dataset import DoesNotFit
-
-    let_pandas_in()
-    import pandas as pd
 
     batches, size = [], 0
     for batch in subject.scan(subject.schema.names, positions=True):
@@ -172,13 +190,34 @@ def _frame(subject: Subject, memory_limit: int) -> tuple[pd.DataFrame, pa.Table]
             )
         batches.append(batch)
     if not batches:
-        empty = subject.schema.empty_table()
-        return empty.to_pandas(), pa.table({PART: [], ROW: []})
+        return as_pandas(subject.schema.empty_table()), pa.table({PART: [], ROW: []})
     table = pa.Table.from_batches(batches)
-    rows = table.select(subject.schema.names)
-    frame = rows.to_pandas()
-    for field in rows.schema:
-        if pa.types.is_integer(field.type) and rows[field.name].null_count:
+    return as_pandas(table.select(subject.schema.names)), table.select([PART, ROW])
+
+
+def as_pandas(table: pa.Table) -> pd.DataFrame:
+    """Return a table as pandas has it; integers with nulls stay integers."""
+    from dataplat.lake.arrow_alone import let_pandas_in
+
+    let_pandas_in()
+    import pandas as pd
+
+    frame = table.to_pandas()
+    for field in table.schema:
+        if pa.types.is_integer(field.type) and table[field.name].null_count:
             kind = f"{'UInt' if pa.types.is_unsigned_integer(field.type) else 'Int'}{field.type.bit_width}"
-            frame[field.name] = pd.array(rows[field.name].to_pylist(), dtype=kind)
-    return frame, table.select([PART, ROW])
+            frame[field.name] = pd.array(table[field.name].to_pylist(), dtype=kind)
+    return frame
+
+
+def arrow_type(dtype: Any) -> pa.DataType | None:
+    """Return the Arrow type of a pandera type for pandas; None where there is none for certain."""
+    import pandas as pd
+
+    try:
+        kind = pa.Array.from_pandas(pd.Series([], dtype=dtype.type)).type
+    except Exception:  # noqa: BLE001 - a hint only; the check itself speaks later
+        return None
+    if pa.types.is_null(kind) or pa.types.is_dictionary(kind):
+        return None
+    return pa.string() if kind in {pa.large_string(), pa.string_view()} else kind

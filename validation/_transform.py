@@ -31,23 +31,30 @@ class Uncoercible:
     error: str
 
 
+def said_changes(schema: Any) -> tuple[str, ...]:
+    """Return what a schema changes in data, for people."""
+    said = ["coerce"] if schema.coerce else []
+    said += ["columns that are missing are added"] if schema.add_missing_columns else []
+    said += ["other columns are left out"] if schema.strict == "filter" else []
+    for name, column in schema.columns.items():
+        said += [f"coerce {name}"] if column.coerce else []
+        said += [f"default of {name}: {column.default!r}"] if column.default is not None else []
+    return tuple(said)
+
+
 class Transform:
     """Applies what a schema asks to be changed, batch by batch."""
 
     def __init__(self, schema: pandera.polars.DataFrameSchema) -> None:
         self._schema = schema
 
+    whole = False
+    """Whether it has to see all rows of a split at once."""
+
     @property
     def changes(self) -> tuple[str, ...]:
         """What it does, for people."""
-        schema = self._schema
-        said = ["coerce"] if schema.coerce else []
-        said += ["columns that are missing are added"] if schema.add_missing_columns else []
-        said += ["other columns are left out"] if schema.strict == "filter" else []
-        for name, column in schema.columns.items():
-            said += [f"coerce {name}"] if column.coerce else []
-            said += [f"default of {name}: {column.default!r}"] if column.default is not None else []
-        return tuple(said)
+        return said_changes(self._schema)
 
     def arrow_schema(self, schema: pa.Schema) -> pa.Schema:
         """Return the schema of what `apply` makes of batches of `schema`."""

@@ -21,7 +21,8 @@ from dataplat.validation._failures import Failures
 from dataplat.validation._identity import contract_id
 from dataplat.validation._judge import Came, Judge
 from dataplat.validation._memory import Memory
-from dataplat.validation._pandas import PandasSchema, is_pandas
+from dataplat.validation._pandas import PandasSchema, arrow_type, is_pandas
+from dataplat.validation._pandas_transform import PandasTransform, judging
 from dataplat.validation._rows import FAULTS, check_rows, fault_text
 from dataplat.validation._rules import ask_rules
 from dataplat.validation._transform import Transform, parted
@@ -48,10 +49,10 @@ class Contract:
         severity: what failures are, `error` or `warn`, where a check says nothing itself.
 
     Raises:
-        ContractError: the schema drops rows unseen (`drop_invalid_rows`) or has parsers, or no value could ever meet it;
+        ContractError: the schema drops rows unseen (`drop_invalid_rows`) or has parsers for polars, or no value could ever meet it;
             what stands in `checks` is no rule.
 
-    What changes data (`coerce`, `default`, `add_missing_columns`, `strict="filter"`) is the `transform`: `ingest` applies
+    What changes data (`coerce`, `default`, `add_missing_columns`, `strict="filter"`, parsers for pandas) is the `transform`: `ingest` applies
     it to rows as they come, and the verdict is on what landed. Elsewhere data is only judged.
     """
 
@@ -78,12 +79,17 @@ class Contract:
         severity: Severity = "error",
     ) -> None:
         self.name: str = name or _name_of(schema)
-        self._pandas = _as_pandas(self.name, schema)
-        self._given = _as_schema(self.name, schema) if self._pandas is None else self._pandas.schema
-        _refuse_changes(self.name, self._given)
-        self.schema, self.transform = (
-            parted(self._given) if self._pandas is None else (_as_schema(self.name, None), None)
-        )
+        self._pandas: PandasSchema | None = None
+        self.transform: Transform | PandasTransform | None
+        if is_pandas(schema):
+            self._given = _as_pandas(self.name, schema)
+            changing = PandasTransform(self.name, self._given)
+            self._pandas = PandasSchema(judging(self._given))
+            self.schema, self.transform = _as_schema(self.name, None), changing if changing.changes else None
+        else:
+            self._given = _as_schema(self.name, schema)
+            self.schema, self.transform = parted(self._given)
+        _refuse_changes(self.name, self._given, parsers=self._pandas is None)
         self.checks = _as_rules(self.name, checks)
         if severity not in {"error", "warn"}:
             raise ContractError(f"contract {self.name}: severity is error or warn, not {severity!r}")
@@ -106,20 +112,14 @@ class Contract:
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns that it speaks of (patterns left out)."""
-        return tuple(name for name, column in self.schema.columns.items() if not column.regex)
+        return tuple(str(name) for name, column in self._given.columns.items() if not column.regex)
 
     def types(self) -> dict[str, pa.DataType]:
-        """Return the Arrow type that it asks for by column, where there is one: a hint for reading text."""
-        types = {}
-        for name in self.columns:
-            dtype = getattr(self.schema.columns[name].dtype, "type", None)
-            if dtype is not None and dtype not in {pl.Categorical, pl.Enum, pl.Object}:
-                try:
-                    arrow = pl.Series([], dtype=dtype).to_arrow().type
-                except Exception:  # noqa: BLE001, S112 - a hint only; the check itself speaks later
-                    continue
-                types[name] = pa.string() if arrow in {pa.large_string(), pa.string_view()} else arrow
-        return types
+        """Return the Arrow type that it asks for by column that has to be there, if there is one: a hint for reading text."""
+        columns = {name: self._given.columns[name] for name in self.columns if self._given.columns[name].required}
+        kind_of = arrow_type if self._pandas is not None else _arrow_type
+        types = {name: kind_of(column.dtype) for name, column in columns.items() if column.dtype is not None}
+        return {name: kind for name, kind in types.items() if kind is not None}
 
     def check_batch(self, batch: pa.RecordBatch, key: Sequence[str] = ()) -> BatchVerdict:
         """Evaluate schema and row checks on `batch`; its examples name the `key` columns."""
@@ -193,8 +193,25 @@ class Contract:
         """
         from dataplat.validation._blame import blamed
 
-        plan = self._plan(subject.schema)
-        return blamed(plan, self.checks, subject, report.failed, Context().memory_limit)
+        limit = Context().memory_limit
+        of_pandas = [] if self._pandas is None else self._pandas.declared()
+        names = {(each.name, each.column, each.number) for each in of_pandas}
+        theirs = [each for each in report.failed if (each.name, each.column, each.number) in names]
+        found = blamed(
+            self._plan(subject.schema),
+            self.checks,
+            subject,
+            [each for each in report.failed if each not in theirs],
+            limit,
+        )
+        if not theirs or self._pandas is None or found is None:
+            return found
+        more = self._pandas.blame(subject, theirs, limit)
+        return (
+            None
+            if more is None
+            else {block: found.get(block, set()) | more.get(block, set()) for block in found | more}
+        )
 
     def validate(self, data: Any, *, key: Sequence[str] = (), strict: bool = False) -> Report:
         """Evaluate everything on a table in memory: Arrow, polars or pandas."""
@@ -251,20 +268,22 @@ def _as_rules(name: str, checks: Any) -> tuple[Rule, ...]:
     return found
 
 
-def _as_pandas(name: str, schema: Any) -> PandasSchema | None:
-    if not is_pandas(schema):
-        return None
+def _as_pandas(name: str, schema: Any) -> Any:
     try:
-        found = PandasSchema.of(schema)
+        return PandasSchema.of(schema).schema
     except Exception as error:
         raise ContractError(f"contract {name}: pandera cannot build its schema: {fault_text(error)}") from error
-    changes = Transform(found.schema).changes
-    if changes:
-        raise ContractError(
-            f"contract {name} would change data ({'; '.join(changes)}), which models for pandas only judge: take that out, "
-            "or write it for polars (`import pandera.polars as pa`)"
-        )
-    return found
+
+
+def _arrow_type(dtype: Any) -> pa.DataType | None:
+    kind = getattr(dtype, "type", None)
+    if kind is None or kind in {pl.Categorical, pl.Enum, pl.Object}:
+        return None
+    try:
+        arrow = pl.Series([], dtype=kind).to_arrow().type
+    except Exception:  # noqa: BLE001 - a hint only; the check itself speaks later
+        return None
+    return pa.string() if arrow in {pa.large_string(), pa.string_view()} else arrow
 
 
 def _as_schema(name: str, schema: Any) -> pandera.polars.DataFrameSchema:
@@ -284,13 +303,13 @@ def _as_schema(name: str, schema: Any) -> pandera.polars.DataFrameSchema:
     )
 
 
-def _refuse_changes(name: str, schema: Any) -> None:
-    """Refuse what would let rows go unseen, or cannot be done row by row."""
+def _refuse_changes(name: str, schema: Any, *, parsers: bool) -> None:
+    """Refuse what would let rows go unseen, and `parsers`, which pandera itself does not run on polars."""
     found = ["drop_invalid_rows"] if getattr(schema, "drop_invalid_rows", False) else []
-    found += ["parsers"] if getattr(schema, "parsers", None) else []
+    found += ["parsers"] if parsers and getattr(schema, "parsers", None) else []
     for column in schema.columns.values():
         found += [f"drop_invalid_rows of column {column.name!r}"] if getattr(column, "drop_invalid_rows", False) else []
-        found += [f"parsers of column {column.name!r}"] if getattr(column, "parsers", None) else []
+        found += [f"parsers of column {column.name!r}"] if parsers and getattr(column, "parsers", None) else []
     if found:
         raise ContractError(
             f"contract {name} has {'; '.join(found)}, which dataplat does not run: rows that fail go to quarantine with "

@@ -108,9 +108,7 @@ def reading_schema(request: IngestRequest, existing: pa.Schema | None) -> pa.Sch
 
 def asked_types(contract: Contract) -> pa.Schema:
     """Return the types by which text is read that is to meet a contract."""
-    columns = contract.schema.columns
-    types = [(name, kind) for name, kind in contract.types().items() if columns[name].required]
-    return pa.schema(types)
+    return pa.schema(list(contract.types().items()))
 
 
 def check_columns(schema: pa.Schema, names: Sequence[str], what: str) -> None:

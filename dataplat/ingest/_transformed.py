@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from dataplat.connectors.source import Item, Position, Progress, Rejects, Split, rejects_schema
@@ -12,13 +12,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from dataplat.connectors.source import Source
+    from dataplat.validation._pandas_transform import PandasTransform
     from dataplat.validation._transform import Transform, Uncoercible
 
 
 class Transformed:
     """Another source's rows, coerced and filled; rows with a value that cannot be coerced are rejects, as JSON."""
 
-    def __init__(self, source: Source, transform: Transform) -> None:
+    def __init__(self, source: Source, transform: Transform | PandasTransform) -> None:
         self._source = source
         self._transform = transform
 
@@ -45,7 +46,8 @@ class Transformed:
         import pyarrow as pa
 
         rows = 0
-        for item in self._source.read(split, on_progress):
+        items = self._source.read(split, on_progress)
+        for item in _at_once(items, split) if self._transform.whole else items:
             if not isinstance(item, pa.RecordBatch):
                 yield item
                 continue
@@ -62,6 +64,30 @@ class Transformed:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._source, name)
+
+
+def _at_once(items: Iterable[Item], split: Split) -> Generator[Item, None, None]:
+    """Yield the rows of a split as one batch, after all else; raise `ContractError` where they do not fit in memory."""
+    import pyarrow as pa
+
+    from dataplat.errors import ContractError
+    from dataplat.validation.rules import Context
+
+    batches: list[pa.RecordBatch] = []
+    size, limit = 0, Context().memory_limit
+    for item in items:
+        if not isinstance(item, pa.RecordBatch):
+            yield item
+            continue
+        size += item.nbytes
+        if size > limit:
+            raise ContractError(
+                f"a parser of the contract sees all rows at once, and those of {split.label} are more than the memory "
+                f"limit of {limit:,} bytes: make it element_wise, or land smaller files"
+            )
+        batches.append(item)
+    if batches:
+        yield from pa.Table.from_batches(batches).combine_chunks().to_batches()
 
 
 def _rejects(batch: pa.RecordBatch, bad: list[Uncoercible], split: Split, before: int) -> Rejects:

@@ -100,9 +100,10 @@ def test_a_lake_holds_to_a_model_for_pandas(tmp_path: Any) -> None:
     assert Contract(Model).id != Contract(other).id
 
 
-def test_a_model_that_changes_data_is_refused() -> None:
-    """Coerce and drop_invalid_rows of a model for pandas are refused, with the way out."""
-    with pytest.raises(dp.ContractError, match="only judge"):
-        Contract(pdp.DataFrameSchema({"a": pdp.Column(int, coerce=True)}))
+def test_what_leaves_rows_unseen_is_refused() -> None:
+    """drop_invalid_rows of a model for pandas is refused, and what is no table's schema."""
     with pytest.raises(dp.ContractError, match="drop_invalid_rows"):
         Contract(pdp.DataFrameSchema({"a": pdp.Column(int)}, drop_invalid_rows=True))
+    for schema in (pdp.SeriesSchema(int), pdp.Column(int)):
+        with pytest.raises(dp.ContractError, match="no pandera polars model"):
+            Contract(schema)
