@@ -2,13 +2,13 @@
 
     task id = mix(row digest ^ salt(queue)), both lanes, as 32 hex digits
 
-The row digest is that of the content id over the columns shown and the key (`dataplat.lake.content_id`): it depends on
+The row digest is that of the content id, over the columns shown and the key (`dataplat.lake.content_id`): it depends on
 canonical values alone, so that neither engine nor encoding nor columns that nobody sees change a task.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from dataplat.errors import LabelConfigError
+from dataplat.labeling._config_fit import ID
 from dataplat.labeling._payload import plain_rows, plain_value
 from dataplat.lake._hashing import lane_words, mix
 from dataplat.lake.content_id import row_digests
@@ -30,11 +31,12 @@ if TYPE_CHECKING:
     from dataplat.labeling.spec import QueueSpec
 
 _HEX: Final = np.frombuffer(b"".join(b"%02x" % byte for byte in range(256)), "<u2")
+_QUESTIONS: Final = pa.schema({"task": pa.string(), "data": pa.string(), "part": pa.string(), "row": pa.int64()})
 
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """The questions of a version. `tasks` has the columns task, data, rows, part and row of a queue's tasks; `rows` counts all."""
+    """The questions that rows ask: `tasks` has the columns task, data, rows, part and row; `rows` counts all that were read."""
 
     tasks: pa.Table
     rows: int
@@ -48,11 +50,13 @@ def identity_columns(spec: QueueSpec) -> tuple[str, ...]:
 def task_ids(batch: pa.RecordBatch, columns: Sequence[str], queue: str) -> pa.StringArray:
     """Return the task of every row: 32 hex digits over the queue and the values of `columns`.
 
+    The order of the columns says nothing; a whole number and a fraction of one value are two values.
+
     Raises:
         LabelConfigError: A column is not there.
         SchemaError: A column's type has no canonical values.
     """
-    return _hex(_lanes(batch, columns, queue))
+    return _hex(_big_endian(batch, columns, queue))
 
 
 def payload(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,72 +70,86 @@ def collect(
     config: LabelConfig,
     *,
     parts: Sequence[str] = (),
-    forbidden: frozenset[str] = frozenset(),
+    without: Collection[str] = (),
 ) -> Collected:
     """Return the questions that rows ask, each once, in the order of the first row that asks it.
+
+    Beside the questions themselves, and 100 bytes for each, one batch is in memory.
 
     Args:
         batches: As `dataplat.lake.scan.scan` gives them with `with_positions`; without positions part and row are null.
         spec: The queue.
         config: Its label config.
         parts: The ids of the parts that positions speak of.
-        forbidden: Tasks that are left out.
+        without: Tasks to leave out: known ones, or those held out.
+
+    Raises:
+        LabelConfigError: A column is not there, or the config does not fit what is.
     """
     columns = identity_columns(spec)
-    found: dict[str, int] = {}
-    counts: list[int] = []
-    made: list[tuple[str, str | None, int | None]] = []
+    questions = _Questions({bytes.fromhex(task): -1 for task in without})
+    pieces: list[pa.RecordBatch] = []
     total = 0
     for batch in batches:
-        ids = task_ids(batch, columns, spec.name).to_pylist()
+        if not total:
+            config.check(batch.schema, spec.show)
+        ids = _big_endian(batch, columns, spec.name)
+        fresh = pa.array(questions.note(ids), pa.int64())
+        if len(fresh):
+            pieces.append(_asked(_hex(ids).take(fresh), batch.take(fresh), spec, parts))
         total += batch.num_rows
+    tasks = pa.Table.from_batches(pieces, _QUESTIONS)
+    return Collected(tasks.add_column(2, "rows", pa.array(questions.counts, pa.int64())), total)
+
+
+class _Questions:
+    """How often each question was asked; those with number -1 are not asked."""
+
+    def __init__(self, numbers: dict[bytes, int]) -> None:
+        self._numbers = numbers
+        self.counts: list[int] = []
+
+    def note(self, ids: npt.NDArray[np.uint8]) -> list[int]:
+        """Count the questions of a batch, and return the rows that ask one that nobody asked before."""
+        raw, numbers, counts = ids.tobytes(), self._numbers, self.counts
         fresh = []
-        for row, task in enumerate(ids):
-            if task in found:
-                counts[found[task]] += 1
-            elif task not in forbidden:
-                found[task] = len(counts)
+        for row in range(len(ids)):
+            task = raw[16 * row : 16 * row + 16]
+            number = numbers.get(task)
+            if number is None:
+                numbers[task] = len(counts)
                 counts.append(1)
                 fresh.append(row)
-        made += _made(batch.take(pa.array(fresh, pa.int64())), spec, parts)
-    data, part, row_ = zip(*made, strict=True) if made else ((), (), ())
-    return Collected(
-        pa.table(
-            {
-                "task": pa.array(list(found), pa.string()),
-                "data": pa.array(data, pa.string()),
-                "rows": pa.array(counts, pa.int64()),
-                "part": pa.array(part, pa.string()),
-                "row": pa.array(row_, pa.int64()),
-            }
-        ),
-        total,
-    )
+            elif number >= 0:
+                counts[number] += 1
+        return fresh
 
 
-def _made(rows: pa.RecordBatch, spec: QueueSpec, parts: Sequence[str]) -> Iterator[tuple[str, str | None, int | None]]:
-    shown = plain_rows(rows.select(list(spec.show)))
+def _asked(tasks: pa.StringArray, rows: pa.RecordBatch, spec: QueueSpec, parts: Sequence[str]) -> pa.RecordBatch:
+    """Return the questions of rows, with what is shown of them as JSON and where they lie."""
+    data = [msgspec.json.encode(row).decode() for row in plain_rows(rows.select(list(spec.show)))]
+    part, row = pa.nulls(len(tasks), pa.string()), pa.nulls(len(tasks), pa.int64())
     if PART_COLUMN in rows.schema.names:
-        places = zip(rows.column(PART_COLUMN).to_pylist(), rows.column(ROW_COLUMN).to_pylist(), strict=True)
-        where: list[tuple[str | None, int | None]] = [(parts[part], row) for part, row in places]
-    else:
-        where = [(None, None)] * rows.num_rows
-    for data, (part, row) in zip(shown, where, strict=True):
-        yield msgspec.json.encode(data).decode(), part, row
+        part = pa.array(parts, pa.string()).take(rows.column(PART_COLUMN))
+        row = rows.column(ROW_COLUMN).cast(pa.int64())
+    return pa.RecordBatch.from_arrays([tasks, pa.array(data, pa.string()), part, row], schema=_QUESTIONS)
 
 
-def _lanes(batch: pa.RecordBatch, columns: Sequence[str], queue: str) -> npt.NDArray[np.uint64]:
+def _big_endian(batch: pa.RecordBatch, columns: Sequence[str], queue: str) -> npt.NDArray[np.uint8]:
+    """Return the task of every row as 16 bytes."""
     for name in columns:
         if name not in batch.schema.names:
             raise LabelConfigError(f"no column {name!r} to identify a task by{did_you_mean(name, batch.schema.names)}")
-    digests = np.array(row_digests(batch.select(list(columns))))
+    digests = row_digests(batch, pa.schema([batch.schema.field(name) for name in columns]))
+    ids = np.empty((len(digests), 2), ">u8")
     for lane, word in enumerate(lane_words(f"label-task:{queue}")):
-        digests[:, lane] = mix(lane, np.ascontiguousarray(digests[:, lane]) ^ np.uint64(word))
-    return digests
+        ids[:, lane] = mix(lane, digests[:, lane] ^ np.uint64(word))
+    return ids.view(np.uint8)
 
 
-def _hex(lanes: npt.NDArray[np.uint64]) -> pa.StringArray:
-    raw = np.ascontiguousarray(lanes).astype(">u8").view(np.uint8)
-    text = np.ascontiguousarray(_HEX[raw])
-    offsets = np.arange(0, 32 * len(lanes) + 1, 32, dtype=np.int32)
-    return pa.StringArray.from_buffers(len(lanes), pa.py_buffer(offsets), pa.py_buffer(text.tobytes()))
+def _hex(ids: npt.NDArray[np.uint8]) -> pa.StringArray:
+    offsets = np.arange(0, 32 * len(ids) + 1, 32, dtype=np.int32)
+    return pa.StringArray.from_buffers(len(ids), pa.py_buffer(offsets), pa.py_buffer(_HEX[ids].tobytes()))
+
+
+__all__ = ["ID", "Collected", "collect", "identity_columns", "payload", "task_ids"]
