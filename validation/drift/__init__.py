@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dataplat.validation.drift._history import Usual, usual_of
     from dataplat.validation.drift._past import usual_in
     from dataplat.validation.drift._profiled import ProfileColumns
+    from dataplat.validation.drift._slices import Slices, slices_of
     from dataplat.validation.drift._table import TableColumns
     from dataplat.validation.drift.report import ColumnDrift, DriftReport
 
@@ -22,11 +23,13 @@ _HOMES = {
     "Pair": "_compare",
     "ProfileColumns": "_profiled",
     "Question": "_compare",
+    "Slices": "_slices",
     "TableColumns": "_table",
     "Usual": "_history",
     "compare": "_compare",
     "drift_between": "_compare",
     "kind_of": "_column",
+    "slices_of": "_slices",
     "usual_in": "_past",
     "usual_of": "_history",
 }
@@ -37,11 +40,13 @@ __all__ = [
     "Pair",
     "ProfileColumns",
     "Question",
+    "Slices",
     "TableColumns",
     "Usual",
     "compare",
     "drift_between",
     "kind_of",
+    "slices_of",
     "usual_in",
     "usual_of",
 ]

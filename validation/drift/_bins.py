@@ -70,8 +70,13 @@ def _of_numbers(before: Numbers, after: Numbers) -> Bins:
     return Bins((*names, NAN, NULL), counts[0], counts[1], error)
 
 
+def edges_of(ground: Numbers) -> Array:
+    """Return the upper edges of the bins between tenths of the reference; each bin holds its own edge."""
+    return np.unique(ground.quantiles(np.linspace(0, 1, QUANTILES + 1)[1:]))
+
+
 def _between(side: Numbers, ground: Numbers) -> list[float]:
-    edges = np.unique(ground.quantiles(np.linspace(0, 1, QUANTILES + 1)[1:]))
+    edges = edges_of(ground)
     under = side.below(np.array([ground.low]))
     shares = np.concatenate(([0.0], under, side.upto(edges), [side.there]))
     counts = np.maximum(np.diff(shares), 0) * side.rows

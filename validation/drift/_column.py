@@ -205,7 +205,8 @@ def _numbers(values: pa.ChunkedArray, kind: str) -> Numbers:
     return Numbers(rows=rows, nulls=nulls, nans=nans, knots=plain, kind=kind)
 
 
-def _categories(values: pa.ChunkedArray, kind: str) -> Categories:
+def texts_of(values: pa.ChunkedArray, kind: str) -> pl.Series:
+    """Return the values of a column of categories as texts."""
     if kind in {"boolean", "null"} or (
         kind == "text" and pa.types.is_dictionary(values.type) and not _is_text(values.type.value_type)
     ):
@@ -213,7 +214,11 @@ def _categories(values: pa.ChunkedArray, kind: str) -> Categories:
     series = pl.Series("value", pl.from_arrow(values))
     if kind == "bytes":
         series = series.bin.encode("hex")
-    counted = series.value_counts(name="count").drop_nulls("value")
+    return series
+
+
+def _categories(values: pa.ChunkedArray, kind: str) -> Categories:
+    counted = texts_of(values, kind).value_counts(name="count").drop_nulls("value")
     counted = counted.with_columns(pl.col("value").cast(pl.String))
     return Categories(rows=len(values), nulls=values.null_count, counts=counted, kind=kind)
 
