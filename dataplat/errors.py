@@ -38,7 +38,8 @@ knows nothing of dataplat can catch `FileNotFoundError` or `ValueError`.
     │   ├── LabelConfigError (ValueError)     a label config that cannot be read, or does not fit the data
     │   └── LabelServerError (OSError)        the annotation server did not do what was asked
     │       ├── LabelServerDenied (PermissionError)   the token is wrong, or has expired
-    │       └── LabelServerTimeout (TimeoutError)     no answer; the request may have taken effect or not
+    │       ├── LabelServerTimeout (TimeoutError)     no answer; the request may have taken effect or not
+    │       └── LabelServerTooLarge (ValueError)      one request held more than the server takes
     └── CommitError                           a branch did not move
         ├── CommitConflict                    the branch moved and the change does not hold on its new head
         │   ├── PositionConflict              somebody else read the same source meanwhile
@@ -209,6 +210,10 @@ class LabelServerDenied(LabelServerError, PermissionError):
 
 class LabelServerTimeout(LabelServerError, TimeoutError):
     """The annotation server gave no answer in time: the request may have taken effect, or not, or may later."""
+
+
+class LabelServerTooLarge(LabelServerError, ValueError):
+    """One request held more than the annotation server takes; nothing of it was done."""
 
 
 class CommitError(DataplatError):

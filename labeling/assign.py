@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     import pyarrow as pa
 
-HELD: Final = frozenset({"open", "answered", "skipped"})  # a task in one of these states takes a place of its overlap
+_TAKEN: Final = frozenset({"open", "answered", "kept"})  # a task in one of these states takes a place of its overlap
+_SEEN: Final = _TAKEN | {"skipped"}  # and is not put before the same person again
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,9 @@ def assign(
 ) -> Assignment:
     """Return which tasks to put before whom, and which to move.
 
-    A task that was skipped counts as answered. One that was deleted on the server, or moved away, may come back to the
-    same person, if there is nobody who never had it. Placements of tasks that are not among `tasks` are left as they are.
+    A task that was skipped goes to somebody else, and not to the same person again. One that was deleted on the server,
+    or moved away, may come back, if there is nobody who never had it. Placements of tasks that are not among `tasks` are
+    left as they are.
 
     Args:
         tasks: The tasks, in the order of the queue.
@@ -116,21 +118,21 @@ class _Piles:
         self._names = {name: name.encode() for name in self.able}
         self.of: dict[str, dict[str, Placed]] = {}  # task -> annotator -> how it lies there
         self.open = dict.fromkeys(self.able, 0)
-        self.places = dict.fromkeys(self.able, 0)  # tasks ever put before somebody that still are
+        self.places = dict.fromkeys(self.able, 0)  # all tasks that somebody has or had for good
         for each in placements:
             self.of.setdefault(each.task, {})[each.annotator] = each
-            if each.annotator in self.open and each.state in HELD:
+            if each.annotator in self.open and each.state in _SEEN:
                 self.places[each.annotator] += 1
                 self.open[each.annotator] += each.state == "open"
 
     def held(self, task: str) -> int:
-        """Return how many people have the task."""
-        return sum(each.state in HELD for each in self.of.get(task, {}).values())
+        """Return how many people have answered the task, or are to."""
+        return sum(each.state in _TAKEN for each in self.of.get(task, {}).values())
 
     def has(self, task: str, name: str) -> bool:
-        """Return whether somebody has the task."""
+        """Return whether somebody has, or had, the task for good."""
         each = self.of.get(task, {}).get(name)
-        return each is not None and each.state in HELD
+        return each is not None and each.state in _SEEN
 
     def has_room(self, name: str) -> bool:
         """Return whether somebody may get another."""

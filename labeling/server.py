@@ -96,6 +96,17 @@ class LabelServer(Protocol):
         """Delete tasks and what hangs on them; those that are gone already are passed over."""
         ...
 
+    def delete_unanswered(self, project: int, tasks: Sequence[int]) -> set[int]:
+        """Delete those tasks on which nothing hangs when they are deleted; return the others that are still there.
+
+        Whoever looks first and deletes then takes the answer with it that somebody gave in between.
+        """
+        ...
+
+    def clock(self) -> datetime:
+        """Return the server's own time, by which it says when a task was updated; it may be a second behind."""
+        ...
+
     def task_url(self, project: int, task: int | None = None) -> str:
         """Return the page where a task (None: the next one) is answered."""
         ...

@@ -75,7 +75,7 @@ def _asked() -> dict[Kind, dict[str, pa.DataType]]:
             "project": whole,  # ids on the server
             "id": whole,
             "copies": pa.list_(whole),  # ids of the same task that were answered, too, before anybody saw the copy
-            "state": text,  # "open" | "answered" | "skipped" | "moved" | "gone" (deleted on the server)
+            "state": text,  # "open" | "answered" | "skipped" | "moved" | "gone" (deleted on the server) | "kept" (answered and pulled, then deleted there)
             "until": time,  # the lease: unanswered after that, it may be moved to somebody else
             "seen": time,  # the server's `updated_at` of the task when it was last read
         },

@@ -43,6 +43,7 @@ PUBLIC_NAMES = [
     "LabelServerDenied",
     "LabelServerError",
     "LabelServerTimeout",
+    "LabelServerTooLarge",
     "Lake",
     "LakeFormatError",
     "LakeNotFound",

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from dataplat.labeling.reconcile import Reconciled, reconcile
 from dataplat.labeling.server import LabelServer, Project, project_mark
 
 if TYPE_CHECKING:
@@ -42,7 +41,13 @@ class Placement:
     @property
     def there(self) -> bool:
         """Whether the task lies on the server."""
-        return self.state not in {"moved", "gone"}
+        return self.state not in {"moved", "gone", "kept"}
+
+    def lose(self) -> bool:
+        """Note that the task lies on the server no more; return whether it was open, so that it is asked again."""
+        was_open = self.state == "open"
+        self.state, self.copies, self.news = "gone" if was_open else "kept", [], True
+        return was_open
 
 
 class Placements:
@@ -85,58 +90,15 @@ def find_projects(state: State, server: LabelServer) -> dict[str, list[Project]]
     return found
 
 
-def make_projects(
-    state: State, server: LabelServer, found: Mapping[str, list[Project]], annotators: Iterable[str]
-) -> dict[str, Project]:
-    """Return one project for each annotator; those that lack one get it."""
-    made: dict[str, Project] = {}
-    for annotator in annotators:
-        if annotator in found:
-            made[annotator] = found[annotator][0]
-            continue
+def make_projects(state: State, server: LabelServer, annotators: Iterable[str]) -> dict[str, list[Project]]:
+    """Return the queue's projects by annotator; those of `annotators` who lack one get it.
+
+    What was made is looked for again: of callers at once who each made one, all take the oldest.
+    """
+    found = find_projects(state, server)
+    lacking = [name for name in annotators if name not in found]
+    for annotator in lacking:
         mark = project_mark(state.lake.id, state.name, annotator)
         title = f"{state.name} · {annotator}"
-        made[annotator] = server.create_project(mark, title[:_TITLE], state.spec.config)
-    return made
-
-
-def settle(
-    placements: Placements,
-    server: LabelServer,
-    project: Project,
-    annotator: str,
-    known: frozenset[str],
-    lease: datetime,
-) -> Reconciled:
-    """Make what the lake knows of a project and what lies there the same; lists it only where their counts differ."""
-    held = placements.of(project.id)
-    if project.tasks == sum(1 + len(each.copies) for each in held):
-        return Reconciled()
-    by_task = {each.task: each.id for each in held}
-    result = reconcile(by_task, server.list_tasks(project.id), known=known, whole=True)
-    if result.delete:
-        server.delete_tasks(project.id, result.delete)
-    for each in held:
-        if each.copies and each.task not in result.copies:
-            each.copies, each.news = [], True
-    take_in(placements, result, project, annotator, lease)
-    for task in result.gone:
-        placement = placements.get(task, annotator)
-        if placement is not None:
-            placement.state, placement.news, placement.copies = "gone", True, []
-    return result
-
-
-def take_in(placements: Placements, result: Reconciled, project: Project, annotator: str, lease: datetime) -> None:
-    """Note tasks that were found on the server, and copies that hold answers."""
-    for task, id_ in result.found.items():
-        held = placements.get(task, annotator)
-        if held is not None and held.project == project.id:
-            held.id, held.news = id_, True
-            held.state = held.state if held.there else "open"
-        else:
-            placements.put(Placement(task, annotator, project.id, id_, until=lease))
-    for task, ids in result.copies.items():
-        held = placements.get(task, annotator)
-        if held is not None and sorted(held.copies) != sorted(ids):
-            held.copies, held.news = sorted({*held.copies, *ids}), True
+        server.create_project(mark, title[:_TITLE], state.spec.config)
+    return find_projects(state, server) if lacking else found

@@ -15,7 +15,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from dataplat._labels._answers import Answered, Held
-from dataplat._labels._projects import Placements, find_projects, settle
+from dataplat._labels._projects import Placements, find_projects
+from dataplat._labels._settle import forget_lost, settle
 from dataplat._labels._state import State
 from dataplat.errors import CommitConflict, KeyViolation
 from dataplat.labeling.tables import KEYS, Kind, dataset, schema
@@ -118,12 +119,14 @@ def _once(state: State, request: PullRequest) -> PullResult:
     lease = datetime.now(UTC) + timedelta(seconds=state.spec.lease)
     with ExitStack() as stack:
         answered = stack.enter_context(closing(Answered(Held(state.annotations), known)))
-        for annotator, projects in find_projects(state, server).items():
+        found = find_projects(state, server)
+        result.gone += forget_lost(placements, found)
+        for annotator, projects in found.items():
+            done = settle(placements, server, projects, annotator, known, lease, look=request.full)
+            result.found += len(done.found)
+            result.removed += done.removed
+            result.gone += done.gone
             for project in projects:
-                done = settle(placements, server, project, annotator, known, lease)
-                result.found += len(done.found)
-                result.removed += len(done.delete)
-                result.gone += len(done.gone)
                 answered.begin(project.id, placements)
                 request.meter.enter("reading answers")
                 since = None if request.full else _since(placements, project, request.overlap)

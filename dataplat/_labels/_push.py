@@ -13,10 +13,20 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from dataplat._labels._projects import Placement, Placements, find_projects, make_projects, settle, take_in
+import msgspec
+
+from dataplat._labels._projects import Placement, Placements, make_projects
+from dataplat._labels._settle import Settled, forget_lost, settle, take_in
 from dataplat._labels._state import State
 from dataplat._labels._tasks import Links, queue_tasks, task_payload
-from dataplat.errors import CommitConflict, KeyViolation, LabelError, LabelServerDenied, LabelServerError
+from dataplat.errors import (
+    CommitConflict,
+    KeyViolation,
+    LabelError,
+    LabelServerDenied,
+    LabelServerError,
+    LabelServerTooLarge,
+)
 from dataplat.labeling.reconcile import reconcile
 from dataplat.labeling.tables import KEYS, dataset, schema
 
@@ -34,6 +44,8 @@ _TRIES: Final = 4
 _WAIT: Final = 0.5  # seconds, doubled each time
 _CHUNK: Final = 1_000
 """Tasks of one import: an answer in a few seconds, far below the server's limits."""
+_BYTES: Final = 16 << 20
+"""Bytes of one import, if it holds more than one task: what front servers take, and a twelfth of what Label Studio does."""
 
 
 @dataclass(slots=True)
@@ -142,6 +154,7 @@ class Placing:
         self.result = result
         self.placements = Placements(state.placements)
         self.lease = datetime.now(UTC) + timedelta(seconds=state.spec.lease)
+        self.most = _CHUNK
 
     def plan(self, tasks: pa.Table) -> None:
         """Say what would be placed, from what the lake knows."""
@@ -171,7 +184,8 @@ class Placing:
 
     def _waiting(self, tasks: pa.Table, planned: Counter[str]) -> int:
         """Count the answers that nobody has been asked for yet, of tasks that are not gold."""
-        asked = planned + Counter(each.task for each in self.placements if each.there and each.state != "skipped")
+        held = Counter(each.task for each in self.placements if each.state in {"open", "answered", "kept"})
+        asked = planned + held
         rows = zip(tasks["task"].to_pylist(), tasks["stream"].to_pylist(), strict=True)
         return sum(max(0, self.state.spec.overlap - asked[task]) for task, stream in rows if stream != "gold")
 
@@ -183,15 +197,19 @@ class Placing:
 
     def prepare(self, annotators: Sequence[str], tasks: pa.Table) -> dict[str, Project]:
         """Learn what lies in all projects of the queue; return those of annotators, made where they lack one."""
-        found = find_projects(self.state, self.server)
-        projects = make_projects(self.state, self.server, found, annotators)
+        found = make_projects(self.state, self.server, annotators)
+        lost = forget_lost(self.placements, found)
+        if lost:
+            self.result.notes.append(
+                f"projects with {lost:,} open tasks had been deleted on the server; these are asked again"
+            )
         known = frozenset(tasks["task"].to_pylist())
         for annotator, held in found.items():
+            done = settle(self.placements, self.server, held, annotator, known, self.lease)
+            self._tell(done, annotator)
             for project in held:
-                done = settle(self.placements, self.server, project, annotator, known, self.lease)
-                self._tell(done, project, annotator)
                 self._config(self.server, project, annotator)
-        return projects
+        return {annotator: held[0] for annotator, held in found.items()}
 
     def send(
         self, project: Project, annotator: str, tasks: pa.Table, payload: Callable[[dict[str, Any]], Any] | None = None
@@ -199,10 +217,18 @@ class Placing:
         """Bring tasks into a project, as `payload` makes them of their rows."""
         links = self.request.links
         made = payload or (lambda row: task_payload(self.state, row, links))
-        for start in range(0, tasks.num_rows, _CHUNK):
-            chunk = tasks.slice(start, _CHUNK).to_pylist()
-            self._import(self.server, project, annotator, {row["task"]: made(row) for row in chunk})
-            self.request.meter.add_rows(len(chunk))
+        waiting: dict[str, Any] = {}
+        size = 0
+        for row in tasks.to_pylist():
+            one = made(row)
+            more = len(msgspec.json.encode(one))
+            if len(waiting) == self.most or (waiting and size + more > _BYTES):
+                self._import(project, annotator, waiting)
+                waiting, size = {}, 0
+            waiting[row["task"]] = one
+            size += more
+            self.request.meter.add_rows(1)
+        self._import(project, annotator, waiting)
 
     def commit(self) -> None:
         """Note where everything lies, in one commit, if there is any news."""
@@ -243,41 +269,43 @@ class Placing:
             gold_every=spec.gold_every,
         )
 
-    def _import(
-        self, server: LabelServer, project: Project, annotator: str, payload: dict[str, dict[str, Any]]
-    ) -> None:
+    def _import(self, project: Project, annotator: str, payload: dict[str, Any]) -> None:
         """Import tasks; where it is not known whether they landed, look before they are sent again."""
-        wait = _WAIT
-        for attempt in range(_TRIES):
-            names = list(payload)
-            if not names:
-                return
+        wait, tries = _WAIT, 0
+        while payload:
+            names = list(payload)[: self.most]
             try:
-                ids = server.import_tasks(project.id, [payload[name] for name in names])
+                ids = self.server.import_tasks(project.id, [payload[name] for name in names])
             except LabelServerDenied:
                 raise
+            except LabelServerTooLarge:
+                if len(names) == 1:
+                    raise
+                self.most = len(names) // 2
             except LabelServerError:
-                if attempt == _TRIES - 1:
+                tries += 1
+                if tries == _TRIES:
                     raise
                 time.sleep(wait)
                 wait *= 2
-                for name in self._landed(server, project, annotator):
+                for name in self._landed(project, annotator):
                     payload.pop(name, None)
             else:
                 self._note(zip(names, ids, strict=True), project, annotator)
-                return
+                for name in names:
+                    del payload[name]
 
-    def _landed(self, server: LabelServer, project: Project, annotator: str) -> list[str]:
+    def _landed(self, project: Project, annotator: str) -> list[str]:
         """Take in what lies past the last id that is known; return whose tasks these are."""
         held = self.placements.of(project.id)
         after = max((max(each.id, *each.copies, 0) for each in held), default=0)
         by_task = {each.task: each.id for each in held}
-        result = reconcile(by_task, server.list_tasks(project.id, after=after), whole=False)
-        if result.delete:
-            server.delete_tasks(project.id, result.delete)
-        take_in(self.placements, result, project, annotator, self.lease)
+        listed = list(self.server.list_tasks(project.id, after=after))
+        result = reconcile(by_task, listed, whole=False)
+        stayed = self.server.delete_unanswered(project.id, result.delete)
+        take_in(self.placements, result, {each.id: project.id for each in listed}, annotator, self.lease)
         self.result.placed[annotator] += len(result.found)
-        self.result.removed += len(result.delete)
+        self.result.removed += len(result.delete) - len(stayed)
         return list(result.found)
 
     def _note(self, placed: Any, project: Project, annotator: str) -> None:
@@ -293,27 +321,22 @@ class Placing:
             assert placement is not None
             by_project[placement.project].append(placement)
         for project, held in by_project.items():
-            ids = {each.id: each for each in held}
-            free = {
-                each.id
-                for each in server.list_tasks(project, after=min(ids) - 1)
-                if each.id in ids and not each.annotations and not each.drafts
-            }
-            server.delete_tasks(project, sorted(free))
-            for id_ in free:
-                ids[id_].state, ids[id_].news = "moved", True
-            self.result.moved += len(free)
+            stayed = server.delete_unanswered(project, [each.id for each in held])
+            for each in held:
+                if each.id not in stayed:
+                    each.state, each.news = "moved", True
+            self.result.moved += len(held) - len(stayed)
 
-    def _tell(self, done: Any, project: Project, annotator: str) -> None:
+    def _tell(self, done: Settled, annotator: str) -> None:
         self.result.found += len(done.found)
-        self.result.removed += len(done.delete)
+        self.result.removed += done.removed
         if done.gone:
             self.result.notes.append(
-                f"{len(done.gone):,} tasks of {annotator} had been deleted on the server; unanswered ones are asked again"
+                f"{done.gone:,} open tasks of {annotator} had been deleted on the server; they are asked again"
             )
         if done.strange:
             self.result.notes.append(
-                f"{len(done.strange):,} tasks in project {project.id} ({annotator}) are not of this queue, and are left alone"
+                f"{done.strange:,} tasks before {annotator} are not of this queue, and are left alone"
             )
 
     def _config(self, server: LabelServer, project: Project, annotator: str) -> None:

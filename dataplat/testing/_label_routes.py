@@ -231,6 +231,11 @@ def _annotate(call: Call) -> Answer:
     return 201, written.annotation(made, task)
 
 
+def _begin(call: Call) -> Answer:
+    task = call.state.task(call.ids[0])
+    return 201, written.draft(call.state.add_draft(task, call.user.id, call.body["result"]), task)
+
+
 def _annotation(call: Call) -> Answer:
     task, found = call.state.annotation(call.ids[0])
     return 200, written.annotation(found, task)
@@ -298,6 +303,7 @@ _DOORS: Final[list[tuple[str, str, Door]]] = [
     ("PATCH", "/api/tasks/N/", _change_task),
     ("DELETE", "/api/tasks/N/", _delete_task),
     ("POST", "/api/tasks/N/annotations/", _annotate),
+    ("POST", "/api/tasks/N/drafts", _begin),
     ("GET", "/api/annotations/N/", _annotation),
     ("PATCH", "/api/annotations/N/", _change_annotation),
     ("DELETE", "/api/annotations/N/", _delete_annotation),
@@ -316,7 +322,7 @@ def answer(state: State, request: Request, user: User | None, limits: Limits) ->
         found = pattern.fullmatch(request.path)
         if found is None or method != request.method:
             continue
-        if user is None and not request.path.startswith("/health"):
+        if user is None and not request.path.startswith(("/health", "/api/version")):
             raise Refused(401, "Invalid token.")
         call = Call(state, request, user or state.admin, limits, tuple(int(each) for each in found.groups()))
         return door(call)

@@ -41,7 +41,8 @@ class People:
         import httpx
         from label_studio_sdk.base_client import LabelStudioBase
 
-        self._http = httpx.Client(timeout=60)
+        self._url = url
+        self._http = httpx.Client(timeout=60, headers={"Authorization": f"Token {token}"})
         self._sdk = LabelStudioBase(base_url=url, api_key=token, httpx_client=self._http)
 
     def close(self) -> None:
@@ -59,6 +60,13 @@ class People:
     def skip(self, task: int) -> int:
         """Skip a task."""
         return self._id(self._sdk.annotations.create(task, result=[], was_cancelled=True))
+
+    def begin(self, task: int, choice: str = "a") -> None:
+        """Begin an answer, and leave it."""
+        made = self._http.post(
+            f"{self._url}/api/tasks/{task}/drafts", json={"result": choice_of(choice), "lead_time": 1}
+        )
+        assert made.status_code == 201
 
     def edit(self, annotation: int, choice: str) -> None:
         """Change an answer."""
@@ -256,6 +264,23 @@ class ServerConformance:
         server.delete_tasks(project.id, [mine, theirs])
         assert [each.id for each in listed(server, other.id)] == [theirs]
         assert listed(server, project.id) == []
+
+    def test_only_unanswered_tasks_are_deleted(self, server: LabelServer, people: People, project: Project) -> None:
+        """The server itself sees to it that nothing goes that somebody answered, skipped or began; who stays is told."""
+        ids = server.import_tasks(project.id, tasks_of(6))
+        people.answer(ids[0])
+        people.skip(ids[1])
+        people.begin(ids[2])
+        assert server.delete_unanswered(project.id, [*ids[:5], 999_999_999]) == set(ids[:3])
+        assert [each.id for each in listed(server, project.id)] == [*ids[:3], ids[5]]
+        assert server.delete_unanswered(project.id, []) == set()
+
+    def test_the_clock_is_the_one_of_updates(self, server: LabelServer, project: Project) -> None:
+        """What the server says the time is stands beside when it says that a task was updated."""
+        before = server.clock()
+        server.import_tasks(project.id, tasks_of(1))
+        (task,) = listed(server, project.id)
+        assert before <= task.updated_at <= server.clock() + timedelta(seconds=1)
 
     # ----------------------------------------------------------------------------------------------------- answers
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dataplat.errors import LabelServerDenied, LabelServerError, LabelServerTimeout
+from dataplat.errors import LabelServerDenied, LabelServerError, LabelServerTimeout, LabelServerTooLarge
 
 if TYPE_CHECKING:
     import httpx
@@ -117,7 +117,7 @@ class Calls:
             doubt = "; it may have been done all the same" if changes else ""
             return LabelServerTimeout(f"{where}: no answer in time (HTTP {error.status}){doubt}")
         if error.status == 413:
-            return LabelServerError(f"{where}: too much for one request (HTTP 413); send less at a time")
+            return LabelServerTooLarge(f"{where}: too much for one request (HTTP 413); send less at a time")
         if error.status in BUSY:
             return LabelServerError(f"{where}: the server is too busy (HTTP {error.status}); try later")
         if 300 <= error.status < 400:

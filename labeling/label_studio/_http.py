@@ -81,6 +81,16 @@ def drafted() -> dict[str, Any]:
     return {"filter": "filter:tasks:draft_exists", "operator": "equal", "type": "Boolean", "value": "true"}
 
 
+def unanswered() -> dict[str, Any]:
+    """Return the filters of tasks that nobody has answered, skipped or begun to answer."""
+    items = [
+        {"filter": "filter:tasks:total_annotations", "operator": "equal", "type": "Number", "value": 0},
+        {"filter": "filter:tasks:cancelled_annotations", "operator": "equal", "type": "Number", "value": 0},
+        {**drafted(), "value": "false"},
+    ]
+    return {"conjunction": "and", "items": items}
+
+
 def query(project: int, filters: Sequence[Mapping[str, Any]], columns: str, size: int, page: int = 1) -> dict[str, Any]:
     """Return the parameters of a page of the Data Manager's list, by id ascending, of some columns only."""
     asked: dict[str, Any] = {"ordering": ["tasks:id"]}

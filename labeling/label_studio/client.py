@@ -86,6 +86,11 @@ class LabelStudioServer:
     def _users(self) -> list[Any]:
         return list(self._sdk.users.list())
 
+    def invitation(self) -> str:
+        """Return the token by which people may sign up."""
+        found = self._calls.ask("give an invitation", lambda: self._sdk.organizations.invites.get_invite_link())
+        return str(found.token or "")
+
     def projects(self, prefix: str) -> list[Project]:
         """Return the projects whose mark begins so, the oldest first."""
         found: dict[int, Project] = {}
@@ -237,12 +242,26 @@ class LabelStudioServer:
             what = f"delete {len(some)} tasks of project {project}"
             self._calls.change(what, partial(self._delete, project, some))
 
-    def _delete(self, project: int, tasks: list[int]) -> None:
+    def delete_unanswered(self, project: int, tasks: Sequence[int]) -> set[int]:
+        """Delete those tasks on which nothing hangs when they are deleted; return the others that are still there."""
+        for start in range(0, len(tasks), DELETED_AT_ONCE):
+            some = [int(task) for task in tasks[start : start + DELETED_AT_ONCE]]
+            what = f"delete {len(some)} tasks of project {project} that nobody answered"
+            self._calls.change(what, partial(self._delete, project, some, _http.unanswered()))
+        if not tasks:
+            return set()
+        asked = frozenset(tasks)
+        rows = self._rows(project, [], "id", _http.IDS_A_PAGE, min(asked) - 1)
+        return {task["id"] for task in rows if task["id"] in asked}
+
+    def _delete(self, project: int, tasks: list[int], filters: Any = None) -> None:
         from label_studio_sdk.actions.types import PrepareParamsRequestRequestSelectedItemsIncluded as Included
 
-        long: Any = {"timeout_in_seconds": _http.LONG}
+        options: Any = {"timeout_in_seconds": _http.LONG}
+        if filters is not None:
+            options["additional_body_parameters"] = {"filters": filters}
         chosen = Included.model_validate({"all": False, "included": tasks})
-        self._sdk.actions.create(id="delete_tasks", project=project, selected_items=chosen, request_options=long)
+        self._sdk.actions.create(id="delete_tasks", project=project, selected_items=chosen, request_options=options)
 
     def task_url(self, project: int, task: int | None = None) -> str:
         """Return the page where a task (None: the next one) is answered."""
