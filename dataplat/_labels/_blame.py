@@ -158,13 +158,13 @@ def _about(state: State, manifest: Manifest, part: Part, tasks: list[str]) -> pa
 
 
 def _said(state: State, what: What, row: Mapping[str, Any], commit: str, pulled: datetime) -> Said:
-    from dataplat._labels._votes import plain_label
+    from dataplat.labeling.consensus.votes import label_in
 
     return Said(
         what=what,
         task=row["task"],
         annotator=row["annotator"],
-        label=None if row["skipped"] else plain_label(state.config, row["result"]),
+        label=None if row["skipped"] else label_in(row["result"], state.config.answer),
         result=row["result"],
         skipped=bool(row["skipped"]),
         reason=row["reason"],

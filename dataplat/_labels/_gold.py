@@ -114,7 +114,8 @@ def _judged(state: State) -> dict[str, list[float]]:
     import polars as pl
 
     from dataplat._labels._consensus import frame
-    from dataplat._labels._votes import answers_of_queue, plain_label
+    from dataplat._labels._votes import answers_of_queue
+    from dataplat.labeling.consensus.votes import label_in
 
     tasks = frame(state.tasks.select(["task", "stream", "expected"])).filter(pl.col("stream") == "gold")
     if not tasks.height:
@@ -124,7 +125,7 @@ def _judged(state: State) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {}
     regions: list[tuple[str, str]] = []
     for task, annotator, label in answers.select("task", "annotator", "label").iter_rows():
-        right = plain_label(state.config, expected[task])
+        right = label_in(expected[task], state.config.answer)
         if right is None:
             regions.append((task, annotator))
         elif annotator != state.spec.adjudicator:

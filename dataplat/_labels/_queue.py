@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    import pyarrow as pa
-
     from dataplat._labels._agreement import QueueAgreement
     from dataplat._labels._blame import Said
     from dataplat._labels._consensus import QueueConsensus
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
     from dataplat._lake import Lake
     from dataplat._version import Version
     from dataplat.ingest._progress import Listener
+    from dataplat.labeling.cost import Cost
     from dataplat.labeling.server import LabelServer
     from dataplat.labeling.spec import QueueSpec
 
@@ -249,11 +248,16 @@ class LabelQueue:
 
         return blame(self._state, where)
 
-    def cost(self) -> pa.Table:
-        """Return the seconds that labels took, by annotator and label."""
-        from dataplat.labeling.cost import cost
+    def cost(self, *, longest: float | None = None, per_hour: float | None = None) -> Cost:
+        """Return the time that answers took, by annotator and label.
 
-        return cost(self.annotations.to_arrow(), self._state.config)
+        Args:
+            longest: seconds that one answer counts at most: who leaves the page open is not at work.
+            per_hour: what an hour of an annotator costs.
+        """
+        from dataplat.labeling.cost import cost_of
+
+        return cost_of(self.annotations.to_arrow(), self._state.config, longest=longest, per_hour=per_hour)
 
     @property
     def _state(self) -> State:

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from dataplat._labels._state import State
-    from dataplat.labeling.config import LabelConfig
     from dataplat.lake.part import Part
 
 _CODE: Final = 1
 """Version of the code that reads answers: to be raised when a label would be another."""
 _COLUMNS: Final = ("annotation", "task", "annotator", "result", "skipped", "created_at", "updated_at")
-_ITEMS: Final = msgspec.json.Decoder(list[dict[str, Any]])
 
 
 def answers_of_queue(state: State) -> pa.Table:
@@ -54,6 +50,7 @@ def _of_part(state: State, part: Part, memos: Any, computation: str) -> pa.Table
     """Return the answers of a part, `result` being the plain label."""
     import pyarrow as pa
 
+    from dataplat.labeling.consensus.votes import label_in
     from dataplat.lake.scan import to_table
 
     known = memos.get_bytes(computation, part.id, part.deletes)
@@ -61,21 +58,13 @@ def _of_part(state: State, part: Part, memos: Any, computation: str) -> pa.Table
         return pa.ipc.open_stream(known).read_all()
     version = state.annotations
     rows = to_table(version.objects, [part], version.manifest.schema, columns=list(_COLUMNS))
-    labels = pa.array([plain_label(state.config, result) for result in rows["result"].to_pylist()], pa.string())
+    labels = pa.array([label_in(result, state.config.answer) for result in rows["result"].to_pylist()], pa.string())
     found = rows.set_column(rows.schema.get_field_index("result"), "result", labels)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, found.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
         writer.write_table(found)
     memos.put_bytes(sink.getvalue().to_pybytes(), computation, part.id, part.deletes)
     return found
-
-
-def plain_label(config: LabelConfig, result: str | None) -> str | None:
-    """Return the plain label of a result; None where there is none, or it cannot be read."""
-    try:
-        return config.label_of(_ITEMS.decode(result or "[]"))
-    except msgspec.DecodeError:
-        return None
 
 
 def _empty() -> pa.Table:

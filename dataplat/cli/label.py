@@ -8,7 +8,8 @@ import click
 
 from dataplat.cli._app import LazyGroup
 
-_WORK, _JUDGE, _SERVER = "dataplat.cli._label_work", "dataplat.cli._label_judge", "dataplat.cli.label_server"
+_WORK, _JUDGE, _REPORT = "dataplat.cli._label_work", "dataplat.cli._label_judge", "dataplat.cli._label_report"
+_SERVER = "dataplat.cli.label_server"
 COMMANDS: dict[str, tuple[str, str]] = {
     "server": (f"{_SERVER}:server", "Run the page that annotators see, for one machine."),
     "annotator": (f"{_SERVER}:annotator", "Give people accounts."),
@@ -21,12 +22,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "agreement": (f"{_JUDGE}:agreement", "Show how far annotators agree."),
     "adjudicate": (f"{_JUDGE}:adjudicate", "Put what they disagree on before the one who decides."),
     "consensus": (f"{_JUDGE}:consensus", "Make one label of each task, and a dataset of the labels."),
-    "errors": (f"{_JUDGE}:errors", "Find labels that are probably wrong."),
+    "errors": (f"{_REPORT}:errors", "Find labels that are probably wrong."),
     "diff": (f"{_JUDGE}:diff", "Show which labels differ between two versions."),
     "blame": (f"{_JUDGE}:blame", "Show who said what about a row, and when."),
-    "cost": (f"{_JUDGE}:cost", "Show how long labels took, by annotator."),
-    "export": (f"{_JUDGE}:export", "Write labels as COCO, CoNLL, CSV or for Hugging Face."),
-    "report": (f"{_JUDGE}:report", "Write a page about a queue."),
+    "cost": (f"{_REPORT}:cost", "Show how long labels took, by annotator."),
+    "export": (f"{_REPORT}:export", "Write labels as COCO, CoNLL, CSV or for Hugging Face."),
+    "report": (f"{_REPORT}:report", "Write a page about a queue."),
 }
 
 

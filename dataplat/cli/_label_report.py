@@ -1,0 +1,111 @@
+"""`dataplat label errors, cost`: what labels are worth, and what they took."""
+
+from __future__ import annotations
+
+import click
+
+from dataplat.cli import _exits
+from dataplat.cli._options import (
+    branch_in_force,
+    branch_option,
+    command,
+    complete_queues,
+    complete_references,
+    open_data,
+)
+from dataplat.cli._output import number, print_json, rows_of, table
+from dataplat.errors import ConfigError
+
+_NAME = click.argument("name", metavar="NAME", shell_complete=complete_queues)
+
+
+@command(
+    "errors",
+    example="dataplat label errors flight_labels --predictions predictions\n"
+    "dataplat label errors flight_labels --label label --probabilities carrier=p1,weather=p2",
+)
+@click.argument("reference", metavar="REF", shell_complete=complete_references)
+@click.option("--label", default="label", show_default=True, metavar="COL", help="The column that holds labels.")
+@click.option(
+    "--predictions", metavar="REF", shell_complete=complete_references, help="Rows with probabilities, of the same key."
+)
+@click.option(
+    "--probabilities",
+    metavar="LABEL=COL,…",
+    help="The column of each label's probability (default: p_LABEL, or columns called as labels are).",
+)
+@click.option("--limit", "-n", type=click.IntRange(min=0), default=20, show_default=True, help="Rows to show.")
+def errors(
+    reference: str,
+    label: str,
+    predictions: str | None,
+    probabilities: str | None,
+    limit: int,
+    lake: str | None,
+    as_json: bool,
+) -> int:
+    """Find labels of REF that are probably wrong, by what a model says of their rows; the worst first.
+
+    The probabilities are to be of a model that has not seen these labels (by cross-validation, say). The method is
+    confident learning, by cleanlab (`dataplat[label-errors]`).
+    """
+    from dataplat._labels._errors import label_errors
+
+    found = label_errors(
+        open_data(lake), reference, label=label, predictions=predictions, probabilities=_columns(probabilities)
+    )
+    if as_json:
+        counts = {"judged": found.judged, "unjudged": found.unjudged, "doubted": found.table.num_rows}
+        print_json(counts | {"too_few": list(found.too_few), "rows": found.table.slice(0, limit).to_pylist()})
+        return _exits.DONE
+    click.echo(str(found))
+    if found.table.num_rows:
+        click.echo(rows_of(found.table, limit))
+    return _exits.DONE
+
+
+def _columns(text: str | None) -> dict[str, str] | None:
+    if text is None:
+        return None
+    found = {}
+    for pair in text.split(","):
+        label, sign, column = pair.rpartition("=")
+        if not sign:
+            raise ConfigError(f"--probabilities {pair} is no LABEL=COLUMN, as in --probabilities yes=p_yes,no=p_no")
+        found[label.strip()] = column.strip()
+    return found
+
+
+@command("cost", example="dataplat label cost delays\ndataplat label cost delays --longest 300 --per-hour 24")
+@_NAME
+@click.option("--longest", type=click.FloatRange(min=0), metavar="SECONDS", help="What one answer counts at most.")
+@click.option("--per-hour", type=click.FloatRange(min=0), metavar="PRICE", help="What an hour of somebody costs.")
+@branch_option
+def cost(
+    name: str, longest: float | None, per_hour: float | None, lake: str | None, as_json: bool, branch: str | None
+) -> int:
+    """Show how long answers took, by annotator and by label; skips cost time, too."""
+    queue = open_data(lake).label_queue(name, branch=branch_in_force(branch))
+    found = queue.cost(longest=longest, per_hour=per_hour)
+    if as_json:
+        print_json(found.to_dict())
+        return _exits.DONE
+    click.echo(str(found))
+    for what, rows in (("annotator", found.annotators), ("label", found.labels)):
+        headers = (what, "answers", "skips", "median", "p90", "total", *(["price"] if per_hour is not None else []))
+        told = [
+            (
+                "-" if row[what] is None else row[what],
+                number(row["answers"]),
+                number(row["skips"]),
+                *(_time(row[each]) for each in ("median", "p90", "seconds")),
+                *([f"{row['price']:,.2f}"] if per_hour is not None else []),
+            )
+            for row in rows.to_pylist()
+        ]
+        click.echo(table(headers, told, right=headers[1:]))
+    return _exits.DONE
+
+
+def _time(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.1f} s"
