@@ -60,6 +60,12 @@ def find_address(config: Config | None = None) -> Address:
     return Address(here.url, state.token, serve_url, local=True)
 
 
+def elsewhere(config: Config | None = None) -> bool:
+    """Return whether a server is named, in the environment or in `[label]`, so that none of this machine is asked."""
+    config = load() if config is None else config
+    return bool(os.environ.get(URL)) or "url" in _checked(config)
+
+
 def find_server(config: Config | None = None) -> LabelStudioServer:
     """Return a client of the annotation server in force.
 

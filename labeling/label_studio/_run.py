@@ -49,13 +49,16 @@ def own_server(folder: Path) -> Daemon:
     return Daemon("serve", folder, f"--state {folder}")
 
 
-def start(serve: list[str], told: Told = lambda _: None, folder: Path | None = None) -> Status:
+def start(
+    serve: list[str], told: Told = lambda _: None, folder: Path | None = None, *, own_only: bool = False
+) -> Status:
     """Start what does not run, and return when both answer; Label Studio is installed first where it is not.
 
     Args:
         serve: the command that runs dataplat's own server; `--state FOLDER` is added to it.
         told: is told what is being done.
         folder: where state is kept; by default the user's.
+        own_only: whether Label Studio runs elsewhere.
 
     Raises:
         LabelServerError: it cannot be installed, or does not start.
@@ -63,7 +66,7 @@ def start(serve: list[str], told: Told = lambda _: None, folder: Path | None = N
     folder = folder or state_dir()
     with _locked(folder):
         state = load_or_make(folder)
-        if label_studio(folder).pid is None:
+        if not own_only and label_studio(folder).pid is None:
             home = _install.install(told)
             told("starting Label Studio")
             state = _start_label_studio(home, folder, state)

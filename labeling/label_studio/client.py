@@ -88,8 +88,10 @@ class LabelStudioServer:
 
     def invitation(self) -> str:
         """Return the token by which people may sign up."""
-        found = self._calls.ask("give an invitation", lambda: self._sdk.organizations.invites.get_invite_link())
-        return str(found.token or "")
+        return self._calls.ask("give an invitation", self._invitation)
+
+    def _invitation(self) -> str:
+        return str(self._sdk.organizations.invites.get_invite_link().token or "")
 
     def projects(self, prefix: str) -> list[Project]:
         """Return the projects whose mark begins so, the oldest first."""

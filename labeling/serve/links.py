@@ -10,6 +10,7 @@ import hmac
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -82,6 +83,7 @@ def media_link(lake: str, queue: str, branch: str, task: str, column: str, secon
         LabelServerError: dataplat's own server, which would answer it, does not run.
     """
     state, base = _in_force()
+    lake = lake if "://" in lake else str(Path(lake).absolute())  # the server runs in another folder
     until = int(-(-(time.time() + seconds) // STEP) * STEP)
     return f"{base}/media/{sign(Media(lake, queue, branch, task, column, until), state)}"
 
