@@ -110,6 +110,11 @@ class Contract:
         return Contract(self._given, self.checks, name=name, environment=self.environment, severity=self.severity)
 
     @property
+    def given(self) -> Any:
+        """The pandera schema as it was declared, with what it changes in data; `schema` is what judges on polars."""
+        return self._given
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns that it speaks of (patterns left out)."""
         return tuple(str(name) for name, column in self._given.columns.items() if not column.regex)

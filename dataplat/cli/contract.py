@@ -81,14 +81,46 @@ def show(contract: str, as_json: bool) -> int:
 
 
 def _asked(found: Contract) -> list[tuple[str, str, str, str]]:
+    given = found.given
+    rows = [
+        (str(name), str(column.dtype), "yes" if column.nullable else "no", _asks(column))
+        for name, column in given.columns.items()
+    ]
+    whole = [f"unique({', '.join(map(str, given.unique))})"] if given.unique else []
+    whole += [f"strict={given.strict!r}"] if given.strict else []
+    whole += ["ordered"] if given.ordered else []
+    whole += ["coerce"] if given.coerce else []
+    whole += [_said(check) for check in given.checks or []]
+    whole += [f"parser {parser.name}" for parser in getattr(given, "parsers", None) or []]
+    rows += [("", "", "", each) for each in whole]
+    rows += [(rule.column or "", "", "", rule.name + _beside(rule.environment, rule.severity)) for rule in found.checks]
+    return rows + (
+        [("", "", "", f"all of it{beside}")] if (beside := _beside(found.environment, found.severity)) else []
+    )
+
+
+def _asks(column: Any) -> str:
+    asked = [_said(check) for check in column.checks] + (["unique"] if column.unique else [])
+    asked += ["coerce"] if column.coerce else []
+    asked += [f"default {column.default!r}"] if column.default is not None else []
+    asked += [f"parser {parser.name}" for parser in getattr(column, "parsers", None) or []]
+    asked += ["a pattern of names"] if column.regex else []
+    asked += [] if column.required else ["may be missing"]
+    where = (column.metadata or {}).get("environment")
+    return ", ".join(asked) + _beside(where, None)
+
+
+def _said(check: Any) -> str:
     from dataplat.validation._compile import check_name
 
-    rows = []
-    for name, column in found.schema.columns.items():
-        asked = [check_name(check) for check in column.checks] + (["unique"] if column.unique else [])
-        rows.append((str(name), str(column.dtype), "yes" if column.nullable else "no", ", ".join(asked)))
-    rows += [("", "", "", check_name(check)) for check in found.schema.checks or []]
-    return rows + [(rule.column or "", "", "", rule.name) for rule in found.checks]
+    return check_name(check) + _beside(None, "warn" if check.raise_warning else None)
+
+
+def _beside(environment: str | None, severity: str | None) -> str:
+    """Return where something is asked, and that it only warns."""
+    said = [f"in {environment} only"] if environment else []
+    said += ["warns"] if severity == "warn" else []
+    return f" ({', '.join(said)})" if said else ""
 
 
 @command("test", example="dataplat contract test contract.py:Flights flights --versions 20")
