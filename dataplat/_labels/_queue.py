@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
@@ -85,7 +86,9 @@ class LabelQueue:
         if self._server is None:
             from dataplat.labeling.connect import find_server
 
-            self._server = find_server()
+            found = find_server()
+            weakref.finalize(self, found.close)
+            self._server = found
         return self._server
 
     @property
