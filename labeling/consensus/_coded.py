@@ -57,10 +57,13 @@ class Coded:
         found = np.full(len(self.tasks), -1, np.int64)
         if truth is None:
             return found
-        pairs = truth if isinstance(truth, pa.Table) else pa.table({"task": list(truth), "label": list(truth.values())})
-        pairs = pairs.filter(pc.is_in(pairs["task"], value_set=self.tasks))
-        numbers = pc.index_in(_cast(pairs["label"], self.labels.type, "truth"), value_set=self.labels)
-        found[np.asarray(pc.index_in(pairs["task"], value_set=self.tasks))] = np.asarray(numbers.fill_null(-1))
+        pairs = pa.table({"task": list(truth), "label": list(truth.values())}) if isinstance(truth, Mapping) else truth
+        tasks = pc.index_in(_cast(_plain(pairs["task"]), self.tasks.type, "tasks of the truth"), value_set=self.tasks)
+        labels = pc.index_in(
+            _cast(_plain(pairs["label"]), self.labels.type, "labels of the truth"), value_set=self.labels
+        )
+        here = np.asarray(tasks.is_valid())
+        found[np.asarray(tasks.fill_null(-1))[here]] = np.asarray(labels.fill_null(-1))[here]
         return found
 
 
@@ -77,14 +80,15 @@ def coded(votes: pa.Table, truth: Mapping[Any, Any] | pa.Table | None = None) ->
     for name in ("task", "annotator", "label"):
         if name not in votes.column_names:
             raise BadColumn(f"votes have no column {name!r}{did_you_mean(name, votes.column_names)}")
-    votes = votes.filter(votes["label"].is_valid()).combine_chunks()
+    votes = pa.table({name: _plain(votes[name]) for name in votes.column_names})
+    votes = votes.filter(votes["label"].is_valid())
     for name in ("task", "annotator"):
         if votes[name].null_count:
             raise LabelError(f"{votes[name].null_count} votes say no {name}")
     tasks, task = _numbered(votes["task"])
     annotators, annotator = _numbered(votes["annotator"])
     labels, label = _numbered(votes["label"], _true_labels(truth, votes["label"].type))
-    order = np.argsort(task * max(len(annotators), 1) + annotator, kind="stable")
+    order = np.argsort(task * max(len(annotators), 1) + annotator)
     task, annotator, label = task[order], annotator[order], label[order]
     twice = np.flatnonzero((np.diff(task) == 0) & (np.diff(annotator) == 0))
     if len(twice):
@@ -97,25 +101,39 @@ def coded(votes: pa.Table, truth: Mapping[Any, Any] | pa.Table | None = None) ->
     return Coded(tasks, annotators, labels, task, annotator, label, starts, None if weight is None else weight[order])
 
 
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column without dictionaries and wide texts, which other libraries write."""
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    wide = pa.types.is_large_string(kind) or pa.types.is_string_view(kind) or pa.types.is_null(kind)
+    return column.cast(pa.string() if wide else kind)
+
+
 def _numbered(column: pa.ChunkedArray, more: pa.Array | None = None) -> tuple[pa.Array, Array]:
     """Return the distinct values, sorted, and of each row the number of its value among them."""
-    found = column.unique() if more is None else pa.chunked_array([column.unique(), more]).unique()
-    values = found.take(pc.sort_indices(found))
-    return values, np.asarray(pc.index_in(column, value_set=values)).astype(np.int64)
+    rows = len(column)
+    if more is not None:
+        column = pa.chunked_array([*column.chunks, more], column.type)
+    encoded = pa.concat_arrays(column.chunks).dictionary_encode() if column.num_chunks else None
+    if encoded is None:
+        return pa.array([], column.type), np.empty(0, np.int64)
+    order = np.asarray(pc.sort_indices(encoded.dictionary))
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    return encoded.dictionary.take(pa.array(order)), rank[np.asarray(encoded.indices)[:rows]]
 
 
 def _true_labels(truth: Mapping[Any, Any] | pa.Table | None, kind: pa.DataType) -> pa.Array | None:
     if truth is None:
         return None
-    labels = truth["label"].combine_chunks() if isinstance(truth, pa.Table) else pa.array(list(truth.values()))
-    return _cast(labels, kind, "truth").drop_null()
+    labels = pa.array(list(truth.values())) if isinstance(truth, Mapping) else _plain(truth["label"]).combine_chunks()
+    return _cast(labels, kind, "labels of the truth").drop_null()
 
 
-def _cast(labels: Any, kind: pa.DataType, whose: str) -> Any:
+def _cast(values: Any, kind: pa.DataType, what: str) -> Any:
     try:
-        return labels.cast(kind)
+        return values.cast(kind)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise LabelError(f"labels of the {whose} are {labels.type}, those of the votes {kind}") from error
+        raise LabelError(f"the {what} are {values.type}, those of the votes {kind}") from error
 
 
 def _weights(votes: pa.Table) -> Array | None:

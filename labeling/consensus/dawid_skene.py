@@ -17,6 +17,7 @@ MOST = 250_000_000
 """Numbers that are held at once (labels × tasks and answers of annotators): 2 GB."""
 
 _EQUAL = 1e-9
+_SPARSE = 10_000_000  # pairs of annotator and label of which no table is made
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ def dawid_skene(
         LabelError: There are so many labels that it would not fit in memory.
     """
     many, tasks = len(votes.labels), len(votes.tasks)
-    cells, cell = np.unique(votes.annotator * many + votes.label, return_inverse=True)
+    cells, cell = _cells(votes)
     if many * (tasks + len(cells)) > MOST:
         raise LabelError(f"{many:,} labels of {tasks:,} tasks are too many for dawid-skene: take majority")
     held = np.flatnonzero(known >= 0) if known is not None else np.empty(0, np.int64)
@@ -152,6 +153,17 @@ class _Steps:
         likelihood = highest + np.log(total)
         likelihood[self.held] = known
         return self.hold(found), float(likelihood.sum() / len(self.votes))
+
+
+def _cells(votes: Coded) -> tuple[Array, Array]:
+    """Return the pairs of annotator and label that occur, and of each vote the place of its own among them."""
+    many = max(len(votes.labels), 1)
+    pairs = votes.annotator * many + votes.label
+    if len(votes.annotators) * many > _SPARSE:
+        cells, cell = np.unique(pairs, return_inverse=True)
+        return cells, cell
+    there = np.bincount(pairs, minlength=len(votes.annotators) * many) > 0
+    return np.flatnonzero(there), (np.cumsum(there) - 1)[pairs]
 
 
 def _shares(votes: Coded) -> Array:

@@ -119,10 +119,36 @@ def test_labels_keep_their_type():
         (votes_from((None, "x", "1")), {}, LabelError, "1 votes say no task"),
         (pa.table({"task": ["a"], "anotator": ["x"], "label": ["1"]}), {}, BadColumn, "did you mean 'anotator'"),
         (votes_from(("a", "x", "1"), weight=[-1.0]), {"method": "weighted"}, LabelError, "weight of a vote"),
-        (votes_from(("a", "x", "1")), {"truth": {"a": [1]}}, LabelError, "labels of the truth"),
+        (votes_from(("a", "x", "1")), {"truth": {"a": [1]}}, LabelError, "labels of the truth are list"),
+        (votes_from(("a", "x", "1")), {"truth": {(1,): "1"}}, LabelError, "tasks of the truth are list"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_counted_says_why(votes, options, error, match):
     """Unknown methods, missing weights, double votes and votes of nobody are named."""
     with pytest.raises(error, match=match):
         consensus(votes, **options)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_votes_of_other_libraries_count_the_same(method):
+    """Dictionaries, wide texts, views and pieces are the texts in them; a table that says no types is empty."""
+    plain = votes_from(("a", "x", "2"), ("a", "y", "1"), ("b", "x", "1"), ("b", "y", "1"), ("b", "z", "2"))
+    truth = pa.table({"task": ["b"], "label": ["1"]})
+    expected = consensus(plain, method, truth=truth).table
+    for kind in (pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())):
+        other = plain.cast(pa.schema([(name, kind) for name in plain.column_names]))
+        wide = truth.cast(pa.schema([("task", kind), ("label", kind)]))
+        pieces = pa.concat_tables([other.slice(0, 2), other.slice(2)])
+        assert consensus(pieces, method, truth=wide).table == expected
+    untyped = pa.table({"task": [], "annotator": [], "label": []})
+    assert consensus(untyped, method, weights={}).table.num_rows == 0
+
+
+def test_truth_of_tasks_nobody_voted_on_says_nothing():
+    """Nor does a truth that nobody voted for stay unknown: it is the label."""
+    found = consensus(votes_from(("a", "x", "1")), "dawid-skene", truth={"a": "never said", "z": "2"})
+    assert found.table.select(["task", "label", "decided"]).to_pylist() == [
+        {"task": "a", "label": "never said", "decided": "truth"}
+    ]
+    numbers = pa.table({"task": [1], "annotator": ["x"], "label": [1]})
+    assert consensus(numbers, truth={}).table["decided"].to_pylist() == ["votes"]
