@@ -67,8 +67,8 @@ def assign(
     """Return which tasks to put before whom, and which to move.
 
     A task that was skipped goes to somebody else, and not to the same person again. One that was deleted on the server,
-    or moved away, may come back, if there is nobody who never had it. Placements of tasks that are not among `tasks` are
-    left as they are.
+    or moved away, may come back where there is nobody who never had it. A task whose lease has run out moves to who never
+    had it, else it stays: its holder may answer still. Placements of tasks that are not among `tasks` are left as they are.
 
     Args:
         tasks: The tasks, in the order of the queue.
@@ -85,10 +85,11 @@ def assign(
     gold = [each.task for each in order if each.gold]
     dealer = _Dealer(piles, gold, gold_every)
     ordinary = [each.task for each in order if not each.gold]
+    wanting = 0
     dealer.begin()
     for task in ordinary:
-        dealer.move_expired(task, now)
-    wanting = sum(dealer.place(task, overlap) for task in ordinary)
+        wanting += dealer.place(task, overlap)
+        dealer.move_expired(task, overlap, now)
     return Assignment(tuple(dealer.create), tuple(dealer.move), wanting)
 
 
@@ -104,6 +105,11 @@ def placed(placements: pa.Table) -> list[Placed]:
     """Read a queue's `placements`."""
     columns = placements.select(["task", "annotator", "state", "until"]).columns
     return [Placed(*row) for row in zip(*(column.to_pylist() for column in columns), strict=True)]
+
+
+def _draw(text: bytes, seed: int = 0) -> int:
+    """Return a number of 32 bits that a text and a seed stand for; mixed, since checksums of two texts differ alike for all seeds."""
+    return (zlib.crc32(text, seed) * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF) >> 32
 
 
 class _Piles:
@@ -139,23 +145,23 @@ class _Piles:
         return self.limit is None or self.open[name] < self.limit
 
     def expired(self, task: str, now: dt.datetime) -> list[Placed]:
-        """Return where a task lies open for too long, or before somebody who is not asked any more."""
+        """Return where a task lies open before somebody who is not asked any more, then where it does for too long."""
         lying = [each for each in self.of.get(task, {}).values() if each.state == "open"]
-        over = [
-            each for each in lying if each.annotator not in self._asked or (each.until is not None and each.until < now)
-        ]
-        return sorted(over, key=lambda each: each.annotator)
+        over = [each for each in lying if not self.asks(each.annotator) or (each.until or now) < now]
+        return sorted(over, key=lambda each: (self.asks(each.annotator), each.annotator))
 
-    def next_for(self, task: str) -> str | None:
-        """Return who is to get a task: who never had it, has least open, and is drawn by the hash."""
+    def asks(self, name: str) -> bool:
+        """Return whether somebody is asked now, paused or not."""
+        return name in self._asked
+
+    def next_for(self, task: str, *, again: bool) -> str | None:
+        """Return who is to get a task: who never had it (or, `again`, had it once), has least open, and is drawn."""
         lying = self.of.get(task, {})
-        free = [name for name in self.able if self.has_room(name) and not self.has(task, name)]
+        free = [name for name in self.able if self.has_room(name) and name not in lying]
+        if not free and again:
+            free = [name for name in self.able if self.has_room(name) and not self.has(task, name)]
         seed = zlib.crc32(task.encode())
-        return min(
-            free,
-            key=lambda name: (name in lying, self.open[name], zlib.crc32(self._names[name], seed), name),
-            default=None,
-        )
+        return min(free, key=lambda name: (self.open[name], _draw(self._names[name], seed), name), default=None)
 
     def put(self, task: str, name: str) -> None:
         """Note that somebody has a task from now on."""
@@ -186,22 +192,23 @@ class _Dealer:
         for name in self.piles.able:
             self._gold(name)
 
-    def move_expired(self, task: str, now: dt.datetime) -> None:
-        """Move a task away from where its lease has run out, if there is somebody to take it."""
+    def move_expired(self, task: str, overlap: int, now: dt.datetime) -> None:
+        """Move a task away from where nobody answers it, if there is somebody to take it and enough have it not already."""
+        if self.piles.held(task) > overlap:
+            return
         for each in self.piles.expired(task, now):
-            name = self.piles.next_for(task)
-            if name is None:
-                return
-            self.piles.take(each)
-            self.piles.put(task, name)
-            self.move.append((task, each.annotator, name))
-            self._gold(name)
+            name = self.piles.next_for(task, again=not self.piles.asks(each.annotator))
+            if name is not None:
+                self.piles.take(each)
+                self.piles.put(task, name)
+                self.move.append((task, each.annotator, name))
+                self._gold(name)
 
     def place(self, task: str, overlap: int) -> int:
         """Put a task before as many people as it wants still; return how many of them there are not."""
         wanted = overlap - self.piles.held(task)
         while wanted > 0:
-            name = self.piles.next_for(task)
+            name = self.piles.next_for(task, again=True)
             if name is None:
                 return wanted
             self._create(task, name)
@@ -218,6 +225,6 @@ class _Dealer:
         unseen = self._unseen[name]
         while unseen and self.piles.has_room(name):
             run, place = divmod(self.piles.places[name], self._every)
-            if place != zlib.crc32(f"{name}/{run}".encode()) % self._every:
+            if place != _draw(f"{name}/{run}".encode()) % self._every:
                 return
             self._create(unseen.pop(), name)
