@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from html import unescape
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -183,4 +184,4 @@ def post_form(client: httpx.Client, path: str, params: Mapping[str, str], fields
         return response
     problem = _PROBLEM.search(response.text)
     said = re.sub(r"<[^>]*>", " ", problem[1]) if problem else "the form came back"
-    raise Refused(400 if response.status_code == 200 else response.status_code, {}, " ".join(said.split()))
+    raise Refused(400 if response.status_code == 200 else response.status_code, {}, " ".join(unescape(said).split()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -103,10 +104,15 @@ def _command_line(pid: int) -> str:
 
 
 def free_port(wanted: int = 0) -> int:
-    """Return a port of the loopback that nothing listens on now: the one that is wanted, if it is free."""
-    for port in (wanted, 0):
+    """Return a port of the loopback that nothing listens on now: the one that is wanted, if it is free.
+
+    A new one is below those that a system gives to clients, so that none has it when the server starts again.
+    """
+    for _ in range(100):
+        port = wanted or 10_000 + secrets.randbelow(20_000)
+        wanted = 0
         with socket.socket() as probe, suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
-            return int(probe.getsockname()[1])
+            return port
     raise LabelServerError("no free port on 127.0.0.1")

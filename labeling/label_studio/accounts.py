@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dataplat.errors import AlreadyExists, BadName, LabelServerDenied, LabelServerError
 from dataplat.labeling.label_studio import _http
-from dataplat.labeling.label_studio._calls import Calls, refuse
+from dataplat.labeling.label_studio._calls import Calls, Refused, refuse
 
 if TYPE_CHECKING:
     from dataplat.labeling.label_studio._state import State
@@ -76,27 +76,27 @@ def sign_up(server: LabelStudioServer, email: str, password: str) -> None:
     calls.change(f"make an account for {email}", fill_in)
 
 
-def log_in(url: str, email: str, password: str) -> str:
+def log_in(url: str, email: str, password: str, budget: float = 20.0) -> str:
     """Return the cookie of a session in which somebody is logged in.
 
     Raises:
         LabelServerDenied: the password is not theirs (any more), or the account is gone.
         LabelServerError: the server did not answer as it should.
     """
-    calls = Calls(url, secrets=(password,), budget=20)
+    calls = Calls(url, secrets=(password,), budget=budget)
 
     def fill_in() -> str | None:
         with closing(_http.new_client(url, cookies=True)) as client:
             fields = {"email": email, "password": password, "persist_session": "on"}
-            _http.post_form(client, "/user/login/", {}, fields)
+            try:
+                _http.post_form(client, "/user/login/", {}, fields)
+            except Refused as error:
+                if error.status == 400:  # the form came back
+                    raise LabelServerDenied(f"Label Studio at {url}: {email} cannot log in: {error.body}") from None
+                raise
             return client.cookies.get(SESSION)
 
-    try:
-        session = calls.ask(f"log in as {email}", fill_in)
-    except LabelServerError as error:
-        if "HTTP 400" in str(error):
-            raise LabelServerDenied(f"Label Studio at {url}: {email} cannot be logged in: {error}") from error
-        raise
+    session = calls.ask(f"log in as {email}", fill_in)
     if not session:
         raise LabelServerError(f"Label Studio at {url}: it logged {email} in without a session")
     return session

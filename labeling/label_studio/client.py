@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -47,7 +48,9 @@ class LabelStudioServer:
 
     @cached_property
     def _client(self) -> httpx.Client:
-        return _http.new_client(self._url)
+        made = _http.new_client(self._url)
+        weakref.finalize(self, made.close)  # who drops a client need not think of its connections
+        return made
 
     @cached_property
     def _sdk(self) -> LabelStudioBase:

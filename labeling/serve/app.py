@@ -131,8 +131,8 @@ class Desk:
         from dataplat.labeling.label_studio.accounts import log_in
         from dataplat.labeling.label_studio.client import LabelStudioServer
 
-        session = log_in(self.url, who.email, self.state.password_of(who.email))
-        with closing(LabelStudioServer(self.url, self.token, budget=20)) as server:
+        session = log_in(self.url, who.email, self.state.password_of(who.email), budget=3)
+        with closing(LabelStudioServer(self.url, self.token, budget=3)) as server:
             found = [each for each in server.projects("dataplat:") if each.mark.endswith(f":{who.name}")]
         return session, [each for each in found if each.tasks]
 
