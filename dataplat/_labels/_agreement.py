@@ -135,8 +135,9 @@ def _pairs(votes: pa.Table, level: Level) -> pa.Table:
         import pyarrow as pa
 
         labels = labels.cast(pa.float64())
-    weights = "quadratic" if level == "ordinal" else None
-    return pairwise_kappa(votes["task"], votes["annotator"], labels, weights)
+    if level == "ordinal":
+        return pairwise_kappa(votes["task"], votes["annotator"], labels, "quadratic")
+    return pairwise_kappa(votes["task"], votes["annotator"], labels)
 
 
 def _labels(votes: pa.Table, level: Level) -> pa.Table:

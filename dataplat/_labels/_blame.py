@@ -120,9 +120,9 @@ def _equal(kind: pl.DataType, name: str, value: Any) -> pl.Expr:
     if value is None:
         return pl.col(name).is_null()
     if not isinstance(value, str) or kind == pl.String:
-        return pl.col(name) == value
+        return pl.col(name).eq(pl.lit(value))
     if kind.is_temporal() or kind == pl.Boolean:
-        return pl.col(name).cast(pl.String) == value
+        return pl.col(name).cast(pl.String).eq(pl.lit(value))
     try:
         return pl.col(name) == pl.Series([value]).cast(kind)
     except pl.exceptions.InvalidOperationError as error:
