@@ -130,7 +130,7 @@ def _once(lake: Lake, request: PushRequest, result: PushResult) -> None:
         )
     if not spec.annotators:
         raise LabelError(
-            f"queue {spec.name!r} has nobody to ask: `dataplat label annotator add NAME --queue {spec.name}`"
+            f"queue {spec.name!r} has nobody to ask: `dataplat label queue set {spec.name} --annotators A,B`"
         )
     tasks = queue_tasks(state, request.meter, plan=request.plan)
     result.tasks += tasks.new

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dataplat._version import Version
     from dataplat.ingest._progress import Listener
     from dataplat.labeling.cost import Cost
+    from dataplat.labeling.estimate import Estimate, Sample
     from dataplat.labeling.server import LabelServer
     from dataplat.labeling.spec import QueueSpec
 
@@ -237,6 +238,29 @@ class LabelQueue:
         from dataplat._labels._consensus import consensus
 
         return consensus(self._state, method, weights)
+
+    def sample(self) -> Sample:
+        """Return the beginning of the queue that is answered, each task with the chance that it had to be in it.
+
+        Its `mean`, `total` and `accuracy` speak of all tasks, whatever the order preferred.
+
+        Raises:
+            LabelError: the order is fixed, so nothing follows for the others.
+        """
+        from dataplat._labels._estimate import sample
+
+        return sample(self._state)
+
+    def accuracy(self, predictions: str, *, confidence: float = 0.95) -> Estimate:
+        """Estimate the share of all tasks that predictions have right, from the beginning of the queue that is answered.
+
+        Args:
+            predictions: the reference of rows with a column `label`, by what is shown or the source's key.
+            confidence: of the interval.
+        """
+        from dataplat._labels._estimate import accuracy
+
+        return accuracy(self._state, predictions, confidence)
 
     def blame(self, where: Mapping[str, Any] | str) -> list[Said]:
         """Return who said what about rows, and when: every version of every answer, the oldest first.

@@ -154,7 +154,7 @@ def _told(queue: LabelQueue, *, as_json: bool, done: str) -> int:
         ("queue", spec.name),
         ("from", spec.source + (f" where {spec.where}" if spec.where else "")),
         ("shows", ", ".join(spec.show)),
-        ("asks", ", ".join(spec.annotators) or "nobody yet: dataplat label annotator add NAME --queue " + spec.name),
+        ("asks", ", ".join(spec.annotators) or f"nobody yet: dataplat label queue set {spec.name} --annotators A,B"),
         ("each task", counted(spec.overlap, "answer")),
         *([("gold", f"{spec.gold}, one task in {spec.gold_every}")] if spec.gold else []),
         *([("decides", spec.adjudicator)] if spec.adjudicator else []),
