@@ -17,8 +17,9 @@ if TYPE_CHECKING:
         pairwise_kappa,
         span_agreement,
     )
+    from dataplat.labeling.weak import labeling_function, weak_labels
 
-_HOMES = dict.fromkeys(
+_HOMES = {"labeling_function": "weak", "weak_labels": "weak"} | dict.fromkeys(
     (
         "alpha_interval",
         "box_agreement",
@@ -41,8 +42,10 @@ __all__ = [
     "fleiss_interval",
     "fleiss_kappa",
     "krippendorff_alpha",
+    "labeling_function",
     "pairwise_kappa",
     "span_agreement",
+    "weak_labels",
 ]
 
 

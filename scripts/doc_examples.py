@@ -155,7 +155,46 @@ def _kafka() -> Iterator[None]:
         yield
 
 
-_SERVED = {"s3": _s3, "kafka": _kafka}
+@contextlib.contextmanager
+def _labels() -> Iterator[None]:
+    """Run a fake Label Studio with accounts, on which everybody answers what comes."""
+    import threading
+
+    from dataplat.testing.label_server import FakeLabelStudio
+
+    def answer_all(site: FakeLabelStudio, ids: dict[str, int], over: threading.Event) -> None:
+        while not over.wait(0.02):
+            owners = {project.id: project.description.rpartition(":")[2] for project in site.projects}
+            for task in site.tasks():
+                who = owners[task.project]
+                if not task.annotations:
+                    site.answer(task.id, ids[who], _said(who, task.data), lead_time=4.0)
+
+    with FakeLabelStudio() as site, tempfile.TemporaryDirectory() as home:
+        ids = {name: site.add_user(name) for name in ("anna", "bob", "cy")}
+        over = threading.Event()
+        people = threading.Thread(target=answer_all, args=(site, ids, over))
+        people.start()
+        try:
+            with _environment(
+                {"LABEL_STUDIO_URL": site.url, "LABEL_STUDIO_API_KEY": site.token, "XDG_DATA_HOME": home},
+                "LABEL_STUDIO_",
+            ):
+                yield
+        finally:
+            over.set()
+            people.join()
+
+
+def _said(who: str, data: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what somebody says of a delayed flight; bob takes storms of an hour for the carrier's fault."""
+    late = float(data["dep_delay"])
+    storm = 90 if who == "bob" else 60
+    said = "other" if late < 20 else "weather" if late >= storm else "carrier"
+    return [{"id": "a", "from_name": "label", "to_name": "carrier", "type": "choices", "value": {"choices": [said]}}]
+
+
+_SERVED = {"s3": _s3, "kafka": _kafka, "labels": _labels}
 
 
 def _run_blocks(path: Path, page: str, folder: Path) -> Iterator[tuple[Block, Command, str]]:

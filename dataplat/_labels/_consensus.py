@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dataplat._labels._state import State
     from dataplat.ingest import IngestResult
     from dataplat.labeling.consensus import Consensus
+    from dataplat.labeling.weak import WeakLabels
 
 Method = Literal["majority", "weighted", "dawid-skene"]
 
@@ -84,12 +85,18 @@ class QueueConsensus:
         return {"queue": self._state.name} | self.found.to_dict()
 
 
-def consensus(state: State, method: Method, weights: Mapping[str, float] | None) -> QueueConsensus:
+def consensus(
+    state: State, method: Method, weights: Mapping[str, float] | None, weak: WeakLabels | None = None
+) -> QueueConsensus:
     """Find one label for each task."""
+    import pyarrow as pa
+
     from dataplat._labels._votes import votes_of_queue
     from dataplat.labeling.consensus import consensus as consensus_of
 
     votes = votes_of_queue(state)
+    if weak is not None:
+        votes = pa.concat_tables([votes, weak.votes.cast(votes.schema)])
     if method == "weighted":
         weights = _weights(state, votes, weights)
     found = consensus_of(votes, method=method, weights=weights, adjudicator=state.spec.adjudicator)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dataplat.labeling.estimate import Estimate, Sample
     from dataplat.labeling.server import LabelServer
     from dataplat.labeling.spec import QueueSpec
+    from dataplat.labeling.weak import WeakLabels
 
 
 class QueueOptions(TypedDict, total=False):
@@ -227,6 +228,7 @@ class LabelQueue:
         method: Literal["majority", "weighted", "dawid-skene"] = "majority",
         *,
         weights: Mapping[str, float] | None = None,
+        weak: WeakLabels | None = None,
     ) -> QueueConsensus:
         """Return one label for each task; `.commit(into=…)` makes it a dataset, joined to the rows asked about.
 
@@ -234,10 +236,22 @@ class LabelQueue:
             method: `majority`; `weighted` by `weights` (else by each annotator's share of right gold tasks);
                 `dawid-skene`, which learns what each annotator mistakes for what.
             weights: by annotator.
+            weak: what labelling functions say (`queue.weak`): they vote beside the people.
         """
         from dataplat._labels._consensus import consensus
 
-        return consensus(self._state, method, weights)
+        return consensus(self._state, method, weights, weak)
+
+    def weak(self, functions: Sequence[Any]) -> WeakLabels:
+        """Ask labelling functions about the rows that the queue asks about; `.table` says how good each is.
+
+        Args:
+            functions: Polars expressions, Python functions of a row, or what `labeling_function` makes of them
+                (`dataplat.labeling.weak`); each gives a label, or None.
+        """
+        from dataplat._labels._weak import weak
+
+        return weak(self._state, functions)
 
     def sample(self) -> Sample:
         """Return the beginning of the queue that is answered, each task with the chance that it had to be in it.
