@@ -90,9 +90,10 @@ def _checked(config: Config) -> dict[str, str]:
     if ("url" in config.label) != ("token" in config.label):
         missing = "token" if "url" in config.label else "url"
         raise ConfigError(f'{config.source}: [label] needs {missing}, too (url = "https://…", token = "env:NAME")')
-    if "serve_url" in config.label:
-        _url(f"{config.source}: label.serve_url", config.label["serve_url"])
-    return dict(config.label)
+    settings = dict(config.label)
+    if "serve_url" in settings:
+        settings["serve_url"] = _url(f"{config.source}: label.serve_url", settings["serve_url"])
+    return settings
 
 
 def _url(name: str, text: str) -> str:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from html import unescape
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from itertools import count
+from itertools import count, pairwise
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -134,26 +134,30 @@ def server_time(client: httpx.Client) -> datetime:
 def ascending(first: Callable[[int], Page], numbered: Callable[[int], Page], after: int) -> Iterator[dict[str, Any]]:
     """Yield tasks with ids above `after`, each once, by id.
 
+    What the server orders otherwise than it was asked to is noticed by its totals, and comes at the end.
+
     Args:
         first: gives the first page of the tasks above an id. The next begins above the last id of this one, so that
             what is deleted or added meanwhile moves nothing, however small the pages are that the server gives.
-        numbered: gives a page by its number: what is read where the server does not order them as it was asked to.
+        numbered: gives a page by its number: what is read where tasks are missing.
         after: the id to begin above.
     """
+    begin, had, expected = after, set[int](), 0
     while True:
         page = first(after)
         ids = [task["id"] for task in page.tasks]
-        if any(left >= right for left, right in zip([after, *ids], ids, strict=False)):
-            yield from _gathered(numbered, after)
-            return
+        if page.total < expected or any(left >= right for left, right in pairwise([after, *ids])):
+            break
         yield from page.tasks
+        had.update(ids)
         if not ids or page.total <= len(ids):
             return
-        after = ids[-1]
+        after, expected = ids[-1], page.total - len(ids)
+    yield from (task for task in _gathered(numbered) if task["id"] > begin and task["id"] not in had)
 
 
-def _gathered(numbered: Callable[[int], Page], after: int) -> Iterator[dict[str, Any]]:
-    """Yield all tasks by id, whatever order they come in: the pages are read until no more is missing."""
+def _gathered(numbered: Callable[[int], Page]) -> list[dict[str, Any]]:
+    """Return all tasks by id, whatever order they come in: the pages are read until none is missing."""
     found: dict[int, dict[str, Any]] = {}
     for _ in range(5):
         total = 0
@@ -165,7 +169,7 @@ def _gathered(numbered: Callable[[int], Page], after: int) -> Iterator[dict[str,
                 break
         if len(found) >= total:
             break
-    yield from (found[task] for task in sorted(found) if task > after)
+    return [found[task] for task in sorted(found)]
 
 
 # ------------------------------------------------------------------------------------------------------------ forms
