@@ -75,7 +75,7 @@ def task_payload(state: State, row: dict[str, Any], links: Links) -> dict[str, A
     for column in state.config.media:
         if data.get(column) is not None:
             data[column] = links(state, row, column)
-    payload: dict[str, Any] = {"data": data | {"dataplat_id": row["task"]}}
+    payload: dict[str, Any] = {"data": state.config.fit(data) | {"dataplat_id": row["task"]}}
     if row["prediction"] is not None:
         prediction = {"result": json.loads(row["prediction"]), "model_version": "dataplat"}
         if row["score"] is not None:
@@ -86,10 +86,15 @@ def task_payload(state: State, row: dict[str, Any], links: Links) -> dict[str, A
 
 def _held_out(state: State, version: Version) -> set[str]:
     """Return the tasks of rows that may never be labelled for training."""
-    found: set[str] = set()
+    from dataplat.labeling.holdout import check_comparable, tasks_asked
+    from dataplat.labeling.task import identity_columns
+
+    columns, found = identity_columns(state.spec), set[str]()
     for reference in state.spec.holdout:
         name = f"{version.dataset}{reference}" if reference.startswith("@") else at_branch(reference, state.branch)
-        found |= set(collected(state, state.lake[name], None)["task"].to_pylist())
+        other = state.lake[name]
+        check_comparable(version.schema, other.schema, columns, name)
+        found.update(tasks_asked(other.batches(columns=columns), columns, state.name).to_pylist())
     return found
 
 
