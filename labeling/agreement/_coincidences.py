@@ -78,7 +78,9 @@ class Coincidences:
     @property
     def units(self) -> int:
         """How many units have two ratings or more."""
-        return int(sum(self._by_size(lambda size: size * (size - 1) // 2).values()))
+        sizes = np.unique(self.size)
+        pairs = np.array([self.count[self.size == size].sum() for size in sizes], np.int64)
+        return int((pairs // (sizes * (sizes - 1) // 2)).sum())
 
     @property
     def ratings(self) -> int:
@@ -88,20 +90,13 @@ class Coincidences:
     @property
     def frequencies(self) -> Array:
         """How often each value is given, in pairable units."""
-        return self._shares(self.count).sum(axis=0)
-
-    def _shares(self, count: Array) -> Array:
-        """Return how often each value is given, by size of the unit: each rating is in one pair less than that."""
         sizes = np.unique(self.size)
         found = np.zeros((len(sizes), len(self.values)), np.int64)
         at = np.searchsorted(sizes, self.size)
-        np.add.at(found, (at, self.low), count)
-        np.add.at(found, (at, self.high), count)
-        return found // (sizes - 1)[:, None]
-
-    def _by_size(self, pairs: Any) -> dict[int, int]:
-        """Return how many units there are of each size, `pairs` of it being those of one unit."""
-        return {int(m): int(self.count[self.size == m].sum()) // pairs(int(m)) for m in np.unique(self.size)}
+        np.add.at(found, (at, self.low), self.count)
+        np.add.at(found, (at, self.high), self.count)
+        often: Array = (found // (sizes - 1)[:, None]).sum(axis=0)  # each rating is in one pair less than its unit has
+        return often
 
     def alpha(self, level: Level = "nominal", *, categories: Sequence[Value] | None = None) -> float:
         """Return Krippendorff's α; see `krippendorff_alpha`."""
@@ -174,14 +169,15 @@ def _summed(values: tuple[Value, ...], keys: tuple[Array, Array, Array], counts:
 
 
 def _by_table(units: Array, codes: Array, number: int, values: int) -> tuple[Array, Array, Array, Array]:
-    """Count by units x values: the pairs are the product of that table with itself."""
-    table = np.bincount(units * values + codes, minlength=number * values).reshape(number, values).astype(np.float64)
-    sizes = table.sum(axis=1).astype(np.int64)
+    """Count by values x units: the pairs are the product of that table with itself."""
+    table = np.bincount(codes * number + units, minlength=number * values).reshape(values, number).astype(np.float64)
+    sizes = np.bincount(units, minlength=number)
     found: list[tuple[Array, Array, Array, Array]] = []
-    for size in np.unique(sizes[sizes > 1]):
-        rows = table if (sizes == size).all() else table[sizes == size]
-        pairs = rows.T @ rows  # exact: whole numbers below 2^53
-        own = (np.diagonal(pairs) - rows.sum(axis=0)) / 2
+    for size in (np.flatnonzero(np.bincount(sizes)[2:]) + 2).tolist():
+        of = np.flatnonzero(sizes == size)
+        columns = table if len(of) == number else table.take(of, axis=1)
+        pairs = columns @ columns.T  # exact: whole numbers below 2^53
+        own = (np.diagonal(pairs) - columns.sum(axis=1)) / 2
         np.fill_diagonal(pairs, own)
         low, high = np.nonzero(np.triu(pairs))
         found.append((np.full(len(low), size), low, high, pairs[low, high].astype(np.int64)))

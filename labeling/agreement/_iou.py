@@ -19,7 +19,7 @@ def span_iou(ones: Array, others: Array) -> Array:
     shared = np.clip(high - low, 0, None)
     either = (ones[:, 1] - ones[:, 0])[:, None] + (others[:, 1] - others[:, 0])[None, :] - shared
     equal = (ones[:, None, :] == others[None, :, :]).all(axis=2)
-    return np.divide(shared, either, out=equal.astype(np.float64), where=either > 0)
+    return _share(shared, either, equal)
 
 
 def box_iou(ones: Array, others: Array) -> Array:
@@ -32,7 +32,12 @@ def box_iou(ones: Array, others: Array) -> Array:
     areas = ones[:, 2] * ones[:, 3], others[:, 2] * others[:, 3]
     either = areas[0][:, None] + areas[1][None, :] - upright
     equal = (ones[:, None, :] == others[None, :, :]).all(axis=2)
-    return np.divide(upright, either, out=equal.astype(np.float64), where=either > 0)
+    return _share(upright, either, equal)
+
+
+def _share(shared: Array, either: Array, equal: Array) -> Array:
+    found: Array = np.divide(shared, either, out=equal.astype(np.float64), where=either > 0)
+    return found
 
 
 def _shared_upright(ones: Array, others: Array) -> Array:

@@ -103,7 +103,8 @@ def numbers_of(values: tuple[Value, ...], level: str) -> Array:
 
 def _ratio(one: Array, two: Array) -> Array:
     both = one + two
-    return np.divide(one - two, both, out=np.zeros(np.broadcast(one, two).shape), where=both != 0) ** 2
+    share: Array = np.divide(one - two, both, out=np.zeros(np.broadcast(one, two).shape), where=both != 0)
+    return share**2
 
 
 def _expected_square(scale: Array, often: Array) -> float:

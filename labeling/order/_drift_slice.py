@@ -39,7 +39,8 @@ def excess(before: pa.ChunkedArray, after: pa.ChunkedArray) -> Array:
     slices = slices_of(before, after)
     one, two = (np.maximum(each, 0) / max(each.sum(), 1) for each in (slices.before, slices.after))
     grew = np.divide(two - one, two, out=np.zeros(len(two)), where=two > 0)
-    return np.clip(grew, 0, 1)[slices.of]
+    found: Array = np.clip(grew, 0, 1)[slices.of]
+    return found
 
 
 def _most_drifted(order: DriftSlice, context: Context) -> str:
@@ -50,8 +51,8 @@ def _most_drifted(order: DriftSlice, context: Context) -> str:
         for field in context.source.schema
         if field.name in reference.schema.names and kind_of(field.type) in {"number", "text", "boolean"}
     ]
-    sides = [TableColumns(rows.schema, _reader(rows)) for rows in (reference, context.source)]
-    report = drift_between(*sides, Question(columns=names))
+    before, after = (TableColumns(rows.schema, _reader(rows)) for rows in (reference, context.source))
+    report = drift_between(before, after, Question(columns=names))
     ranked = sorted(
         (column for column in report.columns if not np.isnan(column.effect)),
         key=lambda column: -column.effect / (column.min_effect or 1),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import msgspec
 
@@ -14,15 +14,21 @@ Unsure: TypeAlias = Literal["entropy", "margin", "least"]
 Dissent: TypeAlias = Literal["vote", "kl"]
 
 
-class _Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="order"):
+class _Order(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, tag_field="order"
+):
     """What all orders share: whether they sample, and what share of the draws is by pure chance."""
 
-    samples: ClassVar[bool] = True
     audit: float | None = None
 
     def __post_init__(self) -> None:
         if self.audit is not None and not 0 < self.audit <= 1:
             raise ConfigError(f"the audit is a share of the draws, above 0 and at most 1, not {self.audit}")
+
+    @property
+    def samples(self) -> bool:
+        """Whether tasks are drawn at rates, so that what is labelled speaks for all of them."""
+        return True
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values for JSON."""
@@ -48,11 +54,15 @@ class Committee(_Order, frozen=True, tag="committee"):
 class Diversity(_Order, frozen=True, tag="diversity"):
     """See `diversity`."""
 
-    samples: ClassVar[bool] = False
     columns: tuple[str, ...]
     ref: str | None = None
     centres: int = 1_000
     seed: int = 0
+
+    @property
+    def samples(self) -> bool:
+        """The farthest comes next: that is no sample."""
+        return False
 
 
 class DriftSlice(_Order, frozen=True, tag="drift_slice"):
@@ -83,7 +93,7 @@ class Sql(_Order, frozen=True, tag="sql"):
     text: str
 
     @property
-    def samples(self) -> bool:  # type: ignore[override]
+    def samples(self) -> bool:
         """Whether the text is a score; one that begins with `order by` is an order."""
         return self.text.lower().split()[:2] != ["order", "by"]
 
@@ -95,7 +105,10 @@ class Random(_Order, frozen=True, tag="random"):
 class Fixed(_Order, frozen=True, tag="fixed"):
     """See `fixed`."""
 
-    samples: ClassVar[bool] = False
+    @property
+    def samples(self) -> bool:
+        """The order of the source is no sample."""
+        return False
 
 
 Order: TypeAlias = Uncertainty | Committee | Diversity | DriftSlice | Outliers | Corrections | Sql | Random | Fixed
@@ -108,7 +121,7 @@ def order_from(found: Order | Mapping[str, Any] | None) -> Order | None:
         ConfigError: There is no such order, or it lacks something.
     """
     if found is None or isinstance(found, get_args(Order)):
-        return found  # type: ignore[return-value]
+        return found
     names = [each.__struct_config__.tag for each in get_args(Order)]
     name = found.get("order") if isinstance(found, Mapping) else found
     if name not in names:

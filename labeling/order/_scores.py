@@ -36,19 +36,32 @@ def scores(order: Order | Mapping[str, Any] | None, context: Context) -> Array:
     policy = order_from(order)
     match policy:
         case Uncertainty():
-            from dataplat.labeling.order._uncertainty import unsure as scored
+            from dataplat.labeling.order._uncertainty import unsure
+
+            return unsure(policy, context)
         case Committee():
-            from dataplat.labeling.order._committee import dissent as scored  # type: ignore[assignment]
+            from dataplat.labeling.order._committee import dissent
+
+            return dissent(policy, context)
         case Diversity():
-            from dataplat.labeling.order._diversity import apart as scored  # type: ignore[assignment]
+            from dataplat.labeling.order._diversity import apart
+
+            return apart(policy, context)
         case DriftSlice():
-            from dataplat.labeling.order._drift_slice import grown as scored  # type: ignore[assignment]
+            from dataplat.labeling.order._drift_slice import grown
+
+            return grown(policy, context)
         case Outliers():
-            from dataplat.labeling.order._rows import far_out as scored  # type: ignore[assignment]
+            from dataplat.labeling.order._rows import far_out
+
+            return far_out(policy, context)
         case Corrections():
-            from dataplat.labeling.order._corrections import corrected as scored  # type: ignore[assignment]
+            from dataplat.labeling.order._corrections import corrected
+
+            return corrected(policy, context)
         case Sql():
-            from dataplat.labeling.order._rows import expressed as scored  # type: ignore[assignment]
+            from dataplat.labeling.order._rows import expressed
+
+            return expressed(policy, context)
         case _:
             return np.ones(len(context.tasks))
-    return scored(policy, context)  # type: ignore[arg-type]

@@ -34,12 +34,14 @@ def unsureness(table: Array, kind: Unsure) -> Array:
     if table.shape[1] < 2:
         return np.where(np.isnan(table[:, 0]), np.nan, 0.0)
     if kind == "entropy":
-        return entropy(table) / np.log(table.shape[1])
+        return entropy(table) / float(np.log(table.shape[1]))
     top = np.sort(table, axis=1)[:, -2:]
-    return 1 - top[:, 1] if kind == "least" else 1 - (top[:, 1] - top[:, 0])
+    sure: Array = top[:, 1] if kind == "least" else top[:, 1] - top[:, 0]
+    return 1 - sure
 
 
 def entropy(table: Array) -> Array:
     """Return Shannon's entropy of rows of probabilities, in nats."""
     logs = np.log(table, out=np.zeros_like(table), where=table > 0)
-    return -(table * logs).sum(axis=1)
+    found: Array = -(table * logs).sum(axis=1)
+    return found
