@@ -10,7 +10,7 @@ import click
 
 from dataplat.cli import _exits
 from dataplat.cli._app import LazyGroup
-from dataplat.cli._options import command
+from dataplat.cli._options import branch_in_force, branch_option, command, complete_queues, open_lake
 from dataplat.cli._output import facts, near, note, print_json, table
 
 _HERE = "dataplat.cli.label_server"
@@ -119,10 +119,12 @@ def _facts(status: Any) -> list[tuple[str, str]]:
     ]
 
 
-@command("add", example="dataplat label annotator add anna", lake=False)
+@command("add", example="dataplat label annotator add anna\ndataplat label annotator add bob --queue delays")
 @click.argument("name", metavar="NAME")
+@click.option("--queue", metavar="QUEUE", shell_complete=complete_queues, help="A queue that asks them from now on.")
+@branch_option
 @click.option("--email", metavar="ADDRESS", help="Their address; what stands before the @ has to be NAME.")
-def add(name: str, email: str | None, as_json: bool) -> int:
+def add(name: str, email: str | None, queue: str | None, branch: str | None, lake: str | None, as_json: bool) -> int:
     """Make an account for NAME, and print the one link to send to them.
 
     The link logs them in and leads to what they are asked: whoever has it is them. Asked again it is the same. Where the
@@ -133,8 +135,11 @@ def add(name: str, email: str | None, as_json: bool) -> int:
     from dataplat.labeling.label_studio.accounts import add_annotator
     from dataplat.labeling.serve import enter_link
 
+    asking = None if queue is None else open_lake(lake).label_queue(queue, branch=branch_in_force(branch))
     there = find_address()
     made = add_annotator(find_server(), load_or_make(), name, email)
+    if asking is not None and made.name not in asking.spec.annotators:
+        asking.set(annotators=[*asking.spec.annotators, made.name])
     link = enter_link(made.name, made.email) if there.local else f"{there.url}/user/login/"
     if as_json:
         secret = {} if there.local else {"password": made.password}
