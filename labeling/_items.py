@@ -10,8 +10,6 @@ from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 
-from dataplat.labeling._offsets import Shown
-
 Texts: TypeAlias = list[str] | None
 Number: TypeAlias = float | None
 Name: TypeAlias = str | int | None
@@ -82,61 +80,48 @@ class Item(msgspec.Struct, gc=False):
 
 ITEMS: Final = msgspec.json.Decoder(list[Item])
 _VALUE: Final = msgspec.json.Decoder(Value)
-_NOTHING: Final = (b"", b"null")
+_NO_VALUE: Final = Value()
 
-
-def flat(result: bytes, shown: Shown) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
-    """Return the regions and the relations of a result, as rows that begin with their place in it.
-
-    The columns are those of `regions` and `relations` (`dataplat.labeling.tables`) but for whose they are.
-
-    Raises:
-        msgspec.DecodeError: It is no list of items, or one of them is not what its kind says.
-    """
-    regions, relations = [], []
-    for at, item in enumerate(ITEMS.decode(result)):
-        if item.from_id is not None or item.type == "relation":
-            relations.append((at, _text(item.from_id), _text(item.to_id), item.direction, item.labels))
-        else:
-            regions.append(_region(at, item, shown))
-    return regions, relations
-
-
-def _region(at: int, item: Item, shown: Shown) -> tuple[Any, ...]:
-    raw = bytes(item.value)
-    value = Value() if raw in _NOTHING else _VALUE.decode(raw)
-    start, end = _span(item, value, shown)
-    text = value.text if value.text is not None else value.datetime
-    number = value.rating if value.rating is not None else value.number
-    return (
-        at, _text(item.id), item.from_name, item.to_name, item.type, _labels(item.type, value),
-        "\n".join(text) if isinstance(text, list) else text, number, start, end,
-        *_box(item, value),
-        _whole(item.original_width), _whole(item.original_height),
-        item.score, raw.decode() or None,
-    )  # fmt: skip
-
-
-def _labels(type: str | None, value: Value) -> Texts:
-    if type is None or type in _NO_LABELS:
-        return value.labels
-    if type == "taxonomy":
-        return None if value.taxonomy is None else [" / ".join(path) for path in value.taxonomy]
-    if type == "pairwise":
-        return None if value.selected is None else [value.selected]
-    if type in _LABELS:
-        found: Texts = getattr(value, type)
-        return found if found is not None else value.labels
-    return value.labels
-
-
-_LABELS: Final = frozenset(
+_UNDER_THEIR_NAME: Final = frozenset(
     name for name in Value.__struct_fields__ if name.endswith("labels") or name == "choices"
-)  # the kinds whose labels lie under their own name
-_NO_LABELS: Final = frozenset({"textarea", "rating", "number", "datetime"})
+)  # the kinds whose labels lie under the name of the kind
 
 
-def _span(item: Item, value: Value, shown: Shown) -> tuple[Number, Number]:
+def value_of(text: bytes) -> Value:
+    """Return what an item says; raise `msgspec.DecodeError` where it is not what its kind says."""
+    return _NO_VALUE if text in {b"", b"null"} else _VALUE.decode(text)
+
+
+def labels_of(type: str | None, values: list[Value]) -> list[Texts]:
+    """Return the labels or choices of items of one kind."""
+    if type in _UNDER_THEIR_NAME:
+        name = str(type)
+        return [value.labels if (found := getattr(value, name)) is None else found for value in values]
+    if type == "taxonomy":
+        return [None if value.taxonomy is None else [" / ".join(path) for path in value.taxonomy] for value in values]
+    if type == "pairwise":
+        return [None if value.selected is None else [value.selected] for value in values]
+    return [value.labels for value in values]
+
+
+def text_of(value: Value) -> str | None:
+    """Return the text of a span, or what was written."""
+    text = value.text
+    if text is None:
+        return value.datetime
+    return text if isinstance(text, str) else "\n".join(text)
+
+
+def has_span(value: Value) -> bool:
+    """Return whether an item has a place in a text or in time."""
+    return (
+        value.start is not None or value.in_page is not None or value.ranges is not None or value.sequence is not None
+    )
+
+
+def span_of(value: Value) -> tuple[Number, Number]:
+    """Return where a span begins and ends: in a text, in seconds or in frames."""
+    start, end = value.start, value.end
     if value.in_page is not None:  # of hypertext and paragraphs, whose start and end are places in the page
         return value.in_page.start, value.in_page.end
     if value.ranges:
@@ -144,19 +129,15 @@ def _span(item: Item, value: Value, shown: Shown) -> tuple[Number, Number]:
     if value.sequence:
         frames = [frame["frame"] for frame in value.sequence if isinstance(frame.get("frame"), int | float)]
         return (min(frames), max(frames)) if frames else (None, None)
-    start, end = value.start, value.end
-    if not isinstance(start, int | float) or not isinstance(end, int | float):
-        return None, None
-    return shown.span(item.to_name, start, end, value.text) if isinstance(value.text, str) else (start, end)
+    return (start, end) if isinstance(start, float) and isinstance(end, float) else (None, None)
 
 
-_NO_BOX: Final = (None, None, None, None, None, None)
+Box: TypeAlias = tuple[Number, Number, Number, Number, Number, list[float] | None]
+_NO_BOX: Final[Box] = (None, None, None, None, None, None)
 
 
-def _box(item: Item, value: Value) -> tuple[Number, Number, Number, Number, Number, list[float] | None]:
+def box_of(item: Item, value: Value) -> Box:
     """Return x, y, width, height, rotation and points, in pixels; of what has no picture's size, nothing."""
-    if value.x is None and value.points is None:
-        return _NO_BOX
     if item.original_width is None or item.original_height is None:
         return _NO_BOX
     across, down = item.original_width / 100, item.original_height / 100
@@ -168,14 +149,22 @@ def _box(item: Item, value: Value) -> tuple[Number, Number, Number, Number, Numb
     if value.radius_x is not None and value.radius_y is not None:
         wide, high = value.radius_x * across, value.radius_y * down
         return (x * across - wide, y * down - high, 2 * wide, 2 * high, value.rotation, None)
-    if value.width is None or value.height is None or (item.type or "").startswith("keypoint"):
+    if value.width is None or value.height is None:
         return (None, None, None, None, None, [x * across, y * down])
     return (x * across, y * down, value.width * across, value.height * down, value.rotation, None)
 
 
-def _text(name: Name) -> str | None:
-    return str(name) if isinstance(name, int) else name
-
-
-def _whole(number: Number) -> int | None:
-    return None if number is None else round(number)
+def reason_of(result: bytes) -> str | None:
+    """Return why somebody skipped: what a control said whose name has `reason` in it."""
+    try:
+        items = ITEMS.decode(result)
+        values = [value_of(bytes(item.value)) for item in items]
+    except msgspec.DecodeError:
+        return None
+    for item, value in zip(items, values, strict=True):
+        if item.from_name is not None and "reason" in item.from_name.lower():
+            (labels,) = labels_of(item.type, [value])
+            said = text_of(value) or ", ".join(labels or ())
+            if said:
+                return said
+    return None

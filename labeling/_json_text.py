@@ -12,14 +12,14 @@ from typing import Final
 
 import msgspec
 
-_SPACE: Final = re.compile(rb"[ \n\r\t]")
+_SPACES: Final = re.compile(rb"[,:\[{][ \n\r\t]|[\n\r\t]")  # between tokens; or in a text, which does no harm
 _ESCAPED: Final = re.compile(rb"\\(.)", re.DOTALL)
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|(?<=[0-9])[eE]-(?=[0-9](?![0-9]))', re.DOTALL)
 
 
 def as_written(text: bytes) -> bytes:
     """Return the text of a JSON value as the listing of tasks would have it; what is no JSON as it is."""
-    if _SPACE.search(text):
+    if _SPACES.search(text):
         try:
             text = msgspec.json.format(text, indent=-1)
         except msgspec.DecodeError:

@@ -11,30 +11,29 @@ from typing import Any
 
 
 class Shown:
-    """What a task shows, by the names that regions refer to.
+    """The texts of a task in which the two ways of counting differ, by the columns of its data."""
 
-    Args:
-        data: the task's data.
-        columns: which of it holds the text under each name of the label config; None where no config is at hand.
-    """
+    __slots__ = ("_texts",)
 
-    __slots__ = ("_columns", "_data", "_texts")
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self._texts = texts
 
-    def __init__(self, data: Mapping[str, Any], columns: Mapping[str, str | None] | None) -> None:
-        self._data = data
-        self._columns = columns
-        self._texts: list[str] | None = None
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Shown | None:
+        """Return those of a task's data; None where there are none, so that its spans are right as they are."""
+        texts = {name: each for name, each in data.items() if isinstance(each, str) and astral(each)}
+        return cls(texts) if texts else None
 
-    def span(self, name: str | None, start: float, end: float, said: str) -> tuple[float, float]:
+    def span(self, column: str | None, start: float, end: float, said: str) -> tuple[float, float]:
         """Return a span in code points, as it came where its text is not at hand.
 
         Args:
-            name: under which the text is shown; any text of the task will do where no config says which it is.
+            column: what holds its text; None: not known, then any text will do that says what the span says.
             start: where it begins.
             end: where it ends, exclusive.
             said: the text of the span.
         """
-        for text in self._astral(name):
+        for text in self._texts.values() if column is None else (self._texts.get(column, ""),):
             if text[int(start) : int(end)] == said:
                 return start, end
             one, two = from_units(text, int(start), int(end))
@@ -42,20 +41,10 @@ class Shown:
                 return one, two
         return start, end
 
-    def _astral(self, name: str | None) -> list[str]:
-        """Return the texts in which the two ways of counting differ."""
-        if self._texts is None:
-            self._texts = [each for each in self._data.values() if isinstance(each, str) and astral(each)]
-        if not self._texts or self._columns is None:
-            return self._texts
-        column = self._columns.get(name or "")
-        found = None if column is None else self._data.get(column)
-        return [found] if isinstance(found, str) else self._texts
-
 
 def astral(text: str) -> bool:
     """Return whether the two ways of counting differ somewhere in the text."""
-    return not text.isascii() and max(text) > "\uffff"
+    return not text.isascii() and len(text.encode("utf-16-le", errors="surrogatepass")) > 2 * len(text)
 
 
 def from_units(text: str, start: int, end: int) -> tuple[int, int]:

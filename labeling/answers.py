@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, TypeAlias
 import msgspec
 
 from dataplat.errors import LabelServerError
-from dataplat.labeling._items import flat
+from dataplat.labeling._flat import Flat, Owners
+from dataplat.labeling._items import reason_of
 from dataplat.labeling._json_array import BLOCK, blocks
 from dataplat.labeling._json_text import as_written
-from dataplat.labeling._loose import loose, loose_list, marked, unmarked, without_halves
+from dataplat.labeling._loose import loose, loose_list, marked, unmarked
 from dataplat.labeling._offsets import Shown
-from dataplat.labeling.tables import Kind, schema
+from dataplat.labeling.tables import schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -167,14 +168,12 @@ def _loose_annotation(text: bytes) -> _Annotation:
 
 
 def _answers(tasks: Sequence[_Task], config: LabelConfig | None, names: Mapping[int, str]) -> Answers:
-    annotations: list[tuple[Any, ...]] = []
-    regions: list[tuple[Any, ...]] = []
-    relations: list[tuple[Any, ...]] = []
+    rows: list[tuple[Any, ...]] = []
+    flat = Flat(_columns(config))
     seen: dict[int, Seen] = {}
     foreign: dict[int, int] = {}
     unflat: dict[str, str] = {}
     odd: set[str] = set()
-    columns = None if config is None else {each.name: each.column for each in config.objects if each.tag in _TEXTS}
     for task in tasks:
         whose = task.data.get("dataplat_id")
         if not isinstance(whose, str) or not whose:
@@ -183,25 +182,25 @@ def _answers(tasks: Sequence[_Task], config: LabelConfig | None, names: Mapping[
             continue
         if task.id is not None:
             seen[task.id] = Seen(whose, _aware(task.updated_at), len(task.annotations))
-        shown = Shown(task.data, columns)
+        shown = Shown.of(task.data)
         for annotation in task.annotations:
             result = as_written(bytes(annotation.result))
-            key, who = _key(annotation, whose, result), _name(annotation.completed_by, names)
+            key = _key(annotation, whose, result)
             if annotation.id is None:  # a name is there once
                 if key in odd:
                     continue
                 odd.add(key)
-            items = _flat(result, shown)
-            if isinstance(items, str):
-                unflat[key] = items
-                items = [], []
-            annotations.append(_row(annotation, key, task, whose, who, result, items[0], config))
-            regions += [(key, each[0], whose, who, *each[1:]) for each in items[0]]
-            relations += [(key, each[0], whose, who, *each[1:]) for each in items[1]]
-    return Answers(
-        _table("annotations", annotations), _table("regions", regions), _table("relations", relations),
-        seen, foreign, unflat,
-    )  # fmt: skip
+            why = flat.add(len(rows), result, shown)
+            if why is not None:
+                unflat[key] = why
+            rows.append(_row(annotation, key, task, whose, result, config, names))
+    annotations = _table(rows)
+    owners = Owners(annotations["annotation"], annotations["task"], annotations["annotator"])
+    return Answers(annotations, *flat.tables(owners), seen, foreign, unflat)
+
+
+def _columns(config: LabelConfig | None) -> dict[str, str | None]:
+    return {} if config is None else {each.name: each.column for each in config.objects if each.tag in _TEXTS}
 
 
 def _row(
@@ -209,16 +208,15 @@ def _row(
     key: str,
     task: _Task,
     whose: str,
-    who: str | None,
     result: bytes,
-    regions: Sequence[tuple[Any, ...]],
     config: LabelConfig | None,
+    names: Mapping[int, str],
 ) -> tuple[Any, ...]:
     skipped = bool(annotation.was_cancelled)
     return (
-        key, annotation.id, whose, who,
+        key, annotation.id, whose, _name(annotation.completed_by, names),
         task.project if annotation.project is None else annotation.project,
-        result.decode(), skipped, _reason(regions) if skipped else None,
+        result.decode(), skipped, reason_of(result) if skipped else None,
         annotation.lead_time, annotation.created_at, annotation.updated_at,
         None if config is None else config.id,
         annotation.parent_prediction, annotation.parent_annotation, annotation.ground_truth,
@@ -238,31 +236,14 @@ def _name(user: int | dict[str, Any] | None, names: Mapping[int, str]) -> str | 
     return None if number is None else names.get(number, f"user-{number}")
 
 
-def _reason(regions: Sequence[tuple[Any, ...]]) -> str | None:
-    """Return why somebody skipped: what a control said whose name has `reason` in it."""
-    for _, _, name, _, _, labels, text, *_ in regions:
-        if name is not None and "reason" in name.lower() and (text or labels):
-            return text or ", ".join(labels)
-    return None
-
-
-def _flat(result: bytes, shown: Shown) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]] | str:
-    """Return the rows of a result, or why there are none."""
-    try:
-        return flat(result, shown)
-    except msgspec.DecodeError as error:
-        whole = without_halves(result)
-        return str(error) if whole == result else _flat(whole, shown)
-
-
 def _aware(time: datetime | None) -> datetime | None:
     return time.replace(tzinfo=UTC) if time is not None and time.tzinfo is None else time
 
 
-def _table(name: Kind, rows: Sequence[tuple[Any, ...]]) -> pa.Table:
+def _table(rows: Sequence[tuple[Any, ...]]) -> pa.Table:
     import pyarrow as pa
 
-    fields = schema(name)
+    fields = schema("annotations")
     columns = zip(*rows, strict=True) if rows else [()] * len(fields)
     arrays = [pa.array(column, field.type) for column, field in zip(columns, fields, strict=True)]
     return pa.Table.from_arrays(arrays, schema=fields)

@@ -71,9 +71,10 @@ def answer(result: Any = (), **fields: Any) -> dict[str, Any]:
 def task(*annotations: Any, text: str = "hello", **fields: Any) -> dict[str, Any]:
     """Return one task as the server writes it."""
     usual: dict[str, Any] = {
-        "id": 3, "data": {"text": text, "dataplat_id": TASK}, "updated_at": "2026-11-28T01:41:00Z", "project": 4,
+        "id": 3, "annotations": list(annotations), "data": {"text": text, "dataplat_id": TASK},
+        "updated_at": "2026-11-28T01:41:00Z", "project": 4,
     }  # fmt: skip
-    return usual | {"annotations": list(annotations)} | fields
+    return usual | fields
 
 
 def region(value: dict[str, Any], type: str, **fields: Any) -> dict[str, Any]:

@@ -42,6 +42,22 @@ def test_half_an_array_is_no_array(values: list[Any], data: st.DataObject) -> No
         list(map(json.loads, blocks([text[:cut]], 4)))
 
 
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.lists(VALUES, max_size=3), max_size=8), st.integers(1, 60), st.sampled_from([None, 1]), st.data())
+def test_tasks_are_found_by_their_look_and_the_look_may_deceive(
+    values: list[Any], size: int, indent: int | None, data: st.DataObject
+) -> None:
+    """Elements that begin as Label Studio's tasks do are cut rightly, also where one holds what looks like a task."""
+    inner = [{"id": 1, "annotations": []}, {"id": 2, "annotations": []}]
+    tasks = [
+        {"id": at, "annotations": each, "data": data.draw(st.sampled_from([None, inner, '},{"id":7,"annotations"']))}
+        for at, each in enumerate(values)
+    ]
+    text = json.dumps(tasks, indent=indent).encode()
+    pieces = [text[at : at + 10] for at in range(0, len(text), 10)]
+    assert [element for block in blocks(pieces, size) for element in json.loads(block)] == tasks
+
+
 def test_blocks_are_of_about_the_size_that_is_asked_for() -> None:
     """Small elements are gathered, none is cut, and a mark of the byte order before them is passed over."""
     text = b"\xef\xbb\xbf" + json.dumps([{"at": at} for at in range(1000)]).encode()
