@@ -40,13 +40,12 @@ class Held:
 
 
 class Answered:
-    """What a pull has read so far.
+    """What a pull has read so far. What is read twice, because it changed meanwhile, counts as it was read last.
 
     Attributes:
         copies: answers about copies of a task.
         unread: items of results that could not be laid flat.
         gone: ids of answers that were taken back.
-        stale: ids of answers whose regions are to be replaced.
         notes: what is to be told.
     """
 
@@ -55,15 +54,18 @@ class Answered:
         self.unread = 0
         self.strange = 0
         self.gone: list[str] = []
-        self.stale: list[str] = []
         self._held = held
         self._known = known
-        self._new = self._changed = 0
         self._folder = tempfile.TemporaryDirectory(prefix="dataplat-labels-")
         self._writers: dict[Kind, pa.ipc.RecordBatchFileWriter] = {}
         self._files: dict[Kind, Path] = {}
+        self._written: dict[Kind, list[int]] = {}  # the turn in which each batch of a file was written
+        self._turn = 0
+        self._news: dict[str, int] = {}  # answer that differs from what is held → the turn in which it came last
+        self._again = False
         self._project = -1
-        self._came: set[str] = set()
+        self._by_task: dict[str, set[str]] = {}  # task → its answers that came, of the project at hand
+        self._seen: set[int] = set()
         self._whole_tasks: set[str] = set()
         self._by_id: dict[int, Placement] = {}
         self._copies: set[int] = set()
@@ -71,12 +73,18 @@ class Answered:
     @property
     def counts(self) -> tuple[int, int, int]:
         """New, changed and deleted answers."""
-        return self._new, self._changed, len(self.gone)
+        changed = sum(annotation in self._held.digests for annotation in self._news)
+        return len(self._news) - changed, changed, len(self.gone)
 
     @property
     def any(self) -> bool:
         """Whether anything differs from what is held."""
-        return any(self.counts)
+        return bool(self._news or self.gone)
+
+    @property
+    def stale(self) -> list[str]:
+        """Ids of answers whose regions are to be replaced."""
+        return [*self.gone, *(annotation for annotation in self._news if annotation in self._held.digests)]
 
     @property
     def notes(self) -> list[str]:
@@ -88,32 +96,28 @@ class Answered:
     def begin(self, project: int, placements: Placements) -> None:
         """Begin with another project."""
         self._project = project
-        self._came, self._whole_tasks = set(), set()
-        there = placements.of(project)
-        self._by_id = {each.id: each for each in there}
-        self._copies = {copy for each in there for copy in each.copies}
+        self._by_task, self._seen, self._whole_tasks = {}, set(), set()
+        self._by_id = {each.id: each for each in placements.of(project)}
+        self._copies = {copy for each in placements if each.there for copy in each.copies}
 
     def take(self, answers: Answers) -> None:
         """Take a batch of answers: keep those that differ from what is held, and note which tasks were seen."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
+        self._turn += 1
         annotations = _of_known(answers.annotations, self._known)
-        self.strange += answers.annotations.num_rows - annotations.num_rows
+        self._drop_seen(answers)
+        self.strange += answers.annotations.num_rows - annotations.num_rows + sum(answers.foreign.values())
         self.unread += len(answers.unflat)
-        self.strange += sum(answers.foreign.values())
         fresh: list[bool] = []
         for batch in annotations.to_batches():
-            digests = _digests(batch)
-            for annotation, digest in zip(batch["annotation"].to_pylist(), digests, strict=True):
-                self._came.add(annotation)
-                before = self._held.digests.get(annotation)
-                fresh.append(before != digest.tobytes())
-                if before is None:
-                    self._new += 1
-                elif fresh[-1]:
-                    self._changed += 1
-                    self.stale.append(annotation)
+            rows = zip(batch["annotation"].to_pylist(), batch["task"].to_pylist(), _digests(batch), strict=True)
+            for annotation, task, digest in rows:
+                self._by_task.setdefault(task, set()).add(annotation)
+                fresh.append(self._held.digests.get(annotation) != digest.tobytes())
+                if fresh[-1]:
+                    self._news[annotation] = self._turn
         if any(fresh):
             news = annotations.filter(pa.array(fresh))
             self._write("annotations", news)
@@ -121,6 +125,17 @@ class Answered:
             for kind, table in (("regions", answers.regions), ("relations", answers.relations)):
                 self._write(kind, table.filter(pc.is_in(table["annotation"], wanted)))  # type: ignore[arg-type]
         self._see(answers, annotations)
+
+    def _drop_seen(self, answers: Answers) -> None:
+        """Forget the answers of tasks that come a second time: they changed while they were read."""
+        for id_ in self._seen.intersection(answers.seen):
+            placement = self._by_id.get(id_)
+            if placement is None or placement.copies:  # its answers came in part with another task
+                continue
+            for annotation in self._by_task.pop(placement.task, ()):
+                self._news.pop(annotation, None)
+        self._again = self._again or not self._seen.isdisjoint(answers.seen)
+        self._seen.update(answers.seen)
 
     def end(self, placements: Placements, *, whole: bool) -> None:
         """Find answers that were taken back: those of the tasks that were read (`whole`: of all) that did not come.
@@ -130,15 +145,13 @@ class Answered:
         gone = {each.task for each in placements if each.project == self._project and not each.there}
         taken_back: set[str] = set()
         for annotation, task in self._held.by_project.get(self._project, {}).items():
-            if annotation in self._came or task in gone:
+            if annotation in self._by_task.get(task, ()) or task in gone:
                 continue
             if whole or task in self._whole_tasks:
                 self.gone.append(annotation)
-                self.stale.append(annotation)
                 taken_back.add(task)
-        kept = self._tasks_that_came if taken_back else set()
         for placement in self._by_id.values():
-            if placement.task in taken_back - kept:
+            if placement.task in taken_back and not self._by_task.get(placement.task):
                 placement.state, placement.news = "open", True
 
     def reader(self, kind: Kind) -> pa.RecordBatchReader | None:
@@ -150,19 +163,22 @@ class Answered:
             return None
         writer.close()
         file = pa.ipc.open_file(pa.memory_map(str(self._files[kind])))
-        batches = (file.get_batch(number) for number in range(file.num_record_batches))
+        batches = (self._last(file.get_batch(number), turn) for number, turn in enumerate(self._written[kind]))
         return pa.RecordBatchReader.from_batches(schema(kind), batches)
+
+    def _last(self, batch: pa.RecordBatch, turn: int) -> pa.RecordBatch:
+        """Return the rows of a batch that did not come again later."""
+        import pyarrow as pa
+
+        if not self._again:
+            return batch
+        return batch.filter(pa.array([self._news.get(each) == turn for each in batch["annotation"].to_pylist()]))
 
     def close(self) -> None:
         """Let the files go."""
         for writer in self._writers.values():
             writer.close()
         self._folder.cleanup()
-
-    @property
-    def _tasks_that_came(self) -> set[str]:
-        held = self._held.by_project.get(self._project, {})
-        return {held[annotation] for annotation in self._came if annotation in held}
 
     def _see(self, answers: Answers, annotations: pa.Table) -> None:
         """Note of each task that was read when it was changed, and whether it is answered."""
@@ -193,7 +209,9 @@ class Answered:
             self._files[kind] = Path(self._folder.name) / kind
             options = pa.ipc.IpcWriteOptions(compression="zstd")
             self._writers[kind] = pa.ipc.new_file(self._files[kind], schema(kind), options=options)
-        self._writers[kind].write_table(table.select(schema(kind).names).cast(schema(kind)))
+        for batch in table.select(schema(kind).names).cast(schema(kind)).to_batches():
+            self._writers[kind].write_batch(batch)
+            self._written.setdefault(kind, []).append(self._turn)
 
 
 def _of_known(annotations: pa.Table, known: frozenset[str]) -> pa.Table:

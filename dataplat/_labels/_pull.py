@@ -18,13 +18,14 @@ from dataplat._labels._answers import Answered, Held
 from dataplat._labels._projects import Placements, find_projects
 from dataplat._labels._settle import forget_lost, settle
 from dataplat._labels._state import State
-from dataplat.errors import CommitConflict, KeyViolation
+from dataplat.errors import CommitConflict, KeyViolation, LabelConfigError
 from dataplat.labeling.tables import KEYS, Kind, dataset, schema
 
 if TYPE_CHECKING:
     from dataplat._lake import Lake
     from dataplat.ingest._progress import Meter
     from dataplat.labeling.answers import Answers
+    from dataplat.labeling.config import LabelConfig
     from dataplat.labeling.server import LabelServer, Project
 
 _AGAIN: Final = 5
@@ -130,7 +131,13 @@ def _once(state: State, request: PullRequest) -> PullResult:
                 answered.begin(project.id, placements)
                 request.meter.enter("reading answers")
                 since = None if request.full else _since(placements, project, request.overlap)
-                for answers in _read(server, project, names, since, stack):
+                config = _config(project)
+                if config is None or config.id != state.config.id:
+                    result.notes.append(
+                        f"the project of {annotator} shows another label config than the queue's: answers under it are "
+                        f"kept as they are; the next push shows the queue's again"
+                    )
+                for answers in _read(request, project, names, since, stack):
                     answered.take(answers)
                     request.meter.add_rows(answers.annotations.num_rows)
                 answered.end(placements, whole=since is None)
@@ -150,15 +157,19 @@ def _since(placements: Placements, project: Project, overlap: float) -> datetime
 
 
 def _read(
-    server: LabelServer, project: Project, names: dict[int, str], since: datetime | None, stack: ExitStack
+    request: PullRequest, project: Project, names: dict[int, str], since: datetime | None, stack: ExitStack
 ) -> Iterator[Answers]:
-    from dataplat.labeling.answers import read_export, read_tasks
-    from dataplat.labeling.config import LabelConfig
+    """Yield the answers that changed since; None: all, and then what changed while they were read.
 
-    config = LabelConfig.from_xml(project.config)
+    An export is no snapshot: what changes in its first part while its last is written is missing, and may be older than
+    the newest in it.
+    """
+    from dataplat.labeling.answers import read_export, read_tasks
+
+    server, config = request.server, _config(project)
     if since is None:
+        since = server.clock()
         yield from read_export(stack.enter_context(server.export(project.id)), config, names)
-        return
     chunk: list[dict[str, Any]] = []
     for task in server.changed_tasks(project.id, since):
         chunk.append(task)
@@ -167,6 +178,16 @@ def _read(
             chunk = []
     if chunk:
         yield read_tasks(chunk, config, names)
+
+
+def _config(project: Project) -> LabelConfig | None:
+    """Return what a project shows; None where somebody made it what cannot be read: answers come all the same."""
+    from dataplat.labeling.config import LabelConfig
+
+    try:
+        return LabelConfig.from_xml(project.config)
+    except LabelConfigError:
+        return None
 
 
 def _commit(state: State, request: PullRequest, answered: Answered, placements: Placements) -> str | None:

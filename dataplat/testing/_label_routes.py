@@ -37,13 +37,16 @@ class Request:
 class Limits:
     """What the server takes: tasks and bytes of an import, tasks of a page; None: no bound.
 
-    `order` is how a page's tasks lie: as asked for, or backwards.
+    `order` is how a page's tasks lie: as asked for, or backwards. An export is read `export` tasks at a time, as the real
+    one is, and `between` is called after each: what people do then is in the rest of it.
     """
 
     import_tasks: int | None = None
     import_bytes: int | None = None
     page: int | None = None
     order: str = "asked"
+    export: int = 1_000
+    between: Callable[[], object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +216,14 @@ def _export(call: Call) -> Answer:
     def asked(task: Task) -> bool:
         return (not ids or task.id in ids) and (whole or bool(task.annotations))
 
-    return 200, [written.exported_task(each) for each in project.tasks.values() if asked(each)]
+    found: list[Any] = []
+    ids_asked = [each.id for each in project.tasks.values() if asked(each)]
+    for start in range(0, len(ids_asked), call.limits.export):
+        chunk = ids_asked[start : start + call.limits.export]
+        found += [written.exported_task(project.tasks[id]) for id in chunk if id in project.tasks]
+        if call.limits.between is not None:
+            call.limits.between()
+    return 200, found
 
 
 def _act(call: Call) -> Answer:

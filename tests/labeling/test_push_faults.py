@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -12,10 +11,8 @@ import pytest
 from dataplat._lake import Lake
 from dataplat.errors import LabelServerDenied, LabelServerError
 from dataplat.labeling.label_studio.client import LabelStudioServer
-from dataplat.lake.stores import MemoryStore
 from dataplat.testing.label_server import IMPORTS, Fault, Limits, to
 from dataplat.testing.store_faults import CrashStore, SimulatedCrash
-from dataplat.versioning.lakefile import create_lake
 
 if TYPE_CHECKING:
     from conftest import Desk
@@ -28,16 +25,8 @@ FAULTS = {
     "502, landed": Fault("status", status=502),
     "429": Fault("status", passed=False, status=429, retry_after=0.01),
 }
-REQUESTS = 9
-"""More than a first push makes: a list of projects, three projects, imports of four tasks each."""
-
-
-def copy_of(store: MemoryStore) -> MemoryStore:
-    """Return a store with the same objects."""
-    copy = MemoryStore()
-    for info in store.list(""):
-        copy.create(info.key, store.read(info.key))
-    return copy
+REQUESTS = 12
+"""More than a first push makes: a list of projects, three projects, another list, imports of four tasks each."""
 
 
 def test_a_push_places_everything_once(desk: Desk) -> None:
@@ -51,15 +40,17 @@ def test_a_push_places_everything_once(desk: Desk) -> None:
     assert {each.method for each in desk.site.requests} == {"GET"}
 
 
-@pytest.mark.parametrize("number", range(1, REQUESTS + 1))
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=list(FAULTS))
-def test_a_fault_at_any_request(desk: Desk, fault: Fault, number: int) -> None:
+def test_a_fault_at_any_request(desk: Desk, fault: Fault) -> None:
     """One request goes wrong: that push, or the next, leaves no gap and no duplicate."""
-    desk.site.at(number, fault)
-    with suppress(LabelServerError):
+    restore = desk.saved()
+    for number in range(1, REQUESTS + 1):
+        restore()
+        desk.site.at(number, fault)
+        with suppress(LabelServerError):
+            desk.queue.push()
         desk.queue.push()
-    desk.queue.push()
-    desk.check_placed()
+        desk.check_placed()
 
 
 @pytest.mark.parametrize("count", [2, 3, 5])
@@ -75,17 +66,14 @@ def test_faults_at_many_requests(desk: Desk, count: int) -> None:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_crash_at_any_write(desk_on: Callable[[Lake], Desk], when: Any) -> None:
+def test_a_crash_at_any_write(desk: Desk, when: Any) -> None:
     """The process dies at any write of the lake: the next push goes on, and takes in what lies on the server."""
-    store = MemoryStore()
-    create_lake(store)
-    desk = desk_on(Lake(store, "test", "memory"))
-    writes = CrashStore(copy_of(store), operations=("create",))
+    restore = desk.saved()
+    writes = CrashStore(restore(), operations=("create",))
     desk.lake = Lake(writes, "test", "memory")
     desk.queue.push()
     for number in range(1, writes.calls + 1):
-        desk.site.state.projects.clear()
-        left = copy_of(store)
+        left = restore()
         desk.lake = Lake(CrashStore(left, number, when, operations=("create",)), "test", "memory")
         with suppress(SimulatedCrash):
             desk.queue.push()

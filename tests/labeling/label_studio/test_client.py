@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Any
 
 import pytest
 
 from dataplat.errors import LabelServerDenied, LabelServerError
-from dataplat.labeling.label_studio.client import LabelStudioServer
+from dataplat.labeling.label_studio.client import SECRET_HEADER, LabelStudioServer
 from dataplat.labeling.server import Project, project_mark
 from servers import LabelStudio
 
@@ -221,3 +224,42 @@ class TestRefusals:
         """A client says where it speaks to, and not as whom."""
         assert repr(server) == f"LabelStudioServer({label_studio.url!r})"
         assert label_studio.token not in repr(server._calls)
+
+
+class TestWebhooks:
+    def test_told_of_answers(self, label_studio: LabelStudio, server: LabelStudioServer, project: Project) -> None:
+        """A URL is told, with the secret, of what is answered, edited and deleted; asked twice it is told once."""
+        (task,) = server.import_tasks(project.id, tasks(1))
+        with listening() as (url, heard):
+            for secret in ("old", "s3cr3t", "s3cr3t"):
+                server.watch(project.id, url, secret)
+            with label_studio.http() as http:
+                made = http.post(f"/api/tasks/{task}/annotations", json={"result": ANSWER}).json()
+                http.patch(f"/api/annotations/{made['id']}", json={"result": []}).raise_for_status()
+                http.delete(f"/api/annotations/{made['id']}").raise_for_status()
+            server.import_tasks(project.id, tasks(1))
+        assert heard == ["s3cr3t"] * 3
+
+
+@contextmanager
+def listening() -> Iterator[tuple[str, list[str]]]:
+    """Run a server that notes the secrets it is told."""
+    heard: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            heard.append(self.headers[SECRET_HEADER])
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            """Print nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        thread = Thread(target=http.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{http.server_port}/hook", heard
+        finally:
+            http.shutdown()
+            thread.join()

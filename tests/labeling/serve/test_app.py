@@ -16,7 +16,8 @@ import uvicorn
 from dataplat.errors import LabelServerError
 from dataplat.labeling.label_studio._state import State
 from dataplat.labeling.label_studio.accounts import add_annotator
-from dataplat.labeling.serve.app import HOOK_HEADER, Desk, make_app
+from dataplat.labeling.label_studio.client import SECRET_HEADER
+from dataplat.labeling.serve.app import Desk, make_app
 from dataplat.labeling.serve.links import Entry, Media, hook_secret, sign
 from dataplat.labeling.serve.media import Found, NoMedia, of_bytes
 from dataplat.labeling.serve.wake import heard
@@ -118,11 +119,11 @@ class TestHooks:
     def test_secret(self, http: httpx.Client, tmp_path: Path) -> None:
         """Who knows a queue's secret wakes who pulls it; nobody else does, nor for another queue."""
         assert http.post("/hook/q").status_code == 403
-        assert http.post("/hook/q", headers={HOOK_HEADER: hook_secret("other", STATE)}).status_code == 403
-        assert http.post("/hook/q", headers={HOOK_HEADER: "ä".encode()}).status_code == 403
+        assert http.post("/hook/q", headers={SECRET_HEADER: hook_secret("other", STATE)}).status_code == 403
+        assert http.post("/hook/q", headers={SECRET_HEADER: "ä".encode()}).status_code == 403
         assert http.get("/hook/q").status_code == 405
         assert not heard("q", 0, tmp_path)
-        answer = http.post("/hook/q", headers={HOOK_HEADER: hook_secret("q", STATE)}, json={"action": "x"})
+        answer = http.post("/hook/q", headers={SECRET_HEADER: hook_secret("q", STATE)}, json={"action": "x"})
         assert answer.status_code == 204
         assert heard("q", 0, tmp_path)
 
