@@ -5,7 +5,7 @@ import math
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataplat.errors import ConfigError
@@ -90,6 +90,7 @@ rows = st.tuples(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(rows, min_size=1, max_size=20), st.randoms())
 def test_order_says_nothing_and_parts_add_up(given_rows, chance):
     """Any order of the answers gives the same tables; annotators together took what labels together did."""
