@@ -14,7 +14,6 @@ from dataplat.labeling._xml import Element
 # What the editor replaces by data: `$name`, `$name.field`, `$name[0]`; ASCII alone, as its own expression.
 REFERENCE: Final = re.compile(r"\$([A-Za-z0-9_]+)((?:\.[A-Za-z0-9_]+|\[[^\]]*\])*)")
 _REPLACED: Final = ("audioUrl", "data", "frameRate", "hint", "html", "on", "src", "value", "valueList")
-_NAMED: Final = frozenset({"Choices", "Labels", "Number", "TextArea"})  # of these the server wants a toName
 _ADDRESSES: Final = ("audioUrl", "src")
 _TEXT: Final = "text"  # how what stands between the tags is called in messages
 
@@ -132,18 +131,17 @@ def _control(element: Element, objects: Sequence[Object]) -> Control:
 
 
 def _targets(element: Element, objects: Sequence[Object]) -> tuple[str, ...]:
-    """Return what a control speaks of; where nothing is said, the editor takes the only object, if there is one."""
+    """Return what a control speaks of. The editor takes the only object where nothing is said; the server then refuses predictions."""
     text = element.attributes.get("toName", "")
     if text:
         return tuple(text.split(","))
     if element.tag == "ReactCode":  # it shows what it asks of
         return (name_of(element),)
-    if len(objects) == 1 and element.tag not in _NAMED:
-        return (objects[0].name,)
     spelt = next((each for each in element.attributes if each.lower() == "toname"), None)
+    meant = f', toName="{objects[0].name}"' if len(objects) == 1 else ""
     raise LabelConfigError(
         f'line {element.line}: <{element.tag} name="{name_of(element)}"> has no toName: '
-        + (f"write {spelt} as toName" if spelt else "give the name of the object that it speaks of")
+        + (f"write {spelt} as toName" if spelt else f"give the name of what it speaks of{meant}")
     )
 
 

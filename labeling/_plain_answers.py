@@ -37,11 +37,12 @@ def item_of(control: Control, label: Any) -> dict[str, Any]:
     Raises:
         LabelConfigError: It takes no such answer.
     """
-    to_name = control.name if control.tag == "Pairwise" else control.to_name[0]  # a pair speaks of itself
     return {
         "id": hashlib.sha256(control.name.encode()).hexdigest()[:10],
         "from_name": control.name,
-        "to_name": to_name,
+        "to_name": control.to_name[
+            0
+        ],  # also of a pair: the editor writes its own name, which the server refuses of others
         "type": control.type,
         "value": {PLAIN[control.tag]: _value(control, label)},
     }

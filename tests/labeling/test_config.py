@@ -145,7 +145,7 @@ def test_values_gained_and_lost_are_told():
         (view(TEXT), "asks nothing"),
         (view(MOOD.replace('toName="t"', 'toName="mood"')), "shows nothing"),
         (view(TEXT, MOOD.replace('toName="t"', 'toName="tt"')), "toName='tt', and nothing has that name; did you mean 't'?"),
-        (view(TEXT, MOOD.replace('toName="t"', "")), '<Choices name="mood"> has no toName: give the name'),
+        (view(TEXT, MOOD.replace('toName="t"', "")), '<Choices name="mood"> has no toName: give the name of what it speaks of, toName="t"'),
         (view(TEXT, MOOD.replace("toName", "toname")), "has no toName: write toname as toName"),
         (view(TEXT, MOOD.replace('name="mood"', "")), "<Choices> has no name"),
         (view('<Text name="t"/>', MOOD), 'has no value: say what it shows, as value="$column"'),
@@ -177,14 +177,6 @@ def test_a_bomb_of_entities_is_not_read():
     for start in (bomb, file):
         with pytest.raises(LabelConfigError, match="<!DOCTYPE b> is not read"):
             LabelConfig.from_xml(f'{start}]><View><Text name="t" value="&a;"/></View>')
-
-
-def test_the_only_object_is_meant_where_the_server_lets_it():
-    """A rating without toName speaks of the only object, as the editor has it; of two it must say which."""
-    config = read(TEXT, '<Rating name="r"/>')
-    assert config.controls[0].to_name == ("t",)
-    with pytest.raises(LabelConfigError, match="has no toName"):
-        read(TEXT, TEXT.replace('"t"', '"u"'), '<Rating name="r"/>')
 
 
 def test_tags_come_in_any_case_where_the_server_takes_them():
@@ -326,7 +318,7 @@ def test_a_plain_answer_becomes_a_result_and_comes_back(control, given, value, l
     result = ANSWERS.result_of({control: given})
     assert [item["value"] for item in result] == [value]
     assert result[0]["from_name"] == control
-    assert result[0]["to_name"] == ("better" if control == "better" else "t")  # a pair speaks of itself in the editor
+    assert result[0]["to_name"] == "t"
     assert ANSWERS.label_of(json.loads(json.dumps(result)), control) == label
     assert ANSWERS.result_of({control: given}) == result
     assert ANSWERS.label_of(ANSWERS.result_of({control: label}), control) == label
