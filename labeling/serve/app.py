@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from dataplat.errors import DataplatError, LabelServerDenied, LabelServerError
+from dataplat.labeling.label_studio.client import SECRET_HEADER
 from dataplat.labeling.serve import wake
 from dataplat.labeling.serve.links import Entry, Media, hook_secret, read
 from dataplat.labeling.serve.media import CHUNK, Found, NoMedia, asked_range
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from dataplat.labeling.label_studio._state import State
     from dataplat.labeling.server import Project
 
-HOOK_HEADER = "x-dataplat-secret"
 _LOG = logging.getLogger("dataplat.labeling.serve")
 _STILL = {
     "content-security-policy": "sandbox; default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'",
@@ -143,7 +143,7 @@ class Desk:
         from starlette.responses import Response
 
         queue = request.path_params["queue"]
-        said = request.headers.get(HOOK_HEADER, "")
+        said = request.headers.get(SECRET_HEADER, "")
         if not hmac.compare_digest(said.encode(), hook_secret(queue, self.state).encode()):
             return Response(None, 403)
         wake.ring(queue, self.folder)
