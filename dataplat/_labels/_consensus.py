@@ -99,7 +99,10 @@ def consensus(
         votes = pa.concat_tables([votes, weak.votes.cast(votes.schema)])
     if method == "weighted":
         weights = _weights(state, votes, weights)
-    found = consensus_of(votes, method=method, weights=weights, adjudicator=state.spec.adjudicator)
+    functions = () if weak is None else weak.functions  # they saw every task: their silence says something, too
+    found = consensus_of(
+        votes, method=method, weights=weights, adjudicator=state.spec.adjudicator, abstaining=functions
+    )
     return QueueConsensus(found, state)
 
 
