@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from dataplat._labels._create import at_branch
-from dataplat.errors import BadColumn, LabelError
+from dataplat.errors import BadColumn, LabelConfigError, LabelError
 from dataplat.labeling.tables import schema
 
 if TYPE_CHECKING:
@@ -100,13 +100,11 @@ def _result(state: State, answer: Any) -> str:
     """Return the result that an answer is: one that is a result already, or a plain label that the config can give."""
     if isinstance(answer, str) and answer.lstrip().startswith("[{"):
         return answer
-    control = state.config.answer
-    for label in answer if isinstance(answer, list) else [answer]:
-        if control is not None and control.values and control.dynamic is None and str(label) not in control.values:
-            raise LabelError(
-                f"gold says {label!r}, which nobody can answer in queue {state.name!r}: there are {', '.join(control.values)}"
-            )
-    return json.dumps(state.config.result_of(answer), ensure_ascii=False, sort_keys=True)
+    try:
+        result = state.config.result_of(answer)
+    except LabelConfigError as error:
+        raise LabelError(f"gold of queue {state.name!r} has an answer that nobody can give: {error}") from error
+    return json.dumps(result, ensure_ascii=False, sort_keys=True)
 
 
 def _judged(state: State) -> dict[str, list[float]]:

@@ -125,3 +125,17 @@ def drawn(left):
     where = {"x": left, "y": 10.0, "width": 20.0, "height": 20.0, "rotation": 0, "rectanglelabels": ["x"]}
     size = {"original_width": 100, "original_height": 100}
     return {"id": f"r{left}", "from_name": "b", "to_name": "i", "type": "rectanglelabels", "value": where} | size
+
+
+def test_several_choices_are_gold_as_labels_have_them(desk_of):
+    """Where several may be chosen, an answer is a list of them or the text that labels are: `a|b`."""
+    several = (
+        '<View><Text name="t" value="$carrier"/><Choices name="c" toName="t" choice="multiple">'
+        '<Choice value="late"/><Choice value="lost"/></Choices></View>'
+    )
+    desk = desk_of(config=several, show=["carrier"])
+    desk.lake.ingest(pa.table({"carrier": ["G", "H"], "label": ["late|lost", "lost"]}), into="truth")
+    desk.queue.set(gold="truth")
+    desk.queue.push()
+    expected = [row["expected"] for row in desk.state.tasks.to_pylist() if row["stream"] == "gold"]
+    assert sorted(json.loads(each)[0]["value"]["choices"] for each in expected) == [["late", "lost"], ["lost"]]
