@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dataplat.errors import BadColumn
 
@@ -28,7 +28,7 @@ def source_rows(state: State, version: Version, columns: Sequence[str]) -> pa.Ta
     return table.select(list(columns)).add_column(0, "task", ids)
 
 
-def tasks_of(state: State, version: Version, other: Version, columns: Sequence[str]) -> pa.Table:
+def tasks_of(state: State, version: Version, other: Version, columns: Sequence[str], where: Any = None) -> pa.Table:
     """Return rows of another dataset with the task that each belongs to.
 
     It has the columns that identify a task, or the key of the source; else `BadColumn` says so.
@@ -40,7 +40,7 @@ def tasks_of(state: State, version: Version, other: Version, columns: Sequence[s
 
     there, wanted = set(other.schema.names), identity_columns(state.spec)
     if there.issuperset(wanted):
-        table = other.to_arrow(columns=list(dict.fromkeys([*wanted, *columns])))
+        table = other.to_arrow(columns=list(dict.fromkeys([*wanted, *columns])), where=where)
         ids = [task_ids(batch, wanted, state.name) for batch in table.to_batches()]
         return table.select(list(columns)).add_column(0, "task", pa.chunked_array(ids, type=pa.string()))
     key = list(version.key)
@@ -50,7 +50,7 @@ def tasks_of(state: State, version: Version, other: Version, columns: Sequence[s
             f"{'the key ' + ', '.join(key) if key else 'a key'} of {version.dataset}"
         )
     rows = frame(source_rows(state, version, key))
-    given = frame(other.to_arrow(columns=list(dict.fromkeys([*key, *columns]))))
+    given = frame(other.to_arrow(columns=list(dict.fromkeys([*key, *columns])), where=where))
     return (
         rows.join(given, on=key, how="inner")
         .unique("task", keep="first", maintain_order=True)

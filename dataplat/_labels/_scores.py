@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dataplat._labels._create import at_branch
+from dataplat._labels._rows import tasks_of
 from dataplat.labeling.task import identity_columns, task_ids
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from dataplat._labels._state import State
     from dataplat._version import Version
-    from dataplat.labeling.order import Context
+    from dataplat.labeling.order import Context, Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,25 @@ class _Asked:
         return self.version.to_arrow(columns=columns, where=_both(self.where, where))
 
 
+@dataclass(frozen=True, slots=True)
+class _Keyed:
+    """Rows that have the source's key, and not all that identifies a task: they get a column `task`."""
+
+    state: State
+    source: Version
+    version: Version
+
+    @property
+    def schema(self) -> pa.Schema:
+        import pyarrow as pa
+
+        return self.version.schema.append(pa.field("task", pa.string()))
+
+    def to_arrow(self, *, columns: Sequence[str] | None = None, where: Any = None) -> pa.Table:
+        wanted = self.version.schema.names if columns is None else [name for name in columns if name != "task"]
+        return tasks_of(self.state, self.source, self.version, wanted, where)
+
+
 def context(state: State, version: Version, tasks: Sequence[str]) -> Context:
     """Return what the scores of `tasks` are taken from."""
     from dataplat.labeling.order import Context
@@ -47,12 +67,20 @@ def context(state: State, version: Version, tasks: Sequence[str]) -> Context:
     return Context(
         tasks=tasks,
         source=_Asked(version, state.spec.where),
-        version=lambda reference: state.lake[at_branch(reference, state.branch)],
+        version=lambda reference: _rows(state, version, reference),
         task_ids=ids,
         columns=columns,
         asked=frozenset(state.tasks["task"].to_pylist()),
         changes=lambda reference: _changes(state, reference),
     )
+
+
+def _rows(state: State, source: Version, reference: str) -> Rows:
+    """Return the rows that a reference names, with their tasks where only the source's key says which they are."""
+    found = state.lake[at_branch(reference, state.branch)]
+    there = set(found.schema.names)
+    told = "task" in there or there.issuperset(identity_columns(state.spec))
+    return _Keyed(state, source, found) if not told and source.key and there.issuperset(source.key) else found
 
 
 def _changes(state: State, reference: str) -> Iterable[pa.Table] | None:

@@ -52,17 +52,13 @@ def test_what_a_model_is_unsure_of_comes_first(desk_of):
     """Rates follow the entropy of predictions, which are found by the key of the rows."""
     desk = desk_of(order=dp.uncertainty("predictions"), overlap=1)
     sure = [0.5, 0.99, 0.99, 0.99, 0.99, 0.99]
-    rows = {"flight_id": range(6), "carrier": FLIGHTS_CARRIER, "dep_delay": [0.0, 10.0, 20.0, 30.0, 40.0, 40.0]}
     chances = {"p_carrier": sure, "p_weather": [1 - each for each in sure]}
-    desk.lake.ingest(pa.table(rows | chances), into="predictions", key=["flight_id"])
+    desk.lake.ingest(pa.table({"flight_id": range(6)} | chances), into="predictions", key=["flight_id"])
     desk.queue.push()
     rate = {row["task"]: row["rate"] for row in desk.state.tasks.to_pylist()}
     assert max(rate, key=rate.__getitem__) == desk.task(0)
     assert sum(rate.values()) == pytest.approx(1)
     assert {row["stream"] for row in desk.state.tasks.to_pylist()} <= {"policy", "audit"}
-
-
-FLIGHTS_CARRIER = ["AA", "BB", "AA", "BB", "AA", "AA"]
 
 
 def test_sql_may_fix_the_order(desk_of):
