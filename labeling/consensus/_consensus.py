@@ -52,12 +52,14 @@ def consensus(
 
     Raises:
         BadColumn: The votes lack a column.
-        ConfigError: There is no such method, or nothing to weigh by.
+        ConfigError: There is no such method, nothing to weigh by, or a number that makes no sense.
         KeyViolation: Somebody votes twice on one task.
         LabelError: A vote without task or annotator, a weight that is none, nobody who answered a known task, or too many labels.
     """
     if method not in get_args(Method):
         raise ConfigError(f"no method {method!r}{did_you_mean(method, get_args(Method))}")
+    if iterations < 1 or not 0 <= smoothing < np.inf:
+        raise ConfigError(f"iterations is 1 or more, smoothing a number from 0 on; not {iterations} and {smoothing}")
     everybody = coded(votes, truth)
     judged = (
         everybody.annotator == everybody.annotators.index(pa.scalar(adjudicator, everybody.annotators.type)).as_py()

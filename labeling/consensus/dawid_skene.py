@@ -13,8 +13,8 @@ from dataplat.labeling.consensus._decided import Decided, nothing
 LEAST = 1e-10
 """The least chance that anything has: what nobody did yet is not impossible."""
 
-MOST = 250_000_000
-"""Numbers that are held at once (labels × tasks and answers of annotators): 2 GB."""
+MOST = 100_000_000
+"""Numbers that are held at once (labels × tasks and answers of annotators): 800 MB, several times."""
 
 _EQUAL = 1e-9
 _SPARSE = 10_000_000  # pairs of annotator and label of which no table is made
@@ -112,6 +112,11 @@ class _Steps:
     labels: Array
     smoothing: float
 
+    @property
+    def many(self) -> Array:
+        """How many votes each task has."""
+        return np.diff(self.votes.starts)
+
     def hold(self, chances: Array) -> Array:
         """Put what is known in place."""
         chances[:, self.held] = 0.0
@@ -126,7 +131,7 @@ class _Steps:
         errors = np.empty((len(chances), len(self.cells)))
         abstained = np.ones((len(chances), people))
         for label, chance in enumerate(chances):
-            counts = np.maximum(np.bincount(self.cell, chance[self.votes.task], len(self.cells)), LEAST)
+            counts = np.maximum(np.bincount(self.cell, np.repeat(chance, self.many), len(self.cells)), LEAST)
             if self.smoothing:
                 together = np.bincount(said, counts, many)
                 counts += self.smoothing * (together / together.sum())[said]
@@ -140,9 +145,10 @@ class _Steps:
         """Return how likely labels are, and the mean log-likelihood of a vote (the E step)."""
         silence = np.log(abstained)
         logs = np.log(errors) - silence[:, self.cells // max(len(prior), 1)]
-        found = np.empty((len(prior), len(self.votes.tasks)))
+        found = np.zeros((len(prior), len(self.votes.tasks)))
+        asked = np.flatnonzero(self.many)
         for label, log in enumerate(logs):
-            found[label] = np.bincount(self.votes.task, log[self.cell], len(self.votes.tasks))
+            found[label, asked] = np.add.reduceat(log[self.cell], self.votes.starts[asked])
         found += (np.log(prior) + silence.sum(axis=1))[:, None]
         known = found[self.labels, self.held]
         highest = found.max(axis=0)

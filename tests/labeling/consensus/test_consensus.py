@@ -115,6 +115,8 @@ def test_labels_keep_their_type():
         (votes_from(("a", "x", "1")), {"method": "weighted"}, ConfigError, "nothing to weigh"),
         (votes_from(("a", "x", "1")), {"method": "weighted", "weights": {"y": 1}}, LabelError, "no weight for annotator 'x'"),
         (votes_from(("a", "x", "1")), {"method": "weighted", "weights": {"x": -1}}, LabelError, "'x' is -1"),
+        (votes_from(("a", "x", "1")), {"iterations": 0}, ConfigError, "iterations is 1 or more"),
+        (votes_from(("a", "x", "1")), {"smoothing": -1.0}, ConfigError, "smoothing a number from 0 on"),
         (votes_from(("a", "x", "1"), ("a", "x", "2")), {}, KeyViolation, "'x' votes twice on task 'a'"),
         (votes_from((None, "x", "1")), {}, LabelError, "1 votes say no task"),
         (pa.table({"task": ["a"], "anotator": ["x"], "label": ["1"]}), {}, BadColumn, "did you mean 'anotator'"),
