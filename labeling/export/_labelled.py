@@ -112,6 +112,11 @@ class Labels:
             dict.fromkeys(name for text in self._tasks["data"].to_pylist() for name in json.loads(text or "{}"))
         )
 
+    @property
+    def id_column(self) -> str:
+        """What the column of task ids is called, besides those that tasks show."""
+        return "dataplat_id" if "task" in self.columns else "task"
+
     def names(self, control: str) -> list[str]:
         """Return the labels of a control: those of the config in order, then those that answers have besides."""
         import pyarrow.compute as pc

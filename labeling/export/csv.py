@@ -37,7 +37,12 @@ def write(folder: Path, labels: Labels) -> Exported:
     with file.open("w", encoding="utf-8", newline="") as out:
         lines = csv.writer(out)
         lines.writerow(
-            ["task", *columns, *_distinct(controls, {"task", *columns, *_WHOSE}), *_distinct(_WHOSE, set(columns))]
+            [
+                "task",
+                *columns,
+                *_distinct(controls, {labels.id_column, *columns, *_WHOSE}),
+                *_distinct(_WHOSE, set(columns)),
+            ]
         )
         for task in labels:
             for answer in task.answers:

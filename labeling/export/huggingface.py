@@ -45,15 +45,17 @@ def write(folder: Path, labels: Labels) -> Exported:
     schema = pa.schema([pa.field(each.name, each.type) for each in columns])
     file = folder / _FILE
     file.parent.mkdir(parents=True, exist_ok=True)
-    answers = marks = 0
+    answers = marks = size = 0
     with pq.ParquetWriter(file, schema, compression="zstd") as out:
         rows = _rows(labels, columns)
         while group := list(islice(rows, _ROWS)):
-            out.write_table(pa.Table.from_pylist([row for row, _ in group], schema=schema))
+            table = pa.Table.from_pylist([row for row, _ in group], schema=schema)
+            out.write_table(table)
+            size += table.nbytes
             answers += len(group)
             marks += sum(count for _, count in group)
     readme = folder / "README.md"
-    readme.write_text(_readme(columns, answers), encoding="utf-8")
+    readme.write_text(_readme(columns, answers, size), encoding="utf-8")
     return Exported("huggingface", (readme, file), answers, marks, labels.left_out)
 
 
@@ -61,7 +63,7 @@ def _columns(labels: Labels) -> list[_Column]:
     import pyarrow as pa
 
     text, number = pa.string(), pa.float64()
-    found = [_Column("task", "task", "whose", text, _scalar("string"))]
+    found = [_Column(labels.id_column, "task", "whose", text, _scalar("string"))]
     found += [_Column(name, name, "shown", *_shown(labels, name)) for name in labels.columns]
     taken = {each.name for each in found}
     for control, type in labels.controls.items():
@@ -121,29 +123,33 @@ def _control(labels: Labels, control: str, type: str) -> _Column | None:
 def _marks(control: str, names: tuple[str, ...]) -> _Column:
     import pyarrow as pa
 
-    number, text = pa.float64(), pa.string()
-    type = pa.list_(pa.struct({"start": number, "end": number, "text": text, "label": pa.int64(), "said": text}))
-    fields = [("start", "float64"), ("end", "float64"), ("text", "string")]
-    feature = {
-        "list": [*({"name": name, "dtype": dtype} for name, dtype in fields), {"name": "label", **_class(names)}]
-    }
-    return _Column(control, control, "spans", type, feature, names)
+    fields = {"start": pa.float64(), "end": pa.float64(), "text": pa.string()}
+    return _structs(control, "spans", fields, names)
 
 
 def _regions(control: str, names: tuple[str, ...]) -> _Column:
     import pyarrow as pa
 
-    number = pa.float64()
-    fields = dict.fromkeys(_NUMBERS, number) | {"points": pa.list_(number), "label": pa.int64(), "said": pa.string()}
-    feature = {
-        "list": [
-            *({"name": name, "dtype": "float64"} for name in _NUMBERS),
-            {"name": "points", "list": "float64"},
-            {"name": "label", **_class(names)},
-            {"name": "said", **_scalar("string")},
-        ]
-    }
-    return _Column(control, control, "regions", pa.list_(pa.struct(fields)), feature, names)
+    fields = dict.fromkeys(_NUMBERS, pa.float64()) | {"points": pa.list_(pa.float64())}
+    return _structs(control, "regions", fields, names)
+
+
+def _structs(control: str, kind: str, fields: dict[str, pa.DataType], names: tuple[str, ...]) -> _Column:
+    """Return a column of lists of structs: where, which label, and what else was said of it (as JSON)."""
+    import pyarrow as pa
+
+    feature = [{"name": name, **_feature(type)} for name, type in fields.items()]
+    feature += [{"name": "label", **_class(names)}, {"name": "said", **_scalar("string")}]
+    type = pa.list_(pa.struct(fields | {"label": pa.int64(), "said": pa.string()}))
+    return _Column(control, control, kind, type, {"list": feature}, names)
+
+
+def _feature(type: pa.DataType) -> dict[str, Any]:
+    import pyarrow as pa
+
+    if pa.types.is_list(type):
+        return {"list": _feature(type.value_type)["dtype"]}
+    return _scalar({"double": "float64"}.get(str(type), str(type)))
 
 
 def _rows(labels: Labels, columns: list[_Column]) -> Iterator[tuple[dict[str, Any], int]]:
@@ -187,12 +193,12 @@ def _mark(mark: Mark, label: str, kind: str, numbers: dict[str, int]) -> dict[st
     return {name: mark.row[name] for name in names} | {"label": numbers.get(label), "said": said}
 
 
-def _readme(columns: list[_Column], answers: int) -> str:
+def _readme(columns: list[_Column], answers: int, size: int) -> str:
     """Return the README: JSON is YAML, so the head needs no other writer."""
     head = {
         "dataset_info": {
             "features": [{"name": each.name, **each.feature} for each in columns],
-            "splits": [{"name": "train", "num_examples": answers}],
+            "splits": [{"name": "train", "num_examples": answers, "num_bytes": size}],
         },
         "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": "data/train-*.parquet"}]}],
     }

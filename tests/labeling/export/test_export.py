@@ -55,8 +55,8 @@ def test_coco_of_the_editor(edited: Callable[[str], dict[str, Any]], tmp_path: P
     assert (found.answers, found.marks) == (1, 3)
 
 
-def test_coco_can_be_read_by_pycocotools(edited: Callable[[str], dict[str, Any]], tmp_path: Path) -> None:
-    """Every number refers to something that is there."""
+def test_every_number_of_coco_refers_to_something(edited: Callable[[str], dict[str, Any]], tmp_path: Path) -> None:
+    """Pictures and categories that annotations name are there, and no number is there twice."""
     export("coco", tmp_path, **edited("boxes"))
     document = json.loads((tmp_path / "annotations.json").read_bytes())
     images = {each["id"] for each in document["images"]}
@@ -168,7 +168,11 @@ def test_hugging_face_knows_what_columns_are(asked: Callable[..., dict[str, Any]
     features = {each["name"]: each for each in info["features"]}
     assert features["mood"]["dtype"]["class_label"]["names"] == {"0": "good", "1": "bad"}
     assert features["n"]["dtype"] == "int64"
-    assert [each["name"] for each in info["features"]] == pq.read_schema(found.files[1]).names
+    schema = pq.read_schema(found.files[1])
+    assert list(features) == schema.names
+    assert [each["name"] for each in features["ner"]["list"]] == [
+        each.name for each in schema.field("ner").type.value_type
+    ]
 
 
 def test_hugging_face_of_pictures(edited: Callable[[str], dict[str, Any]], tmp_path: Path) -> None:
@@ -177,6 +181,17 @@ def test_hugging_face_of_pictures(edited: Callable[[str], dict[str, Any]], tmp_p
     (row,) = pq.read_table(tmp_path / "data").to_pylist()
     assert row["box"][0]["width"] == pytest.approx(121.7, abs=0.1)
     assert len(row["pol"][0]["points"]) == 6
+
+
+def test_a_column_may_be_called_task(asked: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    """Data that have a column of that name keep it; the id of the task takes another name."""
+    made = asked(TEXT, ({"text": "a", "task": "mine"}, [[]]))
+    export("huggingface", tmp_path, **made)
+    export("csv", tmp_path, **made)
+    (row,) = pq.read_table(tmp_path / "data").to_pylist()
+    assert (row["task"], row["dataplat_id"]) == ("mine", f"{0:032x}")
+    with (tmp_path / "labels.csv").open(encoding="utf-8", newline="") as file:
+        assert next(csv.DictReader(file))["task"] == "mine"
 
 
 @pytest.mark.parametrize("format", FORMATS)
