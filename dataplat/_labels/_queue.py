@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dataplat.ingest._progress import Listener
     from dataplat.labeling.cost import Cost
     from dataplat.labeling.estimate import Estimate, Sample
+    from dataplat.labeling.export import Exported, Format
     from dataplat.labeling.server import LabelServer
     from dataplat.labeling.spec import QueueSpec
     from dataplat.labeling.weak import WeakLabels
@@ -299,6 +300,19 @@ class LabelQueue:
         from dataplat.labeling.cost import cost_of
 
         return cost_of(self.annotations.to_arrow(), self._state.config, longest=longest, per_hour=per_hour)
+
+    def export(self, format: Format, folder: str | Path, *, whose: str | None = None) -> Exported:
+        """Write labels into a folder, as others read them; what a format cannot hold is counted.
+
+        Args:
+            format: `coco` (pictures), `conll` (texts), `csv`, or `huggingface` (a folder that its `datasets` loads).
+            folder: where to; files of an export before are replaced.
+            whose: one annotator's answers; `"consensus"`: what all of them come to; None: all, of which COCO and CoNLL
+                take the last one of each task.
+        """
+        from dataplat._labels._export import export
+
+        return export(self._state, format, folder, whose)
 
     @property
     def _state(self) -> State:

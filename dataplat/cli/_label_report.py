@@ -1,6 +1,8 @@
-"""`dataplat label errors, cost`: what labels are worth, and what they took."""
+"""`dataplat label errors, cost, export`: what labels are worth, what they took, and how others get them."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import click
 
@@ -109,3 +111,41 @@ def cost(
 
 def _time(value: float | None) -> str:
     return "-" if value is None else f"{value:,.1f} s"
+
+
+@command(
+    "export",
+    example="dataplat label export delays --to csv labels/\ndataplat label export faces --to coco faces/ --consensus",
+)
+@_NAME
+@click.argument("folder", metavar="FOLDER")
+@click.option(
+    "--to", "format", type=click.Choice(["coco", "conll", "csv", "huggingface"]), required=True, help="The format."
+)
+@click.option("--annotator", metavar="NAME", help="The answers of this one only.")
+@click.option("--consensus", is_flag=True, help="What the answers of all come to.")
+@branch_option
+def export(
+    name: str,
+    folder: str,
+    format: Any,
+    annotator: str | None,
+    consensus: bool,
+    lake: str | None,
+    as_json: bool,
+    branch: str | None,
+) -> int:
+    """Write labels into FOLDER, as others read them.
+
+    CSV and Hugging Face hold every answer; COCO (pictures) and CoNLL (texts) one a task: the last, unless --annotator
+    or --consensus says which. What a format cannot hold is counted. Gold tasks are left out.
+    """
+    if annotator and consensus:
+        raise click.UsageError("--annotator and --consensus are two answers to one question: give one")
+    queue = open_data(lake).label_queue(name, branch=branch_in_force(branch))
+    found = queue.export(format, folder, whose="consensus" if consensus else annotator)
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        click.echo(str(found))
+    return _exits.DONE

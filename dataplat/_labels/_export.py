@@ -1,0 +1,88 @@
+"""Labels of a queue as others read them: everybody's answers, one person's, or what all come to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from dataplat._labels._consensus import frame
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from dataplat._labels._state import State
+    from dataplat.labeling.export import Exported, Format
+
+CONSENSUS: Final = "consensus"
+"""Whose answers those are that all people's come to."""
+
+
+def export(state: State, format: Format, folder: str | Path, whose: str | None) -> Exported:
+    """Write labels of a queue into a folder, gold tasks left out."""
+    import pyarrow.compute as pc
+
+    from dataplat.labeling.export import export as write
+
+    annotations, regions = state.annotations.to_arrow(), state.version("regions").to_arrow()
+    if whose == CONSENSUS:
+        annotations, regions = _consensus(state, annotations, regions)
+    tasks = state.tasks
+    return write(
+        format,
+        folder,
+        tasks=tasks.filter(pc.not_equal(tasks["stream"], "gold")),
+        annotations=annotations.filter(pc.is_in(annotations["task"], value_set=_asked(tasks))),
+        regions=regions,
+        config=state.config,
+        annotator=whose,
+    )
+
+
+def _asked(tasks: pa.Table) -> pa.Array:
+    import pyarrow.compute as pc
+
+    return tasks.filter(pc.not_equal(tasks["stream"], "gold"))["task"].combine_chunks()
+
+
+def _consensus(state: State, annotations: pa.Table, regions: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """Return one answer for each task: the plain label, and the regions, that people's answers come to."""
+    import polars as pl
+    import pyarrow as pa
+
+    from dataplat._labels._consensus import consensus
+    from dataplat.labeling.consensus import consensus_regions
+    from dataplat.labeling.tables import schema
+
+    agreed = consensus_regions(regions, annotations, adjudicator=state.spec.adjudicator).table
+    marks = frame(agreed.select(schema("regions").names).cast(schema("regions")))
+    labels = consensus(state, "majority", None).table
+    plain = [_item(state, row["task"], row["label"]) for row in labels.select(["task", "label"]).to_pylist()]
+    both = pl.concat([frame(pa.Table.from_pylist(plain, schema("regions"))), marks], how="vertical_relaxed")
+    said = frame(annotations.select(["task", "skipped"])).filter(~pl.col("skipped").fill_null(value=False))
+    tasks = said["task"].unique().sort()
+    answers = [
+        {"annotation": f"{CONSENSUS}/{task}", "task": task, "annotator": CONSENSUS, "result": "[]", "skipped": False}
+        for task in tasks
+    ]
+    return (
+        pa.Table.from_pylist(answers, schema("annotations")),
+        both.to_arrow().cast(schema("regions")),
+    )
+
+
+def _item(state: State, task: str, label: str) -> dict[str, Any]:
+    """Return the item of a plain label, after all regions of its answer."""
+    control = state.config.answer
+    assert control is not None
+    several = control.multiple and "|" in label
+    return {
+        "annotation": f"{CONSENSUS}/{task}",
+        "item": 1 << 20,
+        "task": task,
+        "annotator": CONSENSUS,
+        "from_name": control.name,
+        "to_name": ",".join(control.to_name),
+        "type": control.type,
+        "labels": label.split("|") if several else [label],
+        "number": float(label) if control.tag in {"Number", "Rating"} else None,
+    }
