@@ -10,6 +10,10 @@ import polars as pl
 import pyarrow as pa
 
 import dataplat as dp
+from dataplat.labeling import cohen_kappa, krippendorff_alpha
+from dataplat.validation import Report
+from dataplat.validation.drift import DriftReport
+from dataplat.validation.profile import Profile
 
 lake = dp.open("path", create=False)
 assert_type(lake, dp.Lake)
@@ -44,6 +48,30 @@ assert_type(query.commit(into="copy"), dp.IngestResult)
 assert_type(lake.delete("orders", where="a = 1"), dp.IngestResult)
 assert_type(lake.rollback("orders@main~1"), dp.Version)
 assert_type(lake.verify().ok, bool)
+
+profile = version.profile(columns=["a"])
+assert_type(profile, Profile)
+assert_type(dp.profile("orders.csv"), Profile)
+assert_type(lake.drift("orders@v1", "orders", by="a"), DriftReport)
+assert_type(dp.drift("before.csv", "after.csv"), DriftReport)
+assert_type(version.outliers(), pa.Table)
+assert_type(version.validate("contract.py:Orders"), Report)
+
+queue = lake.label_queue("q", "orders", show=["a"], choices=["x", "y"], order=dp.uncertainty("predictions"), overlap=2)
+assert_type(queue, dp.LabelQueue)
+assert_type(queue.push(limit=10).placed["anna"], int)
+assert_type(queue.pull().commit, str | None)
+assert_type(queue.status().done, int)
+assert_type(queue.agreement().tasks, int)
+assert_type(queue.adjudicate(0.7).moved, int)
+assert_type(queue.consensus("dawid-skene").table, pa.Table)
+assert_type(queue.consensus().commit(into="labels"), dp.IngestResult)
+assert_type(queue.accuracy("predictions").low, float)
+assert_type([said.label for said in queue.blame({"a": 1})], list[str | None])
+assert_type(queue.annotations, dp.Version)
+assert_type([each.name for each in lake.label_queues()], list[str])
+assert_type(krippendorff_alpha([["a", None], ["a", "b"]], level="nominal"), float)
+assert_type(cohen_kappa(["a"], ["b"]), float)
 
 try:
     lake["nope"]
