@@ -4,16 +4,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dataplat.labeling.consensus._consensus import consensus
+    from dataplat.labeling.consensus.choices import consensus_of_choices
     from dataplat.labeling.consensus.regions import RegionConsensus, consensus_regions
     from dataplat.labeling.consensus.result import Consensus
     from dataplat.labeling.consensus.votes import votes_of
 
-__all__ = ["Consensus", "RegionConsensus", "consensus", "consensus_regions", "votes_of"]
+__all__ = ["Consensus", "RegionConsensus", "consensus", "consensus_of_choices", "consensus_regions", "votes_of"]
 
 _HOMES = {
     "Consensus": "result",
     "RegionConsensus": "regions",
     "consensus": "_consensus",
+    "consensus_of_choices": "choices",
     "consensus_regions": "regions",
     "votes_of": "votes",
 }
