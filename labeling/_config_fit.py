@@ -165,7 +165,9 @@ def _taken(each: Reference) -> Iterator[Kind]:
     if each.tag == "Repeater" or (each.attribute == "valueList"):
         yield "list"
     elif each.media and each.tag in TAKES and each.whole:
-        yield from ("text",) if each.path else ("text", "bytes")  # links are made to bytes of whole columns
+        yield "text"
+        if not each.path:  # links are made to bytes of whole columns
+            yield "bytes"
         if each.tag == "Image":
             yield "list"
     elif each.tag in CHOICES | LABELS:
