@@ -42,7 +42,7 @@ _AGAIN: Final = 5
 """How often a push that somebody else outran is planned anew."""
 _TRIES: Final = 4
 _WAIT: Final = 0.5  # seconds, doubled each time
-_CHUNK: Final = 1_000
+_CHUNK: Final = 5_000
 """Tasks of one import: an answer in a few seconds, far below the server's limits."""
 _BYTES: Final = 16 << 20
 """Bytes of one import, if it holds more than one task: what front servers take, and a twelfth of what Label Studio does."""
@@ -197,6 +197,8 @@ class Placing:
 
     def prepare(self, annotators: Sequence[str], tasks: pa.Table) -> dict[str, Project]:
         """Learn what lies in all projects of the queue; return those of annotators, made where they lack one."""
+        from dataplat.labeling.serve import watch_project
+
         found = make_projects(self.state, self.server, annotators)
         lost = forget_lost(self.placements, found)
         if lost:
@@ -209,6 +211,7 @@ class Placing:
             self._tell(done, annotator)
             for project in held:
                 self._config(self.server, project, annotator)
+                watch_project(self.server, project.id, self.state.name)
         return {annotator: held[0] for annotator, held in found.items()}
 
     def send(
