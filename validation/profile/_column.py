@@ -20,7 +20,7 @@ import numpy as np
 from dataplat.errors import SchemaError
 from dataplat.validation.profile._lengths import Lengths
 from dataplat.validation.profile._points import Points
-from dataplat.validation.profile._runs import told
+from dataplat.validation.profile._runs import Caching, told
 from dataplat.validation.profile._sums import SCALE
 from dataplat.validation.profile._times import Times
 from dataplat.validation.profile._values import Values
@@ -33,8 +33,8 @@ NUMBERS: Final = frozenset({"int", "float", "decimal", "date", "time", "timestam
 _ADDED: Final = ("rows", "nulls", "nans", "zeros", "negative", "total", "squares")
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class ColumnProfile:
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class ColumnProfile(Caching):
     """What is known of the rows of one column.
 
     Args:

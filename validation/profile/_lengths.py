@@ -8,15 +8,15 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from dataplat.validation.profile._runs import told
+from dataplat.validation.profile._runs import Caching, told
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
 EXACT: Final = 256
 
 
-@dataclass(frozen=True, eq=False)
-class Lengths:
+@dataclass(frozen=True, eq=False, slots=True)
+class Lengths(Caching):
     """Lengths of texts (characters), bytes or lists (items).
 
     Args:

@@ -26,7 +26,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from dataplat.validation.profile._runs import starts_of, told
+from dataplat.validation.profile._runs import Caching, starts_of, told
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
@@ -37,8 +37,8 @@ _MOST: Final = 63
 _STEP_BITS: Final = 6
 
 
-@dataclass(frozen=True, eq=False)
-class Points:
+@dataclass(frozen=True, eq=False, slots=True)
+class Points(Caching):
     """Numbers of one column, each standing for `2**step` rows.
 
     Args:

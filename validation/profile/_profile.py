@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from dataplat.errors import SchemaError
 from dataplat.validation.profile._column import ColumnProfile, merge
+
+_TOGETHER: Final = 256
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
@@ -66,6 +68,8 @@ def merge_columns(several: Sequence[Mapping[str, ColumnProfile]]) -> dict[str, C
     Raises:
         SchemaError: They have not the same columns.
     """
+    if len(several) > _TOGETHER:  # what is merged together is to fit into the caches of the machine
+        several = [merge_columns(several[at : at + _TOGETHER]) for at in range(0, len(several), _TOGETHER)]
     names = list(several[0])
     for other in several:
         if list(other) != names:

@@ -26,3 +26,7 @@ def summed(counts: Array, starts: Array) -> Array:
 def told(several: Iterable[Any], *names: str) -> list[tuple[Any, ...]]:
     """Return attributes of many profiles, a tuple for each attribute; to look at each profile once is what is quick."""
     return list(zip(*map(attrgetter(*names), several), strict=True))
+
+
+class Caching:
+    """Base of values with slots, so that thousands of them are looked at quickly, that keep what was computed, too."""

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from dataplat.validation.profile._runs import starts_of, summed
+from dataplat.validation.profile._runs import Caching, starts_of, summed
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
@@ -26,8 +26,8 @@ _CLOCK: Final = (1, 10, 100, 1_000, 10_000, 100_000, *(_SECOND * s for s in (1, 
 LADDERS: Final = {"us": (*_CLOCK, *(86_400 * _SECOND * days for days in _DAYS)), "d": _DAYS}
 
 
-@dataclass(frozen=True, eq=False)
-class Times:
+@dataclass(frozen=True, eq=False, slots=True)
+class Times(Caching):
     """Rows by slot.
 
     Args:

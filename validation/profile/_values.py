@@ -24,21 +24,22 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from dataplat.validation.profile._runs import starts_of, summed, told
+from dataplat.validation.profile._runs import Caching, starts_of, summed, told
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
 VALUES: Final = 1_024
 PATTERNS: Final = 256
 SHARE: Final = 256
+_STEPS: Final = (64, 8, 1)
 _CAPACITY: Final = 131_072
 _SPACE: Final = 1 << 64
 _LEVEL_BITS: Final = np.uint64(6)
 _LEVELS: Final = np.uint64(63)
 
 
-@dataclass(frozen=True, eq=False)
-class Values:
+@dataclass(frozen=True, eq=False, slots=True)
+class Values(Caching):
     """Distinct and frequent values.
 
     Args:
@@ -171,15 +172,15 @@ def _least(several: Sequence[Array], size: int) -> Array:
             few = hashes[hashes < np.uint64(2 * size * _SPACE // len(hashes))]
             hashes = few if len(few) >= size else hashes
         return _distinct(hashes)[:size]
-    head = -(-2 * size // len(several))
-    while head < size:
-        heads = _distinct(np.concatenate([hashes[:head] for hashes in several]))
-        if len(heads) >= size:  # nothing beyond this is among the least
-            limit = heads[size - 1]
-            several = [hashes[: hashes.searchsorted(limit, "right")] for hashes in several]
-            break
-        head *= 4
-    return _distinct(np.concatenate(several))[:size]
+    limit = None
+    for step in _STEPS:  # what is beyond the least of some is not among the least of all
+        some = several[::step]
+        if limit is not None:
+            some = [hashes[: hashes.searchsorted(limit, "right")] for hashes in some]
+        least = _distinct(np.concatenate(some))
+        if len(least) >= size:
+            limit = least[size - 1]
+    return least[:size]
 
 
 def _distinct(hashes: Array) -> Array:
