@@ -34,12 +34,22 @@ def find_media(media: Media) -> Found:
     if not media.task.isalnum():
         raise NoMedia("no such task")
     state = State.at_head(_lake(media.lake), media.queue, media.branch)
-    rows = state.version("tasks").to_arrow(columns=["data", "part", "row"], where=f"task = '{media.task}'").to_pylist()
+    columns = ["data", "part", "row", "stream"]
+    rows = state.version("tasks").to_arrow(columns=columns, where=f"task = '{media.task}'").to_pylist()
     if not rows:
         raise NoMedia("no such task")
-    value = json.loads(rows[0]["data"]).get(media.column)
+    return media_of(state, rows[0], media.column)
+
+
+def media_of(state: State, task: dict[str, Any], column: str) -> Found:
+    """Return what a column of a task (a row of `NAME.tasks`) names.
+
+    Raises:
+        NoMedia: it is not there (any more), or is nothing to be shown.
+    """
+    value = json.loads(task["data"]).get(column)
     if isinstance(value, dict) and "sha256" in value:
-        return of_bytes(_cell(state, rows[0], media.column, str(value["sha256"])), media.column)
+        return of_bytes(_cell(state, task, column, str(value["sha256"])), column)
     if not isinstance(value, str) or not value:
         raise NoMedia("the row has none")
     return of_place(value, _beside(state.lake, value))
@@ -61,10 +71,13 @@ def _cell(state: State, task: dict[str, Any], column: str, sha256: str) -> bytes
     """Return the bytes in a cell of the source; they are what was asked about, or nothing is returned."""
     from pyroaring import BitMap
 
+    from dataplat._labels._gold import gold_version
     from dataplat._labels._tasks import source
     from dataplat.lake.take import rows_at
 
     version = source(state)
+    if task["stream"] == "gold" and state.spec.gold is not None:
+        version = gold_version(state, version)
     manifest, part = _with_part(version, task["part"])
     found = rows_at(version.objects, [(part, BitMap([task["row"]]))], manifest.schema, [column])
     for batch in found:

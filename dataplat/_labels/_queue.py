@@ -314,6 +314,17 @@ class LabelQueue:
 
         return export(self._state, format, folder, whose)
 
+    def report(self, path: str | Path, *, tasks: int = 24) -> Path:
+        """Write a page about the queue that needs no network: who answered, agreement, answers with what was drawn.
+
+        Args:
+            path: the file.
+            tasks: how many tasks are shown with their answers, those on which people differ first.
+        """
+        from dataplat._labels._report import report
+
+        return report(self._state, path, tasks)
+
     @property
     def _state(self) -> State:
         return State.at_head(self.lake, self.name, self.branch)

@@ -1,4 +1,4 @@
-"""`dataplat label errors, cost, export`: what labels are worth, what they took, and how others get them."""
+"""`dataplat label errors, cost, export, report`: what labels are worth, what they took, how others get and see them."""
 
 from __future__ import annotations
 
@@ -148,4 +148,23 @@ def export(
         print_json(found.to_dict())
     else:
         click.echo(str(found))
+    return _exits.DONE
+
+
+@command("report", example="dataplat label report delays delays.html")
+@_NAME
+@click.argument("file", metavar="FILE")
+@click.option("--tasks", type=click.IntRange(min=0), default=24, show_default=True, help="Tasks to show with answers.")
+@branch_option
+def report(name: str, file: str, tasks: int, lake: str | None, as_json: bool, branch: str | None) -> int:
+    """Write FILE, a page about a queue that needs no network.
+
+    How far it is, who answered, how far people agree, and answers with pictures, boxes and spans as they were drawn;
+    those on which people differ come first.
+    """
+    written = open_data(lake).label_queue(name, branch=branch_in_force(branch)).report(file, tasks=tasks)
+    if as_json:
+        print_json({"file": str(written)})
+    else:
+        click.echo(f"report: {written}")
     return _exits.DONE

@@ -135,6 +135,21 @@ def test_errors_are_found_by_predictions(answered, tmp_path):
     assert json.loads(answered("label", "errors", "made", "--json"))["doubted"] == 1
 
 
+def test_export_and_report(answered, tmp_path):
+    """Labels and a page are written where they are asked for."""
+    told = answered("label", "export", "delays", "--to", "csv", "out", "--consensus")
+    assert told.startswith("csv: 4 answers")
+    assert (tmp_path / "out" / "labels.csv").exists()
+    assert json.loads(answered("label", "export", "delays", "out", "--to", "csv", "--json"))["answers"] == 8
+    assert "give one" in answered(
+        "label", "export", "delays", "out", "--to", "csv", "--annotator", "anna", "--consensus", code=2
+    )
+    assert answered("label", "report", "delays", "page.html").strip() == "report: page.html"
+    page = (tmp_path / "page.html").read_text()
+    assert "people differ on" in page
+    assert "α (nominal)" in page
+
+
 def test_a_queue_that_is_not_there_is_told(run):
     """The error names those that are."""
     assert "there is no queue 'nope'" in run("label", "status", "nope", code=3)
