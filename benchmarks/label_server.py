@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
-from benchmarks._measure import DATA, Result, Side, compare, side_program
+from benchmarks._measure import DATA, DATAPLAT, Result, Side, compare, side_program
 from benchmarks._settings import Settings
 from benchmarks._table import NOT_MEASURED, Line, Table, of, ratio
 
@@ -19,19 +20,22 @@ TASKS = 20_000
 
 def tables(settings: Settings) -> list[Table]:
     """Measure one server, started for it, which is stopped and forgotten in the end."""
-    from dataplat.labeling.label_studio import _run
-
     DATA.mkdir(exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="label-studio-", dir=DATA))
+    before = os.environ.get("XDG_DATA_HOME")
+    os.environ["XDG_DATA_HOME"] = str(folder)
     try:
-        _run.start(_run.command_of("dataplat.labeling.serve"), folder=folder)
+        subprocess.run([DATAPLAT, "label", "server", "start"], check=True, stdout=subprocess.DEVNULL)
         from dataplat.labeling.label_studio._state import load
 
-        state = load(folder)
+        state = load()
         assert state is not None
         return [_push(state.url, state.token, settings), _pull(state.url, state.token, folder, settings)]
     finally:
-        _run.stop(folder)
+        subprocess.run([DATAPLAT, "label", "server", "stop"], check=False, stdout=subprocess.DEVNULL)
+        os.environ.pop("XDG_DATA_HOME")
+        if before is not None:
+            os.environ["XDG_DATA_HOME"] = before
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -61,7 +65,7 @@ def _pull(url: str, token: str, folder: Path, settings: Settings) -> Table:
     def side(name: str, what: str, prepare: object) -> Side:
         return Side(name, lambda scratch: side_program("label_sides", what, url, token, scratch, TASKS), prepare)  # type: ignore[arg-type]
 
-    results = compare([side(RAW_PULL, "raw-pull", fresh), side(PULL, "pull", fresh)], min(settings.repeat, 2))
+    results = compare([side(RAW_PULL, "raw-pull", fresh), side(PULL, "pull", fresh)], 1)
     results += compare([side(CHANGED, "pull-changed", changed)], 1)
     full = of(results, PULL, "seconds")
     lines = [
