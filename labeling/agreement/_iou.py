@@ -10,45 +10,32 @@ from dataplat.labeling.agreement._ratings import Array
 
 
 def span_iou(ones: Array, others: Array) -> Array:
-    """Return the shares for spans, rows of start and end (exclusive).
+    """Return the share of each two spans, rows of start and end (exclusive).
 
     Spans of no length, which mark a place, are the same where they are equal, and share nothing else.
     """
-    low = np.maximum(ones[:, None, 0], others[None, :, 0])
-    high = np.minimum(ones[:, None, 1], others[None, :, 1])
-    shared = np.clip(high - low, 0, None)
-    either = (ones[:, 1] - ones[:, 0])[:, None] + (others[:, 1] - others[:, 0])[None, :] - shared
-    equal = (ones[:, None, :] == others[None, :, :]).all(axis=2)
-    return _share(shared, either, equal)
+    shared = np.clip(np.minimum(ones[:, 1], others[:, 1]) - np.maximum(ones[:, 0], others[:, 0]), 0, None)
+    either = (ones[:, 1] - ones[:, 0]) + (others[:, 1] - others[:, 0]) - shared
+    return _share(shared, either, ones, others)
 
 
 def box_iou(ones: Array, others: Array) -> Array:
-    """Return the shares for boxes, rows of x, y, width, height and rotation (degrees clockwise about the corner x, y)."""
-    upright = _shared_upright(ones, others)
-    for one in range(len(ones)):
-        for other in range(len(others)):
-            if ones[one, 4] or others[other, 4]:
-                upright[one, other] = _shared_turned(ones[one], others[other])
-    areas = ones[:, 2] * ones[:, 3], others[:, 2] * others[:, 3]
-    either = areas[0][:, None] + areas[1][None, :] - upright
-    equal = (ones[:, None, :] == others[None, :, :]).all(axis=2)
-    return _share(upright, either, equal)
-
-
-def _share(shared: Array, either: Array, equal: Array) -> Array:
-    found: Array = np.divide(shared, either, out=equal.astype(np.float64), where=either > 0)
-    return found
-
-
-def _shared_upright(ones: Array, others: Array) -> Array:
-    shared = np.ones((len(ones), len(others)))
+    """Return the share of each two boxes, rows of x, y, width, height and rotation (degrees clockwise about x, y)."""
+    shared = np.ones(len(ones))
     for axis in (0, 1):
-        low = np.maximum(ones[:, None, axis], others[None, :, axis])
-        high = np.minimum(
-            (ones[:, axis] + ones[:, axis + 2])[:, None], (others[:, axis] + others[:, axis + 2])[None, :]
-        )
+        low = np.maximum(ones[:, axis], others[:, axis])
+        high = np.minimum(ones[:, axis] + ones[:, axis + 2], others[:, axis] + others[:, axis + 2])
         shared *= np.clip(high - low, 0, None)
-    return shared
+    for turned in np.flatnonzero((ones[:, 4] != 0) | (others[:, 4] != 0)):
+        shared[turned] = _shared_turned(ones[turned], others[turned])
+    either = ones[:, 2] * ones[:, 3] + others[:, 2] * others[:, 3] - shared
+    return _share(shared, either, ones, others)
+
+
+def _share(shared: Array, either: Array, ones: Array, others: Array) -> Array:
+    equal = (ones == others).all(axis=1).astype(np.float64)
+    found: Array = np.divide(shared, either, out=equal, where=either > 0)
+    return found
 
 
 def _shared_turned(one: Array, other: Array) -> float:

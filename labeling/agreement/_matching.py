@@ -17,15 +17,16 @@ def matched(shares: Array, same: Array, threshold: float) -> tuple[Array, Array]
     """
     near = (shares >= threshold) & (shares > 0)
     rows, columns = np.nonzero(near)
-    if not len(rows) or (near.sum(axis=0).max() == 1 and near.sum(axis=1).max() == 1):
+    rivals = (near.sum(axis=1)[rows] > 1) | (near.sum(axis=0)[columns] > 1)
+    if not rivals.any():
         return rows, columns
-    ones, others = np.unique(rows), np.unique(columns)
+    ones, others = np.unique(rows[rivals]), np.unique(columns[rivals])  # all others are each other's only choice
     part = np.ix_(ones, others)
     most = min(len(ones), len(others)) + 1
     weights = np.where(near[part], 1 + (shares[part] + 1e-6 * same[part]) / (2 * most), 0.0)
     one, other = assignment(weights)
     kept = near[part][one, other]
-    return ones[one[kept]], others[other[kept]]
+    return np.append(rows[~rivals], ones[one[kept]]), np.append(columns[~rivals], others[other[kept]])
 
 
 def assignment(weights: Array) -> tuple[Array, Array]:

@@ -8,10 +8,9 @@ Rothschild 2005).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
@@ -20,7 +19,6 @@ import pyarrow as pa
 from dataplat.errors import BadColumn, ConfigError
 from dataplat.labeling.agreement._bootstrap import CONFIDENCE, ROUNDS, Interval, resampled
 from dataplat.labeling.agreement._iou import box_iou, span_iou
-from dataplat.labeling.agreement._matching import matched
 from dataplat.labeling.agreement._ratings import Array
 from dataplat.lake.schema import did_you_mean
 
@@ -134,94 +132,23 @@ def _compare(
     share: Callable[[Array, Array], Array],
     threshold: float,
 ) -> RegionAgreement:
+    from dataplat.labeling.agreement._overlaps import compared
+
     if not 0 <= threshold <= 1:
         raise ConfigError(f"a threshold is a share between 0 and 1, not {threshold}")
-    drawn = _Drawn.of(regions, place)
-    people = drawn.people(answers)
-    rows = [
-        (task, one, other, *drawn.compared(found.get(one), found.get(other), share, threshold))
-        for task, found in people.items()
-        for one, other in combinations(sorted(found), 2)
-    ]
+    _check(regions, ("task", "annotator", *(each for each in place if each != "rotation")), "regions")
+    if answers is not None:
+        _check(answers, ("task", "annotator"), "answers")
+    found = compared(pl.DataFrame(regions), None if answers is None else pl.DataFrame(answers), place, share, threshold)
+    return RegionAgreement(found.select(_COLUMNS).to_arrow().cast(_schema()))
+
+
+def _check(table: pa.Table, columns: Sequence[str], what: str) -> None:
+    for name in columns:
+        if name not in table.column_names:
+            raise BadColumn(f"no column {name!r} in the {what}{did_you_mean(name, table.column_names)}")
+
+
+def _schema() -> pa.Schema:
     kinds = (pa.string(),) * 3 + (pa.int64(),) * 3 + (pa.float64(),)
-    columns = zip(*rows, strict=True) if rows else ((),) * len(_COLUMNS)
-    arrays = [pa.array(column, kind) for column, kind in zip(columns, kinds, strict=True)]
-    return RegionAgreement(pa.table(arrays, list(_COLUMNS)))
-
-
-@dataclass(frozen=True, slots=True)
-class _Drawn:
-    """Regions: whose they are, where, in which control (`scope`), with what label, the last two as numbers."""
-
-    tasks: list[str]
-    annotators: list[str]
-    places: Array
-    scope: Array
-    label: Array
-
-    @classmethod
-    def of(cls, regions: pa.Table, place: tuple[str, ...]) -> _Drawn:
-        for name in ("task", "annotator", *(each for each in place if each != "rotation")):
-            if name not in regions.column_names:
-                raise BadColumn(f"no column {name!r} in the regions{did_you_mean(name, regions.column_names)}")
-        frame = pl.DataFrame(regions)
-        if "rotation" in place:
-            turned = pl.col("rotation").fill_null(0.0) if "rotation" in frame.columns else pl.lit(0.0)
-            frame = frame.with_columns(rotation=turned)
-        frame = frame.filter(pl.all_horizontal(pl.col(place).is_not_null()), pl.col("annotator").is_not_null())
-        return cls(
-            frame["task"].to_list(),
-            frame["annotator"].to_list(),
-            frame.select(pl.col(place).cast(pl.Float64)).to_numpy(),
-            _numbered(frame, [name for name in ("from_name", "to_name") if name in frame.columns]),
-            _numbered(frame.with_columns(labels=_label(frame)), ["labels"]),
-        )
-
-    def people(self, answers: pa.Table | None) -> dict[str, dict[str, list[int]]]:
-        """Return by task and person the numbers of their regions."""
-        found: dict[str, dict[str, list[int]]] = {}
-        for task, annotator in _answered(answers):
-            found.setdefault(task, {}).setdefault(annotator, [])
-        for number, (task, annotator) in enumerate(zip(self.tasks, self.annotators, strict=True)):
-            found.setdefault(task, {}).setdefault(annotator, []).append(number)
-        return found
-
-    def compared(
-        self, one: list[int] | None, other: list[int] | None, share: Callable[[Array, Array], Array], threshold: float
-    ) -> tuple[int, int, int, float]:
-        """Return how many regions two people have, how many match, how many of these have equal labels, and what they share."""
-        one, other = one or [], other or []
-        if not one or not other:
-            return len(one) + len(other), 0, 0, 0.0
-        alike = self.scope[one][:, None] == self.scope[other][None, :]
-        shares = np.where(alike, share(self.places[one], self.places[other]), 0.0)
-        same = self.label[one][:, None] == self.label[other][None, :]
-        rows, columns = matched(shares, same, threshold)
-        equal = int(same[rows, columns].sum())
-        return len(one) + len(other), len(rows), equal, float(shares[rows, columns].sum())
-
-
-def _answered(answers: pa.Table | None) -> Iterator[tuple[str, str]]:
-    if answers is None:
-        return
-    for name in ("task", "annotator"):
-        if name not in answers.column_names:
-            raise BadColumn(f"no column {name!r} in the answers{did_you_mean(name, answers.column_names)}")
-    pairs: Any = zip(answers.column("task").to_pylist(), answers.column("annotator").to_pylist(), strict=True)
-    yield from ((task, annotator) for task, annotator in pairs if annotator is not None)
-
-
-def _label(frame: pl.DataFrame) -> pl.Expr:
-    """Return the labels of each region as one text, whatever their order."""
-    if "labels" not in frame.columns:
-        return pl.lit("")
-    if frame.schema["labels"].base_type() == pl.List:
-        return pl.col("labels").list.sort().list.join("\x1f").fill_null("")
-    return pl.col("labels").cast(pl.String).fill_null("")
-
-
-def _numbered(frame: pl.DataFrame, columns: list[str]) -> Array:
-    """Return a number for each row, equal where the columns are."""
-    if not columns or not frame.height:
-        return np.zeros(frame.height, np.int64)
-    return frame.select(pl.struct(columns).rank("dense")).to_series().to_numpy().astype(np.int64)
+    return pa.schema(list(zip(_COLUMNS, kinds, strict=True)))
