@@ -49,6 +49,16 @@ def protections(head: Record) -> list[Protection]:
     ]
 
 
+def _named(contract: Any) -> str:
+    if isinstance(contract, str | Path):
+        return str(contract)
+    what = getattr(contract, "__name__", None) or getattr(contract, "name", None) or type(contract).__name__
+    raise ContractError(
+        f"a branch keeps the text of the file that declares its contract, for every writer to run: name it as FILE:NAME, "
+        f"such as 'contract.py:{what}'"
+    )
+
+
 def protect(lake: Lake, branch: str, contract: str | Path, dataset: str | None) -> Protection:
     """Hold a dataset of a branch to a contract, if it meets it as it is; asked again where the branch moves meanwhile."""
     from dataplat._gate import SOURCE_SUFFIX, ask, load_held
@@ -58,7 +68,7 @@ def protect(lake: Lake, branch: str, contract: str | Path, dataset: str | None) 
     from dataplat.versioning.names import check_dataset_name
 
     try:
-        path, name = split_source(str(contract))
+        path, name = split_source(_named(contract))
         contract_from_text(path.read_bytes(), name, path.name)
     except ContractError as error:
         raise ContractError(f"the contract cannot be loaded, and nothing was protected: {error}") from error

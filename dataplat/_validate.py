@@ -37,7 +37,7 @@ def validate(
     """Hold data to a contract, without a lake.
 
     Args:
-        data: an Arrow, polars or pandas table, a reader of batches, or a file (a path, glob or folder, also on
+        data: an Arrow, polars or pandas table, a reader or list of batches, or a file (a path, glob or folder, also on
             `s3://`, `gs://`, `hdfs://`). Rows of Parquet files and tables are read where they lie; others are kept in
             a temporary file while they are judged, so that memory stays bounded. Text is read by the types that the
             contract asks for, as `ingest` does.
@@ -115,6 +115,8 @@ def subject_of(
     from dataplat.ingest._schema import asked_types
     from dataplat.validation.subject import ParquetSubject, TableSubject
 
+    if isinstance(data, list | tuple) and data and all(isinstance(each, pa.RecordBatch) for each in data):
+        data = pa.Table.from_batches(list(data))
     if isinstance(data, str | Path) and (paths := _parquet_files(str(data))):
         subject = ParquetSubject(paths, str(data), key)
         _refuse_twice(subject.schema.names, subject.title)

@@ -186,6 +186,9 @@ def test_what_does_not_meet_it_is_not_protected(lake: Lake, contract: str) -> No
     lake.ingest(rows(-1), "e")
     with pytest.raises(dp.ContractFailed, match="does not meet contract Positive now"):
         lake.protect("main", contract, "e")
+    for bare in (int, dp.Contract(checks=[dp.row_count(1)], name="int")):
+        with pytest.raises(dp.ContractError, match=r"keeps the text of the file.*'contract.py:int'"):
+            lake.protect("main", bare, "d")  # type: ignore[arg-type]
     with pytest.raises(dp.ContractError, match=r"cannot be loaded, and nothing was protected: .*Nope"):
         lake.protect("main", contract.replace(":Positive", ":Nope"), "d")
     with pytest.raises(dp.ConfigError, match="d, e"):

@@ -54,6 +54,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         pl.DataFrame(ROWS).lazy(),
         pd.DataFrame(ROWS),
         pa.record_batch(ROWS),
+        pa.table(ROWS).to_batches(max_chunksize=1),
         pa.RecordBatchReader.from_batches(pa.table(ROWS).schema, pa.table(ROWS).to_batches()),
     ],
     ids=lambda data: type(data).__name__,
