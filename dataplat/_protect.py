@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataplat.errors import ConfigError, ContractError, ContractFailed, ObjectExists
@@ -11,8 +12,6 @@ from dataplat.versioning._protection import CONTRACTS, contracts_of
 from dataplat.versioning.gc.guard import Guard
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from dataplat._lake import Lake
     from dataplat.validation import Contract
     from dataplat.versioning.refs import Record
