@@ -149,14 +149,15 @@ def _values(element: Element) -> tuple[str, ...]:
     wanted = "Choice" if element.tag in CHOICES else "Label" if element.tag in LABELS else None
     if wanted is None:
         return ()
-    found = list(_paths(element, wanted, ()))
-    for number, (path, line) in enumerate(found):
-        if path in (earlier for earlier, _ in found[:number]):
+    found: dict[str, None] = {}
+    for path, line in _paths(element, wanted, ()):
+        if path in found:
             raise LabelConfigError(
                 f'line {line}: {path!r} is there twice in <{element.tag} name="{element.attributes["name"]}">: '
                 "take one away, or give it an alias"
             )
-    return tuple(path for path, _ in found)
+        found[path] = None
+    return tuple(found)
 
 
 def _paths(element: Element, wanted: str, above: tuple[str, ...]) -> Iterator[tuple[str, int]]:

@@ -66,6 +66,7 @@ def open_of(placements):
     return Counter(each.annotator for each in placements if each.state == "open")
 
 
+@settings(deadline=None)
 @given(situations())
 def test_nobody_is_asked_twice(given_):
     """Who has, had or skipped a task is not asked it again, and each pair is made once."""
@@ -76,6 +77,7 @@ def test_nobody_is_asked_twice(given_):
         assert name not in holders(given_["placements"], task, SEEN)
 
 
+@settings(deadline=None)
 @given(situations())
 def test_paused_people_and_strangers_get_nothing(given_):
     """Only who is asked now and not paused is given tasks, and only tasks of the queue."""
@@ -85,6 +87,7 @@ def test_paused_people_and_strangers_get_nothing(given_):
     assert {task for task, _ in done.create} <= {each.task for each in given_["tasks"]}
 
 
+@settings(deadline=None)
 @given(situations())
 def test_each_task_has_as_many_people_as_are_wanted(given_):
     """Overlap is reached where there are people for it, is never passed, and what is wanting is counted."""
@@ -104,6 +107,7 @@ def test_each_task_has_as_many_people_as_are_wanted(given_):
     assert done.wanting == short
 
 
+@settings(deadline=None)
 @given(situations())
 def test_only_what_nobody_answers_moves(given_):
     """What moves was open, its lease run out or its holder not asked any more; everything else stays as it was."""
@@ -120,6 +124,7 @@ def test_only_what_nobody_answers_moves(given_):
     assert all(later[pair] == each for pair, each in lying.items() if pair not in moved and each.state in SEEN)
 
 
+@settings(deadline=None)
 @given(situations(), st.integers(1, 4))
 def test_nobody_has_more_open_than_the_limit(given_, limit):
     """Nobody is given a task who has as many open as they may."""
@@ -128,6 +133,7 @@ def test_nobody_has_more_open_than_the_limit(given_, limit):
     assert all(count <= max(limit, before[name]) for name, count in later.items())
 
 
+@settings(deadline=None)
 @given(situations(), st.randoms(use_true_random=False))
 def test_the_order_of_names_and_rows_says_nothing(given_, random):
     """The same queue gives the same assignment, however its people and placements are listed."""
@@ -138,6 +144,7 @@ def test_the_order_of_names_and_rows_says_nothing(given_, random):
     assert assign(**shuffled) == done
 
 
+@settings(deadline=None)
 @given(situations())
 def test_what_is_done_is_done(given_):
     """Once an assignment is carried out there is nothing left to place, and what cannot move still cannot."""
@@ -148,6 +155,7 @@ def test_what_is_done_is_done(given_):
         assert (again.move, again.wanting) == ((), done.wanting)
 
 
+@settings(deadline=None)
 @given(situations())
 def test_who_has_least_open_is_next(given_):
     """Of those who never had a task, it goes to one with least open; to somebody who had it, only if there is no other."""
@@ -167,6 +175,7 @@ def test_who_has_least_open_is_next(given_):
         lying = after(lying, Assignment(((task, name),), ()))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 30), st.integers(1, 3), st.integers(2, 4))
 def test_loads_differ_by_one_at_most(count, overlap, people):
     """Tasks are dealt evenly to people who begin together, two of whom never differ by two."""
@@ -188,8 +197,8 @@ def test_pairs_of_people_vary():
     assert min(pairs.values()) >= 10
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.integers(0, 60), st.integers(0, 12), st.integers(1, 5))
-@settings(max_examples=50)
 def test_everybody_gets_gold_among_the_rest(count, gold, every):
     """Each full run of `gold_every` places before a person holds one gold task, in one order for all, while there are any."""
     done = assign(tasks_of(count, gold), [], PEOPLE[:2], 2, NOW, gold_every=every)
@@ -216,6 +225,7 @@ def test_nobody_can_tell_gold_by_its_place():
     assert len({tuple(found) for found in places.values()}) == len(PEOPLE)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 12), st.integers(1, 3), st.data())
 def test_newcomers_and_new_tasks_move_nothing(count, overlap, data):
     """Another person, or more tasks, leave everything where it lies, and ask only what was wanting."""

@@ -4,7 +4,7 @@ import json
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataplat.errors import LabelConfigError
@@ -35,6 +35,8 @@ EVERYTHING = """<?xml version="1.0" encoding="UTF-8"?>
   <Rating name="stars" toName="t"/>
 </View>
 """
+
+PIECES = ["", "<", ">", "/>", "&amp;", "&x;", "<![CDATA[", "]]>", "<!--", "-->", '"', "$a", "{{idx}}", "<View>", "\x00"]
 
 
 def view(*tags):
@@ -166,6 +168,23 @@ def test_a_config_that_cannot_be_meant_is_refused(text, said):
     with pytest.raises(LabelConfigError) as raised:
         LabelConfig.from_xml(text)
     assert said in str(raised.value)
+
+
+@given(st.data())
+@settings(deadline=None)
+def test_whatever_is_given_is_read_or_refused(data):
+    """A config that somebody broke anywhere is read, or is a LabelConfigError; nothing else comes out."""
+    text = EVERYTHING
+    for _ in range(data.draw(st.integers(1, 3))):
+        start = data.draw(st.integers(0, len(text)))
+        end = data.draw(st.integers(start, min(len(text), start + 20)))
+        text = text[:start] + data.draw(st.sampled_from(PIECES) | st.text(max_size=5)) + text[end:]
+    try:
+        config = LabelConfig.from_xml(text)
+        config.check(SCHEMA, SCHEMA.names)
+    except LabelConfigError:
+        return
+    assert LabelConfig.from_xml(config.xml) == config
 
 
 def test_a_bomb_of_entities_is_not_read():

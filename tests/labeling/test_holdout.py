@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataplat.errors import LabelError
@@ -19,6 +19,7 @@ def batch(texts, numbers, **more):
     return pa.RecordBatch.from_pydict({"text": texts, "n": numbers} | more)
 
 
+@settings(deadline=None)
 @given(
     source=st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 3)), min_size=1),
     held=st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 3)), min_size=1),

@@ -7,7 +7,7 @@ import tracemalloc
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataplat.errors import LabelConfigError
@@ -179,6 +179,17 @@ def test_tasks_may_be_left_out():
     assert read == 3
 
 
+def test_a_config_that_gains_choices_keeps_all_tasks():
+    """Neither another choice nor any other change of the page makes another question of a row."""
+    rows = batch(a=["x", "y"], b=[1, 2], k=[0, 0])
+    configs = [
+        LabelConfig.from_xml(choices_config(["a", "b"], choices, rows.schema)) for choices in (["x"], ["x", "new"])
+    ]
+    assert configs[0].id != configs[1].id
+    before, after = (collect([rows], SPEC, config).tasks for config in configs)
+    assert before == after
+
+
 def test_no_rows_ask_nothing():
     """No batches, or empty ones, give no tasks, in their columns."""
     empty = pa.RecordBatch.from_pydict({"a": pa.array([], pa.string()), "b": pa.array([], pa.int64()), "k": pa.array([], pa.int64())})  # fmt: skip
@@ -196,6 +207,7 @@ def test_a_config_that_no_longer_fits_is_refused():
 ROW = st.tuples(st.sampled_from("xyz"), st.integers(0, 2), st.integers(0, 1))
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(ROW, max_size=8), max_size=5))
 def test_every_row_is_in_one_task(batches):
     """However rows are cut into batches, each is counted in the task that its values ask, in the order of first rows."""

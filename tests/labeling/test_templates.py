@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataplat.errors import LabelConfigError
@@ -94,6 +94,7 @@ def test_what_no_page_can_be_made_of_is_refused(name, show, values, said):
     assert said in str(raised.value)
 
 
+@settings(deadline=None)
 @given(
     name=st.sampled_from(sorted(set(TEMPLATES) - {"pairwise"})),
     values=st.lists(st.text(min_size=1), min_size=1, max_size=5, unique=True),
