@@ -12,14 +12,13 @@ from typing import Final
 
 import msgspec
 
-_SPACES: Final = re.compile(rb"[,:\[{][ \n\r\t]|[\n\r\t]")  # between tokens; or in a text, which does no harm
 _ESCAPED: Final = re.compile(rb"\\(.)", re.DOTALL)
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|(?<=[0-9])[eE]-(?=[0-9](?![0-9]))', re.DOTALL)
 
 
 def as_written(text: bytes) -> bytes:
     """Return the text of a JSON value as the listing of tasks would have it; what is no JSON as it is."""
-    if _SPACES.search(text):
+    if _has_spaces(text):
         try:
             text = msgspec.json.format(text, indent=-1)
         except msgspec.DecodeError:
@@ -29,3 +28,19 @@ def as_written(text: bytes) -> bytes:
     if b"e-" in text:
         text = _TOKEN.sub(lambda found: found[0] if found[0][:1] == b'"' else b"e-0", text)
     return text
+
+
+def _has_spaces(text: bytes) -> bool:
+    """Return whether there is white space between tokens, or in a text what looks like it, which does no harm.
+
+    Seven searches: one regular expression for all of them takes longer than to decode the text.
+    """
+    return (
+        b": " in text
+        or b", " in text
+        or b"\n" in text
+        or b"[ " in text
+        or b"{ " in text
+        or b"\t" in text
+        or b"\r" in text
+    )
