@@ -20,7 +20,7 @@ from dataplat.errors import DataplatError, LabelServerDenied, LabelServerError
 from dataplat.labeling.label_studio.client import SECRET_HEADER
 from dataplat.labeling.serve import wake
 from dataplat.labeling.serve.links import Entry, Media, hook_secret, read
-from dataplat.labeling.serve.media import CHUNK, Found, NoMedia, asked_range
+from dataplat.labeling.serve.media import CHUNK, Found, NoMedia, asked_range, large_enough
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -69,7 +69,7 @@ class Desk:
         if asked.until < self.now():
             return PlainTextResponse("this link has expired; push the queue again for new ones", 410, _STILL)
         try:
-            found = self.find(asked)
+            found = large_enough(self.find(asked))
         except NoMedia as error:
             return PlainTextResponse(f"not shown: {error}", 404, _STILL)
         except DataplatError as error:

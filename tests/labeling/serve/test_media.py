@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataplat.labeling.serve.media import NoMedia, asked_range, kind_of, of_bytes, of_place
+from dataplat.labeling.serve.media import SMALLEST, NoMedia, asked_range, kind_of, large_enough, of_bytes, of_place
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(200))
 
@@ -55,6 +55,23 @@ def test_bytes() -> None:
     assert (found.size, found.kind, found.read(0, 4)) == (len(PNG), "image/png", PNG[:4])
     with pytest.raises(NoMedia):
         of_bytes(b"SQLite format 3\0")
+
+
+def test_tiny_pictures() -> None:
+    """A tiny picture is made longer by what no decoder reads; all else is as it is."""
+    import io
+
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.new("L", (8, 8), 7).save(file, "png")
+    padded = large_enough(of_bytes(file.getvalue()))
+    assert padded.size == SMALLEST
+    image = Image.open(io.BytesIO(padded.read(0, padded.size)))
+    assert (image.size, image.getpixel((3, 3))) == ((8, 8), 7)
+    assert large_enough(of_bytes(b"abc", "x.txt")).size == 3
+    large = of_bytes(PNG * 9)
+    assert large_enough(large) is large
 
 
 @pytest.mark.parametrize(
