@@ -123,8 +123,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._call(request, fault)
             return
         if fault.how == "half":
-            half = request.body[: len(request.body) // 2]
-            self._answer(Request(request.method, request.path, request.query, half, request.size))
+            if isinstance(request.body, list):
+                half = request.body[: len(request.body) // 2]
+                self._answer(Request(request.method, request.path, request.query, half, request.size))
             self._write(*_refusal(Refused(fault.status, "Internal server error")))
             return
         status, value = self._answer(request) if fault.passed else (fault.status, None)
