@@ -70,6 +70,14 @@ def test_columns_of_a_source_that_change_are_told_once(lake: dp.Lake) -> None:
     assert told(lake)[len(found) :] == [("column renamed", "a", "z")]
 
 
+def test_a_file_that_lacks_a_column_is_told(lake: dp.Lake, tmp_path: Path) -> None:
+    """Text is read by the dataset's types, and still its own columns are told; none is retyped by a look."""
+    (tmp_path / "t.csv").write_text("a,d\n01,1.5\n")
+    with pytest.raises(dp.SchemaMismatch, match="lacks the columns"):
+        lake.ingest(str(tmp_path / "t.csv"), "d")
+    assert sorted(told(lake), key=str) == [("column gone", "string", None), ("column new", None, "float64")]
+
+
 def test_values_that_a_contract_does_not_list_are_told(lake: dp.Lake) -> None:
     """A value that an enum does not have is an event, though its row waits in quarantine, and though nothing lands."""
     contract = pdr.DataFrameSchema({"b": pdr.Column(str, pdr.Check.isin(["x"]))}, name="s")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -126,7 +127,9 @@ class IngestStep:
                 self.request, target, source, splits, draft.stage, self.meter, draft.suppression(self.request.into)
             )
         except SchemaMismatch:  # nothing lands, and that is when somebody has to be told
-            notice(draft.lake, events_of(draft, self.request, target, source.schema(), None))
+            with suppress(SchemaMismatch):
+                seen = _seen(self.request, target, source)
+                notice(draft.lake, events_of(draft, self.request, target, seen, None))
             raise
         return self._planned(draft, target, landed, skipped)
 
@@ -208,23 +211,36 @@ def _prepare(draft: Draft, request: IngestRequest) -> tuple[Target, Source, list
 
 def _opened(request: IngestRequest, target: Target) -> Source:
     """Open the source; text is read by the dataset's types, what carries types of its own is left as it is."""
-
-    def opened(schema: pa.Schema | None) -> Source:
-        return open_source(
-            request.source() if callable(request.source) else request.source,
-            schema=schema,
-            null_words=request.null,
-            on_error=request.on_error,
-            format=request.source_format,
-        )
-
     if request.schema is not None:
-        return opened(request.schema)
+        return _open(request, request.schema)
     wanted = reading_schema(request, target.schema)
     if wanted is None or request.is_stdin:
-        return opened(wanted)
-    source = opened(None)
-    return opened(wanted) if source.is_text else source
+        return _open(request, wanted)
+    source = _open(request, None)
+    return _open(request, wanted) if source.is_text else source
+
+
+def _open(request: IngestRequest, schema: pa.Schema | None) -> Source:
+    return open_source(
+        request.source() if callable(request.source) else request.source,
+        schema=schema,
+        null_words=request.null,
+        on_error=request.on_error,
+        format=request.source_format,
+    )
+
+
+def _seen(request: IngestRequest, target: Target, source: Source) -> pa.Schema:
+    """Return the columns of a source; of text that lacks some that it is read by, those that are there, by its types."""
+    import pyarrow as pa
+
+    try:
+        return source.schema()
+    except SchemaMismatch:
+        if request.reads_once or target.schema is None:
+            raise
+        wanted = {field.name: field for field in reading_schema(request, target.schema) or target.schema}
+        return pa.schema([wanted.get(field.name, field) for field in _open(request, None).schema()])
 
 
 def _compacted(lake: Lake, request: IngestRequest, version: Version, added: int) -> str | None:
