@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -19,7 +19,7 @@ _CODES: Final = (("task", "at"), ("annotator", "by"))
 """Texts, and the numbers that stand for them while regions are compared."""
 
 _CODED: Final = ("at", "one", "other")
-_SUMS: Final = {"matched": pl.Int64, "same": pl.Int64, "iou": pl.Float64}
+_SUMS: Final[dict[str, Any]] = {"matched": pl.Int64, "same": pl.Int64, "iou": pl.Float64}
 
 
 def compared(
@@ -49,7 +49,8 @@ def compared(
 
 
 def _empty() -> pl.DataFrame:
-    return pl.DataFrame(schema=dict.fromkeys(_PAIR, pl.String) | _SUMS)
+    texts: dict[str, Any] = dict.fromkeys(_PAIR, pl.String)
+    return pl.DataFrame(schema=texts | _SUMS)
 
 
 def _drawn(regions: pl.DataFrame, place: tuple[str, ...]) -> pl.DataFrame:

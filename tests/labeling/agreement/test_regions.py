@@ -1,5 +1,6 @@
 """Spans and boxes of several people are matched by what they share."""
 
+import itertools
 import math
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
 from dataplat.errors import BadColumn, ConfigError
-from dataplat.labeling.agreement import RegionAgreement, box_agreement, span_agreement
+from dataplat.labeling.agreement import RegionAgreement, _overlaps, box_agreement, span_agreement
 from dataplat.labeling.agreement._iou import box_iou, span_iou
 from dataplat.labeling.agreement._matching import assignment, matched
 from dataplat.labeling.tables import schema
@@ -63,6 +64,47 @@ def test_as_many_regions_as_can_be_are_matched(rows, columns, seed):
     kept = shares[best] >= 0.3
     assert len(one) == kept.sum()
     assert shares[one, other].sum() == pytest.approx(shares[best][kept].sum(), abs=1e-12)
+
+
+regions_drawn = st.lists(
+    st.tuples(
+        st.sampled_from(["t1", "t2", "t3"]),
+        st.sampled_from(["ann", "ben", "cid"]),
+        st.integers(0, 12),
+        st.integers(1, 6),
+        st.sampled_from("AB"),
+    ),
+    max_size=25,
+)
+
+
+@settings(deadline=None)
+@given(regions_drawn, st.sampled_from([0.2, 0.5, 1.0]), st.booleans())
+def test_comparing_all_at_once_is_comparing_two_people_at_a_time(drawn, threshold, few):
+    """Sums of every task and pair are those of the best assignment by SciPy, however many tasks are compared at once."""
+    rows = [(task, who, start, start + length, [label]) for task, who, start, length, label in drawn]
+    with pytest.MonkeyPatch.context() as patch:
+        if few:
+            patch.setattr(_overlaps, "_AT_ONCE", 1)
+        found = span_agreement(spans(*rows), threshold=threshold).pairs.to_pylist()
+    expected = []
+    for task in sorted({row[0] for row in rows}):
+        people = sorted({row[1] for row in rows if row[0] == task})
+        for one, other in itertools.combinations(people, 2):
+            sides = [[row for row in rows if row[:2] == (task, who)] for who in (one, other)]
+            shares = np.array([[share(a, b) for b in sides[1]] for a in sides[0]])
+            near = shares >= threshold
+            same = np.array([[a[4] == b[4] for b in sides[1]] for a in sides[0]])
+            best = linear_sum_assignment(np.where(near, 1000 + shares + 1e-6 * same, 0.0), maximize=True)
+            sums = int(near[best].sum()), int((same & near)[best].sum()), float((shares * near)[best].sum())
+            expected.append((task, one, other, len(sides[0]) + len(sides[1]), *sums))
+    assert [tuple(row.values()) for row in found] == [(*row[:6], pytest.approx(row[6])) for row in expected]
+
+
+def share(one, other):
+    """Return what two spans share, by their sets of characters."""
+    ours, theirs = set(range(one[2], one[3])), set(range(other[2], other[3]))
+    return len(ours & theirs) / len(ours | theirs)
 
 
 def test_spans_share_characters():
