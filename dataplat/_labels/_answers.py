@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from dataplat.labeling.tables import Kind, schema
+from dataplat.lake.stores import explained
 
 if TYPE_CHECKING:
     import numpy as np
@@ -161,7 +164,8 @@ class Answered:
         writer = self._writers.pop(kind, None)
         if writer is None:
             return None
-        writer.close()
+        with self._room():
+            writer.close()
         file = pa.ipc.open_file(pa.memory_map(str(self._files[kind])))
         batches = (self._last(file.get_batch(number), turn) for number, turn in enumerate(self._written[kind]))
         return pa.RecordBatchReader.from_batches(schema(kind), batches)
@@ -177,7 +181,8 @@ class Answered:
     def close(self) -> None:
         """Let the files go."""
         for writer in self._writers.values():
-            writer.close()
+            with suppress(OSError):  # the file goes anyway
+                writer.close()
         self._folder.cleanup()
 
     def _see(self, answers: Answers, annotations: pa.Table) -> None:
@@ -205,13 +210,23 @@ class Answered:
 
         if not table.num_rows:
             return
-        if kind not in self._writers:
-            self._files[kind] = Path(self._folder.name) / kind
-            options = pa.ipc.IpcWriteOptions(compression="zstd")
-            self._writers[kind] = pa.ipc.new_file(self._files[kind], schema(kind), options=options)
-        for batch in table.select(schema(kind).names).cast(schema(kind)).to_batches():
-            self._writers[kind].write_batch(batch)
-            self._written.setdefault(kind, []).append(self._turn)
+        with self._room():
+            if kind not in self._writers:
+                self._files[kind] = Path(self._folder.name) / kind
+                options = pa.ipc.IpcWriteOptions(compression="zstd")
+                self._writers[kind] = pa.ipc.new_file(self._files[kind], schema(kind), options=options)
+            for batch in table.select(schema(kind).names).cast(schema(kind)).to_batches():
+                self._writers[kind].write_batch(batch)
+                self._written.setdefault(kind, []).append(self._turn)
+
+    @contextmanager
+    def _room(self) -> Iterator[None]:
+        """Say plainly what is wrong where the files cannot be written."""
+        try:
+            yield
+        except OSError as error:
+            where = self._folder.name
+            raise explained(error, f"keep the answers that came in {where} (TMPDIR says where)") from error
 
 
 def _of_known(annotations: pa.Table, known: frozenset[str]) -> pa.Table:
