@@ -47,7 +47,9 @@ def media_of(state: State, task: dict[str, Any], column: str) -> Found:
     Raises:
         NoMedia: it is not there (any more), or is nothing to be shown.
     """
-    value = json.loads(task["data"]).get(column)
+    from dataplat._labels._media import named
+
+    value = named(json.loads(task["data"]), column)
     if isinstance(value, dict) and "sha256" in value:
         return of_bytes(_cell(state, task, column, str(value["sha256"])), column)
     if not isinstance(value, str) or not value:
@@ -72,6 +74,7 @@ def _cell(state: State, task: dict[str, Any], column: str, sha256: str) -> bytes
     from pyroaring import BitMap
 
     from dataplat._labels._gold import gold_version
+    from dataplat._labels._media import column_of
     from dataplat._labels._tasks import source
     from dataplat.lake.take import rows_at
 
@@ -79,9 +82,11 @@ def _cell(state: State, task: dict[str, Any], column: str, sha256: str) -> bytes
     if task["stream"] == "gold" and state.spec.gold is not None:
         version = gold_version(state, version)
     manifest, part = _with_part(version, task["part"])
+    column = column if column in manifest.schema.names else column_of(column)
     found = rows_at(version.objects, [(part, BitMap([task["row"]]))], manifest.schema, [column])
     for batch in found:
-        for value in batch.column(column).to_pylist():
+        [cell] = batch.column(column).to_pylist()
+        for value in cell if isinstance(cell, list) else [cell]:
             if isinstance(value, bytes) and hashlib.sha256(value).hexdigest() == sha256:
                 return value
     raise NoMedia("the source no longer has the bytes that were asked about")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dataplat.ingest._progress import Meter
 
 Links: TypeAlias = "Callable[[State, dict[str, Any], str], str]"
-"""What makes a link of a picture or a sound: of a queue, a row of `NAME.tasks`, and the column."""
+"""What makes a link of a picture or a sound: of a queue, a row of `NAME.tasks`, and the column (`pages[2]` in a list)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,10 @@ def task_payload(state: State, row: dict[str, Any], links: Links) -> dict[str, A
     """Return what the server is given of a task."""
     data = json.loads(row["data"])
     for column in state.config.media:
-        if data.get(column) is not None:
+        value = data.get(column)
+        if isinstance(value, list):
+            data[column] = [links(state, row, f"{column}[{number}]") for number in range(len(value))]
+        elif value is not None:
             data[column] = links(state, row, column)
     payload: dict[str, Any] = {"data": state.config.fit(data) | {"dataplat_id": row["task"]}}
     if row["prediction"] is not None:

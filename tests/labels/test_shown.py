@@ -7,8 +7,11 @@ from contextlib import closing
 import pyarrow as pa
 import pytest
 
+from dataplat._labels._media_source import media_of
+from dataplat._labels._state import State
 from dataplat.errors import LabelError
 from dataplat.labeling.label_studio.client import LabelStudioServer
+from dataplat.labeling.serve.media import NoMedia
 from dataplat.testing.label_server import FakeLabelStudio
 
 ROWS = pa.table({"id": range(4), "text": ["a", None, "c", "d"], "delay": [1.5, None, 2.0, 3.0]})
@@ -60,3 +63,32 @@ def test_a_hold_out_that_could_hold_nothing_out_is_refused(site, lake):
     with pytest.raises(LabelError, match="rows of test@main cannot be told .* delay is string there and double"):
         pushed(site, lake, holdout=["test"])
     assert site.tasks() == []
+
+
+PAGES = """<View><Image name="scan" valueList="$pages"/>
+<RectangleLabels name="box" toName="scan"><Label value="x"/></RectangleLabels></View>"""
+
+
+@pytest.mark.parametrize(
+    ("pages", "links", "second"),
+    [
+        (["https://example.org/1.png", "two.png"], ["https://example.org/1.png", "pages[1]"], None),
+        ([b"\x89PNG\r\n\x1a\n1", b"\x89PNG\r\n\x1a\n2"], ["pages[0]", "pages[1]"], b"\x89PNG\r\n\x1a\n2"),
+    ],
+)
+def test_each_page_of_a_list_has_its_link(site, memory_lake, monkeypatch, pages, links, second):
+    """Pictures in a list are linked one by one, and each link leads to its own."""
+    monkeypatch.setattr("dataplat.labeling.serve.media_link", lambda *given: given[4])
+    memory_lake.ingest(pa.table({"id": [0, 1], "pages": [pages[:1], pages]}), into="scans", key=["id"])
+    with closing(LabelStudioServer(site.url, site.token)) as server:
+        made = {"source": "scans", "config": PAGES, "annotators": ["ann"], "server": server}
+        memory_lake.label_queue("q", **made).push()
+    assert [task.data["pages"] for task in site.tasks()] == [links[:1], links]
+    state = State.at_head(memory_lake, "q", "main")
+    row = next(each for each in state.tasks.to_pylist() if each["row"] == 1)
+    if second is not None:
+        found = media_of(state, row, "pages[1]")
+        assert found.read(0, found.size) == second
+    for none in ("pages[2]", "pages[x]", "page"):
+        with pytest.raises(NoMedia):
+            media_of(state, row, none)
