@@ -18,6 +18,9 @@ _PAIR: Final = ("task", "one", "other")
 _CODES: Final = (("task", "at"), ("annotator", "by"))
 """Texts, and the numbers that stand for them while regions are compared."""
 
+_ABOUT: Final = ("choices", "datetime", "number", "pairwise", "rating", "taxonomy", "textarea")
+"""Types of items that say something of a region that another item draws."""
+
 _CODED: Final = ("at", "one", "other")
 _SUMS: Final[dict[str, Any]] = {"matched": pl.Int64, "same": pl.Int64, "iou": pl.Float64}
 
@@ -54,33 +57,50 @@ def _empty() -> pl.DataFrame:
 
 
 def _drawn(regions: pl.DataFrame, place: tuple[str, ...]) -> pl.DataFrame:
-    """Return whose each region is, where, in which control (`scope`), and with what label."""
+    """Return whose each region is, where, in which control (`scope`), and with what label; `at` and `by` are numbers."""
     if "rotation" in place:
         turned = pl.col("rotation").fill_null(0.0) if "rotation" in regions.columns else pl.lit(0.0)
         regions = regions.with_columns(rotation=turned)
-    there = regions.filter(pl.all_horizontal(pl.col("task", "annotator", *place).is_not_null()))
-    scope = [pl.col(name).fill_null("") for name in ("from_name", "to_name") if name in regions.columns]
-    return (
-        there.select(
-            pl.col("task", "annotator").cast(pl.String),
-            pl.col(place).cast(pl.Float64),
-            scope=pl.concat_str(scope, separator="\x1f") if scope else pl.lit(""),
-            label=_label(there),
-        )
-        .with_columns(
-            pl.col("scope", "label").rank("dense"), *(pl.col(name).rank("dense").alias(code) for name, code in _CODES)
-        )
-        .with_row_index("n")
-    )
+    there = _whole(regions.filter(pl.all_horizontal(pl.col("task", "annotator", *place).is_not_null())), place)
+    codes = (pl.col(name).rank("dense").alias(code) for name, code in _CODES)
+    return there.with_columns(pl.col("scope", "label").rank("dense"), *codes).with_row_index("n")
 
 
-def _label(regions: pl.DataFrame) -> pl.Expr:
-    """Return the labels of each region as one text, whatever their order."""
-    if "labels" not in regions.columns:
-        return pl.lit("")
-    if regions.schema["labels"].base_type() == pl.List:
-        return pl.col("labels").list.sort().list.join("\x1f").fill_null("")
-    return pl.col("labels").cast(pl.String).fill_null("")
+def _whole(items: pl.DataFrame, place: tuple[str, ...]) -> pl.DataFrame:
+    """Return one row a region: a result has an item for each control that says something of it, all with its place.
+
+    It is of the control that drew it: one without labels, where there is one beside that of its labels.
+    """
+    if "type" in items.columns:
+        items = items.filter(~pl.col("type").fill_null("").is_in(_ABOUT))
+    names = [name for name in ("to_name", "from_name") if name in items.columns]
+    scope = pl.concat_str([pl.col(name).fill_null("") for name in names], separator="\x1f") if names else pl.lit("")
+    known = "region" in items.columns and "annotation" in items.columns
+    numbered = items.with_row_index("item_")
+    plain = numbered.select(
+        pl.col("task", "annotator").cast(pl.String),
+        pl.col(place).cast(pl.Float64),
+        "item_",
+        scope=scope,
+        label=_labels(items),
+        key=pl.when(pl.col("region").is_not_null()).then(pl.concat_str("annotation", "region", separator="\x1f")) if known else pl.lit(None, pl.String),
+    )  # fmt: skip
+    key = pl.coalesce("key", pl.concat_str(pl.lit("\x1f"), pl.col("item_").cast(pl.String))).alias("key")
+    joined = pl.col("label").list.explode(keep_nulls=False, empty_as_null=False).unique().sort().str.join("\x1f")
+    return plain.group_by(key, maintain_order=True).agg(
+        pl.col("task", "annotator", *place).first(),
+        scope=pl.coalesce(pl.col("scope").filter(pl.col("label").is_null()).min(), pl.col("scope").min()),
+        label=joined,
+    ).drop("key")  # fmt: skip
+
+
+def _labels(items: pl.DataFrame) -> pl.Expr:
+    """Return the labels of each item as a list."""
+    if "labels" not in items.columns:
+        return pl.lit(None, pl.List(pl.String))
+    if items.schema["labels"].base_type() == pl.List:
+        return pl.col("labels").cast(pl.List(pl.String))
+    return pl.concat_list(pl.col("labels").cast(pl.String))
 
 
 def _people(drawn: pl.DataFrame, answers: pl.DataFrame | None) -> pl.DataFrame:

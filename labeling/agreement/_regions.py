@@ -107,8 +107,8 @@ def span_agreement(regions: pa.Table, answers: pa.Table | None = None, *, thresh
 
     Args:
         regions: as `dataplat.labeling.tables` has them: `task`, `annotator`, `start`, `end` (exclusive), `labels`; where
-            there are `from_name` and `to_name`, only regions of equal ones are compared. Others than spans are passed
-            over.
+            there are `from_name` and `to_name`, only regions of equal ones are compared; where there are `annotation`,
+            `region` and `type`, items of one region are one. Others than spans are passed over.
         answers: `task` and `annotator` of everybody who answered: who marked nothing where another marked something
             disagrees. None: only those who marked something are known.
         threshold: what two spans share at least, of what either covers, to be one; 1: they are equal.

@@ -187,6 +187,25 @@ def test_only_regions_of_one_control_and_text_are_matched():
     assert span_agreement(pa.Table.from_pylist(rows, schema("regions"))).place_f1 == 0
 
 
+def test_a_region_of_several_controls_is_one():
+    """Items of one region are its labels together; what is said of it besides, as a text or a choice, draws nothing."""
+    items = []
+    for who, said in (("ann", "blurred"), ("ben", "sharp")):
+        place = {"task": "t", "annotator": who, "annotation": who, "region": "r1", "to_name": "img"}
+        place |= {"x": 1.0, "y": 1.0, "width": 5.0, "height": 5.0}
+        items += [
+            place | {"item": 0, "type": "rectangle", "from_name": "box"},
+            place | {"item": 1, "type": "labels", "from_name": "kind", "labels": ["cat"]},
+            place | {"item": 2, "type": "choices", "from_name": "look", "labels": [said]},
+            place | {"item": 3, "type": "textarea", "from_name": "note", "text": said},
+        ]
+    found = box_agreement(pa.Table.from_pylist(items, schema("regions")))
+    assert (found.pairs["regions"].to_pylist(), found.f1) == ([2], 1)
+    items[1]["labels"] = ["dog"]
+    found = box_agreement(pa.Table.from_pylist(items, schema("regions")))
+    assert (found.f1, found.place_f1) == (0, 1)
+
+
 def test_boxes_agree_and_what_is_no_box_is_passed_over():
     """Boxes are matched by area, three people are three pairs, spans among the regions count nowhere."""
     found = box_agreement(
