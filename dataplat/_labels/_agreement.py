@@ -142,17 +142,18 @@ def _pairs(votes: pa.Table, level: Level) -> pa.Table:
 
 def _labels(votes: pa.Table, level: Level) -> pa.Table:
     """Return how far people agree on each label against all others, the worst first."""
+    import polars as pl
     import pyarrow as pa
-    import pyarrow.compute as pc
 
+    from dataplat._labels._consensus import frame
     from dataplat.labeling.agreement import Coincidences
 
     rows = []
     labels = votes["label"].unique().to_pylist() if level in {"nominal", "ordinal"} else []
     for label in labels[:_MOST_LABELS]:
-        is_it = pc.equal(votes["label"], label).cast(pa.int8())
-        alpha = Coincidences.of_votes(votes["task"], is_it).alpha()
-        rows.append((label, pc.sum(is_it).as_py(), None if math.isnan(alpha) else alpha))
+        is_it = frame(votes).select((pl.col("label") == pl.lit(label)).cast(pl.Int8)).to_series()
+        alpha = Coincidences.of_votes(votes["task"], is_it.to_numpy()).alpha()
+        rows.append((label, int(is_it.sum()), None if math.isnan(alpha) else alpha))
     rows.sort(key=lambda row: (row[2] is None, row[2] or 0.0, row[0]))
     columns = zip(*rows, strict=True) if rows else ((), (), ())
     kinds = (pa.string(), pa.int64(), pa.float64())
@@ -162,14 +163,16 @@ def _labels(votes: pa.Table, level: Level) -> pa.Table:
 
 def regions_agreement(state: State, answers: pa.Table) -> tuple[RegionAgreement | None, RegionAgreement | None]:
     """Return how far people mark the same spans and draw the same boxes; None where nobody does."""
-    import pyarrow.compute as pc
+    import polars as pl
 
+    from dataplat._labels._consensus import frame
     from dataplat.labeling.agreement import box_agreement, span_agreement
 
-    columns = ["annotation", "task", "annotator", "from_name", "to_name", "labels", "start", "end"]
+    columns = ["annotation", "region", "type", "task", "annotator", "from_name", "to_name", "labels", "start", "end"]
     boxes = ["x", "y", "width", "height", "rotation"]
     rows = state.version("regions").to_arrow(columns=[*columns, *boxes])
-    rows = rows.filter(pc.is_in(rows["annotation"], value_set=answers["annotation"].combine_chunks()))
+    counted = answers["annotation"].to_pylist()
+    rows = frame(rows).filter(pl.col("annotation").is_in(counted)).to_arrow()
     spans = span_agreement(rows, answers) if rows["start"].null_count < rows.num_rows else None
     return spans, box_agreement(rows, answers) if rows["width"].null_count < rows.num_rows else None
 
