@@ -63,7 +63,6 @@ def disputed(state: State, below: float) -> list[str]:
 
 def _once(state: State, request: PushRequest, result: PushResult, below: float) -> None:
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     from dataplat._labels._push import Placing
     from dataplat._labels._tasks import task_payload
@@ -77,7 +76,8 @@ def _once(state: State, request: PushRequest, result: PushResult, below: float) 
     if request.plan:
         result.placed[who] = len(wanted)
         return
-    rows = pc.index_in(pa.array(wanted, pa.string()), value_set=tasks["task"].combine_chunks())
+    at = {task: number for number, task in enumerate(tasks["task"].to_pylist())}
+    rows = pa.array([at[task] for task in wanted], pa.int64())
     said = _said(state, wanted)
 
     def payload(row: dict[str, Any]) -> dict[str, Any]:

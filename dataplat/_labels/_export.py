@@ -19,29 +19,25 @@ CONSENSUS: Final = "consensus"
 
 def export(state: State, format: Format, folder: str | Path, whose: str | None) -> Exported:
     """Write labels of a queue into a folder, gold tasks left out."""
-    import pyarrow.compute as pc
+    import polars as pl
 
     from dataplat.labeling.export import export as write
+    from dataplat.labeling.tables import schema
 
     annotations, regions = state.annotations.to_arrow(), state.version("regions").to_arrow()
     if whose == CONSENSUS:
         annotations, regions = _consensus(state, annotations, regions)
-    tasks = state.tasks
+    tasks = frame(state.tasks).filter(pl.col("stream") != "gold")
+    asked = tasks["task"].to_list()
     return write(
         format,
         folder,
-        tasks=tasks.filter(pc.not_equal(tasks["stream"], "gold")),
-        annotations=annotations.filter(pc.is_in(annotations["task"], value_set=_asked(tasks))),
+        tasks=tasks.to_arrow().cast(schema("tasks")),
+        annotations=frame(annotations).filter(pl.col("task").is_in(asked)).to_arrow().cast(schema("annotations")),
         regions=regions,
         config=state.config,
         annotator=whose,
     )
-
-
-def _asked(tasks: pa.Table) -> pa.Array:
-    import pyarrow.compute as pc
-
-    return tasks.filter(pc.not_equal(tasks["stream"], "gold"))["task"].combine_chunks()
 
 
 def _consensus(state: State, annotations: pa.Table, regions: pa.Table) -> tuple[pa.Table, pa.Table]:

@@ -30,15 +30,13 @@ def gold_tasks(state: State, version: Version, known: Sequence[str]) -> pa.Table
     if state.spec.gold is None:
         return schema("tasks").empty_table()
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     from dataplat._labels._tasks import collected
 
     gold = gold_version(state, version)
-    tasks = collected(state, gold, None)
-    tasks = tasks.filter(pc.invert(pc.is_in(tasks["task"], value_set=pa.array(known, pa.string()))))
-    expected = _expected(state, gold)
-    right = pa.array([expected.get(task) for task in tasks["task"].to_pylist()], pa.string())
+    tasks, expected, held = collected(state, gold, None), _expected(state, gold), set(known)
+    names = [None if task in held else expected.get(task) for task in tasks["task"].to_pylist()]
+    right = pa.array(names, pa.string())
     return tasks.append_column("expected", right).filter(right.is_valid())
 
 

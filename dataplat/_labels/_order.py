@@ -19,14 +19,13 @@ def ordered(state: State, version: Version, fresh: pa.Table, gold: pa.Table) -> 
     `fresh` has task, data, rows, part, row; `gold` these and `expected`.
     """
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     from dataplat._labels._prelabel import prelabels
 
     held = state.tasks
     rows = _columns(prelabels(state, version, _arranged(state, version, fresh)))
     mixed = pa.concat_tables([rows, _columns(_with(gold, "stream", "gold"))])
-    first = 0 if not held.num_rows else int(pc.max(held["position"]).as_py()) + 1
+    first = 0 if not held.num_rows else int(held["position"][-1].as_py()) + 1
     places = pa.array(range(first, first + mixed.num_rows), pa.int64())
     mixed = mixed.set_column(mixed.schema.get_field_index("position"), schema("tasks").field("position"), places)
     return pa.concat_tables([held, mixed]).sort_by("position")
