@@ -34,6 +34,16 @@ def test_belongs_to_the_organisation(label_studio: LabelStudio) -> None:
     assert who["active_organization"] is not None
 
 
+def test_everybody_sees_all(label_studio: LabelStudio) -> None:
+    """The open edition has no roles: an annotator may see another's project, so links lead each to their own."""
+    server, name = label_studio.client(), label_studio.new_name("max")
+    config = '<View><Text name="t" value="$text"/><Choices name="c" toName="t"><Choice value="a"/></Choices></View>'
+    project = server.create_project(f"dataplat:l:q:not-{name}", "theirs", config)
+    made = add_annotator(server, label_studio.state, name)
+    token = token_of(label_studio.url, log_in(label_studio.url, made.email, made.password))
+    assert [each.id for each in label_studio.client(token).projects(project.mark)] == [project.id]
+
+
 def test_wrong_password(label_studio: LabelStudio) -> None:
     """A password that is not theirs lets nobody in, and is in no message."""
     made = add_annotator(label_studio.client(), label_studio.state, label_studio.new_name("eve"))

@@ -192,6 +192,15 @@ class TestAnswers:
         assert [each.status_code for each in answers] == [201] * 3
         assert next(server.list_tasks(project.id)).annotations == 3
 
+    def test_empty_answers_are_taken(
+        self, label_studio: LabelStudio, server: LabelStudioServer, project: Project
+    ) -> None:
+        """An answer that says nothing is taken, though the project is told not to: only its page heeds that."""
+        (task,) = server.import_tasks(project.id, tasks(1))
+        with label_studio.http() as http:
+            assert http.get(f"/api/projects/{project.id}").json()["enable_empty_annotation"] is False
+            assert http.post(f"/api/tasks/{task}/annotations", json={"result": []}).status_code == 201
+
     def test_clock(self, server: LabelStudioServer) -> None:
         """The server's own clock is told to the second."""
         assert abs(server.clock() - datetime.now(UTC)) < timedelta(seconds=5)
