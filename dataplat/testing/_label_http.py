@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import socket
 import struct
 import sys
@@ -170,7 +169,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         if retry_after is not None:
-            self.send_header("Retry-After", str(math.ceil(retry_after)))
+            self.send_header("Retry-After", f"{retry_after:g}")
         self.end_headers()
         self.wfile.write(body[: len(body) // 2] if torn else body)
         self.wfile.flush()
