@@ -12,10 +12,7 @@ import datetime as dt
 import zlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from typing import Final
 
 _TAKEN: Final = frozenset({"open", "answered", "kept"})  # a task in one of these states takes a place of its overlap
 _SEEN: Final = _TAKEN | {"skipped"}  # and is not put before the same person again
@@ -91,20 +88,6 @@ def assign(
         wanting += dealer.place(task, overlap)
         dealer.move_expired(task, overlap, now)
     return Assignment(tuple(dealer.create), tuple(dealer.move), wanting)
-
-
-def asked(tasks: pa.Table) -> list[Asked]:
-    """Read a queue's `tasks`, in the order of their position."""
-    streams = tasks.sort_by("position").select(["task", "stream"])
-    return [
-        Asked(task, stream == "gold") for task, stream in zip(*(c.to_pylist() for c in streams.columns), strict=True)
-    ]
-
-
-def placed(placements: pa.Table) -> list[Placed]:
-    """Read a queue's `placements`."""
-    columns = placements.select(["task", "annotator", "state", "until"]).columns
-    return [Placed(*row) for row in zip(*(column.to_pylist() for column in columns), strict=True)]
 
 
 def _draw(text: bytes, seed: int = 0) -> int:

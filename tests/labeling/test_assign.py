@@ -4,13 +4,11 @@ import datetime as dt
 from collections import Counter
 from itertools import combinations
 
-import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from dataplat.labeling.assign import Asked, Assignment, Placed, asked, assign, placed
-from dataplat.labeling.tables import schema
+from dataplat.labeling.assign import Asked, Assignment, Placed, assign
 
 NOW = dt.datetime(2026, 11, 28, tzinfo=dt.UTC)
 DAY = dt.timedelta(days=1)
@@ -271,18 +269,6 @@ def test_what_was_deleted_on_the_server_is_asked_again():
     assert assign(tasks_of(1), gone, ["ann", "bob"], 1, NOW).create == (("t0", "bob"),)
     assert assign(tasks_of(1), gone, ["ann"], 1, NOW).create == (("t0", "ann"),)
     assert assign(tasks_of(1), [Placed("t0", "ann", "kept")], ["ann", "bob"], 1, NOW).create == ()
-
-
-def test_tables_are_read():
-    """Tasks come in the order of their position; those of gold are told by their stream."""
-    rows = [
-        {"task": "b", "position": 1, "stream": "policy"},
-        {"task": "a", "position": 2, "stream": "gold"},
-        {"task": "c", "position": 0, "stream": "audit"},
-    ]
-    assert asked(pa.Table.from_pylist(rows, schema("tasks"))) == [Asked("c"), Asked("b"), Asked("a", gold=True)]
-    row = {"task": "a", "annotator": "ann", "state": "open", "until": NOW}
-    assert placed(pa.Table.from_pylist([row], schema("placements"))) == [Placed("a", "ann", "open", NOW)]
 
 
 class Queue(RuleBasedStateMachine):
