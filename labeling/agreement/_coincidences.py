@@ -17,7 +17,7 @@ from dataplat.errors import ConfigError, LabelError
 from dataplat.labeling.agreement._levels import Level, observed_and_expected
 from dataplat.labeling.agreement._ratings import MISSING, Array, Value, codes_of, codes_of_ratings
 
-_DENSE: Final = 1 << 24
+_DENSE: Final = 1 << 23
 """Units x values up to which values are counted in a table."""
 
 
