@@ -38,7 +38,7 @@ class Element:
 
     def walk(self) -> Iterator[Element]:
         """Yield the element and all below it, as they stand in the document."""
-        waiting = [self]
+        waiting: list[Element] = [self]
         while waiting:
             element = waiting.pop()
             yield element
