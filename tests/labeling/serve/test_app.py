@@ -36,7 +36,7 @@ def find(media: Media) -> Found:
     if media.task == "page":
         return of_bytes(b"<script>fetch('/')</script>", "x.html")
     if media.task == "down":
-        raise LabelServerError("secret path /home/x")
+        raise LabelServerError("secret path /srv/x")
     raise NoMedia("the row has none")
 
 
@@ -105,7 +105,7 @@ class TestMedia:
         """An expired, foreign or damaged link shows nothing, nor does a failure tell where things lie."""
         answer = http.get(path)
         assert answer.status_code == status
-        assert "/home" not in answer.text
+        assert "/srv" not in answer.text
 
     def test_nothing_runs(self, http: httpx.Client) -> None:
         """A page that is shown runs no script: cookies know no ports, so it could use the annotator's session."""
