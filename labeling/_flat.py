@@ -90,7 +90,7 @@ class Flat:
         items = [self._items[at] for at in rows.at]
         values = [self._values[at] for at in rows.at]
         columns: dict[str, Sequence[Any]] = {
-            "region": [each if isinstance(each := item.id, str) else _name(each) for item in items],
+            "region": [name if isinstance(name := item.id, str) else _name(name) for item in items],
             "from_name": [item.from_name for item in items],
             "to_name": [item.to_name for item in items],
             "type": [type] * len(items),

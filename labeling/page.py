@@ -176,9 +176,11 @@ def _gallery(
     import pyarrow.compute as pc
 
     wanted = chosen["task"].combine_chunks()
-    some = (table.filter(pc.is_in(table["task"], wanted)) for table in (annotations, regions))
+    answers, marks = (table.filter(pc.is_in(table["task"], wanted)) for table in (annotations, regions))
     rows = {row["task"]: row for row in chosen.to_pylist()}
-    made = {each.task: _asked(each, rows[each.task], config, picture) for each in Labels(chosen, *some, config)}
+    made = {
+        each.task: _asked(each, rows[each.task], config, picture) for each in Labels(chosen, answers, marks, config)
+    }
     heads = {task: tag("people differ", "warn") if task in differ else "" for task in made}
     return Html(
         "".join(
