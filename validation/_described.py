@@ -29,9 +29,10 @@ from typing import Any, Final, TypeAlias
 import polars as pl
 from pandera.api.base.model import BaseModel
 from pandera.api.base.model_components import BaseCheckInfo, BaseParserInfo
+from polars.datatypes import DataTypeClass
 
 _COLLECTIONS: Final = (dict, frozenset, list, set, tuple)
-_WORDED: Final = (pl.DataType, pl.datatypes.DataTypeClass)
+_WORDED: Final = (pl.DataType, DataTypeClass)
 _PLAIN: Final = (str, int, float, bool, bytes, type(None))
 _INSTALLED: Final = tuple(
     str(Path(sysconfig.get_path(each)).resolve()) for each in ("stdlib", "platstdlib", "purelib", "platlib")

@@ -109,7 +109,8 @@ class PandasSchema:
     ) -> list[CheckOutcome]:
         found = {(each.name, each.column, each.number): each for each in passed}
         for name, group in cases.groupby(["check", "schema_context", "column"], dropna=False, sort=False):
-            check, context, column = name
+            group_of: Any = name
+            check, context, column = group_of
             whole = context == "DataFrameSchema"
             known = next(
                 (at for at in found if at[0] == check and at[1] == (None if whole else column)),

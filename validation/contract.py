@@ -101,7 +101,7 @@ class Contract:
         self._plans: dict[Any, Plan] = {}
 
     def __repr__(self) -> str:
-        checks = sum(len(column.checks) for column in self.schema.columns.values()) + len(self.schema.checks)
+        checks = sum(len(column.checks) for column in self.schema.columns.values()) + len(self.schema.checks or ())
         checks += len(self.checks)
         return f"<Contract {self.name} {self.id[:12]}: {len(self.schema.columns)} columns, {checks} checks>"
 
@@ -263,7 +263,7 @@ def _name_of(schema: Any) -> str:
 
 
 def _as_rules(name: str, checks: Any) -> tuple[Rule, ...]:
-    found = tuple(checks) if isinstance(checks, Iterable) else (None,)
+    found: tuple[Any, ...] = tuple(checks) if isinstance(checks, Iterable) else (None,)
     for each in found:
         if isinstance(each, type) or not all(hasattr(each, asked) for asked in ("check", "describe", "remembers")):
             raise ContractError(

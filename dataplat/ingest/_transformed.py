@@ -79,13 +79,14 @@ def _at_once(items: Iterable[Item], split: Split) -> Generator[Item, None, None]
         if not isinstance(item, pa.RecordBatch):
             yield item
             continue
-        size += item.nbytes
+        batch: pa.RecordBatch = item
+        size += batch.nbytes
         if size > limit:
             raise ContractError(
                 f"a parser of the contract sees all rows at once, and those of {split.label} are more than the memory "
                 f"limit of {limit:,} bytes: make it element_wise, or land smaller files"
             )
-        batches.append(item)
+        batches.append(batch)
     if batches:
         yield from pa.Table.from_batches(batches).combine_chunks().to_batches()
 
