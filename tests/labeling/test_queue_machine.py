@@ -58,15 +58,20 @@ class QueueMachine(RuleBasedStateMachine):
         self.lost: dict[int, tuple[str, str, Any]] = {}  # of tasks that were deleted on the server
 
     def teardown(self) -> None:
-        """End the server."""
-        self.server.close()
-        self.site.__exit__()
+        """However it went: once nothing goes wrong any more all must be right. Then end the server."""
+        try:
+            if self.rows:
+                self.settle_and_check()
+        finally:
+            self.server.close()
+            self.site.__exit__()
 
     @initialize()
     def begin(self) -> None:
         """Make a queue of four rows."""
         self.ingest(4)
         self.lake.label_queue("q", "rows", show=["text"], choices=["a", "b"], overlap=OVERLAP, annotators=list(PEOPLE))
+        self.queue().push()
 
     # ------------------------------------------------------------------------------------------------- dataplat's side
 
