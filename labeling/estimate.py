@@ -143,9 +143,7 @@ def closed_sample(tasks: pa.Table, closed: Collection[str]) -> Sample:
     for name in ("task", "position", "stream", "rate", "arrival", "probability"):
         if name not in tasks.column_names:
             raise BadColumn(f"no column {name!r} in the tasks: they have {', '.join(tasks.column_names)}")
-    rows = [
-        row for row in tasks.sort_by("position").to_pylist() if row["stream"] in STREAMS and row["rate"] is not None
-    ]
+    rows = [row for row in tasks.sort_by("position").to_pylist() if _is_drawn(row)]
     if not rows:
         raise LabelError(
             "no task of this queue was drawn at a known rate, so nothing follows for the others: an order that samples is needed, such as uncertainty(…) or random()"
@@ -153,6 +151,10 @@ def closed_sample(tasks: pa.Table, closed: Collection[str]) -> Sample:
     done = frozenset(closed)
     found = [each for drawn in _draws(rows) for each in _beginning(drawn, done)]
     return Sample(tuple(task for task, _ in found), np.array([chance for _, chance in found], np.float64))
+
+
+def _is_drawn(row: Mapping[str, Any]) -> bool:
+    return row["stream"] in STREAMS and row["rate"] is not None and row["position"] is not None
 
 
 def _draws(rows: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
