@@ -30,7 +30,7 @@ def tables(settings: Settings) -> list[Table]:
 
         state = load()
         assert state is not None
-        return [_push(state.url, state.token, settings), _pull(state.url, state.token, folder, settings)]
+        return [_push(state.url, state.token, settings), _pull(state.url, state.token, folder)]
     finally:
         subprocess.run([DATAPLAT, "label", "server", "stop"], check=False, stdout=subprocess.DEVNULL)
         os.environ.pop("XDG_DATA_HOME")
@@ -49,7 +49,7 @@ def _push(url: str, token: str, settings: Settings) -> Table:
     return Table(f"Label Studio: {TASKS:,} text tasks pushed", tuple(lines), tuple(results))
 
 
-def _pull(url: str, token: str, folder: Path, settings: Settings) -> Table:
+def _pull(url: str, token: str, folder: Path) -> Table:
     home = folder / "pulled"
     home.mkdir()
     _program("make", url, token, home)
