@@ -56,6 +56,18 @@ def _asked(function: F) -> F:
             type=click.FloatRange(0, 1),
             help="The share of right gold tasks below which somebody gets no more (default: 0.6).",
         ),
+        click.option("--gold", metavar="REF", help="Rows whose answer is known, mixed in."),
+        click.option("--answer", metavar="COL", help="The column of --gold that has it (default: label)."),
+        click.option("--gold-every", type=click.IntRange(min=2), help="One task in so many is gold (default: 10)."),
+        click.option("--holdout", multiple=True, metavar="REF", help="Rows that may never be labelled for training."),
+        click.option(
+            "--prelabel", metavar="REF|FILE:FUNC", help="What is prefilled: predictions, or a function of yours."
+        ),
+        click.option(
+            "--order",
+            metavar="KIND[:REF]",
+            help="uncertainty:REF, committee:REF,REF, diversity:COLS, corrections:REF, sql:EXPR.",
+        ),
     ]
     for option in reversed(options):
         function = option(function)
@@ -75,16 +87,6 @@ def _asked(function: F) -> F:
 @click.option("--show", metavar="COLS", help="The columns that people see (default: all that the config shows).")
 @click.option("--key", metavar="COLS", help="Columns that tell rows apart though nobody sees them.")
 @_asked
-@click.option("--gold", metavar="REF", help="Rows whose answer is known, mixed in.")
-@click.option("--answer", metavar="COL", help="The column of --gold that has it (default: label).")
-@click.option("--gold-every", type=click.IntRange(min=2), help="One task in so many is gold (default: 10).")
-@click.option("--holdout", multiple=True, metavar="REF", help="Rows that may never be labelled for training.")
-@click.option("--prelabel", metavar="REF|FILE:FUNC", help="What is prefilled: predictions, or a function of yours.")
-@click.option(
-    "--order",
-    metavar="KIND[:REF]",
-    help="uncertainty:REF, committee:REF,REF, diversity:COLS, corrections:REF, sql:EXPR.",
-)
 @branch_option
 def create(name: str, source: str, lake: str | None, as_json: bool, branch: str | None, **options: Any) -> int:
     """Make the queue NAME of the rows of REF.
@@ -124,9 +126,11 @@ def show(name: str, lake: str | None, as_json: bool, branch: str | None) -> int:
 @click.option("--open", "reopen", is_flag=True, help="Take more again.")
 @branch_option
 def set_(name: str, lake: str | None, as_json: bool, branch: str | None, reopen: bool, **options: Any) -> int:
-    """Change the queue NAME: whom it asks, how many, the choices. What a task is cannot change."""
+    """Change the queue NAME: whom it asks, how many, the choices, the order of what is new. What a task is cannot change."""
     found = open_lake(lake).label_queue(name, branch=branch_in_force(branch))
-    changes = _given(options) | ({"closed": False} if reopen else {})
+    changes = _given(options)
+    if reopen:
+        changes["closed"] = False
     found.set(**changes)
     return _told(found, as_json=as_json, done="changed")
 

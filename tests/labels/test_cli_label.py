@@ -70,9 +70,10 @@ def test_a_queue_is_made_listed_shown_and_changed(run):
     assert made.splitlines()[-1] == "made; next: dataplat label push delays"
     assert run("label", "queue", "list").splitlines()[1].split() == ["delays", "flights", "0", "0"]
     assert "<Choice value=" in run("label", "queue", "show", "delays")
-    run("label", "queue", "set", "delays", "--annotators", "anna", "--overlap", "1")
+    run("label", "queue", "set", "delays", "--annotators", "anna", "--order", "random")
     shown = json.loads(run("label", "queue", "show", "delays", "--json"))
     assert shown["annotators"] == ["anna"]
+    assert shown["order"]["order"] == "random"
 
 
 def test_push_pull_status_next_close(asked, site):
