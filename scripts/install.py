@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -71,6 +72,37 @@ def pins() -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
+LABEL_STUDIO = ROOT / "labeling" / "label_studio" / "requirements.txt"
+LABEL_STUDIO_COMPILED = """\
+# The versions that Label Studio runs with, in an environment of its own: Python 3.11 to 3.13, every platform.
+# Resolved by `make constraints`.
+"""
+BELOW_314 = "python_full_version < '3.14'"
+
+
+def compile_label_studio() -> int:
+    """Write the versions that Label Studio itself runs with: the release that stands there, all else the newest."""
+    listed = LABEL_STUDIO.read_text("utf-8").splitlines()
+    release = next(line for line in listed if line.startswith("label-studio=="))
+    options = ["--universal", "--python-version", "3.11", "--no-header", "--no-annotate", "--quiet"]
+    wanted = f"{release} ; python_version < '3.14'\nsetuptools ; python_version < '3.14'\n"
+    command = [str(UV), "pip", "compile", "-", *options]
+    # not in this folder: what pyproject.toml overrides is for us alone
+    done = subprocess.run(
+        command,
+        cwd=tempfile.gettempdir(),
+        env=environment(),
+        input=wanted,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if done.returncode == 0:
+        lines = done.stdout.replace(f" ; {BELOW_314}\n", "\n").replace(f"{BELOW_314} and ", "")
+        LABEL_STUDIO.write_text(LABEL_STUDIO_COMPILED + lines, "utf-8")
+    return done.returncode
+
+
 def compile_constraints() -> int:
     """Write constraints.txt: one pinned version a line, for every platform, from all extras."""
     options = ["--all-extras", "--universal", "--python-version", "3.11", "--no-header", "--no-annotate", "--quiet"]
@@ -82,4 +114,5 @@ def compile_constraints() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(compile_constraints() if sys.argv[1:] == ["--compile"] else install(",".join(sys.argv[1:])))
+    compiling = sys.argv[1:] == ["--compile"]
+    sys.exit(compile_constraints() or compile_label_studio() if compiling else install(",".join(sys.argv[1:])))

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from dataplat.errors import MissingExtra
 from dataplat.labeling.label_studio._calls import refuse
 
 if TYPE_CHECKING:
@@ -48,8 +49,10 @@ def new_client(url: str, *, cookies: bool = False) -> httpx.Client:
 
     A server of this machine is reached without the proxy that the environment may name.
     """
-    import httpx
-
+    try:
+        import httpx
+    except ImportError as error:
+        raise MissingExtra("Label Studio is spoken to through httpx: pip install 'dataplat[labeling]'") from error
     jar = CookieJar() if cookies else CookieJar(DefaultCookiePolicy(allowed_domains=[]))
     return httpx.Client(
         base_url=url,

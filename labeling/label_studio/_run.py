@@ -11,10 +11,12 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from msgspec.structs import replace
 
+from dataplat.errors import MissingExtra
 from dataplat.labeling.label_studio import _install
 from dataplat.labeling.label_studio._install import Told
 from dataplat.labeling.label_studio._process import Daemon, free_port
@@ -132,6 +134,9 @@ def environment(state: State) -> dict[str, str]:
 
 
 def _start_own(serve: list[str], folder: Path, state: State) -> State:
+    missing = next((name for name in ("starlette", "uvicorn") if find_spec(name) is None), None)
+    if missing is not None:
+        raise MissingExtra(f"dataplat's own server needs {missing}: pip install 'dataplat[labeling]'")
     daemon = own_server(folder)
     state = replace(state, serve_port=free_port(state.serve_port))
     save(state, folder)
