@@ -45,44 +45,50 @@ class QueueConsensus:
         Its columns: the source's key, or the columns shown where it has none; then `task`, `label`, `confidence`,
         `votes`, `tied`.
         """
-        import polars as pl
-
-        state = self._state
-        version = source(state)
-        columns = list(version.key) or list(identity_columns(state.spec))
-        rows = pl.from_arrow(source_rows(state, version, columns))
-        assert isinstance(rows, pl.DataFrame)
-        labels = pl.from_arrow(self.table.select(["task", "label", "confidence", "votes", "tied"]))
-        assert isinstance(labels, pl.DataFrame)
-        joined = rows.join(labels, on="task", how="inner", maintain_order="left")
-        if not version.key:
-            joined = joined.unique(columns, keep="first", maintain_order=True)
-        return joined.select(*columns, "task", "label", "confidence", "votes", "tied").to_arrow()
+        return rows_with(self._state, self.table.select(["task", "label", "confidence", "votes", "tied"]))
 
     def commit(self, into: str, *, contract: Any = None, message: str | None = None) -> IngestResult:
         """Make the labels of rows the dataset `into`: what it held before and holds no more goes, in one commit.
 
         Where nothing changed there is no new version. Its lineage names the versions of rows and answers.
         """
-        state = self._state
-        version = source(state)
-        rows = self.rows()
-        if not rows.num_rows:
-            raise LabelError(f"no task of queue {state.name!r} has a label: pull first")
-        return state.lake.ingest(
-            rows,
-            into=into,
-            mode="replace",
-            key=list(version.key) or list(identity_columns(state.spec)),
-            contract=contract,
-            branch=state.branch,
-            message=message or f"labels of queue {state.name} by {self.found.method}",
-            lineage=[(version.dataset, version.id), (state.annotations.dataset, state.annotations.id)],
-        )
+        message = message or f"labels of queue {self._state.name} by {self.found.method}"
+        return commit_rows(self._state, self.rows(), into, contract, message)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what was found of all tasks together as plain values."""
         return {"queue": self._state.name} | self.found.to_dict()
+
+
+def rows_with(state: State, found: pa.Table) -> pa.Table:
+    """Join what was found of tasks to the rows of the source that ask them: their key, or the columns shown, come first."""
+    import polars as pl
+
+    version = source(state)
+    columns = list(version.key) or list(identity_columns(state.spec))
+    rows = pl.from_arrow(source_rows(state, version, columns))
+    assert isinstance(rows, pl.DataFrame)
+    joined = rows.join(frame(found), on="task", how="inner", maintain_order="left")
+    if not version.key:
+        joined = joined.unique(columns, keep="first", maintain_order=True)
+    return joined.select(*columns, *found.column_names).to_arrow()
+
+
+def commit_rows(state: State, rows: pa.Table, into: str, contract: Any, message: str) -> IngestResult:
+    """Make what people said of rows the dataset `into`; its lineage names the versions of rows and answers."""
+    version = source(state)
+    if not rows.num_rows:
+        raise LabelError(f"no task of queue {state.name!r} has a label: pull first")
+    return state.lake.ingest(
+        rows,
+        into=into,
+        mode="replace",
+        key=list(version.key) or list(identity_columns(state.spec)),
+        contract=contract,
+        branch=state.branch,
+        message=message,
+        lineage=[(version.dataset, version.id), (state.annotations.dataset, state.annotations.id)],
+    )
 
 
 def consensus(
@@ -91,19 +97,44 @@ def consensus(
     """Find one label for each task."""
     import pyarrow as pa
 
+    from dataplat._labels._gold import truth
     from dataplat._labels._votes import votes_of_queue
     from dataplat.labeling.consensus import consensus as consensus_of
 
     votes = votes_of_queue(state)
+    known: dict[str, str] = {}
+    if method == "dawid-skene" and (known := truth(state)):  # what is known of gold tells how people err
+        votes = votes_of_queue(state, gold=True)
+        voted = set(votes["task"].to_pylist())
+        known = {task: label for task, label in known.items() if task in voted}
     if weak is not None:
         votes = pa.concat_tables([votes, weak.votes.cast(votes.schema)])
     if method == "weighted":
         weights = _weights(state, votes, weights)
     functions = () if weak is None else weak.functions  # they saw every task: their silence says something, too
     found = consensus_of(
-        votes, method=method, weights=weights, adjudicator=state.spec.adjudicator, abstaining=functions
+        votes,
+        method=method,
+        weights=weights,
+        truth=known or None,
+        adjudicator=state.spec.adjudicator,
+        abstaining=functions,
     )
-    return QueueConsensus(found, state)
+    return QueueConsensus(_without(found, known), state)
+
+
+def _without(found: Consensus, gold: Mapping[str, str]) -> Consensus:
+    """Return what was found of all tasks but the gold ones."""
+    if not gold:
+        return found
+    import dataclasses
+
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    asked = pc.invert(pc.is_in(found.table["task"], pa.array(list(gold), found.table["task"].type)))
+    chances = None if found.probabilities is None else found.probabilities[asked.to_numpy()]
+    return dataclasses.replace(found, table=found.table.filter(asked), probabilities=chances)
 
 
 def _weights(state: State, votes: pa.Table, given: Mapping[str, float] | None) -> dict[str, float]:

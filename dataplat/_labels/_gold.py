@@ -105,6 +105,15 @@ def _result(state: State, answer: Any) -> str:
     return json.dumps(result, ensure_ascii=False, sort_keys=True)
 
 
+def truth(state: State) -> dict[str, str]:
+    """Return the plain labels that gold tasks are known to have, by task."""
+    from dataplat.labeling.consensus.votes import label_in
+
+    rows = state.tasks.select(["task", "stream", "expected"]).to_pylist()
+    known = {row["task"]: label_in(row["expected"], state.config.answer) for row in rows if row["stream"] == "gold"}
+    return {task: label for task, label in known.items() if label is not None}
+
+
 def _judged(state: State) -> dict[str, list[float]]:
     """Return how right each answer to a gold task is, 0 to 1, by annotator."""
     import polars as pl

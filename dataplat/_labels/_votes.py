@@ -31,16 +31,16 @@ def answers_of_queue(state: State) -> pa.Table:
     return words.select("task", "annotator", "annotation", label="result").to_arrow()
 
 
-def votes_of_queue(state: State, *, adjudicated: bool = True) -> pa.Table:
-    """Return who gave which label to which task, gold tasks left out; if not `adjudicated`, the adjudicator, too."""
+def votes_of_queue(state: State, *, adjudicated: bool = True, gold: bool = False) -> pa.Table:
+    """Return who gave which label to which task; the adjudicator only if `adjudicated`, gold tasks only with `gold`."""
     import polars as pl
 
     from dataplat._labels._consensus import frame
     from dataplat.labeling.consensus.votes import VOTES
 
     tasks = frame(state.tasks.select(["task", "stream"]))
-    gold = tasks.filter(pl.col("stream") == "gold")["task"].to_list()
-    votes = frame(answers_of_queue(state)).filter(pl.col("label").is_not_null(), ~pl.col("task").is_in(gold))
+    known = [] if gold else tasks.filter(pl.col("stream") == "gold")["task"].to_list()
+    votes = frame(answers_of_queue(state)).filter(pl.col("label").is_not_null(), ~pl.col("task").is_in(known))
     if not adjudicated and state.spec.adjudicator is not None:
         votes = votes.filter(pl.col("annotator") != state.spec.adjudicator)
     return votes.select(VOTES.names).to_arrow().cast(VOTES)
