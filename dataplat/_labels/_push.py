@@ -177,10 +177,24 @@ class Placing:
             if held_before is not None and held_before.state == "moved":
                 wanted[annotator].append(task)
         rows = {task: index for index, task in enumerate(tasks["task"].to_pylist())}
+        self._renew(tasks, rows)
         self.request.meter.enter("placing")
         for annotator, names in wanted.items():
             self.send(projects[annotator], annotator, tasks.take([rows[name] for name in names]))
         self.result.waiting = self._waiting(tasks, planned=Counter())
+
+    def _renew(self, tasks: pa.Table, rows: dict[str, int]) -> None:
+        """Give open tasks new links to what they show, where half of the time has passed that links are good for."""
+        spec = self.state.spec
+        if not self.state.config.media:
+            return
+        lease, half = timedelta(seconds=spec.lease), timedelta(seconds=spec.media_for / 2)
+        for each in self.placements:
+            if each.state != "open" or each.until is None or each.until - lease + half > datetime.now(UTC):
+                continue
+            row = tasks.slice(rows[each.task], 1).to_pylist()[0]
+            self.server.update_task(each.id, task_payload(self.state, row, self.request.links)["data"])
+            each.until, each.news = self.lease, True
 
     def _waiting(self, tasks: pa.Table, planned: Counter[str]) -> int:
         """Count the answers that nobody has been asked for yet, of tasks that are not gold."""
