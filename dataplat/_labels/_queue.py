@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dataplat._labels._consensus import QueueConsensus
     from dataplat._labels._pull import PullResult
     from dataplat._labels._push import PushResult
+    from dataplat._labels._region_consensus import QueueRegions
     from dataplat._labels._status import QueueStatus
     from dataplat._lake import Lake
     from dataplat._version import Version
@@ -230,8 +231,10 @@ class LabelQueue:
         *,
         weights: Mapping[str, float] | None = None,
         weak: WeakLabels | None = None,
-    ) -> QueueConsensus:
+    ) -> QueueConsensus | QueueRegions:
         """Return one label for each task; `.commit(into=…)` makes it a dataset, joined to the rows asked about.
+
+        Where only spans, boxes or outlines are asked for, it is the regions that most people drew.
 
         Args:
             method: `majority`; `weighted` by `weights` (else by each annotator's share of right gold tasks);
@@ -240,8 +243,12 @@ class LabelQueue:
             weak: what labelling functions say (`queue.weak`): they vote beside the people.
         """
         from dataplat._labels._consensus import consensus
+        from dataplat._labels._region_consensus import region_consensus
 
-        return consensus(self._state, method, weights, weak)
+        state = self._state
+        if state.config.answer is None and weak is None:
+            return region_consensus(state, method)
+        return consensus(state, method, weights, weak)
 
     def weak(self, functions: Sequence[Any]) -> WeakLabels:
         """Ask labelling functions about the rows that the queue asks about; `.table` says how good each is.

@@ -155,7 +155,9 @@ def consensus(
     """Make one label of the answers to each task, and with --into a dataset of them.
 
     The dataset has the key of the rows asked about (or the columns shown), `label`, `confidence`, `votes` and `tied`;
-    equal rows get the same label. Its lineage names the versions of rows and answers.
+    equal rows get the same label. Where spans, boxes or outlines are asked for it has the regions that most people drew
+    instead: `result` (as --gold and --prelabel read it), `regions`, `disputed`, `confidence`, `votes`. Its lineage names
+    the versions of rows and answers.
     """
     found = _queue(lake, name, branch).consensus(method, weights=_weights(weights))
     if into is not None:

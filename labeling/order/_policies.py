@@ -125,7 +125,7 @@ def order_from(found: Order | Mapping[str, Any] | None) -> Order | None:
     names = [each.__struct_config__.tag for each in get_args(Order)]
     name = found.get("order") if isinstance(found, Mapping) else found
     if name not in names:
-        raise ConfigError(f"no order {name!r}{did_you_mean(str(name), names)}: there are {', '.join(names)}")
+        raise ConfigError(f"no order {name!r}{did_you_mean(str(name), names)}")
     try:
         order: Order = msgspec.convert(found, Order, strict=False)
     except msgspec.ValidationError as error:
