@@ -35,7 +35,7 @@ def create(lake: Lake, spec: QueueSpec, branch: str) -> State:
     except QueueNotFound:
         pass
     else:
-        if held.spec == spec:
+        if held.spec == spec or held.spec == structs.replace(spec, annotators=spec.annotators or held.spec.annotators):
             return held
         raise AlreadyExists(
             f"there is a queue {spec.name!r} already, and it is not the same ({_difference(held.spec, spec)}); open it "

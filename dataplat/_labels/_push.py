@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from dataplat._labels._people import strangers, with_people
 from dataplat._labels._projects import Placement, Placements, make_projects
 from dataplat._labels._settle import Settled, forget_lost, settle, take_in
 from dataplat._labels._state import State
@@ -128,10 +129,10 @@ def _once(lake: Lake, request: PushRequest, result: PushResult) -> None:
         raise LabelError(
             f"queue {spec.name!r} is closed; open it again with `dataplat label queue set {spec.name} --open`"
         )
-    if not spec.annotators:
-        raise LabelError(
-            f"queue {spec.name!r} has nobody to ask: `dataplat label queue set {spec.name} --annotators A,B`"
-        )
+    named = with_people(state, request.server)
+    if named is not state:
+        result.notes.append(f"asks all who have an account: {', '.join(named.spec.annotators)}")
+        state = named
     tasks = queue_tasks(state, request.meter, plan=request.plan)
     result.tasks += tasks.new
     result.held_out = tasks.held_out
@@ -214,6 +215,8 @@ class Placing:
         from dataplat.labeling.serve import watch_project
 
         found = make_projects(self.state, self.server, annotators)
+        for name in strangers(annotators, self.server):
+            self.result.notes.append(f"{name} has no account yet: `dataplat label annotator add {name}` makes it")
         lost = forget_lost(self.placements, found)
         if lost:
             self.result.notes.append(

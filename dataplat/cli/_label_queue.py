@@ -48,7 +48,7 @@ def _asked(function: F) -> F:
             "--template", type=click.Choice(_TEMPLATES), help="A usual label config; --choices are its labels."
         ),
         click.option("--overlap", type=click.IntRange(min=1), help="How many people answer each task (default: 1)."),
-        click.option("--annotators", metavar="A,B", help="Who is asked."),
+        click.option("--annotators", metavar="A,B", help="Who is asked (default: all who have an account)."),
         click.option("--adjudicator", metavar="NAME", help="Who decides where they disagree."),
         click.option("--lease", metavar="SECONDS", type=float, help="After that unanswered tasks go to somebody else."),
         click.option(
@@ -158,7 +158,7 @@ def _told(queue: LabelQueue, *, as_json: bool, done: str) -> int:
         ("queue", spec.name),
         ("from", spec.source + (f" where {spec.where}" if spec.where else "")),
         ("shows", ", ".join(spec.show)),
-        ("asks", ", ".join(spec.annotators) or f"nobody yet: dataplat label queue set {spec.name} --annotators A,B"),
+        ("asks", ", ".join(spec.annotators) or "all who have an account when it is first pushed"),
         ("each task", counted(spec.overlap, "answer")),
         *([("gold", f"{spec.gold}, one task in {spec.gold_every}")] if spec.gold else []),
         *([("decides", spec.adjudicator)] if spec.adjudicator else []),

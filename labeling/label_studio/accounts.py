@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -10,10 +11,12 @@ from typing import TYPE_CHECKING
 from dataplat.errors import AlreadyExists, BadName, LabelServerDenied, LabelServerError
 from dataplat.labeling.label_studio import _http
 from dataplat.labeling.label_studio._calls import Calls, Refused, refuse
+from dataplat.labeling.label_studio._state import ADMIN
 
 if TYPE_CHECKING:
     from dataplat.labeling.label_studio._state import State
     from dataplat.labeling.label_studio.client import LabelStudioServer
+    from dataplat.labeling.server import ServerUser
 
 DOMAIN = "annotators.example"
 """Of the addresses of accounts that need none: no mail is sent, and a reserved name reaches nobody."""
@@ -61,6 +64,13 @@ def add_annotator(server: LabelStudioServer, state: State, name: str, email: str
             f"they log in by themselves; no link can do it for them"
         )
     return Annotator(name, email, password, new=False)
+
+
+def accounts_of_ours(users: Sequence[ServerUser]) -> list[str]:
+    """Return who has an account on a server that dataplat runs, its administrator left out; nobody on any other."""
+    if not any(user.email == ADMIN for user in users):
+        return []
+    return sorted(user.name for user in users if user.email != ADMIN)
 
 
 def sign_up(server: LabelStudioServer, email: str, password: str) -> None:

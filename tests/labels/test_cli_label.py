@@ -66,7 +66,7 @@ def test_a_queue_is_made_listed_shown_and_changed(run):
     """Create says what comes next, list counts, show has the config, set changes whom it asks."""
     made = run("label", "queue", "create", "delays", "--from", "flights", "--show", "carrier",
                "--choices", "carrier,weather")  # fmt: skip
-    assert "nobody yet" in made
+    assert "all who have an account" in made
     assert made.splitlines()[-1] == "made; next: dataplat label push delays"
     assert run("label", "queue", "list").splitlines()[1].split() == ["delays", "flights", "0", "0"]
     assert "<Choice value=" in run("label", "queue", "show", "delays")
