@@ -23,8 +23,12 @@ _ASKED = ("choices", "template", "config")
 def spec_of(lake: Lake, name: str, source: str, branch: str, options: QueueOptions) -> QueueSpec:
     """Return the definition of a new queue."""
     given: dict[str, Any] = dict(options)
-    show = names_of(given.pop("show", None)) or lake[at_branch(source, branch)].schema.names
+    show = names_of(given.pop("show", None))
     asked = {what: given.pop(what, None) for what in _ASKED}
+    if not show:
+        version = lake[at_branch(source, branch)]
+        compared = asked["template"] == "pairwise"  # the first two columns are: no key is better than an answer
+        show = [name for name in version.schema.names if not (compared and name in version.key)]
     config = config_of(lake, source, branch, show, asked)
     seen = LabelConfig.from_xml(config).columns  # what nobody sees may change without a question being another
     shown = tuple(name for name in show if name in seen) or tuple(show)

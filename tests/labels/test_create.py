@@ -96,3 +96,12 @@ def test_orders_are_kept_as_they_were_given(lake):
     """An order given as a value comes back as one."""
     queue = lake.label_queue("delays", **MADE, order=dp.uncertainty("predictions"))
     assert queue.spec.order == dp.uncertainty("predictions").to_dict()
+
+
+def test_a_key_is_not_compared(new_lake):
+    """Where no columns are named, pairwise compares the first two that are no key."""
+    lake = new_lake()
+    lake.ingest(pa.table({"id": [1], "left": ["a"], "right": ["b"]}), into="pairs", key=["id"])
+    queue = lake.label_queue("better", source="pairs", template="pairwise")
+    assert queue.spec.show == ("left", "right")
+    assert 'toName="left,right"' in queue.spec.config
