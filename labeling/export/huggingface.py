@@ -210,4 +210,14 @@ def _readme(columns: list[_Column], answers: int, size: int) -> str:
 def _told(column: _Column) -> str:
     if column.labels:
         return f"{column.kind}, of {', '.join(column.labels)}"
-    return {"shown": "what was shown", "whose": "whose answer it is"}.get(column.kind, column.kind)
+    if column.kind == "whose":
+        return _WHOSE.get(column.name, "of the answer")
+    return {"shown": "what was shown"}.get(column.kind, column.kind)
+
+
+_WHOSE: Final = {
+    "task": "the question",
+    "annotator": "whose answer it is",
+    "lead_time": "how long it took, in seconds",
+    "created_at": "when it was given",
+}
