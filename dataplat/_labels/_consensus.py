@@ -129,12 +129,9 @@ def _without(found: Consensus, gold: Mapping[str, str]) -> Consensus:
         return found
     import dataclasses
 
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    asked = pc.invert(pc.is_in(found.table["task"], pa.array(list(gold), found.table["task"].type)))
+    asked = ~frame(found.table.select(["task"]))["task"].is_in(list(gold))
     chances = None if found.probabilities is None else found.probabilities[asked.to_numpy()]
-    return dataclasses.replace(found, table=found.table.filter(asked), probabilities=chances)
+    return dataclasses.replace(found, table=found.table.filter(asked.to_arrow()), probabilities=chances)
 
 
 def _weights(state: State, votes: pa.Table, given: Mapping[str, float] | None) -> dict[str, float]:
