@@ -75,7 +75,12 @@ Feature: TypeAlias = "Field | Window | Ratio"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _View:
-    """What a view is made of, checked and in plain types."""
+    """What a view is made of, checked and in plain types.
+
+    Attributes:
+        columns: those that its features are of, as it declares them: they order rows that tie (PIT 6), also where only
+            some of its features are asked for.
+    """
 
     source: str | Sql
     entities: tuple[Entity, ...]
@@ -87,6 +92,7 @@ class _View:
     row_key: tuple[str, ...]
     where: str | None
     features: tuple[Feature, ...]
+    columns: tuple[str, ...]
     zone: str | None
     history: Literal["append", "commits"]
     max_events_per_key: int
@@ -150,7 +156,8 @@ class FeatureView:
             ttl=None if ttl is None else micros(ttl, "ttl"),
             row_key=tuple(row_key),
             where=_condition(where),
-            features=_features(name, features),
+            features=(made := _features(name, features)),
+            columns=_columns(made),
             zone=zone,
             history=history,
             max_events_per_key=max_events_per_key,
@@ -240,9 +247,17 @@ class OnDemand:
     """A feature computed of others and of the request, by a function that returns a Polars expression (PIT 25)."""
 
     name: str
-    inputs: tuple[FeatureView | Request, ...]
+    inputs: tuple[FeatureView | Request | OnDemand, ...]
     function: Callable[[Any], Any] = field(compare=False)
     default: Any = None
+
+    @property
+    def views(self) -> tuple[FeatureView, ...]:
+        """The views among its inputs, and among those of the on-demand features among its inputs."""
+        found: list[FeatureView] = []
+        for each in self.inputs:
+            found += [each] if isinstance(each, FeatureView) else each.views if isinstance(each, OnDemand) else []
+        return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -273,13 +288,14 @@ class FeatureService:
         found = [each for each in self.features if isinstance(each, FeatureView)]
         for each in self.features:
             if isinstance(each, OnDemand):
-                names = {view.name for view in found}
-                found += [view for view in each.inputs if isinstance(view, FeatureView) and view.name not in names]
+                for view in each.views:
+                    if view.name not in {other.name for other in found}:
+                        found.append(view)
         return tuple(found)
 
 
 def on_demand(
-    *, inputs: Sequence[FeatureView | Request], name: str | None = None, default: Any = None
+    *, inputs: Sequence[FeatureView | Request | OnDemand], name: str | None = None, default: Any = None
 ) -> Callable[[Callable[[Any], Any]], OnDemand]:
     """Make a function an on-demand feature, called as the function is; in it `t.x` is a feature or request column."""
 
@@ -317,6 +333,12 @@ def _features(view: str, features: Sequence[str | Feature]) -> tuple[Feature, ..
     if not made:
         raise ConfigError(f"view {view} has no features")
     return made
+
+
+def _columns(features: Sequence[Feature]) -> tuple[str, ...]:
+    """Return the columns of features, in the order in which they come up."""
+    parts = [part for each in features for part in ((each.above, each.below) if isinstance(each, Ratio) else (each,))]
+    return tuple(dict.fromkeys(part.column for part in parts if part.column is not None))
 
 
 def _condition(where: pl.Expr | str | None) -> str | None:
