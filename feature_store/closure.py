@@ -1,0 +1,164 @@
+"""The closure of a service: all that the values of its features depend on, and its hash (PIT 26).
+
+A model remembers the hash it was trained under, sends it, and is refused where it differs. In it: the columns in their
+order (models take them by position), the used features with defaults and fills, sources, keys, times, ttl, windows,
+conditions, expressions, the types of the request, and the version of the kernel. Not in it: what is only said about
+features, the name and version of the service, features that it does not use, limits and freshness, and the order of
+declarations that give no order to anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from dataplat.errors import ConfigError
+from dataplat.feature_store.definitions import Feature, FeatureService, FeatureView, Field, OnDemand, Sql
+from dataplat.feature_store.kernel import VERSION
+from dataplat.feature_store.kernel.ondemand import Expression, Transforms
+from dataplat.feature_store.windows import First, Last, LastN, Ratio, Window
+
+FORMAT: Final = 1
+
+
+def closure_hash(service: FeatureService) -> str:
+    """Return the SHA-256 of the closure of a service, in hexadecimal."""
+    return hashlib.sha256(json.dumps(closure(service), sort_keys=True, ensure_ascii=True).encode()).hexdigest()
+
+
+def check_closure(service: FeatureService, sent: str) -> None:
+    """Raise `ConfigError`, with both hashes, if a model was trained under another closure than that of the service."""
+    if (ours := closure_hash(service)) != sent.strip().lower():
+        raise ConfigError(
+            f"the model was trained under {sent}, and service {service.name} version {service.version} is {ours}: a "
+            "definition changed since. Serve the version it was trained under, or train it again"
+        )
+
+
+def closure(service: FeatureService) -> dict[str, Any]:
+    """Return the closure of a service as plain values.
+
+    Raises:
+        ConfigError: An on-demand feature makes no sense, or two views of one name differ.
+    """
+    transforms = Transforms.of(service)
+    return {
+        "closure": FORMAT,
+        "kernel": VERSION,
+        "columns": [column for each in service.features for column in _columns(each)],
+        "views": {view.name: _view(view) for view in used_views(service, transforms)},
+        "on_demand": {each.name: _expression(each) for each in transforms.expressions},
+    }
+
+
+def used_views(service: FeatureService, transforms: Transforms | None = None) -> tuple[FeatureView, ...]:
+    """Return the views of a service, each with the features that are used: asked for, or read by on-demand features.
+
+    Those that are asked for come first, in their order.
+
+    Raises:
+        ConfigError: Two views of one name are not the same view.
+    """
+    read = set((transforms or Transforms.of(service)).features)
+    asked = [each for each in service.features if isinstance(each, FeatureView)]
+    behind = [view for each in service.features if isinstance(each, OnDemand) for view in each.views]
+    found: dict[str, FeatureView] = {view.name: view for view in asked}
+    for view in behind:
+        wanted = tuple(each for each in view.features if f"{view.name}__{each.feature}" in read)
+        found[view.name] = _united(found[view.name], view, wanted) if view.name in found else _narrowed(view, wanted)
+    return tuple(view for view in found.values() if view.features)
+
+
+def _narrowed(view: FeatureView, features: Sequence[Feature]) -> FeatureView:
+    other = object.__new__(FeatureView)
+    other.name, other.renamed = view.name, view.renamed
+    other.view = replace(view.view, features=tuple(features))
+    return other
+
+
+def _united(one: FeatureView, other: FeatureView, wanted: Sequence[Feature]) -> FeatureView:
+    """Return a view with the features of another one, which must be the same view."""
+    if _narrowed(one, ()) != _narrowed(other, ()) or one.view.columns != other.view.columns:
+        raise ConfigError(f"two different views are called {one.name!r}; give one of them an alias")
+    have = {each.feature: each for each in one.features}
+    for each in wanted:
+        if have.setdefault(each.feature, each) != each:
+            raise ConfigError(f"{one.name} has two different features called {each.feature!r}")
+    return _narrowed(one, tuple(have.values()))
+
+
+def _columns(each: FeatureView | OnDemand) -> list[str]:
+    if isinstance(each, OnDemand):
+        return [each.name]
+    return [f"{each.name}__{feature.feature}" for feature in each.features]
+
+
+def _view(view: FeatureView) -> dict[str, Any]:
+    told = view.view
+    windows = [part for each in view.features for part in _parts(each) if isinstance(part, Window)]
+    dtypes = {entity.name: entity.dtype for entity in told.entities}
+    spine = dict(zip(dtypes, view.spine_keys, strict=True))
+    return {
+        "source": {"sql": told.source.query} if isinstance(told.source, Sql) else told.source,
+        "keys": sorted([spine[entity], dtypes[entity], column] for column, entity in told.keys),
+        "timestamp": told.timestamp,
+        "known_at": told.known_at,
+        "delay": told.delay,
+        "ttl": told.ttl,
+        "where": told.where,
+        "zone": told.zone,
+        "history": told.history,
+        "row_key": sorted(told.row_key) if windows else [],
+        "ties": _ties(view),
+        "features": {each.feature: _plain(each.describe()) for each in view.features},
+    }
+
+
+def _ties(view: FeatureView) -> list[str]:
+    """Return the columns that order rows that tie, so far as that can be seen in a feature that is used.
+
+    Rows that tie on all columns up to that of the last used feature hold the same values in each of them: so a column
+    that is declared behind it changes nothing.
+    """
+    columns = view.view.columns
+    if view.view.row_key and any(isinstance(part, Window) for each in view.features for part in _parts(each)):
+        return list(columns)  # which of two corrections counts, whatever is then made of it
+    seen = {
+        part.column
+        for each in view.features
+        for part in _parts(each)
+        if isinstance(part, Field | First | Last | LastN) and part.column is not None
+    }
+    last = max((at for at, column in enumerate(columns) if column in seen), default=-1)
+    return list(columns[: last + 1])
+
+
+def _parts(feature: Feature) -> tuple[Field | Window, ...]:
+    return (feature.above, feature.below) if isinstance(feature, Ratio) else (feature,)
+
+
+def _expression(made: Expression) -> dict[str, Any]:
+    """Return an expression as the JSON that Polars writes, and in its words: JSON has no NaN."""
+    tree = json.loads(made.expr.meta.serialize(format="json"))
+    return {
+        "tree": _plain(tree),
+        "words": str(made.expr),
+        "request": dict(made.request),
+        "default": _plain(made.default),
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON that differs where it does: 1 is not 1.0, 0.0 not -0.0, a date not its text."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return {"float": value.hex()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, dict):
+        return {str(key): _plain(each) for key, each in value.items()}
+    return {type(value).__name__: repr(value)}
