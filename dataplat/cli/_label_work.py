@@ -10,7 +10,7 @@ from dataplat.cli import _exits
 from dataplat.cli._options import branch_in_force, branch_option, command, complete_queues, open_data, open_lake
 from dataplat.cli._output import counted, note, number, print_json, seconds, short, table
 from dataplat.cli._progress import ProgressLine
-from dataplat.cli._stream_options import Duration
+from dataplat.cli._stream_options import Duration, stopping_in_order
 
 _NAME = click.argument("name", metavar="NAME", shell_complete=complete_queues)
 
@@ -92,7 +92,8 @@ def pull(
             note(text)
 
     if follow:
-        queue.follow(tell, every=every, contract=contract)
+        with stopping_in_order() as stop:
+            queue.follow(tell, every=every, contract=contract, stop=stop)
         return _exits.DONE
     with ProgressLine() as line:
         result = queue.pull(full=full, contract=contract, progress=line)
