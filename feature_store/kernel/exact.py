@@ -1,0 +1,416 @@
+"""Sums without any rounding, for every prefix of a column at once, and their nearest float (PIT 23).
+
+A sum is held as integers, one for every 32 bits of its binary expansion ("limbs"), after Kulisch's long accumulator. Limb
+`i` weighs 2^(32 i) on one grid for all data, so states of different parts are added limb by limb, in any order and
+grouping, and a window is the difference of two prefixes. Only limbs that occur are held: 1 to 4 for usual columns, up to
+66 where values reach from the smallest to the largest float. Integers and decimals are summed by the same code.
+
+Values that are not finite are counted apart: NaN, or both infinities, make NaN; one kind of infinity that infinity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import numpy as np
+
+from dataplat.errors import SchemaError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    Ints: TypeAlias = NDArray[np.int64]
+    Words: TypeAlias = NDArray[np.uint64]
+    Floats: TypeAlias = NDArray[np.float64]
+
+_MASK: Final = np.int64(0xFFFF_FFFF)
+_UMASK: Final = np.uint64(0xFFFF_FFFF)
+_U32: Final = np.uint64(32)
+_CHUNK: Final = 1 << 14
+"""Rows that are worked on at once: what is made of them fits into a core's cache."""
+_NAN: Final = 1 << 20
+"""Beyond all weights: NaN, inf and -inf are counted in its place, and the two that follow."""
+_NARROW: Final = float(1 << 48)
+"""Integers below it are summed as they are: 2^14 of them are below 2^62."""
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """A column of numbers, as they are summed.
+
+    Attributes:
+        words: float64, int64 or uint64, or, for decimals, the two halves of 128 bits: the low one first.
+        valid: which are not null; None: all.
+        scale: of decimals, how many digits are behind the point; 0 for others.
+    """
+
+    words: tuple[NDArray[Any], ...]
+    valid: NDArray[np.bool_] | None = None
+    scale: int = 0
+
+    @classmethod
+    def of(cls, column: pa.Array, what: str = "column") -> Numbers:
+        """Read an Arrow column of numbers or booleans; raise `SchemaError` for another one."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        kind = column.type
+        valid = None if column.null_count == 0 else np.asarray(pc.is_valid(column))
+        if pa.types.is_decimal128(kind):
+            halves = np.frombuffer(column.buffers()[1], np.uint64)[2 * column.offset :][: 2 * len(column)]
+            return cls((halves[::2], halves[1::2].view(np.int64)), valid, kind.scale)
+        if pa.types.is_boolean(kind):
+            column = column.cast(pa.uint8())
+        elif not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+            raise SchemaError(f"{what} holds {kind}, which cannot be summed: cast it to a number")
+        wide = np.float64 if pa.types.is_floating(kind) else np.uint64 if kind == pa.uint64() else np.int64
+        filled = pc.fill_null(column, pa.scalar(0).cast(column.type)) if valid is not None else column
+        return cls((np.asarray(filled).astype(wide, copy=False),), valid)
+
+    def __len__(self) -> int:
+        return len(self.words[0])
+
+    def take(self, rows: Ints) -> Numbers:
+        """Return the numbers of some rows, in their order."""
+        return Numbers(tuple(word[rows] for word in self.words), self._some(rows), self.scale)
+
+    def cut(self, start: int, stop: int) -> Numbers:
+        """Return the numbers of neighbouring rows."""
+        return Numbers(tuple(word[start:stop] for word in self.words), self._some(slice(start, stop)), self.scale)
+
+    def _some(self, rows: Any) -> NDArray[np.bool_] | None:
+        return None if self.valid is None else self.valid[rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Exact sums, one per column of `limbs`.
+
+    Attributes:
+        first: the weight of the first limb is 2^(32 first).
+        limbs: int64, one row for each weight, the lowest first. Each may be negative, or above 32 bits.
+        wild: how many NaN, inf and -inf there are, as three rows; None: none.
+    """
+
+    first: int
+    limbs: Ints
+    wild: Ints | None = None
+
+    def __len__(self) -> int:
+        return self.limbs.shape[1]
+
+    def __add__(self, other: Sums) -> Sums:
+        return self._with(other, 1)
+
+    def __sub__(self, other: Sums) -> Sums:
+        return self._with(other, -1)
+
+    def _with(self, other: Sums, sign: int) -> Sums:
+        first = min(self.first, other.first)
+        height = max(self.first + len(self.limbs), other.first + len(other.limbs)) - first
+        limbs = np.zeros((height, len(self)), np.int64)
+        limbs[self.first - first :][: len(self.limbs)] = self.limbs
+        limbs[other.first - first :][: len(other.limbs)] += sign * other.limbs
+        if self.wild is None and other.wild is None:
+            return Sums(first, limbs)
+        wild = np.zeros((3, len(self)), np.int64) if self.wild is None else self.wild.copy()
+        if other.wild is not None:
+            wild += sign * other.wild
+        return Sums(first, limbs, wild)
+
+    def take(self, places: Any) -> Sums:
+        """Return some of the sums."""
+        return Sums(self.first, self.limbs[:, places], None if self.wild is None else self.wild[:, places])
+
+    def grouped(self, starts: Ints) -> Sums:
+        """Return the sums of neighbours: of those from each of `starts` to before the next one."""
+        wild = None if self.wild is None else np.add.reduceat(self.wild, starts, axis=1)
+        return Sums(self.first, np.add.reduceat(self.limbs, starts, axis=1), wild)
+
+    def rounded(self) -> Floats:
+        """Return the nearest floats, ties to even: `math.fsum` of the values; infinite beyond the largest."""
+        found = np.empty(len(self))
+        for at in range(0, len(self), _CHUNK):
+            some = self.take(slice(at, at + _CHUNK))
+            negative, limbs = magnitude(some.limbs)
+            some_found = nearest(limbs, some.first)
+            np.negative(some_found, out=some_found, where=negative)
+            found[at : at + _CHUNK] = some_found
+        return self.tamed(found)
+
+    def tamed(self, found: Floats) -> Floats:
+        """Put NaN and infinities where values that are not finite ask for them."""
+        if self.wild is None:
+            return found
+        nan, up, down = self.wild
+        found = np.where(up > 0, np.inf, np.where(down > 0, -np.inf, found))
+        return np.where((nan > 0) | ((up > 0) & (down > 0)), np.nan, found)
+
+    def integers(self) -> list[int]:
+        """Return the sums as Python's integers; they are integers where what was summed was."""
+        assert self.first >= 0
+        found = np.zeros(len(self), object)
+        for place, limb in enumerate(self.limbs, self.first):
+            found = found + (limb.astype(object) << (32 * place))
+        return [int(each) for each in found]
+
+    def int64(self, what: str = "the sum") -> Ints:
+        """Return integer sums; raise `SchemaError` where one does not fit."""
+        assert self.first >= 0
+        negative, limbs = magnitude(self.limbs)
+        padded = np.zeros((max(self.first + len(limbs), 2), len(self)), np.int64)
+        padded[self.first : self.first + len(limbs)] = limbs
+        found = padded[0] | (padded[1] << np.int64(32))
+        smallest = negative & (found == np.iinfo(np.int64).min)
+        if np.any(padded[2:]) or np.any((found < 0) & ~smallest):
+            raise SchemaError(f"{what} does not fit into int64: cast the column to float64 or decimal")
+        return np.where(negative, -found, found)
+
+
+def zeros(length: int) -> Sums:
+    """Return sums of nothing."""
+    return Sums(0, np.zeros((1, length), np.int64))
+
+
+def prefixes(numbers: Numbers, cuts: Ints, power: int = 1) -> Sums:
+    """Return the sum of the first `cut` values, or of their squares (power 2), for each of `cuts`, which never fall.
+
+    Nulls are nothing. Limbs of a prefix may have wrapped around; differences are right for up to 2^29 values.
+    """
+    found: dict[int, Ints] = {}
+    before: dict[int, np.int64] = {}
+    low = 0
+    for start in range(0, max(len(numbers), 1), _CHUNK):
+        some = numbers.cut(start, start + _CHUNK)
+        high = int(np.searchsorted(cuts, start + len(some), "right"))
+        places = cuts[low:high] - start
+        totals = dict(_running(some, power))
+        for weight in totals.keys() - before.keys():
+            found[weight], before[weight] = np.zeros(len(cuts), np.int64), np.int64(0)
+        for weight, carry in before.items():
+            found[weight][low:high] = carry
+            if weight in totals:
+                with_zero = np.concatenate(([0], totals[weight]))
+                found[weight][low:high] += with_zero[places]
+                with np.errstate(over="ignore"):
+                    before[weight] = carry + with_zero[-1]
+        low = high
+    return _stacked(found, len(cuts))
+
+
+def _stacked(found: dict[int, Ints], length: int) -> Sums:
+    weights = [weight for weight in found if weight < _NAN]
+    if not weights:
+        sums = zeros(length)
+    else:
+        first = min(weights)
+        limbs = np.zeros((max(weights) - first + 1, length), np.int64)
+        for weight in weights:
+            limbs[weight - first] = found[weight]
+        sums = Sums(first, limbs)
+    if _NAN not in found:
+        return sums
+    return Sums(sums.first, sums.limbs, np.stack([found[_NAN + each] for each in range(3)]))
+
+
+def _running(some: Numbers, power: int) -> Iterator[tuple[int, Ints]]:
+    """Yield (weight, running totals of that limb) of a few rows; counts of wild values as three weights from `_NAN`."""
+    word = some.words[0]
+    if not len(word):
+        return
+    if len(some.words) == 1 and power == 1 and (whole := _whole(some)) is not None:
+        total = np.cumsum(whole)
+        if np.abs(whole).max() < 1 << 33:
+            yield 0, total
+        else:
+            yield 0, total & _MASK
+            yield 1, total >> np.int64(32)
+        return
+    if word.dtype == np.float64 and not np.isfinite(word).all():
+        valid = True if some.valid is None else some.valid
+        for kind, flags in enumerate((np.isnan(word), word == np.inf, word == -np.inf)):
+            yield _NAN + kind, np.cumsum(flags & valid)
+    yield from _limbs(some, power)
+
+
+def _whole(some: Numbers) -> Ints | None:
+    """Return the values as int64, nulls as 0, if all are integers so small that a chunk's sum fits."""
+    word = some.words[0] if some.valid is None else np.where(some.valid, some.words[0], some.words[0].dtype.type(0))
+    if not (np.abs(word.astype(np.float64)) < _NARROW).all():
+        return None
+    whole = word.astype(np.int64)
+    return whole if word.dtype != np.float64 or bool((whole == word).all()) else None
+
+
+def _limbs(some: Numbers, power: int) -> Iterator[tuple[int, Ints]]:
+    """Yield (weight, running totals of that limb): every value is scattered over the three limbs that it touches."""
+    negative, words, exponents = _parts(some)
+    if power == 2:
+        negative = None
+        words = [(word, 2 * exponents + shift) for word, shift in _squares(words)]
+    else:
+        words = [(word, exponents + 64 * place) for place, word in enumerate(words)]
+    words = [(word, bits) for word, bits in words if word.any()]
+    if not words:
+        return
+    first = min(int(bits[word > 0].min()) for word, bits in words) >> 5
+    height = (max(int(bits[word > 0].max()) for word, bits in words) >> 5) + 3 - first
+    length = len(some)
+    table = np.zeros((height, length), np.int64)
+    flat = table.reshape(-1)
+    rows = np.arange(length)
+    sign = None if negative is None else -negative.astype(np.int64)
+    for word, bits in words:
+        at = np.clip((bits >> 5) - first, 0, height - 3) * length + rows
+        shift = (bits & 31).astype(np.uint64)
+        for step, piece in enumerate(
+            ((word << shift) & _UMASK, (word >> (_U32 - shift)) & _UMASK, (word >> _U32) >> (_U32 - shift))
+        ):
+            signed = piece.view(np.int64)
+            flat[at + step * length] += signed if sign is None else (signed ^ sign) - sign
+    for place in range(height):
+        yield first + place, np.cumsum(table[place])
+
+
+def _parts(some: Numbers) -> tuple[NDArray[np.bool_], list[Words], Ints]:
+    """Return for each value whether it is negative, its magnitude in words of 64 bits, and the exponent of two."""
+    exponents: Ints = np.zeros(len(some), np.int64)
+    last = some.words[-1]
+    if last.dtype == np.float64:
+        bits = np.ascontiguousarray(last).view(np.int64)
+        stored = (bits >> np.int64(52)) & np.int64(0x7FF)
+        word = (bits & np.int64((1 << 52) - 1)) | ((stored > 0).astype(np.int64) << np.int64(52))
+        words = [np.where(stored == 0x7FF, 0, word).view(np.uint64)]
+        negative, exponents = bits < 0, np.maximum(stored, 1) - 1075
+    elif last.dtype == np.uint64:
+        negative, words = np.zeros(len(some), bool), [last]
+    else:
+        negative = last < 0
+        flip = np.where(negative, ~np.uint64(0), np.uint64(0))
+        words = [word.view(np.uint64) ^ flip for word in some.words]
+        words[0] = words[0] + negative  # of two's complement the magnitude is the inverse, and one
+        if len(words) == 2:
+            words[1] = words[1] + (negative & (words[0] == 0))
+    if some.valid is not None:
+        words = [np.where(some.valid, word, np.uint64(0)) for word in words]
+    return negative, words, exponents
+
+
+def _squares(words: list[Words]) -> Iterator[tuple[Words, int]]:
+    """Yield what the square of a magnitude is the sum of: (64 bits, shift)."""
+    halves = [half for word in words for half in (word & _UMASK, word >> _U32)]
+    for i, one in enumerate(halves):
+        for j, other in enumerate(halves[i:], i):
+            yield one * other, 32 * (i + j) + (i != j)
+
+
+def magnitude(limbs: Ints) -> tuple[NDArray[np.bool_], Ints]:
+    """Return which sums are negative, and the limbs of what they are without their sign, each of 32 bits."""
+    found = np.empty((len(limbs) + 2, limbs.shape[1]), np.int64)
+    carry: Ints = np.zeros(limbs.shape[1], np.int64)
+    for place, limb in enumerate(limbs):  # a limb and a carry are below 2^63 in magnitude together
+        value = limb + carry
+        found[place] = value & _MASK
+        carry = value >> np.int64(32)
+    found[-2] = carry & _MASK
+    negative = carry < 0
+    found[-1] = np.where(negative, _MASK, 0)
+    if negative.any():
+        borrow: Ints = negative.astype(np.int64)
+        for place in range(len(found)):
+            value = np.where(negative, found[place] ^ _MASK, found[place]) + borrow
+            found[place] = value & _MASK
+            borrow = value >> np.int64(32)
+    return negative, found[:-1]
+
+
+def nearest(limbs: Ints, first: int, sticky: NDArray[np.bool_] | None = None) -> Floats:
+    """Return the floats nearest to magnitudes; `sticky` says that a little is missing below the last limb."""
+    top, exponent, below = _leading(limbs, first)
+    if sticky is not None:
+        below = below | sticky
+    with np.errstate(over="ignore"):
+        found = np.ldexp((top | below.astype(np.uint64)).astype(np.float64), exponent.astype(np.int32))
+    small = np.flatnonzero((top > 0) & (exponent < -1074 - 11))  # subnormal: rounded at 2^-1074, not at 53 bits
+    if len(small):
+        drop = np.minimum(-1074 - exponent[small], 64).astype(np.uint64)
+        word = top[small]
+        kept = np.where(drop < 64, word >> np.minimum(drop, np.uint64(63)), np.uint64(0))
+        guard = (word >> (drop - np.uint64(1))) & np.uint64(1)
+        rest = ((word & ((np.uint64(1) << (drop - np.uint64(1))) - np.uint64(1))) > 0) | below[small]
+        up = guard & (rest | (kept & np.uint64(1)).astype(bool))
+        far = -1074 - exponent[small] > 64
+        found[small] = np.where(far, 0.0, np.ldexp((kept + up).astype(np.float64), -1074))
+    return found
+
+
+def _leading(limbs: Ints, first: int) -> tuple[Words, Ints, NDArray[np.bool_]]:
+    """Return the leading 64 bits of magnitudes, the exponent of the last of them, and whether bits follow."""
+    height, length = limbs.shape
+    padded = np.zeros((height + 2, length), np.int64)
+    padded[2:] = limbs
+    highest = np.full(length, 2, np.int64)
+    for place in range(3, height + 2):
+        highest[padded[place] != 0] = place
+    columns = np.arange(length)
+    a, b, c = (padded[highest - step, columns] for step in range(3))
+    below = np.zeros(length, bool)
+    for place in range(height - 1):
+        below |= (padded[place] != 0) & (highest - 2 > place)
+    width = np.frexp(a.astype(np.float64))[1].astype(np.int64)
+    lift = (32 - width).astype(np.uint64)
+    pair = (a.view(np.uint64) << _U32) | b.view(np.uint64)
+    top = (pair << lift) | (c.view(np.uint64) >> (_U32 - lift))
+    below |= ((c.view(np.uint64) << lift) & _UMASK) > 0
+    exponent = (highest - 2 + first - 1) * 32 - lift.view(np.int64)
+    return top, exponent, below
+
+
+def variances(total: Sums, squares: Sums, counts: Ints) -> Floats:
+    """Return (n Σx² - (Σx)²) / (n (n - 1)): exact, and rounded once; NaN where a value is not finite.
+
+    Args:
+        total: exact sums.
+        squares: exact sums of squares.
+        counts: how many values each is of; below 2^31. Of fewer than two the variance is 0.
+    """
+    found = np.zeros(len(counts))
+    for at in range(0, len(counts), _CHUNK):
+        some = slice(at, at + _CHUNK)
+        found[some] = _variance(total.take(some), squares.take(some), counts[some])
+    if total.wild is not None:
+        found[np.any(total.wild > 0, axis=0)] = np.nan
+    return found
+
+
+def _variance(total: Sums, squares: Sums, counts: Ints) -> Floats:
+    _, sums = magnitude(total.limbs)
+    _, raised = magnitude(squares.limbs)
+    first = min(2 * total.first, squares.first)
+    height = max(2 * (total.first + len(sums)), squares.first + len(raised)) + 2 - first
+    limbs = np.zeros((height, len(counts)), np.int64)
+    for place, limb in enumerate(raised, squares.first - first):
+        product = limb * counts  # below 2^63
+        limbs[place] += product & _MASK
+        limbs[place + 1] += product >> np.int64(32)
+    for i, one in enumerate(sums):
+        for j, other in enumerate(sums[i:], i):
+            wide = one.view(np.uint64) * other.view(np.uint64)
+            place, times = 2 * total.first - first + i + j, 1 if i == j else 2
+            limbs[place] -= times * (wide & _UMASK).view(np.int64)
+            limbs[place + 1] -= times * (wide >> _U32).view(np.int64)
+    _, spread = magnitude(limbs)  # never negative (Cauchy and Schwarz)
+    room = np.zeros((4, len(counts)), np.int64)  # n (n - 1) is below 2^62, and 64 bits of the quotient are wanted
+    quotient = np.concatenate((room, spread))
+    rest = np.zeros(len(counts), bool)
+    for divisor in (np.maximum(counts, 1), np.maximum(counts - 1, 1)):
+        remainder: Ints = np.zeros(len(counts), np.int64)
+        for place in range(len(quotient) - 1, -1, -1):
+            value = (remainder << np.int64(32)) | quotient[place]
+            quotient[place] = value // divisor
+            remainder = value - quotient[place] * divisor
+        rest |= remainder > 0
+    return nearest(quotient, first - 4, rest)
