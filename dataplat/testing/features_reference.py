@@ -101,9 +101,9 @@ def reference(
     Raises:
         SchemaError: A time is null or naive (13), a key is of another type.
     """
-    times = [_time(row, types, timestamp) for row in spine]
+    times = [micros_at(row, types, timestamp) for row in spine]
     answer = Answer({}, {})
-    for view in _views(service):
+    for view in all_views(service):
         _Joined(view, sources[_name(view)], answer).join(spine, types, times, now=as_known == "now")
     computed = _on_demand(service, answer, spine)
     wanted = [name for each in service.features for name in _columns(each)]
@@ -112,7 +112,7 @@ def reference(
     return Answer({name: cells[name] for name in wanted}, {name: kinds[name] for name in wanted}, answer.ties)
 
 
-def _views(service: FeatureService) -> list[FeatureView]:
+def all_views(service: FeatureService) -> list[FeatureView]:
     """Return the views of a service, those behind on-demand features too, each with all features that anybody names."""
     named: dict[str, FeatureView] = {}
     features: dict[str, dict[str, Feature]] = defaultdict(dict)
@@ -139,7 +139,8 @@ def _columns(each: FeatureView | OnDemand) -> list[str]:
     return [f"{each.name}__{feature.feature}" for feature in each.features]
 
 
-def _time(row: Row, types: Mapping[str, JsonType], column: str) -> int:
+def micros_at(row: Row, types: Mapping[str, JsonType], column: str) -> int:
+    """Return the time of a spine row in microseconds."""
     found = micros_of(row[column], types[column], f"spine.{column}")
     if found is None:
         raise SchemaError(f"spine.{column} is null")
