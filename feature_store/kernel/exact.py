@@ -10,7 +10,7 @@ Values that are not finite are counted apart: NaN, or both infinities, make NaN;
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -175,30 +175,30 @@ def zeros(length: int) -> Sums:
     return Sums(0, np.zeros((1, length), np.int64))
 
 
-def prefixes(numbers: Numbers, cuts: Ints, power: int = 1) -> Sums:
-    """Return the sum of the first `cut` values, or of their squares (power 2), for each of `cuts`, which never fall.
+def prefixes(numbers: Numbers, cuts: Sequence[Ints], power: int = 1) -> list[Sums]:
+    """Return sums of the first `cut` values, or of their squares (power 2), for each of some rising lists of cuts.
 
     Nulls are nothing. Limbs of a prefix may have wrapped around; differences are right for up to 2^29 values.
     """
-    found: dict[int, Ints] = {}
+    found: list[dict[int, Ints]] = [{} for _ in cuts]
     before: dict[int, np.int64] = {}
-    low = 0
+    lows = [0] * len(cuts)
     for start in range(0, max(len(numbers), 1), _CHUNK):
         some = numbers.cut(start, start + _CHUNK)
-        high = int(np.searchsorted(cuts, start + len(some), "right"))
-        places = cuts[low:high] - start
-        totals = dict(_running(some, power))
+        totals = {weight: np.concatenate(([0], total)) for weight, total in _running(some, power)}
         for weight in totals.keys() - before.keys():
-            found[weight], before[weight] = np.zeros(len(cuts), np.int64), np.int64(0)
-        for weight, carry in before.items():
-            found[weight][low:high] = carry
-            if weight in totals:
-                with_zero = np.concatenate(([0], totals[weight]))
-                found[weight][low:high] += with_zero[places]
-                with np.errstate(over="ignore"):
-                    before[weight] = carry + with_zero[-1]
-        low = high
-    return _stacked(found, len(cuts))
+            before[weight] = np.int64(0)
+        for at, (ends, columns) in enumerate(zip(cuts, found, strict=True)):
+            low, high = lows[at], int(np.searchsorted(ends, start + len(some), "right"))
+            places = ends[low:high] - start
+            for weight, carry in before.items():
+                column = columns.setdefault(weight, np.zeros(len(ends), np.int64))
+                column[low:high] = totals[weight][places] + carry if weight in totals else carry
+            lows[at] = high
+        with np.errstate(over="ignore"):
+            for weight, total in totals.items():
+                before[weight] = before[weight] + total[-1]
+    return [_stacked(columns, len(ends)) for ends, columns in zip(cuts, found, strict=True)]
 
 
 def _stacked(found: dict[int, Ints], length: int) -> Sums:

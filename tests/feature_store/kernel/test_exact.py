@@ -11,7 +11,7 @@ from fractions import Fraction
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataplat.errors import SchemaError
@@ -24,31 +24,36 @@ ANY = st.one_of(NEAR, st.sampled_from([math.inf, -math.inf, math.nan, -0.0, 0.0,
 
 
 def numbers(values: list[object], kind: pa.DataType) -> Numbers:
+    """Return a column."""
     return Numbers.of(pa.array(values, kind))
 
 
 def whole(values: Numbers, power: int = 1) -> Sums:
+    """Return the sum of all."""
     cuts = np.array([0, len(values)])
-    found = prefixes(values, cuts, power)
+    (found,) = prefixes(values, [cuts], power)
     return found.take([1]) - found.take([0])
 
 
 def bits(value: float) -> bytes:
+    """Return the bits of a float; all NaN are one."""
     return b"nan" if math.isnan(value) else struct.pack("<d", value)
 
 
+@settings(deadline=None)
 @given(st.lists(ANY, max_size=30), st.data())
 def test_sums_of_floats_are_fsum_for_every_window(values: list[float], data: st.DataObject) -> None:
     """A window is the difference of two prefixes, and rounds as `math.fsum` of its values does, to the last bit."""
     ends = data.draw(st.lists(st.integers(0, len(values)), min_size=2, max_size=8))
     cuts = np.array(sorted(ends))
-    found = prefixes(numbers(values, pa.float64()), cuts)
+    (found,) = prefixes(numbers(values, pa.float64()), [cuts])
     for low in range(len(cuts)):
         for high in range(low, len(cuts)):
             got = (found.take([high]) - found.take([low])).rounded()[0]
             assert bits(got) == bits(float_sum(values[cuts[low] : cuts[high]]) + 0.0)
 
 
+@settings(deadline=None)
 @given(st.lists(FINITE, max_size=20), st.randoms())
 def test_sums_depend_on_no_order_or_grouping(values: list[float], random) -> None:
     """Parts that are summed apart, in any order, are added to the same sum."""
@@ -95,12 +100,13 @@ def test_sums_of_many_chunks_and_ranges() -> None:
     given_values: list[float | None] = list(values)
     given_values[17_000] = None
     cuts = np.array([0, 3, 16_384, 16_385, 33_000, 50_000])
-    found = prefixes(numbers(given_values, pa.float64()), cuts)
+    (found,) = prefixes(numbers(given_values, pa.float64()), [cuts])
     for at, cut in enumerate(cuts):
         expected = float_sum([each for each in given_values[:cut] if each is not None])
         assert found.take([at]).rounded()[0] == expected
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(st.none(), st.integers(-(2**63), 2**63 - 1), st.integers(-9, 9)), max_size=20))
 def test_sums_of_integers_are_integers(values: list[int | None]) -> None:
     """Integers are summed exactly, beyond int64; what does not fit is refused and never wrapped."""
@@ -115,12 +121,14 @@ def test_sums_of_integers_are_integers(values: list[int | None]) -> None:
             found.int64()
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 2**64 - 1), max_size=9))
 def test_sums_of_unsigned_integers(values: list[int]) -> None:
     """uint64 is summed as what it is."""
     assert whole(numbers(values, pa.uint64())).integers() == [sum(values)]
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(st.none(), st.integers(-(10**38) + 1, 10**38 - 1), st.integers(-99, 99)), max_size=9))
 def test_sums_of_decimals_are_exact(values: list[int | None]) -> None:
     """Decimals of 38 digits are summed exactly, and their squares."""
@@ -130,6 +138,7 @@ def test_sums_of_decimals_are_exact(values: list[int | None]) -> None:
     assert whole(Numbers.of(column), 2).integers() == [sum(each * each for each in present)]
 
 
+@settings(deadline=None)
 @given(st.lists(FINITE, max_size=12))
 def test_sums_of_squares_are_exact(values: list[float]) -> None:
     """Σx² is rounded once, whatever the values are."""
@@ -137,6 +146,7 @@ def test_sums_of_squares_are_exact(values: list[float]) -> None:
     assert bits(whole(numbers(values, pa.float64()), 2).rounded()[0]) == bits(rounded(exact))
 
 
+@settings(deadline=None)
 @given(st.lists(ANY, min_size=2, max_size=12))
 def test_variances_are_exact_and_rounded_once(values: list[float]) -> None:
     """(n Σx² - (Σx)²) / (n (n - 1)) is computed without rounding; subnormal and infinite ones included."""
@@ -151,6 +161,7 @@ def test_variances_are_exact_and_rounded_once(values: list[float]) -> None:
         assert bits(found) == bits(rounded((n * squares - total**2) / (n * (n - 1))))
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-1e-153, 1e-153), min_size=2, max_size=5))
 def test_variances_below_the_smallest_normal_float(values: list[float]) -> None:
     """A subnormal variance is rounded at 2^-1074, once."""

@@ -1,0 +1,173 @@
+"""Which events each question is about: found by two searches, in the order in which they come and in which they go.
+
+Where rows become visible in the order of their event times (all data without a known time, and most with one), what is
+alive at `t` is a range of rows. Where they do not, it is those that came, `come[first:came]`, without those that went,
+`go[first:gone]`: sums are differences of prefixes either way, and order statistics count in both (`feature_store.kernel.ranks`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import numpy as np
+
+from dataplat.feature_store.kernel.lives import FOREVER, Lives
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Ints: TypeAlias = NDArray[np.int64]
+
+ROWS: Final = 1 << 18
+"""Lives that are worked on at once, if no key has more of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The lives of some keys, and what is asked of these keys.
+
+    Attributes:
+        row: which row of the columns a life is of.
+        key: its key's number, from 0.
+        starts: where each key's lives begin.
+        e: event times.
+        on: from when lives count.
+        until: until when; None: forever.
+        asked: places of the questions among all.
+        of: the key's number of each question; never falls.
+        t: its time; never falls within a key.
+    """
+
+    row: Ints
+    key: Ints
+    starts: Ints
+    e: Ints
+    on: Ints
+    until: Ints | None
+    asked: Ints
+    of: Ints
+    t: Ints
+
+    @property
+    def ordered(self) -> bool:
+        """Whether lives come in the order of the rows, and only a window ends them."""
+        return self.until is None and bool(((np.diff(self.on) >= 0) | (np.diff(self.key) > 0)).all())
+
+    def off(self, length: int | None, hop: int | None) -> Ints:
+        """Return when each life leaves the window: not before it came."""
+        if length is None:
+            return np.full(len(self.e), FOREVER) if self.until is None else self.until
+        e = self.e if hop is None else -(-self.e // hop) * hop  # floor_d(t - w) < e while t - w < e, rounded up
+        off = e + length
+        return np.maximum(off if self.until is None else np.minimum(off, self.until), self.on)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The lives that each question is about.
+
+    Attributes:
+        come: lives in the order in which they come.
+        came: how many came by the time of a question; those of earlier keys are counted, too.
+        go: lives in the order in which they go; None: that of `come`, so a question is about `come[gone:came]`.
+        gone: how many went.
+        first: where the lives of the key begin in `come`, and in `go`.
+    """
+
+    come: Ints
+    came: Ints
+    go: Ints | None
+    gone: Ints
+    first: Ints
+
+    @property
+    def count(self) -> Ints:
+        """How many lives each question is about."""
+        return self.came - self.gone
+
+    def only(self, wanted: NDArray[np.bool_] | None) -> Span:
+        """Return it with some of the lives; None: all."""
+        if wanted is None:
+            return self
+        come, before = _some(self.come, wanted)
+        found = replace(self, come=come, came=before[self.came], first=before[self.first])
+        if self.go is None:
+            return replace(found, gone=before[self.gone])
+        go, went = _some(self.go, wanted)
+        return replace(found, go=go, gone=went[self.gone])
+
+
+def _some(order: Ints, wanted: NDArray[np.bool_]) -> tuple[Ints, Ints]:
+    kept = wanted[order]
+    return order[kept], np.concatenate(([0], np.cumsum(kept)))
+
+
+def chunks(lives: Lives, group: Ints, t: Ints) -> Iterator[Chunk]:
+    """Yield the questions (number of the key, or -1, and time) with the lives of their keys, key by key.
+
+    Questions about no key are in none of the chunks; nor are keys that nobody asks for.
+    """
+    order = np.lexsort((t, group))
+    order = order[np.searchsorted(group[order], 0) :]
+    wanted = group[order]
+    places = np.flatnonzero(np.diff(wanted, prepend=-1))
+    keys = wanted[places]
+    rows = np.cumsum(lives.starts[keys + 1] - lives.starts[keys])
+    low = 0
+    while low < len(keys):
+        before = int(rows[low - 1]) if low else 0
+        high = max(int(np.searchsorted(rows, before + ROWS, "right")), low + 1)
+        some = keys[low:high]
+        asked = order[places[low] : places[high] if high < len(keys) else None]
+        sizes = lives.starts[some + 1] - lives.starts[some]
+        starts = np.cumsum(sizes) - sizes
+        number = np.repeat(np.arange(len(some)), sizes)
+        taken: slice | Ints = slice(int(lives.starts[some[0]]), int(lives.starts[some[-1] + 1]))
+        if int(some[-1]) - int(some[0]) >= len(some):
+            taken = np.arange(len(number)) + (lives.starts[some] - starts)[number]
+        until = None if lives.until is None else lives.until[taken]
+        of = np.searchsorted(some, group[asked])
+        yield Chunk(lives.row[taken], number, starts, lives.e[taken], lives.on[taken], until, asked, of, t[asked])
+        low = high
+
+
+def upto(key: Ints, times: Ints, of: Ints, t: Ints) -> Ints:
+    """Return how many of `times` are of an earlier key, or of the same and not above `t`.
+
+    Args:
+        key: of each time; never falls.
+        times: never fall within a key.
+        of: the key of each question.
+        t: its time.
+    """
+    if not len(times):
+        return np.zeros(len(t), np.int64)
+    low, high = int(times.min()), int(times.max())
+    if (high - low + 2) * (int(max(key[-1], of.max(initial=0))) + 1) >= 1 << 62:
+        grid = np.unique(times)
+        times, t = np.searchsorted(grid, times), np.searchsorted(grid, t, "right") - 1
+        low, high = 0, len(grid) - 1
+    width = high - low + 2  # a place below `low`, for questions before all times
+    wanted = of * width + (np.clip(t, low - 1, high) - low)
+    return np.searchsorted(key * width + (times - low), wanted, "right")
+
+
+def span(chunk: Chunk, length: int | None, hop: int | None) -> Span:
+    """Return which lives are in the window of each question: (t - w, t], or (floor_d(t - w), t] with hops of d (PIT 22)."""
+    own = np.arange(len(chunk.row))
+    first = chunk.starts[chunk.of]
+    if chunk.ordered:
+        came = upto(chunk.key, chunk.on, chunk.of, chunk.t)
+        if length is None:
+            return Span(own, came, None, first, first)
+        begins = chunk.t - length
+        begins = begins if hop is None else begins // hop * hop
+        gone = np.minimum(upto(chunk.key, chunk.e, chunk.of, begins), came)  # late by more than w: gone before it came
+        return Span(own, came, None, gone, first)
+    come = np.lexsort((own, chunk.on, chunk.key))
+    off = chunk.off(length, hop)
+    go = np.lexsort((own, off, chunk.key))
+    came = upto(chunk.key, chunk.on[come], chunk.of, chunk.t)
+    return Span(come, came, go, upto(chunk.key, off[go], chunk.of, chunk.t), first)
