@@ -1,0 +1,138 @@
+"""Order statistics of windows: the r-th smallest, extremes, how many different ones; exact, and in linear memory.
+
+Values are int64 codes, one per life of a chunk, whose order is theirs.
+
+`smallest` is the quantile query of a wavelet matrix (Claude, Navarro and Ordóñez, 2015), bit by bit, without keeping the
+matrix: all questions go down its levels together. It counts in what came and subtracts what went, so it needs no range.
+`extremes` is a sparse table of which only one level is there at a time. `different` makes of the lives of equal values
+their union; how many values there are is then how many unions began less how many ended.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from dataplat.feature_store.kernel.spans import Chunk, Span, upto
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Ints: TypeAlias = NDArray[np.int64]
+
+
+@dataclass(slots=True)
+class _Level:
+    """A sequence of codes at one level, and the range of each question in it; `sign` -1 takes away."""
+
+    codes: NDArray[np.int32]
+    low: Ints
+    high: Ints
+    sign: int
+
+    def zeros(self, bit: int) -> tuple[NDArray[np.bool_], Ints, Ints, int]:
+        """Return which codes have the bit, how many have not before low and high of each question, and in all."""
+        ones = (self.codes >> np.int32(bit)) & np.int32(1) == 1
+        before = np.concatenate(([0], np.cumsum(~ones)))
+        return ones, before[self.low], before[self.high], int(before[-1])
+
+
+def smallest(span: Span, codes: Ints, ranks: Ints) -> Ints:
+    """Return for each question the code of rank `ranks` (from 0) among those of its lives.
+
+    Args:
+        span: the lives of each question.
+        codes: of each life of the chunk, from 0, dense.
+        ranks: below how many lives the question has; of one without lives the answer means nothing.
+    """
+    narrow = codes.astype(np.int32)
+    if span.go is None:
+        levels = [_Level(narrow[span.come], span.gone, span.came, 1)]
+    else:
+        levels = [
+            _Level(narrow[span.come], span.first, span.came, 1),
+            _Level(narrow[span.go], span.first, span.gone, -1),
+        ]
+    found = np.zeros(len(ranks), np.int64)
+    ranks = ranks.copy()
+    for bit in range(max(int(codes.max(initial=0)).bit_length() - 1, 0), -1, -1):
+        split = [level.zeros(bit) for level in levels]
+        left = sum(
+            (level.sign * (high - low) for level, (_, low, high, _) in zip(levels, split, strict=True)), 0 * ranks
+        )
+        right = ranks >= left
+        ranks -= np.where(right, left, 0)
+        found |= right.astype(np.int64) << bit
+        for level, (ones, low, high, zeros) in zip(levels, split, strict=True):
+            level.low = np.where(right, zeros + level.low - low, low)
+            level.high = np.where(right, zeros + level.high - high, high)
+            level.codes = np.concatenate((level.codes[~ones], level.codes[ones]))
+    return found
+
+
+def dense(keys: Ints) -> tuple[Ints, Ints]:
+    """Return the different keys, rising, and the place of each key among them."""
+    if len(keys):
+        low, high = int(keys.min()), int(keys.max())
+        if high - low <= 2 * len(keys):  # as small integers are: counted, and not sorted
+            there = np.zeros(high - low + 1, bool)
+            there[keys - low] = True
+            return np.flatnonzero(there) + low, (np.cumsum(there) - 1)[keys - low]
+    different, places = np.unique(keys, return_inverse=True)
+    return different, places.reshape(-1)
+
+
+def extremes(span: Span, keys: Ints, *, greatest: bool) -> Ints:
+    """Return for each question the least key of its lives, or the greatest; 0 where it has none."""
+    if span.go is not None:
+        different, codes = dense(keys)
+        found = smallest(span, codes, np.maximum(span.count - 1, 0) if greatest else 0 * span.count)
+        return different[np.minimum(found, len(different) - 1)] if len(different) else found
+    pick = np.maximum if greatest else np.minimum
+    table = keys[span.come]
+    found = np.zeros(len(span.count), np.int64)
+    level = np.frexp(span.count.astype(np.float64))[1] - 1  # the power of two in the count; -1 of none
+    by_level = np.argsort(level, kind="stable")
+    bounds = np.searchsorted(level[by_level], np.arange(level.max(initial=-1) + 2))
+    for power in range(len(bounds) - 1):
+        some = by_level[bounds[power] : bounds[power + 1]]
+        found[some] = pick(table[span.gone[some]], table[span.came[some] - (1 << power)])
+        if power < len(bounds) - 2:
+            table = pick(table[: -1 << power], table[1 << power :])
+    return found
+
+
+def different(chunk: Chunk, off: Ints, keys: Ints, wanted: NDArray[np.bool_] | None) -> Ints:
+    """Return for each question how many different keys its lives have.
+
+    Args:
+        chunk: lives and questions.
+        off: when each life ends.
+        keys: of each life; equal ones are one.
+        wanted: which lives count at all; None: those that are lived.
+    """
+    some = np.flatnonzero((off > chunk.on) if wanted is None else wanted & (off > chunk.on))
+    codes = dense(keys[some])[1]
+    order = some[np.lexsort((chunk.on[some], codes, chunk.key[some]))]
+    codes_of = np.zeros(len(chunk.key), np.int64)
+    codes_of[some] = codes
+    key, on, off = chunk.key[order], chunk.on[order], off[order]
+    fresh = (np.diff(key, prepend=-1) != 0) | (np.diff(codes_of[order], prepend=-1) != 0)
+    run = np.cumsum(fresh) - 1
+    reach = _greatest_so_far(run, off)
+    begins = fresh | (on > np.concatenate(([0], reach))[:-1])
+    ends = reach[np.append(begins[1:], True)[: len(begins)]]
+    key, on = key[begins], on[begins]
+    started, ended = np.lexsort((on, key)), np.lexsort((ends, key))
+    return upto(key[started], on[started], chunk.of, chunk.t) - upto(key[ended], ends[ended], chunk.of, chunk.t)
+
+
+def _greatest_so_far(run: Ints, values: Ints) -> Ints:
+    """Return the greatest value from the beginning of the run to each place."""
+    order = np.argsort(values, kind="stable")
+    place = np.empty(len(values), np.int64)
+    place[order] = np.arange(len(values))
+    top = np.maximum.accumulate(run * len(values) + place)
+    return values[order[top - run * len(values)]]
