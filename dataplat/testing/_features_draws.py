@@ -34,7 +34,25 @@ NAIVE: Final = ("timestamp[us]", "timestamp[ns]", "timestamp[ms]")
 AIRPORTS: Final = ("1", "12", "", "JFK")
 PLANES: Final = ("23", "3")
 CARRIERS: Final = (0, 1, -(2**31))
-FLOATS: Final = (0.0, -0.0, 1.5, -2.25, 0.1, 0.2, 0.3, 1e16, -1e16, 1.0, math.nan, math.inf, -math.inf, 1e308, 5e-324)
+FLOATS: Final = (
+    0.0,
+    -0.0,
+    0.0,
+    -0.0,
+    1.5,
+    -2.25,
+    0.1,
+    0.2,
+    0.3,
+    1e16,
+    -1e16,
+    1.0,
+    math.nan,
+    math.inf,
+    -math.inf,
+    1e308,
+    5e-324,
+)
 TAME: Final = (1.5, -2.25, 0.1, 0.2, 0.3, 1e16, -1e16, 1.0, 3.25, 7.0)
 INTS: Final = (0, 1, -1, 3, 7, 2**53 + 1, -(2**53) - 1)
 STRINGS: Final = ("", "a", "B", "é", "10", "7", "zz")
@@ -104,7 +122,7 @@ def dataset(rng: Random, clock: Clock, name: str, size: int) -> Dataset:
         "seen": rng.choice((kind, kind, AWARE[0])),
         "carrier": rng.choice(("int64", "int32")),
     }
-    commits = rng.random() < 0.3
+    commits = rng.random() < 0.35
     drawing = _Drawing(rng, clock, types, zone, tame=commits or rng.random() < 0.3)
     source = Source(types, tuple(drawing.versions(size))) if commits else Source.of(types, drawing.appended(size))
     return Dataset(name, source, zone, not commits and rng.random() < 0.7, commits)
@@ -190,9 +208,9 @@ class _Drawing:
         for number, at in enumerate(times):
             for id in list(alive):
                 draw = rng.random()
-                if draw < 0.12:
+                if draw < 0.2:
                     del alive[id]
-                elif draw < 0.3:
+                elif draw < 0.4:
                     alive[id] = self._corrected(alive[id])
             fresh = size // (2 * len(times))
             alive |= {id: self.row(id) for id in range(number * fresh, (number + 1) * fresh)}

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dataplat.errors import SchemaError
 from dataplat.feature_store.definitions import FeatureView
 from dataplat.lake.schema import JsonType, parse_type
 from dataplat.testing._features_values import bits, key_of, micros_of, rank
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Row: TypeAlias = dict[str, Any]
 """Values by column; times are the counts that Arrow holds, in the unit of their type."""
@@ -118,14 +121,15 @@ def _counts(view: FeatureView, source: Source, row: Row) -> bool:
 
     if view.view.where is None:
         return True
-    columns = {name: pa.array([row[name]], parse_type(kind)) for name, kind in source.types.items()}
-    frame = pl.from_arrow(pa.table(columns))
+    condition = _condition(view.view.where)
+    columns = condition.meta.root_names()
+    frame = pl.from_arrow(pa.table({name: pa.array([row[name]], parse_type(source.types[name])) for name in columns}))
     assert isinstance(frame, pl.DataFrame)
-    return frame.select(_condition(view.view.where)).item() is True
+    return frame.select(condition).item() is True
 
 
 @lru_cache(maxsize=256)
-def _condition(text: str) -> Any:
+def _condition(text: str) -> pl.Expr:
     import io
 
     import polars as pl

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
-from dataplat.feature_store.definitions import FeatureService, FeatureView, Ratio
+from dataplat.feature_store.definitions import FeatureService, FeatureView
+from dataplat.feature_store.windows import Ratio
 from dataplat.testing._features_history import Fact, Row
 from dataplat.testing._features_values import bits
 

@@ -49,7 +49,7 @@ CARRIER: Final = dp.Entity("carrier", "int64")
 ENTITIES: Final = ((AIRPORT,), (AIRPORT,), (CARRIER,), (AIRPORT, PLANE), (PLANE, CARRIER, AIRPORT), ())
 LENGTHS: Final = (1, 2, 4, 12, 48)
 DEFAULTS: Final[dict[str, Any]] = {"x": -1.0, "y": 10.0, "n": 7, "s": "none", "flag": True}
-NUMBERS: Final = ("x", "y", "n")
+NUMBERS: Final = ("x", "x", "y", "n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +123,8 @@ def _values(column: pa.ChunkedArray) -> list[Any]:
 
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     if pa.types.is_temporal(kind):
-        return column.cast(pa.int32() if kind.bit_width == 32 else pa.int64()).to_pylist()
-    return column.to_pylist()
+        column = column.cast(pa.int32() if kind.bit_width == 32 else pa.int64())
+    return list(column.to_pylist())
 
 
 def _table(types: Mapping[str, JsonType], rows: tuple[Row, ...]) -> pa.Table:
@@ -137,7 +137,7 @@ def _drawn(rng: Random, seed: int | None, events: int, rows: int) -> World:
     clock = Clock.drawn(rng)
     names = ("weather", "landings", "carriers")[: rng.randint(1, 3)]
     most = rng.choice((min(events, 12), events // 3, events, events)) // len(names)
-    sets = [dataset(rng, clock, name, rng.choice((most, rng.randint(0, most)))) for name in names]
+    sets = [dataset(rng, clock, name, rng.choice((most, most, rng.randint(0, most)))) for name in names]
     views: list[dp.FeatureView] = []
     for number, each in enumerate(sets):
         views.append(_view(rng, each, number))
@@ -155,7 +155,7 @@ def _near(rng: Random, view: dp.FeatureView, sources: Mapping[str, Source]) -> l
     """Return times at which something happens in a view, with the key that it happens to."""
     source = sources[str(view.view.source)]
     versions = [version for version in source.versions if version.rows]
-    steps = [0, 0, view.view.ttl or 0, (view.view.ttl or 0) + 1, view.view.delay, STEP]
+    steps = [0, 0, view.view.ttl or 0, (view.view.ttl or 0) + 1, (view.view.ttl or 0) + 1, view.view.delay, STEP]
     steps += [each.span for each in view.features if isinstance(each, Window) and each.span is not None]
     found = []
     for _ in range(40 if versions else 0):
@@ -185,10 +185,10 @@ def _view(rng: Random, of: Dataset, number: int) -> dp.FeatureView:
         entity=rng.choice(ENTITIES),
         timestamp="at",
         known_at="seen" if of.known else None,
-        delay=rng.choice((None, None, "30m", "1us", "5h")),
-        ttl=rng.choice((None, "30m", "2h", "6h", "24h")),
+        delay=rng.choice((None, None, None, "30m", "1us", "5h")),
+        ttl=rng.choice((None, None, "30m", "2h", "6h", "24h", "24h")),
         row_key=["id"] if corrections else [],
-        where=rng.choice((None, None, "cancelled = 0", _not_cancelled())),
+        where=rng.choice((None, None, None, "cancelled = 0", _not_cancelled())),
         zone=of.zone,
         history="commits" if of.commits else "append",
         features=[*_fields(rng), *_windows(rng)],
@@ -211,7 +211,7 @@ def _fields(rng: Random) -> list[dp.Field]:
 
 
 def _windows(rng: Random) -> list[Window | Ratio]:
-    made = [_window(rng, f"w{number}") for number in range(rng.randint(1, 6))]
+    made = [_window(rng, f"w{number}") for number in range(rng.randint(1, 7))]
     ratio = Ratio(Sum("x", window="6h"), Count(window="24h"), name="share")
     other = Ratio(Mean("n", window="2h"), Max("y", window=None), name="part")
     return [*made, *rng.sample([ratio, other], rng.randint(0, 1))]
@@ -231,7 +231,7 @@ def _window(rng: Random, name: str) -> Window:
             lambda: Std(numeric, **told),
             lambda: Min(rng.choice((numeric, "s")), **told),
             lambda: Max(rng.choice((numeric, "s")), **told),
-            lambda: DistinctCount(rng.choice((numeric, "s", "flag")), **told),
+            lambda: DistinctCount(rng.choice(("x", numeric, "s", "flag")), **told),
             lambda: Quantile(numeric, rng.choice((0.0, 0.5, 0.9, 1.0)), **told),
             lambda: First(rng.choice(("x", "n", "s", "v")), **told),
             lambda: Last(rng.choice(("x", "n", "s", "v")), **told),
