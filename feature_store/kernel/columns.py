@@ -43,7 +43,7 @@ class Ordered:
         import pyarrow.compute as pc
 
         kind = column.type
-        valid = None if column.null_count == 0 else np.asarray(pc.is_valid(column))
+        valid = None if column.null_count == 0 else np.asarray(column.is_valid())
         if pa.types.is_floating(kind):
             found = np.asarray(column.cast(pa.float64()).fill_null(0.0))
             nan = np.isnan(found)
@@ -55,8 +55,9 @@ class Ordered:
             return cls(kind, np.asarray(column.cast(pa.int64()).fill_null(0)))
         if pa.types.is_dictionary(kind):
             column = column.cast(kind.value_type)
+        options = pc.RankOptions(tiebreaker="dense")
         try:
-            ranks = np.asarray(pc.rank(column, tiebreaker="dense")).astype(np.int64) - 1
+            ranks = np.asarray(pc.call_function("rank", [column], options)).astype(np.int64) - 1
         except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
             raise SchemaError(f"{what} holds {kind}, whose values have no order") from error
         ranks = ranks if valid is None else np.where(valid, ranks, 0)

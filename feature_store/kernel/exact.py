@@ -55,10 +55,9 @@ class Numbers:
     def of(cls, column: pa.Array, what: str = "column") -> Numbers:
         """Read an Arrow column of numbers or booleans; raise `SchemaError` for another one."""
         import pyarrow as pa
-        import pyarrow.compute as pc
 
         kind = column.type
-        valid = None if column.null_count == 0 else np.asarray(pc.is_valid(column))
+        valid = None if column.null_count == 0 else np.asarray(column.is_valid())
         if pa.types.is_decimal128(kind):
             halves = np.frombuffer(column.buffers()[1], np.uint64)[2 * column.offset :][: 2 * len(column)]
             return cls((halves[::2], halves[1::2].view(np.int64)), valid, kind.scale)
@@ -67,7 +66,7 @@ class Numbers:
         elif not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
             raise SchemaError(f"{what} holds {kind}, which cannot be summed: cast it to a number")
         wide = np.float64 if pa.types.is_floating(kind) else np.uint64 if kind == pa.uint64() else np.int64
-        filled = pc.fill_null(column, pa.scalar(0).cast(column.type)) if valid is not None else column
+        filled = column if valid is None else column.fill_null(pa.scalar(0).cast(column.type))
         return cls((np.asarray(filled).astype(wide, copy=False),), valid)
 
     def __len__(self) -> int:
@@ -100,7 +99,7 @@ class Sums:
     wild: Ints | None = None
 
     def __len__(self) -> int:
-        return self.limbs.shape[1]
+        return int(self.limbs.shape[1])
 
     def __add__(self, other: Sums) -> Sums:
         return self._with(other, 1)
@@ -167,7 +166,8 @@ class Sums:
         smallest = negative & (found == np.iinfo(np.int64).min)
         if np.any(padded[2:]) or np.any((found < 0) & ~smallest):
             raise SchemaError(f"{what} does not fit into int64: cast the column to float64 or decimal")
-        return np.where(negative, -found, found)
+        signed: Ints = np.where(negative, -found, found)
+        return signed
 
 
 def zeros(length: int) -> Sums:
@@ -232,7 +232,7 @@ def _running(some: Numbers, power: int) -> Iterator[tuple[int, Ints]]:
     if word.dtype == np.float64 and not np.isfinite(word).all():
         valid = True if some.valid is None else some.valid
         for kind, flags in enumerate((np.isnan(word), word == np.inf, word == -np.inf)):
-            yield _NAN + kind, np.cumsum(flags & valid)
+            yield _NAN + kind, np.cumsum(flags & valid, dtype=np.int64)
     yield from _limbs(some, power)
 
 
@@ -247,13 +247,12 @@ def _whole(some: Numbers) -> Ints | None:
 
 def _limbs(some: Numbers, power: int) -> Iterator[tuple[int, Ints]]:
     """Yield (weight, running totals of that limb): every value is scattered over the three limbs that it touches."""
-    negative, words, exponents = _parts(some)
+    negative, magnitudes, exponents = _parts(some)
     if power == 2:
-        negative = None
-        words = [(word, 2 * exponents + shift) for word, shift in _squares(words)]
+        words = [(word, 2 * exponents + shift) for word, shift in _squares(magnitudes)]
     else:
-        words = [(word, exponents + 64 * place) for place, word in enumerate(words)]
-    words = [(word, bits) for word, bits in words if word.any()]
+        words = [(word, exponents + 64 * place) for place, word in enumerate(magnitudes)]
+    words = [(word, bits) for word, bits in words if bool(word.any())]
     if not words:
         return
     first = min(int(bits[word > 0].min()) for word, bits in words) >> 5
@@ -262,7 +261,7 @@ def _limbs(some: Numbers, power: int) -> Iterator[tuple[int, Ints]]:
     table = np.zeros((height, length), np.int64)
     flat = table.reshape(-1)
     rows = np.arange(length)
-    sign = None if negative is None else -negative.astype(np.int64)
+    sign = -negative.astype(np.int64) if power == 1 else None
     for word, bits in words:
         at = np.clip((bits >> 5) - first, 0, height - 3) * length + rows
         shift = (bits & 31).astype(np.uint64)

@@ -91,7 +91,8 @@ def _by_version(event: Ints, k: Ints, e: Ints, ties: Ints | None) -> Ints:
 def _replaced(event: Ints, k: Ints, e: Ints, ties: Ints | None, there: NDArray[np.bool_]) -> Ints:
     order = _by_version(event, k, e, ties)
     order = order[there[order]]
-    return order[:-1][event[order[1:]] == event[order[:-1]]]
+    replaced: Ints = order[:-1][event[order[1:]] == event[order[:-1]]]
+    return replaced
 
 
 def _versions(rows: Lives, event: Ints, k: Ints, ties: Ints | None) -> Lives:

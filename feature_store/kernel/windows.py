@@ -91,11 +91,12 @@ def _flat(features: Sequence[Window | Ratio]) -> list[Window]:
 
 def _ratio(ratio: Ratio, found: Mapping[Window, pa.Array]) -> pa.Array:
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     above, below = (found[each].cast(pa.float64(), safe=False) for each in (ratio.above, ratio.below))
-    below = pc.if_else(pc.equal(below, 0.0), pa.scalar(None, pa.float64()), below)
-    return pc.divide(above, below)
+    numbers, divisors = np.asarray(above.fill_null(0.0)), np.asarray(below.fill_null(0.0))
+    there = np.asarray(above.is_valid()) & (divisors != 0)
+    with np.errstate(all="ignore"):
+        return pa.array(numbers / np.where(there, divisors, 1.0), mask=~there)
 
 
 @dataclass(slots=True)
@@ -109,11 +110,9 @@ class _Source:
 
     def valid(self, name: str) -> Bools | None:
         """Return which values of a column are not null; None: all."""
-        import pyarrow.compute as pc
-
         if name not in self.valids:
             column = self.columns[name]
-            self.valids[name] = np.asarray(pc.is_valid(column)) if column.null_count else None
+            self.valids[name] = np.asarray(column.is_valid()) if column.null_count else None
         return self.valids[name]
 
     def number(self, name: str) -> Numbers:
@@ -185,7 +184,7 @@ class _Maker:
     def __init__(self, feature: Window, source: _Source, length: int) -> None:
         self.feature = feature
         self.name = feature.column or ""
-        self.kind = source.columns[self.name].type if self.name else None
+        self.kind: Any = source.columns[self.name].type if self.name else None
         self.counts: Ints = np.zeros(length, np.int64)
 
     def add(self, part: _Part) -> None:

@@ -233,7 +233,7 @@ def simple(*pairs: tuple[int, Any], asked: list[int], kind: pa.DataType | None =
 
 
 def test_1_an_event_at_t_is_included() -> None:
-    """e == t is in the window."""
+    """The window is closed at its end: e == t is in it."""
     assert simple((10, 1.0), asked=[9, 10]).answers([Count(window=W)]) == [[0, 1]]
 
 
