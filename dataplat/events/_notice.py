@@ -42,9 +42,7 @@ def events_of(
 
     A column that some records of a stream do not have is not gone.
     """
-    from dataplat.config import load
-
-    if target.manifest is None or not load().notify:
+    if target.manifest is None or not _anybody_told():
         return []
     lake = draft.lake
     place = Place(lake.id, target.name, draft.branch, target.version, lake.refs.now())
@@ -66,11 +64,10 @@ def notice(lake: Lake, found: list[Event]) -> None:
     """Have events told, if anybody asked for that; problems of it are not the ingest's."""
     import warnings
 
-    from dataplat.config import load
     from dataplat.events._deliver import start
     from dataplat.events._outbox import Outbox
 
-    if not found or not load().notify:
+    if not found or not _anybody_told():
         return
     try:
         if Outbox.of(lake.id).add(found):
@@ -110,3 +107,14 @@ def _dependencies(lake: Lake, target: Target) -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             found[name] = "not installed"
     return found
+
+
+def _anybody_told() -> bool:
+    """Whether somebody is to be told; a setting that is wrong is said where it is used, and stops no ingest here."""
+    from dataplat.config import load
+    from dataplat.errors import ConfigError
+
+    try:
+        return bool(load().notify)
+    except ConfigError:
+        return False
