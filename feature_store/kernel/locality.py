@@ -55,12 +55,19 @@ def prove(made: Expression, types: Mapping[str, JsonType], *, seed: int = 25) ->
             raise ConfigError(f"{made.name} cannot be computed of the types of its inputs: {error}") from error
         for how, found in ways:
             if found != whole:
-                at = next((at for at, (one, other) in enumerate(zip(whole, found, strict=False)) if one != other), 0)
                 raise ConfigError(
-                    f"{made.name} is not row-local: {how} it gives other values than of all rows at once, first for "
-                    f"{frame.row(at, named=True)}; an on-demand feature looks at one row at a time"
+                    f"{made.name} is not row-local: {how} it gives other values than of all rows at once"
+                    f"{_first(whole, found, frame)}; an on-demand feature looks at one row at a time"
                 )
     _check_default(made, frame)
+
+
+def _first(whole: list[str], found: list[str], frame: pl.DataFrame) -> str:
+    """Return the first difference, for people."""
+    for at, (one, other) in enumerate(zip(whole, found, strict=False)):
+        if one != other and len(whole) == len(found):
+            return f", {other} and {one} for {frame.row(at, named=True)}"
+    return f", {len(found)} of them for {frame.height} rows"
 
 
 def _ways(made: Expression, frame: pl.DataFrame, rng: Random) -> Iterator[tuple[str, list[str]]]:
@@ -68,7 +75,11 @@ def _ways(made: Expression, frame: pl.DataFrame, rng: Random) -> Iterator[tuple[
     yield "a second time", _told(made, frame)
     for cut in CUTS:
         yield f"split after row {cut}", _told(made, frame[:cut]) + _told(made, frame[cut:])
-    yield "row by row", [text for at in range(frame.height) for text in _told(made, frame[at : at + 1])]
+    for what, rows in (("as views", slice), ("as copies", lambda at, end: list(range(at, end)))):
+        yield (
+            f"row by row, {what}",
+            [text for at in range(frame.height) for text in _told(made, frame[rows(at, at + 1)])],
+        )
     for _ in range(3):
         order = list(range(frame.height))
         rng.shuffle(order)
