@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from dataplat._lake import Lake
+    from dataplat.config import Config
     from dataplat.ingest._draft import Draft
     from dataplat.ingest._request import IngestRequest
     from dataplat.ingest._target import Target
@@ -94,10 +95,8 @@ def _columns(schema: pa.Schema) -> dict[str, str]:
 
 def _dependencies(lake: Lake, target: Target) -> dict[str, str]:
     """Return the versions of what the dataset is declared to depend on: datasets of the lake, else libraries."""
-    from dataplat.config import load
-
     found: dict[str, Any] = {}
-    for name in load().depends.get(target.name, ()):
+    for name in _config().depends.get(target.name, ()):
         state = target.commit.dataset(name, lake.objects.read)
         if state is not None:
             found[name] = "gone" if state.version is None else state.version
@@ -110,11 +109,16 @@ def _dependencies(lake: Lake, target: Target) -> dict[str, str]:
 
 
 def _anybody_told() -> bool:
-    """Whether somebody is to be told; a setting that is wrong is said where it is used, and stops no ingest here."""
-    from dataplat.config import load
+    """Whether somebody is to be told."""
+    return bool(_config().notify)
+
+
+def _config() -> Config:
+    """Return the settings; none where one of them is wrong: that is said where it is used, and stops no ingest here."""
+    from dataplat.config import Config, load
     from dataplat.errors import ConfigError
 
     try:
-        return bool(load().notify)
+        return load()
     except ConfigError:
-        return False
+        return Config()
