@@ -141,7 +141,7 @@ class _Drawing:
     def row(self, id: int) -> Row:
         """Draw a row: its known time mostly later than its event time, sometimes much, sometimes before it."""
         rng = self.rng
-        values = {
+        values: Row = {
             "id": id,
             "airport": rng.choice(AIRPORTS),
             "plane": rng.choice(PLANES),

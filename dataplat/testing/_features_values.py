@@ -106,7 +106,7 @@ def _from_wall(micros: int, zone: str, what: str) -> int:
     return (instant.replace(tzinfo=None) - _EPOCH) // timedelta(microseconds=1)
 
 
-def exact_sum(values: Iterable[float]) -> Fraction | float:
+def exact_sum(values: Iterable[Any]) -> Fraction | float:
     """Return the sum without any rounding; of NaN and infinities what IEEE 754 says, whatever their order."""
     found = list(values)
     wild = [value for value in found if isinstance(value, float) and not math.isfinite(value)]
