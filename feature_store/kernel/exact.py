@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import numpy as np
 
 from dataplat.errors import SchemaError
+from dataplat.feature_store.kernel.limbs import magnitude, nearest
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -123,6 +124,44 @@ class Sums:
     def take(self, places: Any) -> Sums:
         """Return some of the sums."""
         return Sums(self.first, self.limbs[:, places], None if self.wild is None else self.wild[:, places])
+
+    def settled(self) -> Sums:
+        """Return the same sums, with limbs that are the same whatever they were summed from: 32 bits, the top one signed."""
+        rows: list[Ints] = []
+        carry: Ints = np.zeros(len(self), np.int64)
+        for limb in self.limbs:
+            value = limb + carry
+            rows.append(value & _MASK)
+            carry = value >> np.int64(32)
+        rows.append(carry)
+        while len(rows) > 1 and bool((rows[-1] == -(rows[-2] >> np.int64(31))).all()):  # it only repeats the sign
+            top = rows.pop()
+            rows[-1] = rows[-1] + (top << np.int64(32))
+        first = self.first
+        while len(rows) > 1 and not rows[0].any():
+            first, rows = first + 1, rows[1:]
+        wild = self.wild if self.wild is not None and self.wild.any() else None
+        return Sums(first if len(rows) > 1 or rows[0].any() else 0, np.stack(rows), wild)
+
+    def placed(self, places: Ints, length: int) -> Sums:
+        """Return `length` sums: these at their places, others of nothing."""
+        limbs = np.zeros((len(self.limbs), length), np.int64)
+        limbs[:, places] = self.limbs
+        if self.wild is None:
+            return Sums(self.first, limbs)
+        wild = np.zeros((3, length), np.int64)
+        wild[:, places] = self.wild
+        return Sums(self.first, limbs, wild)
+
+    def running(self) -> Sums:
+        """Return the sums of the first 0, 1, 2, … of them."""
+        limbs = np.zeros((len(self.limbs), len(self) + 1), np.int64)
+        np.cumsum(self.limbs, axis=1, out=limbs[:, 1:])
+        if self.wild is None:
+            return Sums(self.first, limbs)
+        wild = np.zeros((3, len(self) + 1), np.int64)
+        np.cumsum(self.wild, axis=1, out=wild[:, 1:])
+        return Sums(self.first, limbs, wild)
 
     def grouped(self, starts: Ints) -> Sums:
         """Return the sums of neighbours: of those from each of `starts` to before the next one."""
@@ -239,6 +278,8 @@ def _running(some: Numbers, power: int) -> Iterator[tuple[int, Ints]]:
 def _whole(some: Numbers) -> Ints | None:
     """Return the values as int64, nulls as 0, if all are integers so small that a chunk's sum fits."""
     word = some.words[0] if some.valid is None else np.where(some.valid, some.words[0], some.words[0].dtype.type(0))
+    if word.dtype == np.float64 and bool((np.rint(word[:32]) != word[:32]).any()):
+        return None  # as of most columns of floats the first few tell
     if not (np.abs(word.astype(np.float64)) < _NARROW).all():
         return None
     whole = word.astype(np.int64)
@@ -304,112 +345,3 @@ def _squares(words: list[Words]) -> Iterator[tuple[Words, int]]:
     for i, one in enumerate(halves):
         for j, other in enumerate(halves[i:], i):
             yield one * other, 32 * (i + j) + (i != j)
-
-
-def magnitude(limbs: Ints) -> tuple[NDArray[np.bool_], Ints]:
-    """Return which sums are negative, and the limbs of what they are without their sign, each of 32 bits."""
-    found = np.empty((len(limbs) + 2, limbs.shape[1]), np.int64)
-    carry: Ints = np.zeros(limbs.shape[1], np.int64)
-    for place, limb in enumerate(limbs):  # a limb and a carry are below 2^63 in magnitude together
-        value = limb + carry
-        found[place] = value & _MASK
-        carry = value >> np.int64(32)
-    found[-2] = carry & _MASK
-    negative = carry < 0
-    found[-1] = np.where(negative, _MASK, 0)
-    if negative.any():
-        borrow: Ints = negative.astype(np.int64)
-        for place in range(len(found)):
-            value = np.where(negative, found[place] ^ _MASK, found[place]) + borrow
-            found[place] = value & _MASK
-            borrow = value >> np.int64(32)
-    return negative, found[:-1]
-
-
-def nearest(limbs: Ints, first: int, sticky: NDArray[np.bool_] | None = None) -> Floats:
-    """Return the floats nearest to magnitudes; `sticky` says that a little is missing below the last limb."""
-    top, exponent, below = _leading(limbs, first)
-    if sticky is not None:
-        below = below | sticky
-    with np.errstate(over="ignore"):
-        found = np.ldexp((top | below.astype(np.uint64)).astype(np.float64), exponent.astype(np.int32))
-    small = np.flatnonzero((top > 0) & (exponent < -1074 - 11))  # subnormal: rounded at 2^-1074, not at 53 bits
-    if len(small):
-        drop = np.minimum(-1074 - exponent[small], 64).astype(np.uint64)
-        word = top[small]
-        kept = np.where(drop < 64, word >> np.minimum(drop, np.uint64(63)), np.uint64(0))
-        guard = (word >> (drop - np.uint64(1))) & np.uint64(1)
-        rest = ((word & ((np.uint64(1) << (drop - np.uint64(1))) - np.uint64(1))) > 0) | below[small]
-        up = guard & (rest | (kept & np.uint64(1)).astype(bool))
-        far = -1074 - exponent[small] > 64
-        found[small] = np.where(far, 0.0, np.ldexp((kept + up).astype(np.float64), -1074))
-    return found
-
-
-def _leading(limbs: Ints, first: int) -> tuple[Words, Ints, NDArray[np.bool_]]:
-    """Return the leading 64 bits of magnitudes, the exponent of the last of them, and whether bits follow."""
-    height, length = limbs.shape
-    padded = np.zeros((height + 2, length), np.int64)
-    padded[2:] = limbs
-    highest = np.full(length, 2, np.int64)
-    for place in range(3, height + 2):
-        highest[padded[place] != 0] = place
-    columns = np.arange(length)
-    a, b, c = (padded[highest - step, columns] for step in range(3))
-    below = np.zeros(length, bool)
-    for place in range(height - 1):
-        below |= (padded[place] != 0) & (highest - 2 > place)
-    width = np.frexp(a.astype(np.float64))[1].astype(np.int64)
-    lift = (32 - width).astype(np.uint64)
-    pair = (a.view(np.uint64) << _U32) | b.view(np.uint64)
-    top = (pair << lift) | (c.view(np.uint64) >> (_U32 - lift))
-    below |= ((c.view(np.uint64) << lift) & _UMASK) > 0
-    exponent = (highest - 2 + first - 1) * 32 - lift.view(np.int64)
-    return top, exponent, below
-
-
-def variances(total: Sums, squares: Sums, counts: Ints) -> Floats:
-    """Return (n Σx² - (Σx)²) / (n (n - 1)): exact, and rounded once; NaN where a value is not finite.
-
-    Args:
-        total: exact sums.
-        squares: exact sums of squares.
-        counts: how many values each is of; below 2^31. Of fewer than two the variance is 0.
-    """
-    found = np.zeros(len(counts))
-    for at in range(0, len(counts), _CHUNK):
-        some = slice(at, at + _CHUNK)
-        found[some] = _variance(total.take(some), squares.take(some), counts[some])
-    if total.wild is not None:
-        found[np.any(total.wild > 0, axis=0)] = np.nan
-    return found
-
-
-def _variance(total: Sums, squares: Sums, counts: Ints) -> Floats:
-    _, sums = magnitude(total.limbs)
-    _, raised = magnitude(squares.limbs)
-    first = min(2 * total.first, squares.first)
-    height = max(2 * (total.first + len(sums)), squares.first + len(raised)) + 2 - first
-    limbs = np.zeros((height, len(counts)), np.int64)
-    for place, limb in enumerate(raised, squares.first - first):
-        product = limb * counts  # below 2^63
-        limbs[place] += product & _MASK
-        limbs[place + 1] += product >> np.int64(32)
-    for i, one in enumerate(sums):
-        for j, other in enumerate(sums[i:], i):
-            wide = one.view(np.uint64) * other.view(np.uint64)
-            place, times = 2 * total.first - first + i + j, 1 if i == j else 2
-            limbs[place] -= times * (wide & _UMASK).view(np.int64)
-            limbs[place + 1] -= times * (wide >> _U32).view(np.int64)
-    _, spread = magnitude(limbs)  # never negative (Cauchy and Schwarz)
-    room = np.zeros((4, len(counts)), np.int64)  # n (n - 1) is below 2^62, and 64 bits of the quotient are wanted
-    quotient = np.concatenate((room, spread))
-    rest = np.zeros(len(counts), bool)
-    for divisor in (np.maximum(counts, 1), np.maximum(counts - 1, 1)):
-        remainder: Ints = np.zeros(len(counts), np.int64)
-        for place in range(len(quotient) - 1, -1, -1):
-            value = (remainder << np.int64(32)) | quotient[place]
-            quotient[place] = value // divisor
-            remainder = value - quotient[place] * divisor
-        rest |= remainder > 0
-    return nearest(quotient, first - 4, rest)

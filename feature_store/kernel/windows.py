@@ -16,13 +16,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Context
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from dataplat.errors import SchemaError
 from dataplat.feature_store.kernel.columns import Ordered
-from dataplat.feature_store.kernel.exact import Numbers, Sums, prefixes, variances
+from dataplat.feature_store.kernel.exact import Numbers, Sums, prefixes
+from dataplat.feature_store.kernel.moments import deviations, means
 from dataplat.feature_store.kernel.ranks import dense, different, extremes, smallest
 from dataplat.feature_store.kernel.spans import Chunk, Span, chunks, span
 from dataplat.feature_store.windows import (
@@ -73,7 +75,7 @@ def windows(
     Raises:
         SchemaError: A column cannot be summed or ordered, or a sum of integers does not fit.
     """
-    wanted = list(dict.fromkeys(_flat(features)))
+    wanted = list(dict.fromkeys(flat(features)))
     source = _Source(columns)
     made = {feature: _maker(feature, source, len(t)) for feature in wanted}
     for chunk in chunks(lives, group, t):
@@ -81,18 +83,20 @@ def windows(
         for maker in made.values():
             maker.add(part)
     found = {feature: maker.column() for feature, maker in made.items()}
-    return [_ratio(each, found) if isinstance(each, Ratio) else found[each] for each in features]
+    return [ratio(each, found) if isinstance(each, Ratio) else found[each] for each in features]
 
 
-def _flat(features: Sequence[Window | Ratio]) -> list[Window]:
+def flat(features: Sequence[Window | Ratio]) -> list[Window]:
+    """Return the windows of features, those of ratios included."""
     pairs = [(each.above, each.below) if isinstance(each, Ratio) else (each,) for each in features]
     return [each for pair in pairs for each in pair]
 
 
-def _ratio(ratio: Ratio, found: Mapping[Window, pa.Array]) -> pa.Array:
+def ratio(feature: Ratio, found: Mapping[Window, pa.Array]) -> pa.Array:
+    """Return one column divided by another."""
     import pyarrow as pa
 
-    above, below = (found[each].cast(pa.float64(), safe=False) for each in (ratio.above, ratio.below))
+    above, below = (found[each].cast(pa.float64(), safe=False) for each in (feature.above, feature.below))
     numbers, divisors = np.asarray(above.fill_null(0.0)), np.asarray(below.fill_null(0.0))
     there = np.asarray(above.is_valid()) & (divisors != 0)
     with np.errstate(all="ignore"):
@@ -242,9 +246,8 @@ class _Floats(_Maker):
         if isinstance(self.feature, Std):
             if total.wild is not None:  # NaN propagates, also of one value
                 self.counts[part.chunk.asked] += total.wild[0] > 0
-            return np.sqrt(variances(total, part.sum(self.feature, 2), count)) / 10.0**scale
-        found = total.rounded()
-        return found if isinstance(self.feature, Sum) else found / np.maximum(count, 1) / 10.0**scale
+            return deviations(total, part.sum(self.feature, 2), count, scale)
+        return total.rounded() if isinstance(self.feature, Sum) else means(total, count, scale)
 
     def _quantile(self, part: _Part, count: Ints, q: float) -> NDArray[np.float64]:
         ordered = part.source.ordered(self.name)
@@ -299,17 +302,22 @@ class _Wholes(_Maker):
 
         if not self.decimal:
             return pa.array(self.found, pa.int64(), mask=self.counts == 0)
-        from decimal import Context
+        return decimals(self.found.tolist(), self.counts > 0, self.kind.scale, f"the sum of {self.name}")
 
-        scale, exact = self.kind.scale, Context(prec=100)
-        cells = [
-            exact.create_decimal(each).scaleb(-scale, exact) if count else None
-            for each, count in zip(self.found, self.counts, strict=True)
-        ]
-        try:
-            return pa.array(cells, pa.decimal128(38, scale))
-        except pa.ArrowInvalid as error:
-            raise SchemaError(f"the sum of {self.name} does not fit into 38 digits: {error}") from error
+
+def decimals(unscaled: Sequence[int], there: Bools, scale: int, what: str) -> pa.Array:
+    """Return integers as decimals of 38 digits; raise `SchemaError` where one has more."""
+    import pyarrow as pa
+
+    exact = Context(prec=100)
+    cells = [
+        exact.create_decimal(each).scaleb(-scale, exact) if some else None
+        for each, some in zip(unscaled, there.tolist(), strict=True)
+    ]
+    try:
+        return pa.array(cells, pa.decimal128(38, scale))
+    except pa.ArrowInvalid as error:
+        raise SchemaError(f"{what} does not fit into 38 digits: {error}") from error
 
 
 class _Extremes(_Maker):

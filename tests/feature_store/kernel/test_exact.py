@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataplat.errors import SchemaError
-from dataplat.feature_store.kernel.exact import Numbers, Sums, prefixes, variances
+from dataplat.feature_store.kernel.exact import Numbers, Sums, prefixes
+from dataplat.feature_store.kernel.moments import variances
 from dataplat.testing._features_values import exact_sum, float_sum, rounded
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False, width=64)
