@@ -7,7 +7,7 @@ window at `t` is of the rows with `on <= t`, without those with `off <= t`, what
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
@@ -51,6 +51,7 @@ def lives(
     e: Ints,
     k: Ints,
     *,
+    row: Ints | None = None,
     event: Ints | None = None,
     gone: Ints | None = None,
     ties: Ints | None = None,
@@ -62,23 +63,25 @@ def lives(
         starts: where each key's rows begin, and the end.
         e: event times.
         k: from when a row can be served: known time and delay.
+        row: which row of the columns each is; by default its place.
         event: numbers of the events that rows are versions of (`row_key`), over all keys; -1: a row of its own.
         gone: when a row was deleted, with the delay; `FOREVER`: never.
         ties: what orders versions that agree in k and e; by default their places, which is right within a key.
         as_known: "now" takes every row that is there as known, whenever it came (PIT 8).
     """
-    row = np.arange(len(e))
+    own = np.arange(len(e))
     if as_known == "now":
         there = np.ones(len(e), bool) if gone is None else gone == FOREVER
         if event is not None:
             there[_replaced(event, k, e, ties, there)] = False
-        return _kept(Lives(starts, row, e, e), there)
-    on = np.maximum(e, k)
-    if event is None:
-        found = Lives(starts, row, e, on, gone)
+        found = _kept(Lives(starts, own, e, e), there)
     else:
-        found = _versions(Lives(starts, row, e, on, gone), event, k, ties)
-    return found if found.until is None else _kept(found, found.on < found.until)
+        found = Lives(starts, own, e, np.maximum(e, k), gone)
+        if event is not None:
+            found = _versions(found, event, k, ties)
+        if found.until is not None:
+            found = _kept(found, found.on < found.until)
+    return found if row is None else replace(found, row=row[found.row])
 
 
 def _by_version(event: Ints, k: Ints, e: Ints, ties: Ints | None) -> Ints:

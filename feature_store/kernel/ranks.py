@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from dataplat.feature_store.kernel.spans import Chunk, Span, upto
+from dataplat.feature_store.kernel.spans import Chunk, Coming, Span, arranged, upto
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -104,33 +104,38 @@ def extremes(span: Span, keys: Ints, *, greatest: bool) -> Ints:
     return found
 
 
-def different(chunk: Chunk, off: Ints, keys: Ints, wanted: NDArray[np.bool_] | None) -> Ints:
+def different(chunk: Chunk, come: Coming, off: Ints, keys: Ints, wanted: NDArray[np.bool_] | None) -> Ints:
     """Return for each question how many different keys its lives have.
 
     Args:
         chunk: lives and questions.
+        come: the order in which lives come.
         off: when each life ends.
         keys: of each life; equal ones are one.
         wanted: which lives count at all; None: those that are lived.
     """
-    some = np.flatnonzero((off > chunk.on) if wanted is None else wanted & (off > chunk.on))
+    lived = off > chunk.on if wanted is None else wanted & (off > chunk.on)
+    some = come.order[lived[come.order]]
+    if not len(some):
+        return np.zeros(len(chunk.of), np.int64)
     codes = dense(keys[some])[1]
-    order = some[np.lexsort((chunk.on[some], codes, chunk.key[some]))]
-    codes_of = np.zeros(len(chunk.key), np.int64)
-    codes_of[some] = codes
-    key, on, off = chunk.key[order], chunk.on[order], off[order]
-    fresh = (np.diff(key, prepend=-1) != 0) | (np.diff(codes_of[order], prepend=-1) != 0)
-    run = np.cumsum(fresh) - 1
-    reach = _greatest_so_far(run, off)
-    begins = fresh | (on > np.concatenate(([0], reach))[:-1])
-    ends = reach[np.append(begins[1:], True)[: len(begins)]]
+    value = chunk.key[some] * (int(codes.max()) + 1) + codes
+    order = np.argsort(value, kind="stable")
+    fresh = np.diff(value[order], prepend=-1) != 0
+    some = some[order]
+    key, on = chunk.key[some], chunk.on[some]
+    reach = _greatest_so_far(np.cumsum(fresh) - 1, off[some])
+    begins = fresh | (on > np.concatenate(([0], reach[:-1])))
+    ends = reach[np.append(begins[1:], True)]
     key, on = key[begins], on[begins]
-    started, ended = np.lexsort((on, key)), np.lexsort((ends, key))
+    started, ended = arranged(key, on), arranged(key, ends)
     return upto(key[started], on[started], chunk.of, chunk.t) - upto(key[ended], ends[ended], chunk.of, chunk.t)
 
 
 def _greatest_so_far(run: Ints, values: Ints) -> Ints:
     """Return the greatest value from the beginning of the run to each place."""
+    if bool(((np.diff(run) > 0) | (np.diff(values) >= 0)).all()):
+        return values
     order = np.argsort(values, kind="stable")
     place = np.empty(len(values), np.int64)
     place[order] = np.arange(len(values))

@@ -50,11 +50,6 @@ class Chunk:
     of: Ints
     t: Ints
 
-    @property
-    def ordered(self) -> bool:
-        """Whether lives come in the order of the rows, and only a window ends them."""
-        return self.until is None and bool(((np.diff(self.on) >= 0) | (np.diff(self.key) > 0)).all())
-
     def off(self, length: int | None, hop: int | None) -> Ints:
         """Return when each life leaves the window: not before it came."""
         if length is None:
@@ -145,7 +140,8 @@ def upto(key: Ints, times: Ints, of: Ints, t: Ints) -> Ints:
     if not len(times):
         return np.zeros(len(t), np.int64)
     low, high = int(times.min()), int(times.max())
-    if (high - low + 2) * (int(max(key[-1], of.max(initial=0))) + 1) >= 1 << 62:
+    keys = int(max(key[-1], of.max(initial=0))) + 1
+    if not _fits(low, high, keys):
         grid = np.unique(times)
         times, t = np.searchsorted(grid, times), np.searchsorted(grid, t, "right") - 1
         low, high = 0, len(grid) - 1
@@ -154,20 +150,55 @@ def upto(key: Ints, times: Ints, of: Ints, t: Ints) -> Ints:
     return np.searchsorted(key * width + (times - low), wanted, "right")
 
 
-def span(chunk: Chunk, length: int | None, hop: int | None) -> Span:
+def arranged(key: Ints, times: Ints) -> Ints:
+    """Return the order of (key, time), rows that agree in both as they were; fast where they nearly are in order."""
+    if not len(times):
+        return np.zeros(0, np.int64)
+    finite = times < FOREVER
+    low = int(times.min())
+    high = min(int(times.max(initial=low, where=finite)) + 1, FOREVER)
+    if not _fits(low, high, int(key.max()) + 1):
+        return np.lexsort((times, key))
+    return np.argsort(key * (high - low + 2) + (np.minimum(times, high) - low), kind="stable")
+
+
+def _fits(low: int, high: int, keys: int) -> bool:
+    """Say whether (key, time) can be one int64."""
+    return (high - low + 2) * keys < 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """What of a chunk does not depend on the window.
+
+    Attributes:
+        ordered: whether lives come in the order of the rows, and only a window ends them.
+        order: of the lives, as they come.
+        came: how many came by the time of each question.
+    """
+
+    ordered: bool
+    order: Ints
+    came: Ints
+
+
+def coming(chunk: Chunk) -> Coming:
+    """Return in which order the lives of a chunk come."""
+    ordered = chunk.until is None and bool(((np.diff(chunk.on) >= 0) | (np.diff(chunk.key) > 0)).all())
+    order = np.arange(len(chunk.row)) if ordered else arranged(chunk.key, chunk.on)
+    return Coming(ordered, order, upto(chunk.key, chunk.on if ordered else chunk.on[order], chunk.of, chunk.t))
+
+
+def span(chunk: Chunk, come: Coming, length: int | None, hop: int | None) -> Span:
     """Return which lives are in the window of each question: (t - w, t], or (floor_d(t - w), t] with hops of d (PIT 22)."""
-    own = np.arange(len(chunk.row))
     first = chunk.starts[chunk.of]
-    if chunk.ordered:
-        came = upto(chunk.key, chunk.on, chunk.of, chunk.t)
-        if length is None:
-            return Span(own, came, None, first, first)
-        begins = chunk.t - length
-        begins = begins if hop is None else begins // hop * hop
-        gone = np.minimum(upto(chunk.key, chunk.e, chunk.of, begins), came)  # late by more than w: gone before it came
-        return Span(own, came, None, gone, first)
-    come = np.lexsort((own, chunk.on, chunk.key))
-    off = chunk.off(length, hop)
-    go = np.lexsort((own, off, chunk.key))
-    came = upto(chunk.key, chunk.on[come], chunk.of, chunk.t)
-    return Span(come, came, go, upto(chunk.key, off[go], chunk.of, chunk.t), first)
+    if not come.ordered:
+        off = chunk.off(length, hop)
+        go = arranged(chunk.key, off)
+        return Span(come.order, come.came, go, upto(chunk.key, off[go], chunk.of, chunk.t), first)
+    if length is None:
+        return Span(come.order, come.came, None, first, first)
+    begins = chunk.t - length
+    begins = begins if hop is None else begins // hop * hop
+    gone = np.minimum(upto(chunk.key, chunk.e, chunk.of, begins), come.came)  # late by more than w: gone before it came
+    return Span(come.order, come.came, None, gone, first)

@@ -23,7 +23,7 @@ from dataplat.feature_store.kernel.bags import Bag, bag, merged
 from dataplat.feature_store.kernel.exact import Numbers, Sums, prefixes, zeros
 from dataplat.feature_store.kernel.lives import Lives
 from dataplat.feature_store.kernel.moments import deviations, means
-from dataplat.feature_store.kernel.spans import Span, chunks, span
+from dataplat.feature_store.kernel.spans import Span, chunks, coming, span
 from dataplat.feature_store.kernel.windows import decimals, flat, ratio, windows
 from dataplat.feature_store.windows import (
     Count,
@@ -304,7 +304,7 @@ def _summed(kept: Tiles, starts: Ints, group: Ints, t: Ints, feature: Window) ->
     counted = kept.count if moments is None else moments.valid
     total = squares = zeros(len(t))
     for chunk in chunks(_lives(kept, starts), group, t):
-        some = span(chunk, feature.span, feature.hop)
+        some = span(chunk, coming(chunk), feature.span, feature.hop)
         running = np.concatenate(([0], np.cumsum(counted[chunk.row])))
         counts[chunk.asked] = running[some.came] - running[some.gone]
         if moments is not None:

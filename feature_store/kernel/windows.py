@@ -26,7 +26,7 @@ from dataplat.feature_store.kernel.columns import Ordered
 from dataplat.feature_store.kernel.exact import Numbers, Sums, prefixes
 from dataplat.feature_store.kernel.moments import deviations, means
 from dataplat.feature_store.kernel.ranks import dense, different, extremes, smallest
-from dataplat.feature_store.kernel.spans import Chunk, Span, chunks, span
+from dataplat.feature_store.kernel.spans import Chunk, Coming, Span, chunks, coming, span
 from dataplat.feature_store.windows import (
     Count,
     DistinctCount,
@@ -79,7 +79,7 @@ def windows(
     source = _Source(columns)
     made = {feature: _maker(feature, source, len(t)) for feature in wanted}
     for chunk in chunks(lives, group, t):
-        part = _Part(source, chunk, wanted)
+        part = _Part(source, chunk, coming(chunk), wanted)
         for maker in made.values():
             maker.add(part)
     found = {feature: maker.column() for feature, maker in made.items()}
@@ -138,6 +138,7 @@ class _Part:
 
     source: _Source
     chunk: Chunk
+    come: Coming
     features: Sequence[Window]
     spans: dict[Length, Span] = field(default_factory=dict)
     some: dict[tuple[Length, str], Span] = field(default_factory=dict)
@@ -147,7 +148,7 @@ class _Part:
         """Return the lives of each question: those whose value is not null, or all."""
         length = (feature.span, feature.hop)
         if length not in self.spans:
-            self.spans[length] = span(self.chunk, *length)
+            self.spans[length] = span(self.chunk, self.come, *length)
         column = feature.column
         valid = None if column is None or not present else self.source.valid(column)
         if column is None or valid is None:
@@ -173,9 +174,8 @@ class _Part:
         }
         numbers = self.source.number(column)
         numbers = numbers.take(self.chunk.row)
-        ordered = next(iter(alike.values())).go is None
-        come = numbers if ordered else numbers.take(next(iter(alike.values())).come)
-        cuts = [next(iter(alike.values())).came] + [each.gone for each in alike.values() if each.go is None]
+        come = numbers if self.come.ordered else numbers.take(self.come.order)
+        cuts = [self.come.came] + [each.gone for each in alike.values() if each.go is None]
         came, *gone = prefixes(come, cuts, power)
         for length, each in alike.items():
             went = gone.pop(0) if each.go is None else prefixes(numbers.take(each.go), [each.gone], power)[0]
@@ -216,7 +216,7 @@ class _Distinct(_Maker):
         off = chunk.off(self.feature.span, self.feature.hop)
         valid = part.source.valid(self.name)
         valid = None if valid is None else valid[chunk.row]
-        self.counts[chunk.asked] = different(chunk, off, ordered.same()[chunk.row], valid)
+        self.counts[chunk.asked] = different(chunk, part.come, off, ordered.same()[chunk.row], valid)
 
     def column(self) -> pa.Array:
         import pyarrow as pa
