@@ -150,7 +150,7 @@ def visible(fact: Fact, t: int, delay: int, *, now: bool) -> bool:
 
 
 def current(rows: Sequence[Fact]) -> list[Fact]:
-    """Return of facts of one event only the newest known: the greatest k, then as rows tie (7)."""
+    """Return of facts of one event only the newest known: the greatest k, then e, their own columns and their key (7)."""
     newest: dict[Any, Fact] = {}
     alone: list[Fact] = []
     for fact in rows:
@@ -163,4 +163,4 @@ def current(rows: Sequence[Fact]) -> list[Fact]:
 
 def _known_order(fact: Fact) -> tuple[Any, ...]:
     e, k, own = fact.order
-    return (k, e, own)
+    return (k, e, own, rank(fact.key))  # the key at last: versions that tie may be of different ones

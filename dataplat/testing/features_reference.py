@@ -11,7 +11,8 @@ rules of PIT.md. What these leave open is decided here:
   expired; there is none for `missing_key` and `not_yet`, nor for on-demand features.
 - Where a view's status is `missing_key`, `not_yet` or `expired`, its windows hold nothing: counts are 0, others null.
 - Rows that do not pass `where` are not there, so they replace no row of the same row key either.
-- A row key is one across all keys of a view: a correction may move an event to another key.
+- A row key is one across all keys of a view: a correction may move an event to another key, or to none (null). Versions
+  of an event that tie in k, e and the view's own columns are ordered by their keys.
 - Values of features that are times, and times in rows, are the counts that Arrow holds.
 """
 

@@ -163,13 +163,21 @@ def _near(rng: Random, view: dp.FeatureView, sources: Mapping[str, Source]) -> l
         row = rng.choice(version.rows)
         e = micros_of(row["at"], source.types["at"], "at", view.view.zone)
         assert e is not None
-        late = max(0, version.at - e + view.view.delay) if view.view.history == "commits" else 0
-        keys = {
-            column: row[source_column]
-            for column, (source_column, _) in zip(view.spine_keys, view.view.keys, strict=True)
-        }
-        found.append((e + rng.choice((*steps, late, late)), keys))
+        late = max(0, _known(view, source, version.at, row, e) - e)
+        keys = {entity.name: row[entity.name] for entity in (AIRPORT, PLANE, CARRIER)}
+        keys |= {to: row[column] for to, (column, _) in zip(view.spine_keys, view.view.keys, strict=True)}
+        found.append((e + rng.choice((*steps, *4 * (late,))), keys))
     return found
+
+
+def _known(view: dp.FeatureView, source: Source, at: int, row: Row, e: int) -> int:
+    """Return from when a row can be served."""
+    if view.view.history == "commits":
+        return at + view.view.delay
+    column = view.view.known_at
+    k = e if column is None else micros_of(row[column], source.types[column], column, view.view.zone)
+    assert k is not None
+    return k + view.view.delay
 
 
 def _some(rng: Random, view: dp.FeatureView) -> dp.FeatureView:

@@ -171,6 +171,16 @@ def test_07_correction_moves_an_event_to_another_key():
     assert values(counted_once, rows, (19, "a"), (20, "a"), (20, "b")) == [1, 0, 1]
 
 
+def test_07_correction_may_move_an_event_to_nobody():
+    """A newer version with a null key takes it away; versions that tie in all else are ordered by their keys."""
+    counted_once = view(w.Count(window=None), row_key=["id"])
+    rows = [row(10, 1.0, k=10, id=1), row(10, 1.0, k=20, id=1, key=None)]
+    assert values(counted_once, rows, (19, "a"), (20, "a")) == [1, 0]
+    tied = [row(10, 1.0, id=1), row(10, 1.0, id=1, key="b")]
+    for order in (tied, tied[::-1]):
+        assert values(counted_once, order, (10, "a"), (10, "b")) == [0, 1]
+
+
 def test_07_null_row_key_names_no_event():
     """Rows without one are events of their own."""
     rows = [row(10, 1.0, k=10), row(10, 2.0, k=20)]

@@ -15,7 +15,7 @@ from dataplat.feature_store.kernel.windows import windows
 from dataplat.feature_store.status import Status
 from dataplat.lake.schema import parse_type
 from dataplat.testing._features_history import facts
-from dataplat.testing._features_values import bits
+from dataplat.testing._features_values import bits, rank
 from dataplat.testing.features_reference import micros_at
 from dataplat.testing.features_worlds import World, drawn_world, worlds
 
@@ -26,11 +26,13 @@ SERVED = {Status.PRESENT, Status.NULL, Status.MISSING_KEY, Status.NOT_YET}
 def kernel(world: World, view: FeatureView) -> list[pa.Array]:
     """Return the windows of a view as the kernel computes them."""
     source = world.sources[str(view.view.source)]
-    rows = sorted((each for each in facts(view, source) if each.key is not None), key=lambda one: (one.key, one.order))
+    rows = sorted(
+        facts(view, source), key=lambda one: (rank(one.key), one.order)
+    )  # null keys, too: they may be corrections
     keys = [key for key, _ in groupby(each.key for each in rows)]
     starts = np.cumsum([0, *(len(list(group)) for _, group in groupby(rows, key=lambda one: one.key))])
     events = {event: at for at, event in enumerate(dict.fromkeys(each.event for each in rows if each.event))}
-    places = {id(each): at for at, each in enumerate(sorted(rows, key=lambda one: one.order[2]))}
+    places = {id(each): at for at, each in enumerate(sorted(rows, key=lambda one: (one.order[2], rank(one.key))))}
     delay = view.view.delay
     lived = lives(
         starts,
@@ -45,7 +47,7 @@ def kernel(world: World, view: FeatureView) -> list[pa.Array]:
         name: pa.array([each.row[name] for each in rows], parse_type(source.types[name])) for name in view.view.columns
     }
     asked = [tuple(row[column] for column in view.spine_keys) for row in world.spine]
-    group = np.array([keys.index(key) if key in keys else -1 for key in asked], np.int64)
+    group = np.array([keys.index(key) if key in keys and None not in key else -1 for key in asked], np.int64)
     times = np.array([micros_at(row, world.types, "t") for row in world.spine], np.int64)
     return windows(lived, columns, group, times, [each for each in view.features if not isinstance(each, Field)])
 
