@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 from benchmarks._measure import DATA, DATAPLAT, Result, Side, compare, side_program
@@ -59,6 +60,8 @@ def _pull(url: str, token: str, folder: Path) -> Table:
 
     def changed(scratch: Path) -> None:
         fresh(scratch)
+        time.sleep(31)  # what was imported lies further back than what a pull reads again
+        _program("touch", url, token, scratch)
         _program("pull", url, token, scratch)
         _program("change", url, token, scratch)
 

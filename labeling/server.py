@@ -80,8 +80,13 @@ class LabelServer(Protocol):
         """Yield the tasks with an id above `after`, ascending, without their answers."""
         ...
 
-    def changed_tasks(self, project: int, since: datetime) -> Iterator[dict[str, Any]]:
-        """Yield tasks that were updated at or after `since`, as the export has them, annotations included."""
+    def changed_tasks(
+        self, project: int, since: datetime, known: Mapping[int, datetime] | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Yield tasks that were updated at or after `since`, as the export has them, annotations included.
+
+        Those that were updated last when `known` says are left out.
+        """
         ...
 
     def export(self, project: int) -> AbstractContextManager[Iterator[bytes]]:

@@ -184,7 +184,25 @@ def change(url, token, folder, count):
     print(json.dumps({"edited": len(ids)}))
 
 
+def touch(url, token, folder, count):
+    """Edit one answer, as somebody does now and then."""
+    del count
+    queue = queue_of(folder, url, token)
+    project = project_of(queue).id
+    task = next(iter(queue.server.list_tasks(project))).id
+    choice = {
+        "id": "abc",
+        "from_name": "label",
+        "to_name": "text",
+        "type": "choices",
+        "value": {"choices": ["weather"]},
+    }
+    queue.server._sdk.annotations.create(id=task, result=[choice])  # noqa: SLF001
+    print(json.dumps({}))
+
+
 SIDES = {
+    "touch": touch,
     "raw-push": raw_push,
     "push": push,
     "make": make,

@@ -137,7 +137,8 @@ def _once(state: State, request: PullRequest) -> PullResult:
                         f"the project of {annotator} shows another label config than the queue's: answers under it are "
                         f"kept as they are; the next push shows the queue's again"
                     )
-                for answers in _read(request, project, names, since, stack):
+                seen = {each.id: each.seen for each in placements.of(project.id) if each.seen is not None}
+                for answers in _read(request, project, names, since, seen, stack):
                     answered.take(answers)
                     request.meter.add_rows(answers.annotations.num_rows)
                 answered.end(placements, whole=since is None)
@@ -157,21 +158,26 @@ def _since(placements: Placements, project: Project, overlap: float) -> datetime
 
 
 def _read(
-    request: PullRequest, project: Project, names: dict[int, str], since: datetime | None, stack: ExitStack
+    request: PullRequest,
+    project: Project,
+    names: dict[int, str],
+    since: datetime | None,
+    seen: dict[int, datetime],
+    stack: ExitStack,
 ) -> Iterator[Answers]:
-    """Yield the answers that changed since; None: all, and then what changed while they were read.
+    """Yield the answers that changed since, but for tasks that were last `seen` as they are; None: all.
 
-    An export is no snapshot: what changes in its first part while its last is written is missing, and may be older than
+    All are followed by what changed while they were read. An export is no snapshot: what changes in its first part while its last is written is missing, and may be older than
     the newest in it.
     """
     from dataplat.labeling.answers import read_export, read_tasks
 
     server, config = request.server, _config(project)
     if since is None:
-        since = server.clock()
+        since, seen = server.clock(), {}
         yield from read_export(stack.enter_context(server.export(project.id)), config, names)
     chunk: list[dict[str, Any]] = []
-    for task in server.changed_tasks(project.id, since):
+    for task in server.changed_tasks(project.id, since, seen):
         chunk.append(task)
         if len(chunk) == 500:
             yield read_tasks(chunk, config, names)

@@ -194,17 +194,26 @@ class LabelStudioServer:
             moment = _http.utc(task["updated_at"])
             yield ServerTask(task["id"], str(whose or ""), moment, answers, int(task["id"] in begun))
 
-    def changed_tasks(self, project: int, since: datetime) -> Iterator[dict[str, Any]]:
+    def changed_tasks(
+        self, project: int, since: datetime, known: Mapping[int, datetime] | None = None
+    ) -> Iterator[dict[str, Any]]:
         """Yield tasks that were updated at or after `since`, as the export has them, annotations included.
+
+        Those that were updated last when `known` says are left out.
 
         Those that are updated meanwhile come too, if need be again: when this ends, nothing that was updated before
         the last task that came is missing.
         """
         had: dict[int, str] = {}
+        seen = known or {}
         for _ in range(10):
             rows = self._rows(project, [_http.updated(since)], "id,updated_at", _http.IDS_A_PAGE, 0)
             listed = {task["id"]: task["updated_at"] for task in rows}
-            new = [task for task, moment in listed.items() if had.get(task) != moment]
+            new = [
+                task
+                for task, moment in listed.items()
+                if had.get(task) != moment and seen.get(task) != _http.utc(moment)
+            ]
             for start in range(0, len(new), _http.IDS_AN_EXPORT):
                 for task in self._chosen(project, new[start : start + _http.IDS_AN_EXPORT]):
                     had[task["id"]] = task["updated_at"]
