@@ -357,6 +357,25 @@ def test_23_other_functions():
         assert values(view(feature), rows, (9, "a")) == [value], feature
 
 
+def test_23_zeros_nan_and_infinities():
+    """All NaN are one value, and so are both zeros, of which -0.0 is the lesser; infinite sums; nothing divided by 0."""
+    zeros = [row(1, 0.0), row(2, -0.0), row(3, 0.0)]
+    assert values(view(w.DistinctCount("x", window=None)), zeros, (9, "a")) == [1]
+    assert math.copysign(1, values(view(w.Min("x", window=None)), zeros, (9, "a"))[0]) == -1.0
+    assert math.copysign(1, values(view(w.Max("x", window=None)), zeros[::-1], (9, "a"))[0]) == 1.0
+    nans = [row(1, math.nan), row(2, math.nan), row(3, 1.0)]
+    assert values(view(w.DistinctCount("x", window=None)), nans, (9, "a")) == [2]
+    both = [row(1, math.inf), row(2, 5.0), row(3, -math.inf, key="b"), row(3, math.inf, key="b")]
+    spine = (9, "a"), (9, "b")
+    (total, none), (mean, _) = (values(view(kind("x", window=None)), both, *spine) for kind in (w.Sum, w.Mean))
+    assert total == mean == math.inf
+    assert math.isnan(none)
+    assert math.isnan(values(view(w.Std("x", window=None)), both, (9, "a"))[0])
+    assert values(view(w.Std("x", window=None)), [row(1, 5.0)], (9, "a")) == [None]
+    by_zero = w.Ratio(w.Count(window=None), w.Sum("x", window=None), name="r")
+    assert one(view(by_zero), zeros, (9, "a")) == [(None, "null", 6)]
+
+
 def test_23_empty_windows_nulls_and_nan():
     """Count of nothing is 0, also for a key never seen, which is still missing; others are null; NaN propagates."""
     rows = [row(1, 5.0), row(50, None, key="b"), row(50, math.nan, key="c"), row(51, 1.0, key="c")]
