@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from dataplat.feature_store.kernel.spans import Chunk, Coming, Span, arranged, upto
+from dataplat.feature_store.kernel.spans import Chunk, Coming, Span, Timeline, arranged
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -129,7 +129,8 @@ def different(chunk: Chunk, come: Coming, off: Ints, keys: Ints, wanted: NDArray
     ends = reach[np.append(begins[1:], True)]
     key, on = key[begins], on[begins]
     started, ended = arranged(key, on), arranged(key, ends)
-    return upto(key[started], on[started], chunk.of, chunk.t) - upto(key[ended], ends[ended], chunk.of, chunk.t)
+    begun = Timeline.of(key[started], on[started], len(chunk.starts)).upto(chunk.of, chunk.t)
+    return begun - Timeline.of(key[ended], ends[ended], len(chunk.starts)).upto(chunk.of, chunk.t)
 
 
 def _greatest_so_far(run: Ints, values: Ints) -> Ints:

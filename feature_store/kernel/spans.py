@@ -128,26 +128,40 @@ def chunks(lives: Lives, group: Ints, t: Ints) -> Iterator[Chunk]:
         low = high
 
 
-def upto(key: Ints, times: Ints, of: Ints, t: Ints) -> Ints:
-    """Return how many of `times` are of an earlier key, or of the same and not above `t`.
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Times of keys in order, each (key, time) as one int64, to be searched.
 
-    Args:
-        key: of each time; never falls.
-        times: never fall within a key.
-        of: the key of each question.
-        t: its time.
+    Attributes:
+        places: what is searched.
+        low: the first time.
+        high: the last one.
+        grid: all different times, where `low` and `high` are places among them, since times reach too far; else None.
     """
-    if not len(times):
-        return np.zeros(len(t), np.int64)
-    low, high = int(times.min()), int(times.max())
-    keys = int(max(key[-1], of.max(initial=0))) + 1
-    if not _fits(low, high, keys):
-        grid = np.unique(times)
-        times, t = np.searchsorted(grid, times), np.searchsorted(grid, t, "right") - 1
-        low, high = 0, len(grid) - 1
-    width = high - low + 2  # a place below `low`, for questions before all times
-    wanted = of * width + (np.clip(t, low - 1, high) - low)
-    return np.searchsorted(key * width + (times - low), wanted, "right")
+
+    places: Ints
+    low: int
+    high: int
+    grid: Ints | None = None
+
+    @classmethod
+    def of(cls, key: Ints, times: Ints, keys: int) -> Timeline:
+        """Return a timeline; keys (numbers below `keys`) never fall, nor do times within one."""
+        if not len(times):
+            return cls(times, 0, 0)
+        low, high = int(times.min()), int(times.max())
+        grid = None
+        if not _fits(low, high, keys):
+            grid = np.unique(times)
+            times, low, high = np.searchsorted(grid, times), 0, len(grid) - 1
+        return cls(key * (high - low + 2) + (times - low), low, high, grid)
+
+    def upto(self, of: Ints, t: Ints) -> Ints:
+        """Return how many times are of an earlier key, or of the same and not above `t`, for each key and `t`."""
+        if self.grid is not None:
+            t = np.searchsorted(self.grid, t, "right") - 1
+        width = self.high - self.low + 2  # a place below `low`, for questions before all times
+        return np.searchsorted(self.places, of * width + (np.clip(t, self.low - 1, self.high) - self.low), "right")
 
 
 def arranged(key: Ints, times: Ints) -> Ints:
@@ -175,18 +189,24 @@ class Coming:
         ordered: whether lives come in the order of the rows, and only a window ends them.
         order: of the lives, as they come.
         came: how many came by the time of each question.
+        events: event times, where lives are ordered.
     """
 
     ordered: bool
     order: Ints
     came: Ints
+    events: Timeline
 
 
 def coming(chunk: Chunk) -> Coming:
     """Return in which order the lives of a chunk come."""
     ordered = chunk.until is None and bool(((np.diff(chunk.on) >= 0) | (np.diff(chunk.key) > 0)).all())
     order = np.arange(len(chunk.row)) if ordered else arranged(chunk.key, chunk.on)
-    return Coming(ordered, order, upto(chunk.key, chunk.on if ordered else chunk.on[order], chunk.of, chunk.t))
+    times = Timeline.of(chunk.key, chunk.on if ordered else chunk.on[order], len(chunk.starts))
+    events = times
+    if ordered and not np.array_equal(chunk.on, chunk.e):
+        events = Timeline.of(chunk.key, chunk.e, len(chunk.starts))
+    return Coming(ordered, order, times.upto(chunk.of, chunk.t), events)
 
 
 def span(chunk: Chunk, come: Coming, length: int | None, hop: int | None) -> Span:
@@ -195,10 +215,11 @@ def span(chunk: Chunk, come: Coming, length: int | None, hop: int | None) -> Spa
     if not come.ordered:
         off = chunk.off(length, hop)
         go = arranged(chunk.key, off)
-        return Span(come.order, come.came, go, upto(chunk.key, off[go], chunk.of, chunk.t), first)
+        gone = Timeline.of(chunk.key, off[go], len(chunk.starts)).upto(chunk.of, chunk.t)
+        return Span(come.order, come.came, go, gone, first)
     if length is None:
         return Span(come.order, come.came, None, first, first)
     begins = chunk.t - length
     begins = begins if hop is None else begins // hop * hop
-    gone = np.minimum(upto(chunk.key, chunk.e, chunk.of, begins), come.came)  # late by more than w: gone before it came
+    gone = np.minimum(come.events.upto(chunk.of, begins), come.came)  # late by more than w: gone before it came
     return Span(come.order, come.came, None, gone, first)
