@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 
 import numpy as np
 import polars as pl
@@ -12,9 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataplat.errors import ConfigError, SchemaError
-from dataplat.feature_store.definitions import Entity, FeatureService, FeatureView, Request, on_demand
+from dataplat.feature_store.definitions import Entity, FeatureService, FeatureView, OnDemand, Request, on_demand
 from dataplat.feature_store.kernel.ondemand import Transforms, expression, typed
 from dataplat.feature_store.status import Status
+from dataplat.testing._features_values import bits
+from dataplat.testing.features_reference import all_views, reference
+from dataplat.testing.features_worlds import drawn_world
 
 AIRPORT = Entity("airport")
 PLAIN = {"source": "s", "entity": AIRPORT, "timestamp": "at", "ttl": None}
@@ -155,6 +159,28 @@ def test_failing_rows_are_those_that_fail_alone(texts):
         alone = parsed.compute(frame[at : at + 1])
         assert alone.statuses["parsed"][0] == whole.statuses["parsed"][at], text
         assert alone.frame["parsed"][0] == whole.frame["parsed"][at]
+
+
+def test_drawn_worlds_agree_with_one_row_at_a_time():
+    """A whole spine in one select gives the bits and statuses of each row alone: null, defaulted, failing, chained."""
+    seen = Counter()
+    for seed in range(40):
+        world = drawn_world(seed, events=60, rows=30)
+        computed = [each for each in world.service.features if isinstance(each, OnDemand)]
+        service = FeatureService("all", [*all_views(world.service), *computed])
+        answer = reference(service, world.sources, world.spine, world.types, as_known=world.as_known)
+        found = Transforms.of(service)
+        table = answer.table().select(found.features)
+        request = typed({name: world.spine_table()[name] for name in world.types}, found.request)
+        for name in found.request:
+            table = table.append_column(name, request[name])
+        result = found.compute(pl.from_arrow(table))
+        for name, statuses in result.statuses.items():
+            cells = answer.cells[name]
+            assert [bits(value) for value in result.frame[name].to_list()] == [bits(cell.value) for cell in cells]
+            assert statuses.tolist() == [cell.status for cell in cells]
+            seen.update(cell.status for cell in cells)
+    assert min(seen[each] for each in (Status.PRESENT, Status.NULL, Status.DEFAULTED, Status.ERROR)) > 5
 
 
 def test_columns_of_a_request_are_typed():
