@@ -60,13 +60,15 @@ def lives(
     """Return the lives of rows that are in the order (key, e, k, own columns).
 
     Args:
-        starts: where each key's rows begin, and the end.
+        starts: where each key's rows begin, and the end. Rows without a key are of one that nobody asks for: they may
+            replace others.
         e: event times.
         k: from when a row can be served: known time and delay.
         row: which row of the columns each is; by default its place.
         event: numbers of the events that rows are versions of (`row_key`), over all keys; -1: a row of its own.
         gone: when a row was deleted, with the delay; `FOREVER`: never.
-        ties: what orders versions that agree in k and e; by default their places, which is right within a key.
+        ties: what orders versions that agree in k and e: own columns, then keys. By default their places, which is right
+            within a key.
         as_known: "now" takes every row that is there as known, whenever it came (PIT 8).
     """
     own = np.arange(len(e))

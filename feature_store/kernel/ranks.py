@@ -21,21 +21,23 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Ints: TypeAlias = NDArray[np.int64]
+    Narrow: TypeAlias = NDArray[np.int32]
 
 
 @dataclass(slots=True)
 class _Level:
     """A sequence of codes at one level, and the range of each question in it; `sign` -1 takes away."""
 
-    codes: NDArray[np.int32]
-    low: Ints
-    high: Ints
+    codes: Narrow
+    low: Narrow
+    high: Narrow
     sign: int
 
-    def zeros(self, bit: int) -> tuple[NDArray[np.bool_], Ints, Ints, int]:
+    def zeros(self, bit: int) -> tuple[NDArray[np.bool_], Narrow, Narrow, int]:
         """Return which codes have the bit, how many have not before low and high of each question, and in all."""
-        ones = (self.codes >> np.int32(bit)) & np.int32(1) == 1
-        before = np.concatenate(([0], np.cumsum(~ones)))
+        ones = (self.codes & np.int32(1 << bit)) != 0
+        before = np.zeros(len(ones) + 1, np.int32)
+        np.cumsum(~ones, dtype=np.int32, out=before[1:])
         return ones, before[self.low], before[self.high], int(before[-1])
 
 
@@ -47,14 +49,14 @@ def smallest(span: Span, codes: Ints, ranks: Ints) -> Ints:
         codes: of each life of the chunk, from 0, dense.
         ranks: below how many lives the question has; of one without lives the answer means nothing.
     """
-    narrow = codes.astype(np.int32)
+
+    def level(order: Ints, low: Ints, high: Ints, sign: int) -> _Level:
+        return _Level(codes[order].astype(np.int32), low.astype(np.int32), high.astype(np.int32), sign)
+
     if span.go is None:
-        levels = [_Level(narrow[span.come], span.gone, span.came, 1)]
+        levels = [level(span.come, span.gone, span.came, 1)]
     else:
-        levels = [
-            _Level(narrow[span.come], span.first, span.came, 1),
-            _Level(narrow[span.go], span.first, span.gone, -1),
-        ]
+        levels = [level(span.come, span.first, span.came, 1), level(span.go, span.first, span.gone, -1)]
     found = np.zeros(len(ranks), np.int64)
     ranks = ranks.copy()
     for bit in range(max(int(codes.max(initial=0)).bit_length() - 1, 0), -1, -1):
@@ -65,10 +67,10 @@ def smallest(span: Span, codes: Ints, ranks: Ints) -> Ints:
         right = ranks >= left
         ranks -= np.where(right, left, 0)
         found |= right.astype(np.int64) << bit
-        for level, (ones, low, high, zeros) in zip(levels, split, strict=True):
-            level.low = np.where(right, zeros + level.low - low, low)
-            level.high = np.where(right, zeros + level.high - high, high)
-            level.codes = np.concatenate((level.codes[~ones], level.codes[ones]))
+        for each, (ones, low, high, zeros) in zip(levels, split, strict=True):
+            each.low = np.where(right, np.int32(zeros) + each.low - low, low)
+            each.high = np.where(right, np.int32(zeros) + each.high - high, high)
+            each.codes = np.concatenate((each.codes[~ones], each.codes[ones]))
     return found
 
 

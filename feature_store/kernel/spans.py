@@ -82,6 +82,10 @@ class Span:
         """How many lives each question is about."""
         return self.came - self.gone
 
+    def take(self, asked: Ints) -> Span:
+        """Return it for some of the questions."""
+        return Span(self.come, self.came[asked], self.go, self.gone[asked], self.first[asked])
+
     def only(self, wanted: NDArray[np.bool_] | None) -> Span:
         """Return it with some of the lives; None: all."""
         if wanted is None:

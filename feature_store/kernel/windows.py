@@ -260,13 +260,13 @@ class _Floats(_Maker):
         place = q * np.maximum(count - 1, 0)
         below = np.floor(place).astype(np.int64)
         rest = place - below
-        low = ordered.floats(keys[np.minimum(smallest(some, codes, below), len(keys) - 1)])
-        high = low.copy()
-        between = rest > 0
-        if between.any():
-            codes_above = smallest(some, codes, below + between)
-            high = ordered.floats(keys[np.minimum(codes_above, len(keys) - 1)])
-        found = np.where(between, low + (high - low) * rest, low)
+        between = np.flatnonzero(rest)
+        both = some.take(np.concatenate((np.arange(len(count)), between)))  # the values are gone through once
+        ranks = np.concatenate((below, below[between] + 1))
+        values = ordered.floats(keys[np.minimum(smallest(both, codes, ranks), len(keys) - 1)])
+        low, high = values[: len(count)], values[: len(count)].copy()
+        high[between] = values[len(count) :]
+        found = np.where(rest > 0, low + (high - low) * rest, low)
         if ordered.nan is not None:
             found[some.only(ordered.nan[part.chunk.row]).count > 0] = np.nan
         return found
@@ -354,7 +354,7 @@ class _Rows(_Maker):
         own = np.arange(len(part.chunk.row))
         for back in range(min(getattr(self.feature, "n", 1), int(count.max(initial=0)))):
             asked = np.flatnonzero(count > back)
-            here = Span(some.come, some.came[asked], some.go, some.gone[asked], some.first[asked])
+            here = some.take(asked)
             rank = np.zeros(len(asked), np.int64) if isinstance(self.feature, First) else here.count - 1 - back
             place = here.come[here.gone + rank] if here.go is None else smallest(here, own, rank)
             self.found.append((part.chunk.asked[asked], part.chunk.row[place]))
