@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataplat.errors import SchemaError
+from dataplat.feature_store.kernel import exact
 from dataplat.feature_store.kernel.exact import Numbers, Sums, prefixes
 from dataplat.feature_store.kernel.moments import variances
 from dataplat.testing._features_values import exact_sum, float_sum, rounded
@@ -143,8 +144,8 @@ def test_sums_of_decimals_are_exact(values: list[int | None]) -> None:
 @given(st.lists(FINITE, max_size=12))
 def test_sums_of_squares_are_exact(values: list[float]) -> None:
     """Σx² is rounded once, whatever the values are."""
-    exact = sum((Fraction(each) ** 2 for each in values), Fraction(0))
-    assert bits(whole(numbers(values, pa.float64()), 2).rounded()[0]) == bits(rounded(exact))
+    precise = sum((Fraction(each) ** 2 for each in values), Fraction(0))
+    assert bits(whole(numbers(values, pa.float64()), 2).rounded()[0]) == bits(rounded(precise))
 
 
 @settings(deadline=None)
@@ -171,6 +172,24 @@ def test_variances_below_the_smallest_normal_float(values: list[float]) -> None:
     squares = sum((Fraction(each) ** 2 for each in values), Fraction(0))
     exact = (n * squares - sum(map(Fraction, values)) ** 2) / (n * (n - 1))
     assert bits(variances(whole(column), whole(column, 2), np.array([n]))[0]) == bits(rounded(exact))
+
+
+@settings(deadline=None)
+@given(st.lists(NEAR, max_size=12), st.sampled_from([1, 2]))
+def test_two_ways_to_limbs_agree(values: list[float], power: int) -> None:
+    """What floats do by their own arithmetic is what integers do."""
+    column = numbers(values, pa.float64())
+    fast = exact._extracted(np.array(values), power) if values else []
+    if fast is not None:
+        found = Fraction(0)
+        for weight, total in fast:
+            found += int(total[-1]) * Fraction(2) ** (32 * weight)
+        assert found == sum((Fraction(each) ** power for each in values), Fraction(0))
+        slow = sum(
+            (int(total[-1]) * Fraction(2) ** (32 * weight) for weight, total in exact._limbs(column, power)),
+            Fraction(0),
+        )
+        assert found == slow
 
 
 def test_numbers_of_other_types() -> None:
