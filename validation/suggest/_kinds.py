@@ -85,13 +85,17 @@ def _null_share(profiles: Profiles) -> Learned | None:
     return Learned("null_share", name, bound, rule=f"dp.null_share({name!r}, {bound!r})")
 
 
+_LARGEST: Final = 1e300
+"""Beyond, there is no room left around what was seen; infinities are, too."""
+
+
 def _range(profiles: Profiles) -> Learned | None:
     numbers = [profile for profile in profiles if profile.family in {"int", "float"} and profile.there]
     finite = [profile for profile in numbers if profile.low is not None and profile.high is not None]
-    if not finite or len(finite) < len(numbers):
+    if not finite or len(finite) < len(numbers) or any(profile.nans for profile in numbers):  # NaN is in no range
         return None
     low, high = min(float(p.low) for p in finite), max(float(p.high) for p in finite)  # type: ignore[arg-type]
-    if not math.isfinite(low) or not math.isfinite(high):
+    if max(abs(low), abs(high)) > _LARGEST:
         return None
     room = (high - low) * _ROOM or abs(high) * _ROOM or 1.0
     bottom = 0.0 if 0 <= low < room else _outward(low - room, room, down=True)
