@@ -29,6 +29,9 @@ def source_text(found: Suggestion) -> str:
         "    {",
     ]
     for field in found.schema:
+        if _is_pattern(field.name):
+            lines.append(f"        # {field.name!r} is left out: pandera reads that name as a pattern of names")
+            continue
         lines += _column(field, [rule for rule in found.rules if rule.learned.column == field.name])
     lines += ["    },", ")", "", f"{found.name} = dp.Contract(", "    schema,", "    checks=["]
     for rule in found.rules:
@@ -36,6 +39,11 @@ def source_text(found: Suggestion) -> str:
             lines.append(_line(8, f"{rule.learned.rule},", rule))
     lines += ["    ],", f"    name={found.name!r},", ")", ""]
     return "\n".join(lines)
+
+
+def _is_pattern(name: str) -> bool:
+    """Whether a name is taken for those of several columns, as Polars does, which pandera asks."""
+    return name == "*" or (name.startswith("^") and name.endswith("$"))
 
 
 def _column(field: pa.Field, rules: Sequence[Suggested]) -> Iterator[str]:
