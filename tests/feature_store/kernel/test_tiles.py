@@ -87,7 +87,7 @@ def same(one: Any, other: Any) -> None:
     assert [list(map(repr, each)) for each in one] == [list(map(repr, each)) for each in other]
 
 
-lazy = settings(deadline=None, max_examples=60)
+lazy = settings(deadline=None, max_examples=30)
 
 
 @lazy

@@ -163,7 +163,7 @@ def worlds(
     return World(events, draw(st.lists(st.tuples(st.integers(-1, 3), TIMES), min_size=1, max_size=8)), keys=4)
 
 
-slow = settings(deadline=None, max_examples=40)
+slow = settings(deadline=None, max_examples=25)
 
 
 @slow
