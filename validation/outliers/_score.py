@@ -27,7 +27,7 @@ class Bounds:
     def scores(self, values: Array) -> Array:
         """Return how far each value is out, in units, with its sign; 0 for NaN, infinite for infinities."""
         away = values - self.centre(values)
-        with np.errstate(invalid="ignore", divide="ignore"):
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             scored = np.where(away == 0, 0.0, away / self.unit if self.unit else np.copysign(np.inf, away))
         return np.where(np.isnan(values), 0.0, scored)
 

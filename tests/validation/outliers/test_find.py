@@ -20,7 +20,9 @@ def found(data, key=(), **options):
     return find_outliers(TableSubject(pa.table(data), key=key), **options).to_pylist()
 
 
-numbers = st.lists(st.one_of(st.integers(-5, 5).map(float), st.floats(-1e9, 1e9)), min_size=1, max_size=80)
+numbers = st.lists(
+    st.one_of(st.integers(-5, 5).map(float), st.floats(-1e9, 1e9, allow_subnormal=False)), min_size=1, max_size=80
+)
 
 
 @settings(deadline=None)
@@ -34,6 +36,12 @@ def test_robust_z_is_from_median_and_median_distance(values):
         assert bounds.scores(values) == pytest.approx((values - np.median(values)) / unit, rel=1e-6, abs=1e-9)
     else:
         assert bounds.unit == pytest.approx(np.abs(values - np.median(values)).mean() * math.sqrt(math.pi / 2))
+
+
+def test_a_unit_may_be_as_small_as_numbers_are():
+    """What lies beyond the greatest number of units is infinitely far out, without a warning."""
+    values = np.array([0.0, 5e-324, 1e9, -5e-324, 1e-323])
+    assert robust_z(values, 3.5).scores(values)[2] == math.inf
 
 
 @settings(deadline=None)
