@@ -278,9 +278,10 @@ class _Closing:
 
     def wait(self, seconds: float) -> bool:
         """Return whether it is closed; raise what closing raised."""
-        if self._done.wait(seconds) and self._error is not None:
+        done = self._done.wait(seconds)  # asked once: it may fail a moment after the time was over
+        if done and self._error is not None:
             raise self._error
-        return self._done.is_set()
+        return done
 
 
 def _unescaped(name: str) -> str:

@@ -14,7 +14,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from dataplat.errors import ConfigError, ObjectExists, ObjectNotFound, StoreError, StoreTimeout
 from dataplat.lake.stores import RetryingStore
-from dataplat.lake.stores._hdfs import ABANDONED, HdfsWire
+from dataplat.lake.stores._hdfs import ABANDONED, HdfsWire, _Closing
 from dataplat.lake.stores._hdfs_client import explained, gone
 from dataplat.lake.stores._remote import RemoteStore
 from dataplat.testing import store_suite
@@ -344,6 +344,27 @@ def test_what_errors_mean(text, kind):
 def test_a_forked_child_connects_anew(store):
     """A child of a process that used the store uses it too, and both go on."""
     assert_child_connects_anew(store)
+
+
+def test_a_close_that_fails_as_the_wait_ends_is_a_failure():
+    """It is not taken for a close: an open file would be moved to its name, and be empty for its readers."""
+
+    class Broken:
+        def close(self):
+            raise OSError("the wire is cut")
+
+    class EndsInBetween(threading.Event):
+        def wait(self, timeout=None):
+            super().wait(timeout)
+            return False  # what a wait says whose time was over before the other thread went on
+
+    closing = _Closing(Broken())
+    closing._done.wait(5)
+    closing._done.__class__ = EndsInBetween
+    assert not closing.wait(0.01)
+    closing._done.__class__ = threading.Event
+    with pytest.raises(OSError, match="the wire is cut"):
+        closing.wait(5)
 
 
 _ENDS_SLOWLY = """
