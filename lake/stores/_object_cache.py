@@ -40,6 +40,10 @@ _PAUSE: Final = 60.0
 """Seconds for which nothing is written after a write has failed."""
 _TRIES: Final = 50
 """How often, a millisecond apart, the lock on the usage is tried; its holder may be stopped."""
+_ROUNDS: Final = 10
+"""How often an eviction that others outran begins again."""
+_ROUNDS: Final = 10
+"""How often an eviction that other writers have outrun begins again."""
 _UNFINISHED: Final = "."
 
 
@@ -164,17 +168,23 @@ class ObjectCache:
         return owed
 
     def _evict(self, wanted: int) -> None:
-        """Remove what was not used for longest, unless another process is at it, and count what there is."""
+        """Remove what was not used for longest, unless another process is at it, and count what there is.
+
+        Others go on writing meanwhile, and leave it to this one to evict: so it looks again before it ends.
+        """
         with _locked(os.path.join(self._root, "evicting"), 1) as turn:
-            if turn is None:
-                return
-            with self._usage() as usage:
-                before = None if usage is None else _get(usage)
-            left = self._shrink(int(self.size * _FILLED) - wanted)
-            with self._usage() as usage:
-                if usage is not None:
+            for _ in range(_ROUNDS if turn is not None else 0):
+                with self._usage() as usage:
+                    before = None if usage is None else _get(usage)
+                left = self._shrink(int(self.size * _FILLED) - wanted)
+                with self._usage() as usage:
+                    if usage is None:
+                        return
                     meanwhile = 0 if before is None else wanted + (_get(usage) or before) - before
-                    _set(usage, left + meanwhile + self._paid())
+                    used = left + meanwhile + self._paid()
+                    _set(usage, used)
+                if before is not None and used <= self.size:  # while there is no count nobody adds to it
+                    return
 
     def _shrink(self, most: int) -> int:
         """Remove the copies used least recently until they are at most `most` bytes; return how many are left."""

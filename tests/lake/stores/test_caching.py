@@ -185,6 +185,29 @@ def test_processes_share_it(tmp_path):
         assert named(path.read_bytes()) == path.parent.name + path.name.partition(".")[0]
 
 
+def test_who_evicts_is_outrun(tmp_path, monkeypatch):
+    """What others write while one evicts, which leave evicting to it, does not stay above the size."""
+    objects = [b"%02d" % number * 500 for number in range(40)]
+    ours, theirs = ObjectCache(tmp_path, 5_000), ObjectCache(tmp_path, 5_000)
+    shrink, written = ours._shrink, []
+
+    def slow(most):
+        left = shrink(most)
+        if not written:
+            written.extend(objects[20:])
+            for data in written:
+                theirs.write(named(data), ".bin", data)
+        return left
+
+    monkeypatch.setattr(ours, "_shrink", slow)
+    for data in objects[:20]:
+        ours.write(named(data), ".bin", data)
+        if written:
+            break
+    assert written
+    assert sum(path.stat().st_size for path in files(tmp_path)) <= 5_000 + 1_000
+
+
 def test_a_killed_process_leaves_no_wrong_copy(tmp_path):
     """Whatever a process was at when it was killed, every copy is whole, and the next one works on."""
     context = get_context("fork")
