@@ -41,8 +41,6 @@ _PAUSE: Final = 60.0
 _TRIES: Final = 50
 """How often, a millisecond apart, the lock on the usage is tried; its holder may be stopped."""
 _ROUNDS: Final = 10
-"""How often an eviction that others outran begins again."""
-_ROUNDS: Final = 10
 """How often an eviction that other writers have outrun begins again."""
 _UNFINISHED: Final = "."
 
