@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dataplat._compact import CompactPlan, CompactResult
     from dataplat._drift import DriftOptions
     from dataplat._evolve import EvolveOptions, EvolvePlan
+    from dataplat._features import FeatureStore
     from dataplat._labels import LabelQueue
     from dataplat._labels._queue import QueueOptions
     from dataplat._listing import DatasetInfo, LogEntry
@@ -309,6 +310,13 @@ class Lake(Branching, Keeping):
         from dataplat._labels._state import queue_names
 
         return [LabelQueue(self, name, branch) for name in queue_names(self, branch)]
+
+    @property
+    def features(self) -> FeatureStore:
+        """The feature store of this lake, on branch `main`; `dataplat.FeatureStore(lake, branch)` for another one."""
+        from dataplat._features import FeatureStore
+
+        return FeatureStore(self)
 
     def sql(self, query: str, branch: str = MAIN) -> Query:
         """Return a query over versions, named as quoted references: `select … from "flights@v1"`."""

@@ -44,6 +44,11 @@ class Sql:
     query: str
 
 
+def sql(query: str) -> Sql:
+    """Return a query over the lake's datasets as the source of a view: `sql("select … from landings")`."""
+    return Sql(query)
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
     """A column as a feature: the value of the newest row.
