@@ -56,6 +56,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.rows = 0
         self.said: dict[int, tuple[str, str, Any]] = {}  # annotation → text, person, result
         self.lost: dict[int, tuple[str, str, Any]] = {}  # of tasks that were deleted on the server
+        self.taken_back: dict[int, dict[int, tuple[str, str, Any]]] = {}  # by task
 
     def teardown(self) -> None:
         """However it went: once nothing goes wrong any more all must be right. Then end the server."""
@@ -171,8 +172,9 @@ class QueueMachine(RuleBasedStateMachine):
     def withdraw(self, data: st.DataObject) -> None:
         """Somebody takes an answer back."""
         id = data.draw(st.sampled_from(sorted(self.said)), "annotation")
+        task = next(task for task in self.site.tasks() if id in {each.id for each in task.annotations})
         self.site.withdraw(id)
-        del self.said[id]
+        self.taken_back.setdefault(task.id, {})[id] = self.said.pop(id)
 
     @precondition(lambda self: self.site.tasks())
     @rule(data=st.data())
@@ -199,9 +201,10 @@ class QueueMachine(RuleBasedStateMachine):
         del self.site.state.projects[project.id]
 
     def forget(self, task: Any) -> None:
-        """What was said of a task goes with it, unless it was pulled."""
+        """What was said of a task goes with it, unless it was pulled; nor can it be known what was taken back before."""
         for each in task.annotations:
             self.lost[each.id] = self.said.pop(each.id)
+        self.lost |= self.taken_back.pop(task.id, {})
 
     @rule(minutes=st.integers(0, 600))
     def put_clock(self, minutes: int) -> None:
