@@ -90,12 +90,12 @@ def _answered() -> dict[Kind, dict[str, pa.DataType]]:
     time = pa.timestamp("us", tz="UTC")
     return {
         "annotations": {
-            "annotation": text,  # the server's unique id of it
+            "annotation": text,  # what names it, in listings and exports alike
             "id": whole,
             "task": text,
             "annotator": text,  # who completed it, by the name that the queue knows them under
             "project": whole,
-            "result": text,  # JSON, verbatim
+            "result": text,  # JSON, written one way
             "skipped": flag,
             "reason": text,  # why it was skipped, if somebody said so
             "lead_time": number,  # seconds
@@ -129,7 +129,7 @@ def _answered() -> dict[Kind, dict[str, pa.DataType]]:
             "image_width": whole,
             "image_height": whole,
             "score": number,
-            "value": text,  # the item's `value` as JSON, verbatim
+            "value": text,  # the item's `value` as JSON, written one way
         },
         "relations": {
             "annotation": text,

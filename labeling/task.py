@@ -59,6 +59,12 @@ def task_ids(batch: pa.RecordBatch, columns: Sequence[str], queue: str) -> pa.St
     return _hex(_big_endian(batch, columns, queue))
 
 
+def tasks_of_rows(table: pa.Table, columns: Sequence[str], queue: str) -> pa.StringArray:
+    """Return the task of every row of a table, as `task_ids`."""
+    found = [task_ids(batch, columns, queue) for batch in table.to_batches()]
+    return pa.concat_arrays(found) if found else pa.array([], pa.string())
+
+
 def payload(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of a row as JSON can hold them."""
     return {name: plain_value(value) for name, value in row.items()}

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from dataplat._labels._consensus import frame
-from dataplat._labels._state import State
-from dataplat.errors import CommitConflict, ConfigError, KeyViolation, LabelError
+from dataplat._frames import to_polars
+from dataplat._labels._state import State, anew
+from dataplat.errors import ConfigError, LabelError
 
 if TYPE_CHECKING:
     from dataplat._labels._push import PushRequest, PushResult
-
-_AGAIN: Final = 5
 
 
 def adjudicate(state: State, request: PushRequest, below: float) -> PushResult:
@@ -28,16 +26,9 @@ def adjudicate(state: State, request: PushRequest, below: float) -> PushResult:
     if not 0 < below <= 1:
         raise ConfigError(f"below is a share of votes, above 0 and at most 1, not {below}")
     result = PushResult(state.name, plan=request.plan)
-    for attempt in range(_AGAIN):
-        try:
-            _once(State.at_head(state.lake, state.name, state.branch), request, result, below)
-        except (CommitConflict, KeyViolation):
-            if attempt == _AGAIN - 1:
-                raise
-        else:
-            result.seconds = request.meter.seconds
-            return result
-    raise AssertionError("a loop that returns or raises")
+    anew(lambda: _once(State.at_head(state.lake, state.name, state.branch), request, result, below))
+    result.seconds = request.meter.seconds
+    return result
 
 
 def disputed(state: State, below: float) -> list[str]:
@@ -52,12 +43,12 @@ def disputed(state: State, below: float) -> list[str]:
     from dataplat._labels._votes import answers_of_queue
 
     answers = answers_of_many(state, answers_of_queue(state))
-    votes = frame(answers).filter(pl.col("label").is_not_null())
+    votes = to_polars(answers).filter(pl.col("label").is_not_null())
     counts = votes.group_by("task", "label").len().group_by("task").agg(pl.col("len").max() / pl.col("len").sum())
     found = set(counts.filter(pl.col("len") < below)["task"])
     for agreed in regions_agreement(state, answers):
         if agreed is not None:
-            found |= set(frame(agreed.by_task()).filter(pl.col("f1") < below)["task"])
+            found |= set(to_polars(agreed.by_task()).filter(pl.col("f1") < below)["task"])
     return [task for task in state.tasks["task"].to_pylist() if task in found]
 
 
@@ -96,10 +87,7 @@ def _decider(state: State) -> str:
         raise LabelError(
             f"nobody decides in queue {spec.name!r}: `dataplat label queue set {spec.name} --adjudicator NAME` says who does"
         )
-    if spec.closed:
-        raise LabelError(
-            f"queue {spec.name!r} is closed; open it again with `dataplat label queue set {spec.name} --open`"
-        )
+    state.check_open()
     return spec.adjudicator
 
 
@@ -109,7 +97,7 @@ def _said(state: State, tasks: list[str]) -> dict[str, list[dict[str, Any]]]:
 
     from dataplat._labels._votes import answers_of_queue
 
-    answers = frame(answers_of_queue(state)).filter(
+    answers = to_polars(answers_of_queue(state)).filter(
         pl.col("task").is_in(tasks), pl.col("annotator") != state.spec.adjudicator
     )
     ids = answers["annotation"].to_list()

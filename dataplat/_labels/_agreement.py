@@ -100,10 +100,9 @@ def answers_of_many(state: State, answers: pa.Table) -> pa.Table:
     """Return answers to tasks that two people answered, or more; not to gold ones, nor the adjudicator's."""
     import polars as pl
 
-    from dataplat._labels._consensus import frame
+    from dataplat._frames import to_polars
 
-    gold = frame(state.tasks.select(["task", "stream"])).filter(pl.col("stream") == "gold")["task"].to_list()
-    found = frame(answers).filter(~pl.col("task").is_in(gold))
+    found = to_polars(answers).filter(~pl.col("task").is_in(state.gold))
     if state.spec.adjudicator is not None:
         found = found.filter(pl.col("annotator") != state.spec.adjudicator)
     return found.filter(pl.len().over("task") > 1).to_arrow()
@@ -121,9 +120,9 @@ def _alpha(votes: pa.Table, level: Level, bootstrap: int) -> Interval:
 
 def _ratings(votes: pa.Table) -> list[list[str | None]]:
     """Return annotators × tasks."""
-    from dataplat._labels._consensus import frame
+    from dataplat._frames import to_polars
 
-    wide = frame(votes).pivot("annotator", index="task", values="label").drop("task")
+    wide = to_polars(votes).pivot("annotator", index="task", values="label").drop("task")
     return [column.to_list() for column in wide]
 
 
@@ -145,13 +144,13 @@ def _labels(votes: pa.Table, level: Level) -> pa.Table:
     import polars as pl
     import pyarrow as pa
 
-    from dataplat._labels._consensus import frame
+    from dataplat._frames import to_polars
     from dataplat.labeling.agreement import Coincidences
 
     rows = []
     labels = votes["label"].unique().to_pylist() if level in {"nominal", "ordinal"} else []
     for label in labels[:_MOST_LABELS]:
-        is_it = frame(votes).select((pl.col("label") == pl.lit(label)).cast(pl.Int8)).to_series()
+        is_it = to_polars(votes).select((pl.col("label") == pl.lit(label)).cast(pl.Int8)).to_series()
         alpha = Coincidences.of_votes(votes["task"], is_it.to_numpy()).alpha()
         rows.append((label, int(is_it.sum()), None if math.isnan(alpha) else alpha))
     rows.sort(key=lambda row: (row[2] is None, row[2] or 0.0, row[0]))
@@ -165,14 +164,14 @@ def regions_agreement(state: State, answers: pa.Table) -> tuple[RegionAgreement 
     """Return how far people mark the same spans and draw the same boxes; None where nobody does."""
     import polars as pl
 
-    from dataplat._labels._consensus import frame
+    from dataplat._frames import to_polars
     from dataplat.labeling.agreement import box_agreement, span_agreement
 
     columns = ["annotation", "region", "type", "task", "annotator", "from_name", "to_name", "labels", "start", "end"]
     boxes = ["x", "y", "width", "height", "rotation"]
     rows = state.version("regions").to_arrow(columns=[*columns, *boxes])
     counted = answers["annotation"].to_pylist()
-    rows = frame(rows).filter(pl.col("annotation").is_in(counted)).to_arrow()
+    rows = to_polars(rows).filter(pl.col("annotation").is_in(counted)).to_arrow()
     spans = span_agreement(rows, answers) if rows["start"].null_count < rows.num_rows else None
     return spans, box_agreement(rows, answers) if rows["width"].null_count < rows.num_rows else None
 

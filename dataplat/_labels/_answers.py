@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from dataplat.labeling.tables import Kind, schema
 from dataplat.lake.stores import explained
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from dataplat._labels._projects import Placement, Placements
     from dataplat._version import Version
     from dataplat.labeling.answers import Answers
-
-_KINDS: Final[tuple[Kind, ...]] = ("annotations", "regions", "relations")
 
 
 class Held:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from dataplat._frames import to_polars
 from dataplat.errors import BadColumn, LabelError
 
 if TYPE_CHECKING:
@@ -96,18 +97,16 @@ def _tasks(state: State, where: Mapping[str, Any] | str) -> list[str]:
 
 
 def _tasks_of_rows(state: State, where: Mapping[str, Any]) -> list[str]:
-    import polars as pl
 
     from dataplat._labels._rows import source_rows
-    from dataplat._labels._tasks import source
     from dataplat.lake.schema import did_you_mean
 
-    version = source(state)
+    version = state.source
     names = version.schema.names
     for name in where:
         if name not in names:
             raise BadColumn(f"{version.dataset} has no column {name!r}{did_you_mean(name, names)}")
-    rows = pl.DataFrame(pl.from_arrow(source_rows(state, version, list(where))))
+    rows = to_polars(source_rows(state, list(where)))
     asked = [_equal(rows.schema[name], name, value) for name, value in where.items()]
     found: list[str] = rows.filter(*asked)["task"].unique().to_list()
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dataplat._frames import to_polars
 from dataplat._listing import reference_to
 from dataplat.errors import BadColumn
 
@@ -62,7 +63,7 @@ def label_diff(lake: Lake, before: str, after: str, column: str = "label") -> La
             raise BadColumn(f"{version.dataset} has no column {column!r}{hint}; say which holds the labels")
     if not diff.key:
         raise BadColumn(f"{newer.dataset} has no key, so nobody knows which rows are the same: ingest it with one")
-    rows = pl.DataFrame(pl.from_arrow(diff.changed))
+    rows = to_polars(diff.changed)
     sides = rows.columns[-2:]  # the rows before and after, whatever the key is called
     was, now = (pl.col(side).struct.field(column).alias(name) for side, name in zip(sides, _SIDES, strict=True))
     told = rows.select(*diff.key, was, now).filter(pl.col("before").ne_missing(pl.col("after")))

@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from dataplat._frames import to_polars
 from dataplat._labels._rows import source_rows
-from dataplat._labels._tasks import source
 from dataplat.errors import ConfigError, LabelError
 from dataplat.labeling.task import identity_columns
 
 if TYPE_CHECKING:
-    import polars as pl
     import pyarrow as pa
 
     from dataplat._labels._state import State
@@ -62,21 +61,18 @@ class QueueConsensus:
 
 def rows_with(state: State, found: pa.Table) -> pa.Table:
     """Join what was found of tasks to the rows of the source that ask them: their key, or the columns shown, come first."""
-    import polars as pl
-
-    version = source(state)
-    columns = list(version.key) or list(identity_columns(state.spec))
-    rows = pl.from_arrow(source_rows(state, version, columns))
-    assert isinstance(rows, pl.DataFrame)
-    joined = rows.join(frame(found), on="task", how="inner", maintain_order="left")
-    if not version.key:
+    columns = list(state.source.key) or list(identity_columns(state.spec))
+    joined = to_polars(source_rows(state, columns)).join(
+        to_polars(found), on="task", how="inner", maintain_order="left"
+    )
+    if not state.source.key:
         joined = joined.unique(columns, keep="first", maintain_order=True)
     return joined.select(*columns, *found.column_names).to_arrow()
 
 
 def commit_rows(state: State, rows: pa.Table, into: str, contract: Any, message: str) -> IngestResult:
     """Make what people said of rows the dataset `into`; its lineage names the versions of rows and answers."""
-    version = source(state)
+    version = state.source
     if not rows.num_rows:
         raise LabelError(f"no task of queue {state.name!r} has a label: pull first")
     return state.lake.ingest(
@@ -129,16 +125,16 @@ def _without(found: Consensus, gold: Mapping[str, str]) -> Consensus:
         return found
     import dataclasses
 
-    asked = ~frame(found.table.select(["task"]))["task"].is_in(list(gold))
+    asked = ~to_polars(found.table.select(["task"]))["task"].is_in(list(gold))
     chances = None if found.probabilities is None else found.probabilities[asked.to_numpy()]
     return dataclasses.replace(found, table=found.table.filter(asked.to_arrow()), probabilities=chances)
 
 
 def _weights(state: State, votes: pa.Table, given: Mapping[str, float] | None) -> dict[str, float]:
     """Return what each annotator counts: as given, or their share of right gold tasks, where they have none the mean."""
-    from dataplat._labels._gold import scores
+    from dataplat._labels._gold import judged
 
-    found = dict(given or scores(state))
+    found = dict(given or judged(state).scores)
     if not found:
         raise ConfigError(
             f"nothing to weigh the votes of queue {state.name!r} by: give weights, or mix gold tasks in (gold=)"
@@ -146,12 +142,3 @@ def _weights(state: State, votes: pa.Table, given: Mapping[str, float] | None) -
     mean = sum(found.values()) / len(found)
     people = [state.spec.adjudicator] if given else votes["annotator"].unique().to_pylist()
     return {name: mean for name in people if name is not None} | found
-
-
-def frame(table: pa.Table) -> pl.DataFrame:
-    """Return a table as a Polars frame."""
-    import polars as pl
-
-    found = pl.from_arrow(table)
-    assert isinstance(found, pl.DataFrame)
-    return found

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
-from dataplat._labels._state import State
+from dataplat._labels._state import State, at_branch, referred
 from dataplat.errors import AlreadyExists, BadColumn, ConfigError, LabelError, QueueNotFound
 from dataplat.labeling.spec import QueueSpec, check_queue_name
 from dataplat.labeling.tables import KEYS, Kind, dataset, schema
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from dataplat._lake import Lake
 
-_KINDS: tuple[Kind, ...] = ("queue", "tasks", "placements", "annotations", "regions", "relations")
+_KINDS: tuple[Kind, ...] = tuple(KEYS)
 
 
 def create(lake: Lake, spec: QueueSpec, branch: str) -> State:
@@ -95,7 +95,7 @@ def check(lake: Lake, spec: QueueSpec, branch: str) -> None:
         raise ConfigError(
             f"{spec.adjudicator} decides between the others, and is not one of them: take another adjudicator"
         )
-    version = lake[at_branch(spec.source, branch)]
+    version = referred(lake, spec.source, branch)
     columns = version.schema
     _check_columns(spec.source, columns.names, [*spec.show, *spec.key])
     LabelConfig.from_xml(spec.config).check(columns, spec.show)
@@ -103,17 +103,12 @@ def check(lake: Lake, spec: QueueSpec, branch: str) -> None:
         if reference is not None:
             resolve(lake.refs, lake.objects, at_branch(reference, branch), dataset=version.dataset)
     if spec.gold is not None:
-        gold = lake[f"{version.dataset}{spec.gold}" if spec.gold.startswith("@") else at_branch(spec.gold, branch)]
+        gold = referred(lake, spec.gold, branch, version.dataset)
         _check_columns(f"gold={spec.gold}", gold.schema.names, [*spec.show, *spec.key, spec.answer])
     if spec.where is not None:
         from dataplat.lake.where import parse_where
 
         parse_where(spec.where, columns)
-
-
-def at_branch(reference: str, branch: str) -> str:
-    """Return a reference that names no place as one to a branch."""
-    return reference if "@" in reference or "~" in reference else f"{reference}@{branch}"
 
 
 def _check_columns(source: str, there: Sequence[str], wanted: Sequence[str]) -> None:

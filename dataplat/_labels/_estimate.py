@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from dataplat._labels._create import at_branch
 from dataplat.errors import BadColumn
 
 if TYPE_CHECKING:
@@ -33,14 +32,13 @@ def accuracy(state: State, predictions: str, confidence: float) -> Estimate:
     """Estimate the share of all tasks that predictions have right, the labels being those of the majority."""
     from dataplat._labels._consensus import consensus
     from dataplat._labels._rows import tasks_of
-    from dataplat._labels._tasks import source
 
-    predicted = state.lake[at_branch(predictions, state.branch)]
+    predicted = state.referred(predictions)
     names = predicted.schema.names
     column = next((name for name in ("label", "prediction") if name in names), None)
     if column is None:
         raise BadColumn(f"{predictions} has no column label or prediction; it has {', '.join(names)}")
-    rows = tasks_of(state, source(state), predicted, [column])
+    rows = tasks_of(state, predicted, [column])
     labels = consensus(state, "majority", None).table
     return sample(state).accuracy(
         dict(zip(labels["task"].to_pylist(), labels["label"].to_pylist(), strict=True)),

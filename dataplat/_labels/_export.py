@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from dataplat._labels._consensus import frame
+from dataplat._frames import to_polars
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,13 +27,13 @@ def export(state: State, format: Format, folder: str | Path, whose: str | None) 
     annotations, regions = state.annotations.to_arrow(), state.version("regions").to_arrow()
     if whose == CONSENSUS:
         annotations, regions = _consensus(state, annotations, regions)
-    tasks = frame(state.tasks).filter(pl.col("stream") != "gold")
+    tasks = to_polars(state.tasks).filter(pl.col("stream") != "gold")
     asked = tasks["task"].to_list()
     return write(
         format,
         folder,
         tasks=tasks.to_arrow().cast(schema("tasks")),
-        annotations=frame(annotations).filter(pl.col("task").is_in(asked)).to_arrow().cast(schema("annotations")),
+        annotations=to_polars(annotations).filter(pl.col("task").is_in(asked)).to_arrow().cast(schema("annotations")),
         regions=regions,
         config=state.config,
         annotator=whose,
@@ -50,11 +50,11 @@ def _consensus(state: State, annotations: pa.Table, regions: pa.Table) -> tuple[
     from dataplat.labeling.tables import schema
 
     agreed = consensus_regions(regions, annotations, adjudicator=state.spec.adjudicator).table
-    marks = frame(agreed.select(schema("regions").names).cast(schema("regions")))
+    marks = to_polars(agreed.select(schema("regions").names).cast(schema("regions")))
     labels = consensus(state, "majority", None).table
     plain = [_item(state, row["task"], row["label"]) for row in labels.select(["task", "label"]).to_pylist()]
-    both = pl.concat([frame(pa.Table.from_pylist(plain, schema("regions"))), marks], how="vertical_relaxed")
-    said = frame(annotations.select(["task", "skipped"])).filter(~pl.col("skipped").fill_null(value=False))
+    both = pl.concat([to_polars(pa.Table.from_pylist(plain, schema("regions"))), marks], how="vertical_relaxed")
+    said = to_polars(annotations.select(["task", "skipped"])).filter(~pl.col("skipped").fill_null(value=False))
     tasks = said["task"].unique().sort()
     answers = [
         {"annotation": f"{CONSENSUS}/{task}", "task": task, "annotator": CONSENSUS, "result": "[]", "skipped": False}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from dataplat._labels._create import at_branch
 from dataplat.errors import BadColumn, LabelConfigError, LabelError
 from dataplat.labeling.tables import schema
 
@@ -20,7 +20,7 @@ _ENOUGH: Final = 5
 """Gold tasks that somebody has to have answered before they are judged."""
 
 
-def gold_tasks(state: State, version: Version, known: Sequence[str]) -> pa.Table:
+def gold_tasks(state: State, known: Sequence[str]) -> pa.Table:
     """Return gold tasks that the queue does not have yet: what rows of `gold` ask, with the right result in `expected`.
 
     Raises:
@@ -33,39 +33,33 @@ def gold_tasks(state: State, version: Version, known: Sequence[str]) -> pa.Table
 
     from dataplat._labels._tasks import collected
 
-    gold = gold_version(state, version)
+    gold = state.referred(state.spec.gold)
     tasks, expected, held = collected(state, gold, None), _expected(state, gold), set(known)
     names = [None if task in held else expected.get(task) for task in tasks["task"].to_pylist()]
     right = pa.array(names, pa.string())
     return tasks.append_column("expected", right).filter(right.is_valid())
 
 
-def gold_version(state: State, version: Version) -> Version:
-    """Return the rows whose answer is known, as they are now."""
-    reference = state.spec.gold
-    assert reference is not None
-    if reference.startswith("@"):
-        return state.lake[f"{version.dataset}{reference}"]
-    return state.lake[at_branch(reference, state.branch)]
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """How well people answer gold tasks.
 
-
-def paused(state: State) -> tuple[str, ...]:
-    """Return who answers too few gold tasks rightly to be asked more, once they have answered enough to tell."""
-    judged = _judged(state)
-    low = (name for name, right in judged.items() if len(right) >= _ENOUGH and _mean(right) < state.spec.pause_below)
-    return tuple(sorted(low))
-
-
-def scores(state: State) -> dict[str, float]:
-    """Return the share of gold tasks that each annotator answered rightly; who answered none is not there.
-
-    Where regions are asked for, a task counts by how many of them were found, and not too many (F1).
+    Attributes:
+        scores: the share that each annotator answered rightly; who answered none is not there. Where regions are asked
+            for, a task counts by how many of them were found, and not too many (F1).
+        paused: who answers too few rightly to be asked more, once they have answered enough to tell.
     """
-    return {name: _mean(right) for name, right in _judged(state).items()}
+
+    scores: dict[str, float]
+    paused: tuple[str, ...]
 
 
-def _mean(right: Sequence[float]) -> float:
-    return sum(right) / len(right)
+def judged(state: State) -> Judged:
+    """Judge those who answered gold tasks."""
+    found = _answers(state)
+    scores = {name: sum(right) / len(right) for name, right in found.items()}
+    low = (name for name, right in found.items() if len(right) >= _ENOUGH and scores[name] < state.spec.pause_below)
+    return Judged(scores, tuple(sorted(low)))
 
 
 def _expected(state: State, gold: Version) -> dict[str, str]:
@@ -114,19 +108,19 @@ def truth(state: State) -> dict[str, str]:
     return {task: label for task, label in known.items() if label is not None}
 
 
-def _judged(state: State) -> dict[str, list[float]]:
+def _answers(state: State) -> dict[str, list[float]]:
     """Return how right each answer to a gold task is, 0 to 1, by annotator."""
     import polars as pl
 
-    from dataplat._labels._consensus import frame
+    from dataplat._frames import to_polars
     from dataplat._labels._votes import answers_of_queue
     from dataplat.labeling.consensus.votes import label_in
 
-    tasks = frame(state.tasks.select(["task", "stream", "expected"])).filter(pl.col("stream") == "gold")
+    tasks = to_polars(state.tasks.select(["task", "stream", "expected"])).filter(pl.col("stream") == "gold")
     if not tasks.height:
         return {}
     expected = dict(zip(tasks["task"], tasks["expected"], strict=True))
-    answers = frame(answers_of_queue(state)).filter(pl.col("task").is_in(list(expected)))
+    answers = to_polars(answers_of_queue(state)).filter(pl.col("task").is_in(list(expected)))
     found: dict[str, list[float]] = {}
     regions: list[tuple[str, str]] = []
     for task, annotator, label in answers.select("task", "annotator", "label").iter_rows():
@@ -147,7 +141,7 @@ def _of_regions(state: State, expected: dict[str, str], answered: list[tuple[str
     import polars as pl
     import pyarrow as pa
 
-    from dataplat._labels._consensus import frame
+    from dataplat._frames import to_polars
     from dataplat.labeling.agreement import box_agreement, span_agreement
     from dataplat.labeling.answers import read_tasks
 
@@ -160,8 +154,8 @@ def _of_regions(state: State, expected: dict[str, str], answered: list[tuple[str
         }
         for number, task in enumerate(sorted(wanted), 1)
     ]
-    right = frame(read_tasks(items, state.config, {}).regions).with_columns(annotator=pl.lit(_GOLD))
-    rows = frame(state.version("regions").to_arrow(where=pl.col("task").is_in(list(wanted))))
+    right = to_polars(read_tasks(items, state.config, {}).regions).with_columns(annotator=pl.lit(_GOLD))
+    rows = to_polars(state.version("regions").to_arrow(where=pl.col("task").is_in(list(wanted))))
     both = pl.concat([right, rows], how="vertical_relaxed").to_arrow()
     people = pa.table(
         {
@@ -169,7 +163,7 @@ def _of_regions(state: State, expected: dict[str, str], answered: list[tuple[str
             "annotator": [*(name for _, name in answered), *(_GOLD for _ in wanted)],
         }
     )
-    pairs = [frame(compare(both, people).pairs) for compare in (span_agreement, box_agreement)]
+    pairs = [to_polars(compare(both, people).pairs) for compare in (span_agreement, box_agreement)]
     sums = pl.concat(pairs).group_by("task", "one", "other").agg(pl.col("regions", "same").sum())
     told = []
     for one, other, regions, same in sums.select("one", "other", "regions", "same").iter_rows():

@@ -73,14 +73,11 @@ def _cell(state: State, task: dict[str, Any], column: str, sha256: str) -> bytes
     """Return the bytes in a cell of the source; they are what was asked about, or nothing is returned."""
     from pyroaring import BitMap
 
-    from dataplat._labels._gold import gold_version
     from dataplat._labels._media import column_of
-    from dataplat._labels._tasks import source
     from dataplat.lake.take import rows_at
 
-    version = source(state)
-    if task["stream"] == "gold" and state.spec.gold is not None:
-        version = gold_version(state, version)
+    known = state.spec.gold if task["stream"] == "gold" else None
+    version = state.source if known is None else state.referred(known)
     manifest, part = _with_part(version, task["part"])
     column = column if column in manifest.schema.names else column_of(column)
     found = rows_at(version.objects, [(part, BitMap([task["row"]]))], manifest.schema, [column])

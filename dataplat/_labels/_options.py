@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dataplat._labels._create import at_branch
+from dataplat._labels._state import referred
 from dataplat.errors import ConfigError
 from dataplat.labeling.config import LabelConfig
 from dataplat.labeling.spec import QueueSpec
@@ -26,7 +26,7 @@ def spec_of(lake: Lake, name: str, source: str, branch: str, options: QueueOptio
     show = names_of(given.pop("show", None))
     asked = {what: given.pop(what, None) for what in _ASKED}
     if not show:
-        version = lake[at_branch(source, branch)]
+        version = referred(lake, source, branch)
         compared = asked["template"] == "pairwise"  # the first two columns are: no key is better than an answer
         show = [name for name in version.schema.names if not (compared and name in version.key)]
     config = config_of(lake, source, branch, show, asked)
@@ -50,7 +50,7 @@ def config_of(lake: Lake, source: str, branch: str, show: Sequence[str], asked: 
     """Return the label config: the one given, or one made of a template or of choices."""
     from dataplat.labeling.templates import choices_config, template
 
-    schema = lake[at_branch(source, branch)].schema
+    schema = referred(lake, source, branch).schema
     choices = names_of(asked["choices"])
     if asked["config"] is not None:
         if choices or asked["template"]:

@@ -10,10 +10,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from dataplat._labels._state import State
-    from dataplat._version import Version
 
 
-def ordered(state: State, version: Version, fresh: pa.Table, gold: pa.Table) -> pa.Table:
+def ordered(state: State, fresh: pa.Table, gold: pa.Table) -> pa.Table:
     """Return all tasks: those that are held as they are, then `fresh` and `gold` ones in order.
 
     `fresh` has task, data, rows, part, row; `gold` these and `expected`.
@@ -23,7 +22,7 @@ def ordered(state: State, version: Version, fresh: pa.Table, gold: pa.Table) -> 
     from dataplat._labels._prelabel import prelabels
 
     held = state.tasks
-    rows = _columns(prelabels(state, version, _arranged(state, version, fresh)))
+    rows = _columns(prelabels(state, _arranged(state, fresh)))
     mixed = pa.concat_tables([rows, _columns(_with(gold, "stream", "gold"))])
     first = 0 if not held.num_rows else int(held["position"][-1].as_py()) + 1
     places = pa.array(range(first, first + mixed.num_rows), pa.int64())
@@ -31,7 +30,7 @@ def ordered(state: State, version: Version, fresh: pa.Table, gold: pa.Table) -> 
     return pa.concat_tables([held, mixed]).sort_by("position")
 
 
-def _arranged(state: State, version: Version, fresh: pa.Table) -> pa.Table:
+def _arranged(state: State, fresh: pa.Table) -> pa.Table:
     """Return new tasks in the order in which they are to be asked, with how each was drawn."""
     if state.spec.order is None or not fresh.num_rows:
         return _with(fresh, "stream", "fixed")
@@ -39,7 +38,7 @@ def _arranged(state: State, version: Version, fresh: pa.Table) -> pa.Table:
     from dataplat.labeling.order import plan, scores
 
     tasks = fresh["task"].to_pylist()
-    points = scores(state.spec.order, context(state, version, tasks))
+    points = scores(state.spec.order, context(state, tasks))
     drawn = plan(state.spec.order, tasks, points, seed=state.name)
     for name in ("position", "stream", "rate", "arrival", "probability"):
         fresh = fresh.append_column(name, drawn[name])

@@ -6,17 +6,15 @@ import json
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from dataplat._labels._create import at_branch
 from dataplat.errors import BadColumn, ConfigError, LabelError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from dataplat._labels._state import State
-    from dataplat._version import Version
 
 
-def prelabels(state: State, version: Version, tasks: pa.Table) -> pa.Table:
+def prelabels(state: State, tasks: pa.Table) -> pa.Table:
     """Return new tasks with `prediction` (a result as JSON) and `score`, where there is one."""
     import pyarrow as pa
 
@@ -24,7 +22,7 @@ def prelabels(state: State, version: Version, tasks: pa.Table) -> pa.Table:
     if given is None or not tasks.num_rows:
         return tasks
     function = _function(given)
-    found = _called(function, given, tasks) if function else _looked_up(state, version, given)
+    found = _called(function, given, tasks) if function else _looked_up(state, given)
     config = state.config
     predictions: list[str | None] = []
     scores: list[float | None] = []
@@ -74,17 +72,17 @@ def _called(
     return found
 
 
-def _looked_up(state: State, version: Version, given: str) -> dict[str, tuple[Any, float | None]]:
+def _looked_up(state: State, given: str) -> dict[str, tuple[Any, float | None]]:
     """Join predictions to tasks: by the columns that identify a task, or by the source's key."""
     from dataplat._labels._rows import tasks_of
 
-    predictions = state.lake[at_branch(given, state.branch)]
+    predictions = state.referred(given)
     names = predictions.schema.names
     column = next((name for name in ("result", "label", "prediction") if name in names), None)
     if column is None:
         raise BadColumn(f"{given} has no column label, prediction or result to prefill; it has {', '.join(names)}")
     score = next((name for name in ("score", "confidence") if name in names), None)
-    rows = tasks_of(state, version, predictions, [column] if score is None else [column, score])
+    rows = tasks_of(state, predictions, [column] if score is None else [column, score])
     scores: Iterable[Any] = [None] * rows.num_rows if score is None else rows[score].to_pylist()
     return {
         task: (label, None if points is None else float(points))

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from dataplat.errors import LabelConfigError
 from dataplat.labeling.server import LabelServer, Project, project_mark
+from dataplat.labeling.tables import KEYS, dataset, schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from dataplat._labels._state import State
+    from dataplat._transaction import Transaction
+    from dataplat.labeling.config import LabelConfig
 
 _TITLE = 50
 """Characters of a title, as Label Studio allows."""
@@ -76,9 +80,31 @@ class Placements:
         placement.new = held is None or held.new
         self._all[placement.task, placement.annotator] = placement
 
-    def changed(self, *, new: bool) -> list[dict[str, Any]]:
-        """Return the rows that the lake does not have at all, or has otherwise."""
-        return [each.row() for each in self if each.news and each.new is new]
+    @property
+    def news(self) -> list[Placement]:
+        """Those that the lake does not have, or has otherwise."""
+        return [each for each in self if each.news]
+
+    def commit(self, tx: Transaction, queue: str) -> None:
+        """Add the news to a transaction: what is new is appended, so that of two who place one task one is refused."""
+        import pyarrow as pa
+
+        modes: tuple[Literal["append", "upsert"], ...] = ("append", "upsert")
+        for mode in modes:
+            rows = [each.row() for each in self.news if each.new is (mode == "append")]
+            if rows:
+                table = pa.Table.from_pylist(rows, schema("placements"))
+                tx.ingest(table, into=dataset(queue, "placements"), mode=mode, key=KEYS["placements"])
+
+
+def shown_by(project: Project) -> LabelConfig | None:
+    """Return the config that a project shows; None where somebody made it what cannot be read."""
+    from dataplat.labeling.config import LabelConfig
+
+    try:
+        return LabelConfig.from_xml(project.config)
+    except LabelConfigError:
+        return None
 
 
 def find_projects(state: State, server: LabelServer) -> dict[str, list[Project]]:

@@ -15,20 +15,17 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from dataplat._labels._answers import Answered, Held
-from dataplat._labels._projects import Placements, find_projects
+from dataplat._labels._projects import Placements, find_projects, shown_by
 from dataplat._labels._settle import forget_lost, settle
-from dataplat._labels._state import State
-from dataplat.errors import CommitConflict, KeyViolation, LabelConfigError
-from dataplat.labeling.tables import KEYS, Kind, dataset, schema
+from dataplat._labels._state import State, anew
+from dataplat.labeling.tables import KEYS, Kind, dataset
 
 if TYPE_CHECKING:
     from dataplat._lake import Lake
     from dataplat.ingest._progress import Meter
     from dataplat.labeling.answers import Answers
-    from dataplat.labeling.config import LabelConfig
     from dataplat.labeling.server import LabelServer, Project
 
-_AGAIN: Final = 5
 OVERLAP: Final = 30.0
 """Seconds before the newest change that was seen from which changes are read again: a server may commit out of order."""
 
@@ -100,16 +97,9 @@ def pull(lake: Lake, request: PullRequest) -> PullResult:
         LabelServerError: The server did not answer as it should; nothing was committed.
         ContractFailed: The answers do not meet the contract; nothing was committed.
     """
-    for attempt in range(_AGAIN):
-        try:
-            result = _once(State.at_head(lake, request.queue, request.branch), request)
-        except (CommitConflict, KeyViolation):
-            if attempt == _AGAIN - 1:
-                raise
-        else:
-            result.seconds = request.meter.seconds
-            return result
-    raise AssertionError("a loop that returns or raises")
+    result = anew(lambda: _once(State.at_head(lake, request.queue, request.branch), request))
+    result.seconds = request.meter.seconds
+    return result
 
 
 def _once(state: State, request: PullRequest) -> PullResult:
@@ -131,7 +121,7 @@ def _once(state: State, request: PullRequest) -> PullResult:
                 answered.begin(project.id, placements)
                 request.meter.enter("reading answers")
                 since = None if request.full else _since(placements, project, request.overlap)
-                config = _config(project)
+                config = shown_by(project)
                 if config is None or config.id != state.config.id:
                     result.notes.append(
                         f"the project of {annotator} shows another label config than the queue's: answers under it are "
@@ -167,12 +157,12 @@ def _read(
 ) -> Iterator[Answers]:
     """Yield the answers that changed since, but for tasks that were last `seen` as they are; None: all.
 
-    All are followed by what changed while they were read. An export is no snapshot: what changes in its first part while its last is written is missing, and may be older than
-    the newest in it.
+    All are followed by what changed while they were read. An export is no snapshot: what changes in its first part while
+    its last is written is missing, and may be older than the newest in it.
     """
     from dataplat.labeling.answers import read_export, read_tasks
 
-    server, config = request.server, _config(project)
+    server, config = request.server, shown_by(project)
     if since is None:
         since, seen = server.clock(), {}
         yield from read_export(stack.enter_context(server.export(project.id)), config, names)
@@ -186,49 +176,25 @@ def _read(
         yield read_tasks(chunk, config, names)
 
 
-def _config(project: Project) -> LabelConfig | None:
-    """Return what a project shows; None where somebody made it what cannot be read: answers come all the same."""
-    from dataplat.labeling.config import LabelConfig
-
-    try:
-        return LabelConfig.from_xml(project.config)
-    except LabelConfigError:
-        return None
-
-
 def _commit(state: State, request: PullRequest, answered: Answered, placements: Placements) -> str | None:
     """Commit what came, in one commit; return its id, None where nothing had changed."""
-    import pyarrow as pa
-
-    new, changed = placements.changed(new=True), placements.changed(new=False)
-    if not answered.any and not new and not changed:
+    if not answered.any and not placements.news:
         return None
     message = "label pull {}: {:,} new, {:,} changed, {:,} deleted".format(state.name, *answered.counts)
     with state.lake.transaction(state.branch, message=message) as tx:
         state.check_unchanged(tx, "placements", "annotations", "regions", "relations")
-        for kind, rows in (("append", new), ("upsert", changed)):
-            if rows:
-                table = pa.Table.from_pylist(rows, schema("placements"))
-                tx.ingest(table, into=dataset(state.name, "placements"), mode=kind, key=KEYS["placements"])  # type: ignore[arg-type]
+        placements.commit(tx, state.name)
         if gone := answered.gone:
             tx.delete(dataset(state.name, "annotations"), _among(gone))
-        kinds: tuple[Kind, ...] = ("regions", "relations")
-        for kind_ in kinds:
-            if stale := answered.stale:
-                tx.delete(dataset(state.name, kind_), _among(stale))
-        everything: tuple[Kind, ...] = ("annotations", "regions", "relations")
-        for kind_ in everything:
-            reader = answered.reader(kind_)
+        kinds: tuple[Kind, ...] = ("annotations", "regions", "relations")
+        for kind in kinds:
+            name = dataset(state.name, kind)
+            if kind != "annotations" and (stale := answered.stale):
+                tx.delete(name, _among(stale))
+            reader = answered.reader(kind)
             if reader is not None:
-                contract = request.contract if kind_ == "annotations" else None
-                tx.ingest(
-                    reader,
-                    into=dataset(state.name, kind_),
-                    mode="upsert",
-                    key=KEYS[kind_],
-                    contract=contract,
-                    on_error="fail",
-                )
+                contract = request.contract if kind == "annotations" else None
+                tx.ingest(reader, into=name, mode="upsert", key=KEYS[kind], contract=contract, on_error="fail")
     return None if tx.commit is None else tx.commit.id
 
 

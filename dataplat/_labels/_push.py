@@ -16,20 +16,16 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from dataplat._labels._people import strangers, with_people
-from dataplat._labels._projects import Placement, Placements, make_projects
+from dataplat._labels._projects import Placement, Placements, make_projects, shown_by
 from dataplat._labels._settle import Settled, forget_lost, settle, take_in
-from dataplat._labels._state import State
+from dataplat._labels._state import State, anew
 from dataplat._labels._tasks import Links, queue_tasks, task_payload
 from dataplat.errors import (
-    CommitConflict,
-    KeyViolation,
-    LabelError,
     LabelServerDenied,
     LabelServerError,
     LabelServerTooLarge,
 )
 from dataplat.labeling.reconcile import reconcile
-from dataplat.labeling.tables import KEYS, dataset, schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,8 +35,6 @@ if TYPE_CHECKING:
     from dataplat.labeling.assign import Assignment
     from dataplat.labeling.server import LabelServer, Project
 
-_AGAIN: Final = 5
-"""How often a push that somebody else outran is planned anew."""
 _TRIES: Final = 4
 _WAIT: Final = 0.5  # seconds, doubled each time
 _CHUNK: Final = 5_000
@@ -108,27 +102,24 @@ def push(lake: Lake, request: PushRequest) -> PushResult:
         LabelServerError: The server did not do it; what it did is known, and the next push goes on from there.
     """
     tasks = 0
-    for attempt in range(_AGAIN):
+
+    def attempt() -> PushResult:
+        nonlocal tasks
         result = PushResult(request.queue, tasks, plan=request.plan)
         try:
             _once(lake, request, result)
-        except (CommitConflict, KeyViolation):
-            if attempt == _AGAIN - 1:
-                raise
-            tasks = result.tasks
-        else:
-            result.seconds = request.meter.seconds
-            return result
-    raise AssertionError("a loop that returns or raises")
+        finally:
+            tasks = result.tasks  # those of an attempt that was outrun have been committed
+        return result
+
+    result = anew(attempt)
+    result.seconds = request.meter.seconds
+    return result
 
 
 def _once(lake: Lake, request: PushRequest, result: PushResult) -> None:
     state = State.at_head(lake, request.queue, request.branch)
-    spec = state.spec
-    if spec.closed:
-        raise LabelError(
-            f"queue {spec.name!r} is closed; open it again with `dataplat label queue set {spec.name} --open`"
-        )
+    state.check_open()
     named = with_people(state, request.server)
     if named is not state:
         result.notes.append(f"asks all who have an account: {', '.join(named.spec.annotators)}")
@@ -252,27 +243,20 @@ class Placing:
 
     def commit(self) -> None:
         """Note where everything lies, in one commit, if there is any news."""
-        new, changed = self.placements.changed(new=True), self.placements.changed(new=False)
-        if not new and not changed:
+        news = self.placements.news
+        if not news:
             return
-        import pyarrow as pa
-
-        name = dataset(self.state.name, "placements")
-        message = f"label push {self.state.name}: {len(new):,} placed"
+        message = f"label push {self.state.name}: {sum(each.new for each in news):,} placed"
         with self.state.lake.transaction(self.state.branch, message=message) as tx:
             self.state.check_unchanged(tx, "placements")
-            if new:
-                tx.ingest(pa.Table.from_pylist(new, schema("placements")), into=name, key=KEYS["placements"])
-            if changed:
-                rows = pa.Table.from_pylist(changed, schema("placements"))
-                tx.ingest(rows, into=name, mode="upsert", key=KEYS["placements"])
+            self.placements.commit(tx, self.state.name)
 
     def _assign(self, tasks: pa.Table) -> Assignment:
-        from dataplat._labels._gold import paused
+        from dataplat._labels._gold import judged
         from dataplat.labeling.assign import Asked, Placed, assign
 
         spec = self.state.spec
-        self.result.paused = paused(self.state)
+        self.result.paused = judged(self.state).paused
         rows = zip(tasks["task"].to_pylist(), tasks["stream"].to_pylist(), strict=True)
         return assign(
             [Asked(task, stream == "gold") for task, stream in rows if stream != "adjudication"],
@@ -361,9 +345,8 @@ class Placing:
 
     def _config(self, server: LabelServer, project: Project, annotator: str) -> None:
         """Show the queue's config where the project has another one."""
-        from dataplat.labeling.config import LabelConfig
-
-        if project.config and LabelConfig.from_xml(project.config).id == self.state.config.id:
+        shown = shown_by(project)
+        if shown is not None and shown.id == self.state.config.id:
             return
         server.set_config(project.id, self.state.spec.config)
         self.result.notes.append(f"the project of {annotator} had another label config: it shows the queue's again")

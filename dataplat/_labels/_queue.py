@@ -102,7 +102,7 @@ class LabelQueue:
 
     @property
     def annotations(self) -> Version:
-        """The answers, as `NAME.annotations`: `result` is what the server gave, to the letter."""
+        """The answers, as `NAME.annotations`: `result` is what the server gave, written one way."""
         return self._state.version("annotations")
 
     @property

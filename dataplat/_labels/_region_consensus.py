@@ -6,7 +6,8 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from dataplat._labels._consensus import commit_rows, frame, rows_with
+from dataplat._frames import to_polars
+from dataplat._labels._consensus import commit_rows, rows_with
 from dataplat.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -64,8 +65,7 @@ def region_consensus(state: State, method: str) -> QueueRegions:
 
     if method != "majority":
         raise ConfigError(f"regions are agreed on by majority; {method} weighs plain labels, which nobody is asked for")
-    gold = frame(state.tasks.select(["task", "stream"])).filter(pl.col("stream") == "gold")["task"].to_list()
-    answers = frame(state.annotations.to_arrow()).filter(~pl.col("task").is_in(gold))
+    answers = to_polars(state.annotations.to_arrow()).filter(~pl.col("task").is_in(state.gold))
     annotations = answers.to_arrow().cast(schema("annotations"))
     found = consensus_regions(state.version("regions").to_arrow(), annotations, adjudicator=state.spec.adjudicator)
     agreed: dict[str, list[dict[str, Any]]] = defaultdict(list)

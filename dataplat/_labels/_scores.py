@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dataplat._labels._create import at_branch
 from dataplat._labels._rows import tasks_of
-from dataplat.labeling.task import identity_columns, task_ids
+from dataplat.labeling.task import identity_columns, tasks_of_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,7 +37,6 @@ class _Keyed:
     """Rows that have the source's key, and not all that identifies a task: they get a column `task`."""
 
     state: State
-    source: Version
     version: Version
 
     @property
@@ -49,43 +47,37 @@ class _Keyed:
 
     def to_arrow(self, *, columns: Sequence[str] | None = None, where: Any = None) -> pa.Table:
         wanted = self.version.schema.names if columns is None else [name for name in columns if name != "task"]
-        return tasks_of(self.state, self.source, self.version, wanted, where)
+        return tasks_of(self.state, self.version, wanted, where)
 
 
-def context(state: State, version: Version, tasks: Sequence[str]) -> Context:
+def context(state: State, tasks: Sequence[str]) -> Context:
     """Return what the scores of `tasks` are taken from."""
     from dataplat.labeling.order import Context
 
     columns = identity_columns(state.spec)
 
-    def ids(table: pa.Table) -> pa.Array:
-        import pyarrow as pa
-
-        found = [task_ids(batch, columns, state.name) for batch in table.to_batches()]
-        return pa.concat_arrays(found) if found else pa.array([], pa.string())
-
     return Context(
         tasks=tasks,
-        source=_Asked(version, state.spec.where),
-        version=lambda reference: _rows(state, version, reference),
-        task_ids=ids,
+        source=_Asked(state.source, state.spec.where),
+        version=lambda reference: _rows(state, reference),
+        task_ids=lambda table: tasks_of_rows(table, columns, state.name),
         columns=columns,
         asked=frozenset(state.tasks["task"].to_pylist()),
         changes=lambda reference: _changes(state, reference),
     )
 
 
-def _rows(state: State, source: Version, reference: str) -> Rows:
+def _rows(state: State, reference: str) -> Rows:
     """Return the rows that a reference names, with their tasks where only the source's key says which they are."""
-    found = state.lake[at_branch(reference, state.branch)]
+    found, key = state.referred(reference), state.source.key
     there = set(found.schema.names)
     told = "task" in there or there.issuperset(identity_columns(state.spec))
-    return _Keyed(state, source, found) if not told and source.key and there.issuperset(source.key) else found
+    return _Keyed(state, found) if not told and key and there.issuperset(key) else found
 
 
 def _changes(state: State, reference: str) -> Iterable[pa.Table] | None:
     """Return the rows that each version of a dataset changed, the newest version first; None where it has no key."""
-    newest = state.lake[at_branch(reference, state.branch)]
+    newest = state.referred(reference)
     return _changed_rows(newest) if newest.key else None
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from dataplat.errors import CommitConflict, QueueNotFound
+from dataplat.errors import CommitConflict, KeyViolation, LabelError, QueueNotFound
 from dataplat.labeling.spec import QueueSpec
 from dataplat.labeling.tables import Kind, dataset
 
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from dataplat._version import Version
     from dataplat.labeling.config import LabelConfig
     from dataplat.versioning.commit import Commit
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,22 @@ class State:
             )
         return self.lake.version(name, self.branch, self.commit)
 
+    @cached_property
+    def source(self) -> Version:
+        """What is asked about, as it was when it was first looked at."""
+        return referred(self.lake, self.spec.source, self.branch)
+
+    def referred(self, reference: str) -> Version:
+        """Return what a reference names: on the branch of the queue, and `@v3` of its source."""
+        return referred(self.lake, reference, self.branch, self.source.dataset)
+
+    def check_open(self) -> None:
+        """Raise `LabelError` where the queue is closed."""
+        if self.spec.closed:
+            raise LabelError(
+                f"queue {self.name!r} is closed; open it again with `dataplat label queue set {self.name} --open`"
+            )
+
     def check_unchanged(self, tx: Transaction, *kinds: Kind) -> None:
         """Raise `CommitConflict` where one of its datasets is not what it was: somebody else was at it meanwhile."""
         for kind in kinds:
@@ -80,9 +101,33 @@ class State:
         return self.version("placements").to_arrow()
 
     @property
+    def gold(self) -> list[str]:
+        """The tasks whose answer is known."""
+        rows = zip(self.tasks["task"].to_pylist(), self.tasks["stream"].to_pylist(), strict=True)
+        return [task for task, stream in rows if stream == "gold"]
+
+    @property
     def annotations(self) -> Version:
         """The answers."""
         return self.version("annotations")
+
+
+def anew(attempt: Callable[[], T]) -> T:
+    """Return what an attempt returns, made again where somebody else was at the queue meanwhile, five times at most."""
+    for _ in range(4):
+        with suppress(CommitConflict, KeyViolation):
+            return attempt()
+    return attempt()
+
+
+def referred(lake: Lake, reference: str, branch: str, dataset: str = "") -> Version:
+    """Return what a reference names, which may leave out the branch, or the dataset (`@v3`)."""
+    return lake[f"{dataset}{reference}" if reference.startswith("@") else at_branch(reference, branch)]
+
+
+def at_branch(reference: str, branch: str) -> str:
+    """Return a reference that names no place as one to a branch."""
+    return reference if "@" in reference or "~" in reference else f"{reference}@{branch}"
 
 
 def queue_names(lake: Lake, branch: str) -> list[str]:

@@ -63,7 +63,7 @@ class QueueStatus:
 
 def status(state: State) -> QueueStatus:
     """Count tasks and answers, from what was pulled."""
-    from dataplat._labels._gold import paused, scores
+    from dataplat._labels._gold import judged
 
     answers = state.annotations.to_arrow(columns=["task", "annotator", "skipped", "lead_time"]).to_pylist()
     said = {(row["task"], row["annotator"]) for row in answers if not row["skipped"]}
@@ -76,7 +76,7 @@ def status(state: State) -> QueueStatus:
     started = sum(0 < answered[task] < count for task, count in needed.items())
     held = state.placements.select(["annotator", "state"]).to_pylist()
     states = Counter((row["annotator"], row["state"]) for row in held)
-    gold, stopped = scores(state), paused(state)
+    gold = judged(state)
     people = dict.fromkeys([*state.spec.annotators, *(row["annotator"] for row in [*held, *answers])])
     times: dict[str, list[float]] = {}
     for row in answers:
@@ -98,8 +98,8 @@ def status(state: State) -> QueueStatus:
                 answered=states[name, "answered"],
                 skipped=states[name, "skipped"],
                 open=states[name, "open"],
-                gold=gold.get(name),
-                paused=name in stopped,
+                gold=gold.scores.get(name),
+                paused=name in gold.paused,
                 lead_time=sum(times[name]) / len(times[name]) if name in times else None,
             )
             for name in people

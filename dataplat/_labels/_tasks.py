@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from dataplat._labels._create import at_branch
 from dataplat.labeling.tables import KEYS, dataset, schema
 
 if TYPE_CHECKING:
@@ -30,31 +29,26 @@ class Tasks:
     held_out: int
 
 
-def source(state: State) -> Version:
-    """Return what is asked about, as it is now."""
-    return state.lake[at_branch(state.spec.source, state.branch)]
-
-
 def queue_tasks(state: State, meter: Meter, *, plan: bool) -> Tasks:
     """Find the tasks of the source's rows; commit those that are new, unless this is a plan."""
     import polars as pl
 
-    from dataplat._labels._consensus import frame
+    from dataplat._frames import to_polars
     from dataplat._labels._gold import gold_tasks
     from dataplat._labels._order import ordered
 
     meter.enter("finding tasks")
-    version, held = source(state), state.tasks
-    found = frame(collected(state, version, state.spec.where))
+    version, held = state.source, state.tasks
+    found = to_polars(collected(state, version, state.spec.where))
     known = held["task"].to_pylist()
     fresh = found.filter(~pl.col("task").is_in(known))
-    free = fresh.filter(~pl.col("task").is_in(list(_held_out(state, version))))
+    free = fresh.filter(~pl.col("task").is_in(list(_held_out(state))))
     held_out = fresh.height - free.height
-    gold = gold_tasks(state, version, known)
+    gold = gold_tasks(state, known)
     free = free.filter(~pl.col("task").is_in(gold["task"].to_pylist()))
     if not free.height and not gold.num_rows:
         return Tasks(held, 0, held_out)
-    table = ordered(state, version, free.to_arrow(), gold)
+    table = ordered(state, free.to_arrow(), gold)
     if not plan:
         import pyarrow as pa
 
@@ -87,16 +81,15 @@ def task_payload(state: State, row: dict[str, Any], links: Links) -> dict[str, A
     return payload
 
 
-def _held_out(state: State, version: Version) -> set[str]:
+def _held_out(state: State) -> set[str]:
     """Return the tasks of rows that may never be labelled for training."""
     from dataplat.labeling.holdout import check_comparable, tasks_asked
     from dataplat.labeling.task import identity_columns
 
     columns, found = identity_columns(state.spec), set[str]()
     for reference in state.spec.holdout:
-        name = f"{version.dataset}{reference}" if reference.startswith("@") else at_branch(reference, state.branch)
-        other = state.lake[name]
-        check_comparable(version.schema, other.schema, columns, name)
+        other = state.referred(reference)
+        check_comparable(state.source.schema, other.schema, columns, reference)
         found.update(tasks_asked(other.batches(columns=columns), columns, state.name).to_pylist())
     return found
 

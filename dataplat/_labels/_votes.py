@@ -19,7 +19,7 @@ def answers_of_queue(state: State) -> pa.Table:
     """Return the last answer of each person to each task: task, annotator, annotation, label (null where it is no plain one)."""
     import pyarrow as pa
 
-    from dataplat._labels._consensus import frame
+    from dataplat._frames import to_polars
     from dataplat.labeling.consensus.votes import last_words
     from dataplat.lake.memos import Memos, computation_id
 
@@ -27,7 +27,7 @@ def answers_of_queue(state: State) -> pa.Table:
     memos = Memos(version.objects.store)
     computation = computation_id("labels.plain", _CODE, config=state.config.id)
     parts = [_of_part(state, part, memos, computation) for part in version.parts]
-    words = last_words(pa.concat_tables(parts)) if parts else frame(_empty())
+    words = last_words(pa.concat_tables(parts)) if parts else to_polars(_empty())
     return words.select("task", "annotator", "annotation", label="result").to_arrow()
 
 
@@ -35,12 +35,11 @@ def votes_of_queue(state: State, *, adjudicated: bool = True, gold: bool = False
     """Return who gave which label to which task; the adjudicator only if `adjudicated`, gold tasks only with `gold`."""
     import polars as pl
 
-    from dataplat._labels._consensus import frame
+    from dataplat._frames import to_polars
     from dataplat.labeling.consensus.votes import VOTES
 
-    tasks = frame(state.tasks.select(["task", "stream"]))
-    known = [] if gold else tasks.filter(pl.col("stream") == "gold")["task"].to_list()
-    votes = frame(answers_of_queue(state)).filter(pl.col("label").is_not_null(), ~pl.col("task").is_in(known))
+    known = [] if gold else state.gold
+    votes = to_polars(answers_of_queue(state)).filter(pl.col("label").is_not_null(), ~pl.col("task").is_in(known))
     if not adjudicated and state.spec.adjudicator is not None:
         votes = votes.filter(pl.col("annotator") != state.spec.adjudicator)
     return votes.select(VOTES.names).to_arrow().cast(VOTES)

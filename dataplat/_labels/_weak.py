@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 def weak(state: State, functions: Sequence[Any]) -> WeakLabels:
     """Ask functions about the rows that the queue asks about, each task once; what people agree on is what is known."""
     from dataplat._labels._consensus import consensus
-    from dataplat._labels._tasks import source
     from dataplat.labeling.task import identity_columns, task_ids
     from dataplat.labeling.weak import weak_labels
 
@@ -23,7 +22,7 @@ def weak(state: State, functions: Sequence[Any]) -> WeakLabels:
     control = state.config.answer
     fixed = control is not None and control.values and control.dynamic is None
     return weak_labels(
-        source(state).batches(where=state.spec.where),
+        state.source.batches(where=state.spec.where),
         functions,
         task=lambda batch: task_ids(batch, columns, state.name),
         gold={task: label for task, label, tied in rows if not tied},

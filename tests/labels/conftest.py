@@ -43,7 +43,7 @@ class Desk:
         """Return the task that a flight is."""
         from dataplat._labels._rows import source_rows
 
-        rows = source_rows(self.state, self.lake["flights"], ["flight_id"]).to_pylist()
+        rows = source_rows(self.state, ["flight_id"]).to_pylist()
         return next(row["task"] for row in rows if row["flight_id"] == flight)
 
     def placed(self, annotator: str) -> dict[str, int]:

@@ -94,7 +94,7 @@ def _answer(site: FakeLabelStudio, queue: LabelQueue, digits: pa.Table) -> None:
     draw = np.random.default_rng(7)
     ids = {user.name: user.id for user in site.users}
     state = State.at_head(queue.lake, queue.name, queue.branch)
-    rows = source_rows(state, queue.lake["digits"], ["truth"])
+    rows = source_rows(state, ["truth"])
     truth = dict(zip(rows["task"].to_pylist(), rows["truth"].to_pylist(), strict=True))
     for placed in state.placements.to_pylist():
         word = truth[placed["task"]]

@@ -60,7 +60,7 @@ def test_rows_held_out_are_not_asked(site, lake):
 def test_a_hold_out_that_could_hold_nothing_out_is_refused(site, lake):
     """Delays as text are no delays as numbers: every row would be asked, so none is."""
     lake.ingest(pa.table({"delay": ["2.0"], "text": ["c"]}), into="test")
-    with pytest.raises(LabelError, match="rows of test@main cannot be told .* delay is string there and double"):
+    with pytest.raises(LabelError, match="rows of test cannot be told .* delay is string there and double"):
         pushed(site, lake, holdout=["test"])
     assert site.tasks() == []
 
