@@ -35,6 +35,12 @@ this folder or the nearest one above it, then the default.
     token = "env:LABEL_STUDIO_API_KEY"
     serve_url = "https://media.example.org"  # dataplat's own server beside it, as browsers reach it
 
+    [serve]                        # `dataplat serve`; docs/serving.md has the settings
+    port = 8080
+    [serve.keys.delay_model]       # who may ask, and for what
+    key = "env:DELAY_MODEL_KEY"
+    scopes = ["lookup"]
+
     [kafka."broker:9093"]          # how to reach a Kafka cluster
     security = "SASL_SSL"
     username = "me"
@@ -110,7 +116,7 @@ class Config:
     objects from stores over a network, in bytes. `stores` are tables by the
     beginning of a URL, as they stand in the file; they are checked where a store is opened. So are `registries`, by URL,
     and tables of `kafka`, by HOST:PORT. `notify` says who is told of events, `depends` by dataset what it depends on, `label`
-    which annotation server is asked.
+    which annotation server is asked, `serve` how features are served.
     """
 
     lake: str | None = None
@@ -126,6 +132,7 @@ class Config:
     notify: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     depends: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     label: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    serve: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     source: Path | None = None
 
     def secret(self, name: str) -> Secret:
@@ -210,6 +217,7 @@ def _from_file(path: Path) -> Config:
         notify=MappingProxyType(_table(path, table, "notify")),
         depends=_depends(path, table),
         label=MappingProxyType(_table(path, table, "label")),
+        serve=MappingProxyType(_table(path, table, "serve")),
         source=path,
     )
 
@@ -240,7 +248,7 @@ def _tables(path: Path, table: Mapping[str, Any], name: str, example: str) -> Ma
 
 
 def _refuse_unknown(path: Path, table: Mapping[str, Any]) -> None:
-    tables = ("secrets", "stores", "registries", "kafka", "notify", "depends", "label")
+    tables = ("secrets", "stores", "registries", "kafka", "notify", "depends", "label", "serve")
     known = (*_TEXTS, *_SWITCHES, "cache_size", *tables)
     for name in table:
         if name not in known:

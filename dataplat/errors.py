@@ -40,6 +40,9 @@ knows nothing of dataplat can catch `FileNotFoundError` or `ValueError`.
     │       ├── LabelServerDenied (PermissionError)   the token is wrong, or has expired
     │       ├── LabelServerTimeout (TimeoutError)     no answer; the request may have taken effect or not
     │       └── LabelServerTooLarge (ValueError)      one request held more than the server takes
+    ├── FeatureServerError (OSError)          a feature server did not do what was asked; `.status`, `.request_id`
+    │   ├── FeatureServerDenied (PermissionError)   the API key is missing, wrong, or not for this
+    │   └── FeatureServerTimeout (TimeoutError)     no answer in time
     └── CommitError                           a branch did not move
         ├── CommitConflict                    the branch moved and the change does not hold on its new head
         │   ├── PositionConflict              somebody else read the same source meanwhile
@@ -214,6 +217,23 @@ class LabelServerTimeout(LabelServerError, TimeoutError):
 
 class LabelServerTooLarge(LabelServerError, ValueError):
     """One request held more than the annotation server takes; nothing of it was done."""
+
+
+class FeatureServerError(DataplatError, OSError):
+    """A feature server did not do what was asked of it; `.status` is its HTTP status, 0 where it did not answer."""
+
+    def __init__(self, message: str, status: int = 0, request_id: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.request_id = request_id
+
+
+class FeatureServerDenied(FeatureServerError, PermissionError):
+    """The API key is missing, wrong, or not for what was asked."""
+
+
+class FeatureServerTimeout(FeatureServerError, TimeoutError):
+    """The feature server gave no answer in time."""
 
 
 class CommitError(DataplatError):
