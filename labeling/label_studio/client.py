@@ -171,13 +171,10 @@ class LabelStudioServer:
         """Add tasks (`{"data": {...}, "predictions": [...]}`) and return their ids, in order."""
         if not tasks:
             return []
-        asked: Any = list(tasks)
-        long: Any = {"timeout_in_seconds": _http.LONG}
-        answer = self._calls.change(
+        ids = self._calls.change(
             f"add {len(tasks)} tasks to project {project}",
-            lambda: self._sdk.projects.import_tasks(project, request=asked, return_task_ids=True, request_options=long),
+            lambda: _http.import_into(self._client, self._headers(), project, tasks),
         )
-        ids = [int(task) for task in getattr(answer, "task_ids", None) or ()]
         if len(ids) != len(tasks):
             raise LabelServerError(
                 f"Label Studio at {self._url}: {len(tasks)} tasks went to project {project}, and it names {len(ids)}; look which it has"
