@@ -1,0 +1,1 @@
+"""`dataplat serve`: features by HTTP. One supervisor, worker processes that share a socket, a bare hot route."""

@@ -1,0 +1,135 @@
+"""The body of an answer: JSON, or an Arrow stream."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from math import isfinite
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from dataplat.feature_store.status import NAMES
+from dataplat.server._arrow import stream_of
+from dataplat.server._json_types import spelt, writer
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_FEW: Final = 16
+"""Rows up to which it is cheaper to look for NaN in the text than in the columns."""
+
+
+class Writer:
+    """Writes answers of one service.
+
+    Args:
+        space: `service@version`.
+        types: the types of its columns, in their order.
+    """
+
+    def __init__(self, space: str, types: Mapping[str, pa.DataType]) -> None:
+        self.types = dict(types)
+        self._begin = b'{"service":%b,"snapshot":"' % orjson.dumps(space)
+        self._writers = {name: found for name, kind in types.items() if (found := writer(kind))}
+        self._floating = [name for name, kind in types.items() if _has_floats(kind)]
+        self._flat = all(_is_float(types[name]) for name in self._floating)
+
+    def json(
+        self,
+        columns: Mapping[str, Sequence[Any]],
+        rows: int,
+        *,
+        snapshot: str,
+        sequence: int,
+        t: int,
+        stale: Sequence[str],
+        statuses: Mapping[str, Sequence[int]] | None = None,
+        ages: Mapping[str, Sequence[int | None]] | None = None,
+    ) -> bytes:
+        """Return an answer as JSON.
+
+        Args:
+            columns: of values.
+            rows: how many.
+            snapshot: the id of the snapshot that they are of, and `sequence`, up to which push.
+            t: the time of the request, in microseconds.
+            stale: the views whose snapshot is older than they may be.
+            statuses: codes of `Status`, where they are asked for.
+            ages: microseconds, where they are asked for; below 0 or None: none.
+        """
+        at = (_EPOCH + dt.timedelta(microseconds=t)).isoformat().replace("+00:00", "Z")
+        pieces = [
+            self._begin, snapshot.encode(), b'","sequence":%d,"t":"' % sequence, at.encode(), b'","stale":',
+            orjson.dumps(list(stale)) if stale else b"[]", b',"features":', self._features(columns, rows),
+        ]  # fmt: skip
+        if statuses is not None:
+            words = {name: [NAMES[code] for code in codes] for name, codes in statuses.items()}
+            pieces += [b',"statuses":', orjson.dumps(words)]
+        if ages is not None:
+            pieces += [b',"ages":', orjson.dumps({name: _seconds(values) for name, values in ages.items()})]
+        pieces.append(b"}")
+        return b"".join(pieces)
+
+    def _features(self, columns: Mapping[str, Sequence[Any]], rows: int) -> bytes:
+        told: dict[str, Any] = columns if isinstance(columns, dict) else dict(columns)
+        if self._writers:
+            told = dict(told)
+            for name, write in self._writers.items():
+                told[name] = [None if value is None else write(value) for value in told[name]]
+        if rows <= _FEW:
+            body = orjson.dumps(told)
+            if b"null" not in body:  # what is no number is written as null
+                return body
+        odd = [name for name in self._floating if not self._flat or not isfinite(sum(filter(None, told[name])))]
+        if odd:
+            told = told | {name: spelt(told[name]) for name in odd}
+            return orjson.dumps(told)
+        return body if rows <= _FEW else orjson.dumps(told)
+
+
+    def arrow(
+        self,
+        columns: Mapping[str, Sequence[Any]],
+        rows: int,
+        *,
+        statuses: Mapping[str, Sequence[int]] | None = None,
+        ages: Mapping[str, Sequence[int | None]] | None = None,
+    ) -> bytes:
+        """Return an answer as an Arrow stream; a feature is followed by its status and age where they are asked for."""
+        import pyarrow as pa
+
+        words = pa.array(NAMES)
+        found: dict[str, Any] = {}
+        for name, kind in self.types.items():
+            values = columns[name]
+            found[name] = values if isinstance(values, pa.Array) else pa.array(values, kind)
+            if statuses is not None and name in statuses:
+                codes = pa.array(statuses[name], pa.int8())
+                found[f"{name}__status"] = pa.DictionaryArray.from_arrays(codes, words)
+            if ages is not None and name in ages:
+                micros = [None if value is None or value < 0 else value for value in ages[name]]
+                found[f"{name}__age"] = pa.array(micros, pa.duration("us"))
+        return stream_of(pa.table(found) if found else pa.table({"": pa.nulls(rows)}).select([]))
+
+
+def _seconds(micros: Sequence[int | None]) -> list[float | None]:
+    return [None if value is None or value < 0 else value / 1e6 for value in micros]
+
+
+def _is_float(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_floating(kind))
+
+
+def _has_floats(kind: pa.DataType) -> bool:
+    """Tell whether a type is of floats, at any depth."""
+    import pyarrow as pa
+
+    if kind.num_fields:
+        return any(_has_floats(kind.field(at).type) for at in range(kind.num_fields))
+    if pa.types.is_dictionary(kind):
+        return _has_floats(kind.value_type)
+    return _is_float(kind)

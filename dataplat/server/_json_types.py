@@ -1,0 +1,165 @@
+"""JSON of typed values, there and back: what JSON has no numbers or words for is a string, and nothing is lost.
+
+| type | in JSON |
+| --- | --- |
+| float | a number; "NaN", "Infinity", "-Infinity" |
+| timestamp, date, time | RFC 3339: "2013-01-01T05:00:00Z" |
+| duration | seconds, a number |
+| decimal | a string: "12.50" |
+| binary | base64 |
+| list | an array |
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import math
+from base64 import b64encode
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
+
+import msgspec
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Convert: TypeAlias = "Callable[[Any], Any]"
+
+WORDS: Final = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+_Word: TypeAlias = Literal["NaN", "Infinity", "-Infinity"]
+_MICROS: Final = 1_000_000
+
+
+# ---------------------------------------------------------------------------------------------------------- requests
+
+
+def json_type(kind: pa.DataType) -> Any:
+    """Return the Python type in which msgspec decodes values of an Arrow type."""
+    import pyarrow as pa
+
+    types = pa.types
+    if types.is_floating(kind):
+        return float | _Word
+    if types.is_integer(kind):
+        return _integer(kind)
+    if types.is_timestamp(kind):
+        return Annotated[dt.datetime, msgspec.Meta(tz=kind.tz is not None)]
+    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+        return list[json_type(kind.value_type) | None]  # type: ignore[misc]
+    for holds, found in (
+        (types.is_boolean, bool),
+        (types.is_date, dt.date),
+        (types.is_time, dt.time),
+        (types.is_duration, float),
+        (types.is_decimal, decimal.Decimal),
+        (types.is_binary, bytes),
+        (types.is_large_binary, bytes),
+        (types.is_fixed_size_binary, bytes),
+    ):
+        if holds(kind):
+            return found
+    return str
+
+
+def _integer(kind: pa.DataType) -> Any:
+    """Return the type of integers that fit; of 64 bits without a sign, the upper half is left to Arrow."""
+    import pyarrow as pa
+
+    if pa.types.is_unsigned_integer(kind):
+        top = 2**kind.bit_width - 1
+        return Annotated[int, msgspec.Meta(ge=0, le=top)] if kind.bit_width < 64 else Annotated[int, msgspec.Meta(ge=0)]
+    half = 2 ** (kind.bit_width - 1)
+    return Annotated[int, msgspec.Meta(ge=-half, le=half - 1)]
+
+
+def reader(kind: pa.DataType) -> Convert | None:
+    """Return what makes values of a column of what msgspec decoded; None where they are it."""
+    import pyarrow as pa
+
+    if pa.types.is_floating(kind):
+        return _floats
+    if pa.types.is_duration(kind):
+        return lambda values: [None if value is None else dt.timedelta(seconds=value) for value in values]
+    if pa.types.is_decimal(kind):
+        return _decimals
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        inner = reader(kind.value_type)
+        return None if inner is None else lambda values: [None if each is None else inner(each) for each in values]
+    return None
+
+
+def _floats(values: list[Any]) -> list[Any]:
+    words = WORDS
+    return [words[value] if value.__class__ is str else value for value in values]
+
+
+def _decimals(values: list[Any]) -> list[Any]:
+    for at, value in enumerate(values):
+        if value is not None and not value.is_finite():
+            raise ValueError(f"value {at} is no decimal: {value}")
+    return values
+
+
+# ----------------------------------------------------------------------------------------------------------- answers
+
+
+def writer(kind: pa.DataType) -> Convert | None:
+    """Return what makes JSON's values of one value of an Arrow type, as Arrow gives it to Python; None where it is one.
+
+    Floats are none of these: see `spelt`.
+    """
+    import pyarrow as pa
+
+    types = pa.types
+    if types.is_dictionary(kind):
+        return writer(kind.value_type)
+    if types.is_timestamp(kind):
+        return _timestamp if kind.tz is None else _instant
+    if types.is_date(kind) or types.is_time(kind):
+        return lambda value: value.isoformat()
+    if types.is_duration(kind):
+        return lambda value: value / dt.timedelta(seconds=1)
+    if types.is_decimal(kind):
+        return lambda value: format(value, "f")
+    if types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind):
+        return lambda value: b64encode(value).decode("ascii")
+    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+        inner = writer(kind.value_type)
+        if inner is None:
+            return None
+        return lambda values: [None if value is None else inner(value) for value in values]
+    if types.is_struct(kind):
+        fields = [(kind.field(at).name, writer(kind.field(at).type)) for at in range(kind.num_fields)]
+        return lambda value: {
+            name: value[name] if write is None or value[name] is None else write(value[name]) for name, write in fields
+        }
+    return None
+
+
+def _timestamp(value: Any) -> str:
+    """Write a wall time."""
+    return str(value.isoformat())
+
+
+def _instant(value: Any) -> str:
+    """Write a time in UTC."""
+    return str(value.astimezone(dt.UTC).isoformat()).replace("+00:00", "Z")
+
+
+def spelt(value: Any) -> Any:
+    """Return a value with NaN and infinities as words, at any depth."""
+    if value.__class__ is float:
+        if math.isfinite(value):
+            return value
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, list | tuple):
+        return [spelt(each) for each in value]
+    if isinstance(value, dict):
+        return {name: spelt(each) for name, each in value.items()}
+    return value
+
+
+def seconds(micros: int) -> float:
+    """Return microseconds as seconds."""
+    return micros / _MICROS

@@ -1,0 +1,235 @@
+"""POST /features/lookup, as bare ASGI: nothing of a framework lies between a request and the online store."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from dataplat.server import _arrow
+from dataplat.server._access import AccessLog
+from dataplat.server._asked import Asked, Head, head_of
+from dataplat.server._compress import LEAST, accepted, compressed
+from dataplat.server._counts import Counts
+from dataplat.server._keyring import Keyring
+from dataplat.server._problems import MEDIA_TYPE as PROBLEM
+from dataplat.server._problems import Problem, problem_of
+from dataplat.server._protocol import BEGAN
+from dataplat.server._request import Gone, Receive, Scope, Send, body_of, deadline, request_id
+from dataplat.server._services import Service, Services
+from dataplat.server._settings import Settings
+
+if TYPE_CHECKING:
+    from dataplat.feature_store.online.serve import Served
+
+PATH: Final = "/features/lookup"
+ROUTE: Final = 0
+"""Its place in `_counts.ROUTES`."""
+JSON: Final = b"application/json"
+APART: Final = 200
+"""Entities of a lookup above which it is worked on beside the loop, so that small ones do not wait for it."""
+THREADS: Final = 8
+_LOG: Final = logging.getLogger("dataplat.serve")
+_JSON_HEADER: Final = (b"content-type", JSON)
+_ARROW_HEADER: Final = (b"content-type", _arrow.MEDIA_TYPE)
+
+Record: TypeAlias = "Callable[[Service, Asked, int, Served], None]"
+"""Told of every lookup that was answered, after its answer was sent; must not wait for anything."""
+
+
+class LookupRoute:
+    """The route.
+
+    Args:
+        services: what is served.
+        settings: bounds.
+        keyring: who may ask.
+        counts: where requests are counted.
+        access: where they are noted.
+        record: is told of lookups that were answered.
+        at_work: how many requests of this process are not answered yet.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        settings: Settings,
+        keyring: Keyring,
+        counts: Counts,
+        access: AccessLog,
+        *,
+        record: Record | None = None,
+        at_work: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self._services, self._settings, self._keyring = services, settings, keyring
+        self._counts, self._access, self._record = counts, access, record
+        self._at_work = at_work
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="lookup")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        began = scope.get(BEGAN) or time.perf_counter()
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        asked_by = request_id(headers)
+        told = _Told(asked_by)
+        try:
+            await self._answer(scope, headers, receive, told, began)
+        except Gone:
+            told.status = 0
+        except Exception as error:  # noqa: BLE001  (whatever it is, whoever asked is told)
+            told.failed(error)
+        if told.status:
+            await send({"type": "http.response.start", "status": told.status, "headers": told.headers})
+            await send({"type": "http.response.body", "body": told.body})
+        seconds = time.perf_counter() - began
+        self._counts.answered(ROUTE, told.status, seconds)
+        if self._access.on:
+            space = "" if told.service is None else told.service.space
+            self._access.note("POST", PATH, told.status, seconds, told.rows, space, told.caller, asked_by)
+        if told.served is not None and told.service is not None:
+            self._counts.served(told.service.place, told.rows, bool(told.stale))
+            if self._record is not None and told.asked is not None:
+                self._record(told.service, told.asked, told.t, told.served)
+
+    async def _answer(
+        self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, told: _Told, began: float
+    ) -> None:
+        if scope["method"] != "POST":
+            raise Problem("method-not-allowed", "lookups are made by POST", headers=((b"allow", b"POST"),))
+        caller = self._keyring.caller(headers.get(b"authorization"), "lookup")
+        told.caller = caller.name
+        if self._at_work() > self._settings.concurrency:
+            raise Problem("overloaded", f"{self._settings.concurrency} requests are at work in this worker")
+        limit = deadline(headers, self._settings.deadline)
+        told.arrow = _answers_arrow(headers)
+        body = await body_of(headers, receive, self._settings.max_body)
+        head, table = self._read(scope, headers, body)
+        told.service = service = self._services.find(head.service)
+        service.check_closure(head.closure)
+        if table is None:
+            told.asked = service.read(head)
+        else:
+            told.asked = service.read.of_columns(*_arrow.columns_of(table, service.entities, service.request, service.space))
+        told.rows = told.asked.rows
+        if (left := limit - (time.perf_counter() - began)) <= 0:
+            raise _late(limit)
+        if told.rows > APART or self._services.far:
+            work = asyncio.get_running_loop().run_in_executor(self._threads, _work, told, service, head)
+            try:
+                await asyncio.wait_for(work, left)
+            except TimeoutError as error:
+                raise _late(limit) from error
+        else:
+            _work(told, service, head)
+        if time.perf_counter() - began > limit:
+            raise _late(limit)
+        told.finish(headers.get(b"accept-encoding"))
+
+    def _read(self, scope: Scope, headers: Mapping[bytes, bytes], body: bytes) -> tuple[Head, Any]:
+        kind = headers.get(b"content-type", JSON).partition(b";")[0].strip().lower()
+        if kind == JSON:
+            return head_of(body), None
+        if kind != _arrow.MEDIA_TYPE:
+            detail = f"a lookup is {JSON.decode()} or {_arrow.MEDIA_TYPE.decode()}, and not {kind.decode('latin-1')}"
+            raise Problem("unsupported-media-type", detail, field="header Content-Type")
+        return Head(**_arrow.parameters(scope["query_string"])), _arrow.table_of(body, self._settings.max_entities)
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+class _Told:
+    """What becomes of a request."""
+
+    __slots__ = ("arrow", "asked", "body", "caller", "headers", "id", "rows", "served", "service", "stale", "status", "t")
+
+    def __init__(self, asked_by: str) -> None:
+        self.id, self.caller = asked_by, ""
+        self.arrow = False
+        self.status, self.rows, self.t = 200, 0, 0
+        self.body = b""
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.service: Service | None = None
+        self.asked: Asked | None = None
+        self.served: Served | None = None
+        self.stale: tuple[str, ...] = ()
+
+    def failed(self, error: Exception) -> None:
+        """Tell what went wrong."""
+        problem = problem_of(error)
+        if problem.status == 500:
+            lines = "".join(traceback.format_tb(error.__traceback__))  # its message may hold values
+            _LOG.error("request %s: %s\n%s", self.id, type(error).__name__, lines)
+        elif problem.kind == "store-unavailable":
+            _LOG.warning("request %s: the online store: %s", self.id, type(error).__name__)
+        self.served = None
+        self.status, self.body = problem.status, problem.body(self.id)
+        self.headers = [
+            (b"content-type", PROBLEM),
+            (b"content-length", b"%d" % len(self.body)),
+            (b"x-request-id", self.id.encode()),
+            *problem.headers,
+        ]
+
+    def finish(self, accept_encoding: bytes | None) -> None:
+        """Make the header of an answer, and the body smaller where it is asked for."""
+        served, service = self.served, self.service
+        assert served is not None
+        assert service is not None
+        self.headers = [
+            _ARROW_HEADER if self.arrow else _JSON_HEADER,
+            (b"dataplat-snapshot", served.snapshot.id.encode()),
+            (b"x-request-id", self.id.encode()),
+        ]
+        if self.stale:
+            self.headers.append((b"dataplat-stale", ",".join(self.stale).encode()))
+        if self.arrow:
+            self.headers.append((b"dataplat-sequence", b"%d" % served.sequence))
+            self.headers.append((b"dataplat-time", b"%d" % self.t))
+        if len(self.body) >= LEAST:
+            self.headers.append((b"vary", b"accept-encoding"))
+            if accept_encoding is not None and (coding := accepted(accept_encoding)) is not None:
+                self.body = compressed(self.body, coding)
+                self.headers.append((b"content-encoding", coding.encode()))
+        self.headers.append((b"content-length", b"%d" % len(self.body)))
+
+
+def _work(told: _Told, service: Service, head: Head) -> None:
+    """Look up, and write the answer."""
+    assert told.asked is not None
+    told.t = time.time_ns() // 1000
+    told.served = served = service.answer(told.asked, told.t)
+    told.stale = service.stale(served.snapshot.at, told.t)
+    if told.arrow:
+        told.body = service.arrow(served, told.rows, statuses=head.statuses, ages=head.ages)
+    else:
+        told.body = service.json(served, told.rows, told.t, told.stale, statuses=head.statuses, ages=head.ages)
+
+
+def _late(limit: float) -> Problem:
+    return Problem("deadline", f"there was no answer within {limit:g} seconds")
+
+
+def _answers_arrow(headers: Mapping[bytes, bytes]) -> bool:
+    """Tell whether an answer is to be an Arrow stream: where it is accepted, and JSON is not named before it.
+
+    Raises:
+        Problem: Neither is accepted.
+    """
+    accept = headers.get(b"accept")
+    if accept is None or accept == b"*/*" or accept == JSON:
+        return False
+    kinds = [piece.partition(b";")[0].strip().lower() for piece in accept.split(b",")]
+    for kind in kinds:
+        if kind == _arrow.MEDIA_TYPE:
+            return True
+        if kind in (JSON, b"*/*", b"application/*"):
+            return False
+    raise Problem(
+        "not-acceptable", f"answers are {JSON.decode()} or {_arrow.MEDIA_TYPE.decode()}", field="header Accept"
+    )
