@@ -104,9 +104,7 @@ def push(url, token, folder, count):
 
 
 def make(url, token, folder, count):
-    """Make a queue whose project holds so many answered tasks, of which the lake knows nothing yet."""
-    from label_studio_sdk import LabelStudio
-
+    """Make a queue whose project holds so many answered tasks; the lake knows where they are, and of no answer."""
     from dataplat._labels._push import Placing, PushRequest, PushResult
     from dataplat._labels._state import State
     from dataplat._labels._tasks import queue_tasks, task_payload
@@ -118,7 +116,6 @@ def make(url, token, folder, count):
     request = PushRequest("bench", "main", queue.server, lambda *_: "", Meter())
     placing = Placing(State.at_head(queue.lake, "bench", "main"), request, PushResult("bench"))
     project = placing.prepare([ANNOTATOR], tasks)[ANNOTATOR]
-    sdk = LabelStudio(base_url=url, api_key=token)
     choice = {
         "id": "abc",
         "from_name": "label",
@@ -126,14 +123,9 @@ def make(url, token, folder, count):
         "type": "choices",
         "value": {"choices": ["weather"]},
     }
-    made = [
-        task_payload(state, row, lambda *_: "") | {"annotations": [{"result": [choice], "lead_time": 2.5}]}
-        for row in tasks.to_pylist()
-    ]
-    for start in range(0, count, 5000):
-        sdk.projects.import_tasks(
-            project.id, request=made[start : start + 5000], request_options={"timeout_in_seconds": 600}
-        )
+    answered = {"annotations": [{"result": [choice], "lead_time": 2.5}]}
+    placing.send(project, ANNOTATOR, tasks, lambda row: task_payload(state, row, lambda *_: "") | answered)
+    placing.commit()
     print(json.dumps({}))
 
 
