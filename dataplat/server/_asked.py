@@ -77,6 +77,7 @@ class Reader:
         self._request = _decoder("request", {}, optional, most)
         self._readers = {name: found for name, kind in {**request, **entities}.items() if (found := reader(kind))}
         self._known = (*entities, *optional)
+        self.kinds = {**request, **entities}
 
     def __call__(self, head: Head) -> Asked:
         """Return the columns that a body has.

@@ -101,6 +101,34 @@ def _decimals(values: list[Any]) -> list[Any]:
     return values
 
 
+def schema(kind: pa.DataType) -> dict[str, Any]:
+    """Return the JSON Schema of a value of an Arrow type."""
+    import pyarrow as pa
+
+    types = pa.types
+    if types.is_dictionary(kind):
+        return schema(kind.value_type)
+    if types.is_integer(kind):
+        least = 0 if types.is_unsigned_integer(kind) else -(2 ** (kind.bit_width - 1))
+        most = 2**kind.bit_width - 1 if types.is_unsigned_integer(kind) else 2 ** (kind.bit_width - 1) - 1
+        return {"type": "integer", "minimum": least, "maximum": most}
+    if types.is_floating(kind):
+        return {"anyOf": [{"type": "number"}, {"type": "string", "enum": list(WORDS)}]}
+    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+        return {"type": "array", "items": {"anyOf": [schema(kind.value_type), {"type": "null"}]}}
+    for holds, found in (
+        (types.is_boolean, {"type": "boolean"}),
+        (types.is_timestamp, {"type": "string", "format": "date-time"} if getattr(kind, "tz", None) else {"type": "string"}),
+        (types.is_date, {"type": "string", "format": "date"}),
+        (types.is_duration, {"type": "number"}),
+        (types.is_decimal, {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$"}),
+        (types.is_struct, {"type": "object"}),
+    ):
+        if holds(kind):
+            return found
+    return {"type": "string"}
+
+
 # ----------------------------------------------------------------------------------------------------------- answers
 
 

@@ -51,7 +51,6 @@ class LookupRoute:
         counts: where requests are counted.
         access: where they are noted.
         record: is told of lookups that were answered.
-        at_work: how many requests of this process are not answered yet.
     """
 
     def __init__(
@@ -63,11 +62,11 @@ class LookupRoute:
         access: AccessLog,
         *,
         record: Record | None = None,
-        at_work: Callable[[], int] = lambda: 0,
     ) -> None:
         self._services, self._settings, self._keyring = services, settings, keyring
         self._counts, self._access, self._record = counts, access, record
-        self._at_work = at_work
+        self.at_work: Callable[[], int] = lambda: 0
+        """How many requests of this process are not answered yet."""
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="lookup")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -102,7 +101,7 @@ class LookupRoute:
             raise Problem("method-not-allowed", "lookups are made by POST", headers=((b"allow", b"POST"),))
         caller = self._keyring.caller(headers.get(b"authorization"), "lookup")
         told.caller = caller.name
-        if self._at_work() > self._settings.concurrency:
+        if self.at_work() > self._settings.concurrency:
             raise Problem("overloaded", f"{self._settings.concurrency} requests are at work in this worker")
         limit = deadline(headers, self._settings.deadline)
         told.arrow = _answers_arrow(headers)

@@ -12,13 +12,12 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from dataplat.errors import DataplatError, RefError
-from dataplat.lake.schema import did_you_mean
+from dataplat.errors import DataplatError
+from dataplat.lake.schema import did_you_mean, type_to_json
 from dataplat.server._answers import Writer
 from dataplat.server._asked import Asked, Reader
-from dataplat.server._counts import Counts
 from dataplat.server._problems import Problem
 
 if TYPE_CHECKING:
@@ -109,3 +108,190 @@ class Service:
         return self.write.arrow(
             served.columns, rows, statuses=served.statuses if statuses else None, ages=served.ages if ages else None
         )
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A service, and what is live of it.
+
+    Attributes:
+        stale: the views for which the snapshot is too old.
+        trouble: why it cannot be served, where it cannot.
+    """
+
+    space: str
+    service: Service | None
+    snapshot: Snapshot | None
+    stale: tuple[str, ...] = ()
+    trouble: str | None = None
+
+    def brief(self) -> dict[str, Any]:
+        """Return whether it is served, and of when."""
+        told: dict[str, Any] = {"service": self.space, "ready": self.snapshot is not None}
+        if self.snapshot is not None:
+            told |= {"snapshot": self.snapshot.id, "at": _told_time(self.snapshot.at), "stale": list(self.stale)}
+        return told if self.trouble is None else told | {"trouble": self.trouble}
+
+    def full(self) -> dict[str, Any]:
+        """Return what it takes and gives, too."""
+        if self.service is None:
+            return self.brief()
+        return self.brief() | {
+            "closure": self.service.closure,
+            "entities": {name: entity.dtype for name, entity in self.service.entities.items()},
+            "request": dict(self.service.request),
+            "features": {name: type_to_json(kind) for name, kind in self.service.types.items()},
+            "freshness_seconds": {view: most / 1e6 for view, most in self.service.freshness},
+        }
+
+
+class Catalogue(Protocol):
+    """Where services come from."""
+
+    def spaces(self) -> list[str]:
+        """Return all that are applied, as `service@version`."""
+        ...
+
+    def open(self, space: str) -> Service:
+        """Return one of them, ready to answer.
+
+        Raises:
+            DataplatError: It cannot be served: its source lost a column, say.
+        """
+        ...
+
+    def snapshot(self, space: str) -> Snapshot | None:
+        """Return what is live of it."""
+        ...
+
+    def push(self, view: str, rows: Any, idempotency: str | list[str] | None) -> dict[str, Any]:
+        """Push rows of a view, and return what became of them.
+
+        Raises:
+            RefError: There is no such view.
+            DataplatError: The rows do not fit.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of what it holds."""
+        ...
+
+
+class Services:
+    """The services of this process.
+
+    Args:
+        catalogue: where they come from.
+        only: names, or `name@version`, that are served; all, where there is none.
+        far: whether a lookup waits for another machine, so that it is made beside the loop.
+    """
+
+    def __init__(self, catalogue: Catalogue, only: Sequence[str] = (), *, far: bool = False) -> None:
+        self.catalogue, self.far = catalogue, far
+        self._only = tuple(only)
+        self._open: dict[str, Service] = {}
+        self._troubles: dict[str, str] = {}
+        self._names: dict[str, Service] = {}
+        self._lock = threading.Lock()
+
+    def find(self, name: str) -> Service:
+        """Return a service by `name` or `name@version`.
+
+        Raises:
+            Problem: It is not served.
+        """
+        found = self._names.get(name)
+        return found if found is not None else self._missing(name)
+
+    def _missing(self, name: str) -> Service:
+        for space, trouble in self._troubles.items():
+            if name in (space, space.partition("@")[0]):
+                raise Problem("conflict", f"{space} cannot be served: {trouble}", field="service")
+        known = sorted(self._names)
+        raise Problem("unknown-service", f"no service {name!r} is served here{did_you_mean(name, known)}", field="service")
+
+    def refresh(self) -> None:
+        """Look up what is applied, and which version a name means. What fails is tried again; what is served goes on."""
+        with self._lock:
+            try:
+                spaces = [space for space in self.catalogue.spaces() if self._wanted(space)]
+            except DataplatError as error:
+                _LOG.warning("what is applied cannot be looked up: %s", type(error).__name__)
+                return
+            opened = {space: service for space in spaces if (service := self._opened(space)) is not None}
+            self._troubles = {space: why for space, why in self._troubles.items() if space in spaces}
+            names: dict[str, Service] = {}
+            for space in sorted(opened, key=_version):
+                name = space.partition("@")[0]
+                if name not in names or self._live(space) or not self._live(names[name].space):
+                    names[name] = opened[space]
+            self._open, self._names = opened, {**opened, **names}
+
+    def _wanted(self, space: str) -> bool:
+        return not self._only or space in self._only or space.partition("@")[0] in self._only
+
+    def _opened(self, space: str) -> Service | None:
+        if space in self._open:
+            return self._open[space]
+        try:
+            found = self.catalogue.open(space)
+        except DataplatError as error:
+            if self._troubles.get(space) != str(error):
+                _LOG.error("%s cannot be served: %s", space, error)
+            self._troubles[space] = str(error)
+            return None
+        self._troubles.pop(space, None)
+        return found
+
+    def _live(self, space: str) -> bool:
+        try:
+            return self.catalogue.snapshot(space) is not None
+        except DataplatError:
+            return False
+
+    def states(self) -> list[State]:
+        """Return every service that is served, or should be, and what is live of it."""
+        found = [self._state(space, service) for space, service in self._open.items()]
+        found += [State(space, None, None, trouble=why) for space, why in self._troubles.items()]
+        applied = {state.space for state in found}
+        lacking = [name for name in self._only if not any(name in (s, s.partition("@")[0]) for s in applied)]
+        return found + [State(name, None, None, trouble="no service of that name is applied") for name in lacking]
+
+    def ready(self, states: Sequence[State]) -> bool:
+        """Tell whether each service that should be served has a snapshot of some version, or of the one that is named."""
+        live = {state.space for state in states if state.snapshot is not None}
+        live |= {space.partition("@")[0] for space in live}
+        return all(name in live for name in self._only or {state.space.partition("@")[0] for state in states})
+
+    def state(self, name: str) -> State:
+        """Return one of them; raise `Problem` where there is none."""
+        service = self.find(name)
+        return self._state(service.space, service)
+
+    def _state(self, space: str, service: Service) -> State:
+        try:
+            snapshot = self.catalogue.snapshot(space)
+        except DataplatError as error:
+            return State(space, service, None, trouble=f"the online store does not answer ({type(error).__name__})")
+        stale = () if snapshot is None else service.stale(snapshot.at, time.time_ns() // 1000)
+        return State(space, service, snapshot, stale)
+
+    def all(self) -> list[Service]:
+        """Return those that can answer."""
+        return list(self._open.values())
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self.catalogue.close()
+
+
+def _version(space: str) -> tuple[str, int]:
+    name, _, version = space.partition("@")
+    return name, int(version) if version.isdecimal() else 0
+
+
+def _told_time(micros: int) -> str:
+    import datetime as dt
+
+    return (dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=micros)).isoformat().replace("+00:00", "Z")
