@@ -33,7 +33,8 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "feature_store": MIDDLE | {"feature_store"},
     "testing": FACE | {"testing"},
 }
-"""Every other module of the face may import all but `testing`, `cli` and `server` (which import themselves)."""
+"""Every other module of the face may import all but `testing`, `cli` and `server` (which import themselves; `cli` starts
+`server`, too)."""
 
 
 def sources() -> Iterator[tuple[str, Path]]:
@@ -99,6 +100,8 @@ def _allowed(here: str, there: str) -> bool:
         return there in MAY_IMPORT[here]
     if here == "__main__":
         return there == "cli"
+    if here == "cli" and there == "server":
+        return True
     return there not in {"testing", "server", "cli"}
 
 
