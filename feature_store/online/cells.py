@@ -170,6 +170,8 @@ def _loader(kind: pa.DataType) -> Callable[[bytes], Any]:
     schema = pa.schema([("x", kind)])
 
     def load(data: bytes) -> Any:
+        if not data:
+            return None
         if data[0] == 0:
             return list(struct.unpack_from(f"<{(len(data) - 1) // width}{char}", data, 1))
         return pa.ipc.read_record_batch(pa.py_buffer(data)[1:], schema).column(0)[0].as_py()

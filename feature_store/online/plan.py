@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from dataplat.errors import SchemaError
@@ -15,6 +16,7 @@ from dataplat.feature_store.closure import used_views
 from dataplat.feature_store.definitions import Entity, Feature, FeatureService, FeatureView, Field, OnDemand
 from dataplat.feature_store.kernel.ondemand import Transforms
 from dataplat.feature_store.online.cells import Cell
+from dataplat.feature_store.online.tilings import Tiling, tilings
 from dataplat.feature_store.windows import (
     Count,
     DistinctCount,
@@ -34,6 +36,8 @@ from dataplat.lake.schema import JsonType, did_you_mean, parse_type, type_to_jso
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from dataplat.feature_store.online.layout import Layout
 
 Types: TypeAlias = Mapping[str, Mapping[str, JsonType]]
 """The types of columns, by base and column, as `dataplat.lake.schema` spells them."""
@@ -57,6 +61,7 @@ class Base:
         fills: columns of which the newest value that is not null is kept.
         windows: its window functions, those of ratios included.
         events: the columns that events are kept with.
+        tilings: the tiles that events are summed up in.
         types: of all columns.
     """
 
@@ -68,6 +73,7 @@ class Base:
     fills: tuple[str, ...]
     windows: tuple[Window, ...]
     events: Mapping[str, Cell]
+    tilings: tuple[Tiling, ...]
     types: Mapping[str, pa.DataType]
 
     @property
@@ -183,6 +189,13 @@ class ServingPlan:
         """The types that it was made with, of the columns that it needs."""
         return {base.name: {name: type_to_json(kind) for name, kind in base.types.items()} for base in self.bases}
 
+    @cached_property
+    def layouts(self) -> tuple[Layout, ...]:
+        """The layout of each group's records."""
+        from dataplat.feature_store.online.layout import Layout
+
+        return tuple(Layout.of(group) for group in self.groups)
+
     def kinds(self) -> dict[str, pa.DataType]:
         """Return the Arrow type of each column of a view."""
         return {each.name: kind_of(each.feature, each.base.types) for each in self.outputs}
@@ -278,6 +291,7 @@ def _base(view: FeatureView, number: int, place: int, types: Mapping[str, JsonTy
         tuple(dict.fromkeys(each.column for each in fields if each.fill == "last_non_null")),
         windows,
         {column: Cell.of(known[column]) for column in events},
+        tilings(windows, TILED),
         known,
     )
 

@@ -1,0 +1,372 @@
+"""Answers of requests: keys are encoded, records read in one go, and columns made of them.
+
+    serving = Serving(plan)
+    served = serving.answer({"airport": ["JFK"]}, {"distance": [2475.0]}, t, read)
+    served.columns["airport_weather__temp"]      # [3.5]
+
+What is prepared once for a plan, is: most cells are then one place in what one `struct` unpacks. Cells that are not plain
+(null, expired, with rows that begin later, pushed) are made in the general way, `feature_store.online.state`; both are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import msgspec
+
+from dataplat.errors import ConfigError, SchemaError
+from dataplat.feature_store.definitions import Feature, Field
+from dataplat.feature_store.keys import encoder
+from dataplat.feature_store.online.computed import OnDemand
+from dataplat.feature_store.online.layout import CLEAN, MISSING, SECTIONS, SEVERAL, Layout, Placed
+from dataplat.feature_store.online.plan import Ask, Output, ServingPlan
+from dataplat.feature_store.online.raw import natural, raw_default
+from dataplat.feature_store.online.state import PUSHED, Answered, Cell, Pushed, answering, rows_of, state
+from dataplat.feature_store.online.windows import Events, compiled
+from dataplat.feature_store.status import NAMES
+from dataplat.lake.schema import did_you_mean
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from dataplat.feature_store.online.store import Reading, Snapshot
+
+Read: TypeAlias = "Callable[[Sequence[bytes]], Reading]"
+"""Reads records of a space, all of one moment."""
+
+MOST: Final = 100_000
+"""Rows of one lookup."""
+_SECTIONS: Final = msgspec.msgpack.Decoder()
+
+
+class Served:
+    """What a request is answered with.
+
+    Attributes:
+        columns: values by column, in the order of the service, as Arrow gives them to Python.
+        snapshot: what they are of.
+        sequence: up to which pushed row.
+    """
+
+    __slots__ = ("_cells", "_rows", "_told", "columns", "plan", "raw", "sequence", "snapshot")
+
+    def __init__(
+        self,
+        plan: ServingPlan,
+        rows: int,
+        raw: dict[str, list[Any]],
+        columns: dict[str, list[Any]],
+        reading: Reading,
+        cells: Callable[[], Told],
+    ) -> None:
+        self.plan, self._rows, self.raw, self.columns = plan, rows, raw, columns
+        self.snapshot: Snapshot = reading.snapshot
+        self.sequence: int = reading.sequence
+        self._cells = cells
+        self._told: Told | None = None
+
+    def __len__(self) -> int:
+        return self._rows
+
+    @property
+    def statuses(self) -> dict[str, list[int]]:
+        """The codes of `Status`, by column; made when they are asked for."""
+        return self._statuses_and_ages()[0]
+
+    @property
+    def ages(self) -> dict[str, list[int | None]]:
+        """How old the rows are that values are of, microseconds, by column; None where there is none."""
+        return self._statuses_and_ages()[1]
+
+    def _statuses_and_ages(self) -> Told:
+        if self._told is None:
+            self._told = self._cells()
+        return self._told
+
+    def table(self, *, statuses: bool = False, ages: bool = False) -> pa.Table:
+        """Return the columns as Arrow, each followed by `column__status` and `column__age` where they are asked for."""
+        import pyarrow as pa
+
+        kinds = self.plan.kinds()
+        found: dict[str, Any] = {}
+        for name in self.plan.columns:
+            values = self.raw[name]
+            found[name] = natural(values, kinds[name]) if name in kinds else values
+            if statuses:
+                codes = pa.array(self.statuses[name], pa.int8())
+                found[f"{name}__status"] = pa.DictionaryArray.from_arrays(codes, pa.array(NAMES))
+            if ages:
+                found[f"{name}__age"] = pa.array(self.ages[name], pa.duration("us"))
+        return pa.table(found)
+
+
+Told: TypeAlias = "tuple[dict[str, list[int]], dict[str, list[int | None]]]"
+
+
+class Serving:
+    """Answers requests of a service; made once for it."""
+
+    def __init__(self, plan: ServingPlan) -> None:
+        self.plan = plan
+        self._asked = [_Asked(plan, at, ask) for at, ask in enumerate(plan.asks)]
+        self._names = [output.name for each in self._asked for output in each.outputs]
+        self._on_demand = OnDemand(plan) if plan.transforms.expressions else None
+        self._temporal = {name: kind for name, kind in plan.kinds().items() if _is_temporal(kind)}
+        own = [name for name in plan.columns if name in set(self._names)]
+        self._plain = self._on_demand is None and own == self._names
+        self._checked = ""
+
+    def answer(
+        self, entities: Mapping[str, Sequence[Any]], request: Mapping[str, Sequence[Any]], t: int, read: Read
+    ) -> Served:
+        """Answer a request.
+
+        Args:
+            entities: the keys, by the names that the service's entities have in requests.
+            request: columns that on-demand features ask for; others are left out.
+            t: the time of the request, microseconds.
+            read: reads the records.
+
+        Raises:
+            SchemaError: A column is missing, of another length, or holds a value of another type; it is named.
+            ConfigError: `t` is before the time of the snapshot: the clock went backwards.
+        """
+        rows = self._rows(entities, request)
+        keys: list[bytes] = []
+        places = [each.keys(entities, rows, keys) for each in self._asked]
+        reading = read(keys)
+        if t < reading.snapshot.at:
+            raise ConfigError(
+                f"a lookup at {t} µs, before the snapshot of {reading.snapshot.at} µs that is served: the clock went "
+                "backwards; set it, or ask for a later t"
+            )
+        made = [each.rows(place, reading, t) for each, place in zip(self._asked, places, strict=True)]
+        raw = self._columns(made, rows)
+        if self._on_demand is not None:
+            raw |= self._on_demand.columns(raw, request, rows)
+        if not self._plain:
+            raw = {name: raw[name] for name in self.plan.columns}
+        columns = raw
+        if self._temporal:
+            columns = {
+                name: natural(values, self._temporal[name]).to_pylist() if name in self._temporal else values
+                for name, values in raw.items()
+            }
+        return Served(self.plan, rows, raw, columns, reading, lambda: self._tell(places, reading, t, request, rows))
+
+    def _rows(self, entities: Mapping[str, Sequence[Any]], request: Mapping[str, Sequence[Any]]) -> int:
+        """Return how many rows are asked for."""
+        rows = -1
+        for given, names in ((entities, self.plan.entities), (request, self.plan.transforms.request)):
+            for name in names:
+                try:
+                    length = len(given[name])
+                except KeyError:
+                    kind = "key" if given is entities else "column"
+                    raise SchemaError(
+                        f"service {self.plan.service.name} needs the {kind} {name!r}{did_you_mean(name, list(given))}"
+                    ) from None
+                if rows not in (-1, length):
+                    raise SchemaError(f"{name} has {length} values, and others {rows}: a value for each row")
+                rows = length
+        if rows > MOST:
+            raise SchemaError(f"a lookup of {rows:,} rows: it is of at most {MOST:,}; ask in several")
+        return 1 if rows < 0 else rows
+
+    def _columns(self, made: list[list[Sequence[Any]]], rows: int) -> dict[str, list[Any]]:
+        if rows == 1:
+            values = made[0][0] if len(made) == 1 else [value for each in made for value in each[0]]
+            return dict(zip(self._names, [[value] for value in values], strict=True))
+        columns = [list(column) for each in made for column in zip(*each, strict=True)]
+        if not columns:
+            columns = [[] for _ in self._names]
+        return dict(zip(self._names, columns, strict=True))
+
+    def _tell(
+        self, places: list[list[int]], reading: Reading, t: int, request: Mapping[str, Sequence[Any]], rows: int
+    ) -> Told:
+        """Return statuses and ages, in the general way."""
+        cells: dict[str, list[Cell]] = {}
+        for each, place in zip(self._asked, places, strict=True):
+            every = [each.cells(at, reading, t) for at in place]
+            cells |= {output.name: [row[at] for row in every] for at, output in enumerate(each.outputs)}
+        statuses = {name: [cell.status for cell in column] for name, column in cells.items()}
+        ages = {name: [cell.age for cell in column] for name, column in cells.items()}
+        if self._on_demand is not None:
+            raw = {name: [cell.value for cell in column] for name, column in cells.items()}
+            told = self._on_demand.statuses(raw, request, rows)
+            statuses |= told
+            ages |= {name: [None] * rows for name in told}
+        columns = self.plan.columns
+        return {name: statuses[name] for name in columns}, {name: ages[name] for name in columns}
+
+
+def _is_temporal(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_temporal(kind) or (pa.types.is_list(kind) and pa.types.is_temporal(kind.value_type)))
+
+
+class _Asked:
+    """What of a request one record answers: the keys in some of its columns, and the columns that are made of it."""
+
+    def __init__(self, plan: ServingPlan, number: int, ask: Ask) -> None:
+        self.outputs = [each for each in plan.outputs if each.ask == number]
+        self.layout: Layout = plan.layouts[ask.group]
+        group = plan.groups[ask.group]
+        self.columns = ask.columns
+        self.only = ask.columns[0] if len(ask.columns) == 1 else None
+        self.encode = encoder(group.entities, bytes([ask.group]))
+        self.unpack = self.layout.fixed.unpack_from
+        self.bases = [_Part(self.layout, placed, self.outputs) for placed in self.layout.places]
+        self.bases = [each for each in self.bases if each.outputs]
+        self.row = _rowed(self.layout, self.bases, len(self.outputs))
+        self.general: list[tuple[int, list[int], Answered]] = [
+            (part.placed.base.place, [at for at, _ in part.outputs], part.answer) for part in self.bases
+        ]
+
+    def keys(self, entities: Mapping[str, Sequence[Any]], rows: int, keys: list[bytes]) -> list[int]:
+        """Add the keys to be read, and return their places among all; -1: a null."""
+        encode, places = self.encode, []
+        given = [entities[column] for column in self.columns]
+        for key in zip(*given, strict=True) if given else [()] * rows:
+            try:
+                found = encode(key)
+            except SchemaError as error:
+                where = f"row {len(places)}: " if rows > 1 else ""
+                raise SchemaError(f"{', '.join(self.columns)}: {where}{error}") from error
+            if found is None:
+                places.append(-1)
+            else:
+                places.append(len(keys))
+                keys.append(found)
+        return places
+
+    @cached_property
+    def missing(self) -> Sequence[Any]:
+        """The values of a key of which nothing is kept."""
+        return [cell.value for cell in self._general(None, (), 0)]
+
+    def rows(self, places: list[int], reading: Reading, t: int) -> list[Sequence[Any]]:
+        """Return the values of each row."""
+        records, pushed, row, unpack = reading.records, reading.pushed, self.row, self.unpack
+        found: list[Sequence[Any]] = []
+        for place in places:
+            if place < 0:
+                found.append(self.missing)
+            elif pushed and pushed[place]:
+                found.append([cell.value for cell in self.cells(place, reading, t)])
+            elif (record := records[place]) is None:
+                found.append(self.missing)
+            else:
+                found.append(row(record, unpack(record), t))
+        return found
+
+    def cells(self, place: int, reading: Reading, t: int) -> list[Cell]:
+        """Return the cells of one row, in the general way."""
+        if place < 0:
+            return self._general(None, (), t)
+        pushed = reading.pushed[place] if reading.pushed else ()
+        return self._general(reading.records[place], [PUSHED.decode(each) for each in pushed], t)
+
+    def _general(self, record: bytes | None, pushed: Sequence[Pushed], t: int) -> list[Cell]:
+        known = state(self.layout, record, pushed)
+        found: list[Any] = [None] * len(self.outputs)
+        for place, outputs, answer in self.general:
+            for at, cell in zip(outputs, answer(known.rows[place], known.events[place], t), strict=True):
+                found[at] = cell
+        return found
+
+
+class _Part:
+    """What of a row is made of one base."""
+
+    def __init__(self, layout: Layout, placed: Placed, outputs: Sequence[Output]) -> None:
+        self.layout, self.placed = layout, placed
+        self.outputs: list[tuple[int, Output]] = [
+            (at, each) for at, each in enumerate(outputs) if each.base is placed.base
+        ]
+        base = placed.base
+        features: list[Feature] = [each.feature for _, each in self.outputs]
+        self.answer = answering(base, features)
+        self.fields = [(at, each.feature) for at, each in self.outputs if isinstance(each.feature, Field)]
+        self.places = {at: placed.first + list(base.cells).index(each.column) for at, each in self.fields}
+        self.windows = [
+            (at, compiled(base, each.feature)) for at, each in self.outputs if not isinstance(each.feature, Field)
+        ]
+        self.ttl = base.view.view.ttl
+        columns = list(base.cells)
+        self.defaults: list[list[tuple[int, Any]]] = [
+            [(at, raw_default(base, each)) for at, each in self.fields if each.column == column] for column in columns
+        ]
+
+    def patch(self, found: list[Any], record: bytes, values: Sequence[Any], section: list[Any] | None, t: int) -> None:
+        """Correct the cells of a row that are not plain."""
+        e = values[self.placed.e]
+        if e in (MISSING, SEVERAL) or (self.ttl is not None and t - e > self.ttl):
+            rows = rows_of(self.layout, self.placed, values, record, section)
+            events = Events(self.placed.base, None if section is None else section[1:])
+            for (at, _), cell in zip(self.outputs, self.answer(rows, events, t), strict=True):
+                found[at] = cell.value
+            return
+        for word, place in enumerate(self.placed.nulls):
+            bits = values[place]
+            while bits:
+                least = bits & -bits
+                for at, default in self.defaults[64 * word + least.bit_length() - 1]:
+                    found[at] = default
+                bits ^= least
+
+
+Rowed: TypeAlias = "Callable[[bytes, Sequence[Any], int], Sequence[Any]]"
+
+
+def _rowed(layout: Layout, parts: Sequence[_Part], length: int) -> Rowed:
+    """Return a function that makes the values of a row of a record, its fixed part unpacked, and the time."""
+    places = [0] * length
+    for part in parts:
+        for at, place in part.places.items():
+            places[at] = place
+    pick: Any = itemgetter(*places) if length > 1 else lambda values: (values[places[0]],) if length else ()
+    tails = _tails(layout, parts)
+    windows = [(part.placed.base, part.windows) for part in parts if part.windows]
+    size = layout.fixed.size
+
+    def row(record: bytes, values: Sequence[Any], t: int) -> Sequence[Any]:
+        flags = values[0]
+        clean = flags & CLEAN and t <= values[2]
+        if clean and not tails and not windows:
+            return pick(values)  # type: ignore[no-any-return]
+        found = list(pick(values))
+        for at, before, end, load in tails:
+            found[at] = load(record[size + (values[before] if before else 0) : size + values[end]])
+        sections = _SECTIONS.decode(memoryview(record)[values[3] :]) if flags & SECTIONS else ()
+        for base, functions in windows:
+            section = sections[base.place] if base.place < len(sections) else None
+            events = Events(base, None if section is None else section[1:])
+            for at, function in functions:
+                found[at] = function(events, t)
+        if not clean:
+            for part in parts:
+                place = part.placed.base.place
+                part.patch(found, record, values, sections[place] if place < len(sections) else None, t)
+        return found
+
+    return row
+
+
+def _tails(layout: Layout, parts: Sequence[_Part]) -> list[tuple[int, int, int, Callable[[bytes], Any]]]:
+    """Return (place in the row, where the value before ends, where it ends, how it is read) of those of no fixed width."""
+    ends = [place for placed in layout.places for place, _ in placed.tails]
+    found = []
+    for part in parts:
+        for at, feature in part.fields:
+            cell = part.placed.base.cells[feature.column]
+            if not cell.char:
+                end = part.places[at]
+                before = ends.index(end)
+                found.append((at, ends[before - 1] if before else 0, end, cell.load))
+    return found
