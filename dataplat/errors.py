@@ -40,6 +40,10 @@ knows nothing of dataplat can catch `FileNotFoundError` or `ValueError`.
     │       ├── LabelServerDenied (PermissionError)   the token is wrong, or has expired
     │       ├── LabelServerTimeout (TimeoutError)     no answer; the request may have taken effect or not
     │       └── LabelServerTooLarge (ValueError)      one request held more than the server takes
+    ├── FeatureError                          a feature store cannot do what is asked
+    │   ├── FeatureNotFound (KeyError)        no view, service or entity of that name, or none of that version
+    │   ├── NotMaterialized (LookupError)     a service has no snapshot that could be served
+    │   └── SnapshotConflict                  another snapshot went live meanwhile
     ├── FeatureServerError (OSError)          a feature server did not do what was asked; `.status`, `.request_id`
     │   ├── FeatureServerDenied (PermissionError)   the API key is missing, wrong, or not for this
     │   └── FeatureServerTimeout (TimeoutError)     no answer in time
@@ -217,6 +221,24 @@ class LabelServerTimeout(LabelServerError, TimeoutError):
 
 class LabelServerTooLarge(LabelServerError, ValueError):
     """One request held more than the annotation server takes; nothing of it was done."""
+
+
+class FeatureError(DataplatError):
+    """A feature store cannot do what is asked of it."""
+
+
+class FeatureNotFound(FeatureError, KeyError):
+    """No view, service or entity has that name, or none of that version."""
+
+    __str__ = Exception.__str__
+
+
+class NotMaterialized(FeatureError, LookupError):
+    """A service has no snapshot that could be served, or none before the live one."""
+
+
+class SnapshotConflict(FeatureError):
+    """Another snapshot went live meanwhile: what was made from the one before does not fit it."""
 
 
 class FeatureServerError(DataplatError, OSError):
