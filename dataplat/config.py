@@ -35,6 +35,10 @@ this folder or the nearest one above it, then the default.
     token = "env:LABEL_STUDIO_API_KEY"
     serve_url = "https://media.example.org"  # dataplat's own server beside it, as browsers reach it
 
+    [features]                     # where features are served from; docs/serving.md has the settings
+    online = "redis://redis.example.org:6379"  # or lmdb:FOLDER; by default LMDB in the user's state folder
+    password = "env:REDIS_PASSWORD"
+
     [serve]                        # `dataplat serve`; docs/serving.md has the settings
     port = 8080
     [serve.keys.delay_model]       # who may ask, and for what
@@ -116,7 +120,7 @@ class Config:
     objects from stores over a network, in bytes. `stores` are tables by the
     beginning of a URL, as they stand in the file; they are checked where a store is opened. So are `registries`, by URL,
     and tables of `kafka`, by HOST:PORT. `notify` says who is told of events, `depends` by dataset what it depends on, `label`
-    which annotation server is asked, `serve` how features are served.
+    which annotation server is asked, `features` where features are served from, `serve` how.
     """
 
     lake: str | None = None
@@ -132,6 +136,7 @@ class Config:
     notify: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     depends: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     label: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    features: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     serve: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     source: Path | None = None
 
@@ -217,6 +222,7 @@ def _from_file(path: Path) -> Config:
         notify=MappingProxyType(_table(path, table, "notify")),
         depends=_depends(path, table),
         label=MappingProxyType(_table(path, table, "label")),
+        features=MappingProxyType(_table(path, table, "features")),
         serve=MappingProxyType(_table(path, table, "serve")),
         source=path,
     )
@@ -248,7 +254,7 @@ def _tables(path: Path, table: Mapping[str, Any], name: str, example: str) -> Ma
 
 
 def _refuse_unknown(path: Path, table: Mapping[str, Any]) -> None:
-    tables = ("secrets", "stores", "registries", "kafka", "notify", "depends", "label", "serve")
+    tables = ("secrets", "stores", "registries", "kafka", "notify", "depends", "label", "features", "serve")
     known = (*_TEXTS, *_SWITCHES, "cache_size", *tables)
     for name in table:
         if name not in known:
