@@ -9,14 +9,28 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
+
+import msgspec
 
 from dataplat.errors import ConfigError
 
-EVERY: Final = 0.5
-"""Seconds after which lines are written."""
 _MOST: Final = 4096
 """Lines that wait; where nobody takes them, further ones are counted and left out."""
+
+
+class Line(NamedTuple):
+    """A request: when, what, how it ended, of which service and how many entities, whose key, and its id."""
+
+    at: float
+    method: str
+    path: str
+    status: int
+    seconds: float
+    entities: int
+    service: str
+    key: str
+    request_id: str
 
 
 class AccessLog:
@@ -30,53 +44,50 @@ class AccessLog:
     """
 
     def __init__(self, target: str) -> None:
-        self._waiting: list[tuple[float, str, str, int, float, int, str, str, str]] = []
-        self.left_out = 0
-        try:
-            opened = os.open(Path(target).expanduser(), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640) if target not in ("", "-") else None
-        except OSError as error:
-            raise ConfigError(f"access_log {target}: {error.strerror}") from error
-        self._file = sys.stderr.fileno() if target == "-" else opened
+        self._waiting: list[Line] = []
+        self._left_out = 0
+        self._file: int | None = None
+        if target == "-":
+            self._file = sys.stderr.fileno()
+        elif target:
+            try:
+                self._file = os.open(Path(target).expanduser(), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+            except OSError as error:
+                raise ConfigError(f"access_log {target}: {error.strerror}") from error
         self.on = self._file is not None
 
-    def note(
-        self, method: str, path: str, status: int, seconds: float, entities: int, service: str, caller: str, request_id: str
-    ) -> None:
+    def note(self, line: Line) -> None:
         """Remember a request; it is written by the next `flush`."""
-        if len(self._waiting) >= _MOST:
-            self.left_out += 1
-            return
-        self._waiting.append((time.time(), method, path, status, seconds, entities, service, caller, request_id))
+        if len(self._waiting) < _MOST:
+            self._waiting.append(line)
+        else:
+            self._left_out += 1
 
     def flush(self) -> None:
         """Write what waits; a log that cannot be written stops no request."""
-        if self._file is None or not (self._waiting or self.left_out):
+        if self._file is None or not (self._waiting or self._left_out):
             return
         waiting, self._waiting = self._waiting, []
-        text = b"".join(_line(*each) for each in waiting)
-        if self.left_out:
-            text += b'{"left_out":%d}\n' % self.left_out
-            self.left_out = 0
+        text = b"".join(map(_written, waiting))
+        if self._left_out:
+            text += b'{"left_out":%d}\n' % self._left_out
+            self._left_out = 0
         try:
             os.write(self._file, text)
         except OSError:
-            self.left_out += len(waiting)
+            self._left_out += len(waiting)
 
 
-def _line(
-    at: float, method: str, path: str, status: int, seconds: float, entities: int, service: str, caller: str, request_id: str
-) -> bytes:
-    import msgspec
-
+def _written(line: Line) -> bytes:
     told: dict[str, object] = {
-        "at": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at)) + f".{int(at % 1 * 1000):03d}Z",
-        "method": method,
-        "path": path,
-        "status": status,
-        "ms": round(seconds * 1000, 3),
+        "at": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(line.at)) + f".{int(line.at % 1 * 1000):03d}Z",
+        "method": line.method,
+        "path": line.path,
+        "status": line.status,
+        "ms": round(line.seconds * 1000, 3),
     }
-    if service:
-        told["service"], told["entities"] = service, entities
-    if caller:
-        told["key"] = caller
-    return msgspec.json.encode(told | {"request_id": request_id}) + b"\n"
+    if line.service:
+        told["service"], told["entities"] = line.service, line.entities
+    if line.key:
+        told["key"] = line.key
+    return msgspec.json.encode(told | {"request_id": line.request_id}) + b"\n"

@@ -1,17 +1,16 @@
-"""The body of an answer: JSON, or an Arrow stream."""
+"""The body of an answer in JSON."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from dataplat._features._typed_json import spelt, writer
 from dataplat.feature_store.status import NAMES
-from dataplat.server._arrow import stream_of
-from dataplat.server._json_types import spelt, writer
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,12 +26,13 @@ class Writer:
     Args:
         space: `service@version`.
         types: the types of its columns, in their order.
+        computed: those of them that are on-demand features, whose times are not counts.
     """
 
-    def __init__(self, space: str, types: Mapping[str, pa.DataType]) -> None:
-        self.types = dict(types)
+    def __init__(self, space: str, types: Mapping[str, pa.DataType], computed: Collection[str] = ()) -> None:
         self._begin = b'{"service":%b,"snapshot":"' % orjson.dumps(space)
-        self._writers = {name: found for name, kind in types.items() if (found := writer(kind))}
+        writers = {name: writer(kind, counted=name not in computed) for name, kind in types.items()}
+        self._writers = {name: found for name, found in writers.items() if found is not None}
         self._floating = [name for name, kind in types.items() if _has_floats(kind)]
         self._flat = all(_is_float(types[name]) for name in self._floating)
 
@@ -53,7 +53,8 @@ class Writer:
         Args:
             columns: of values.
             rows: how many.
-            snapshot: the id of the snapshot that they are of, and `sequence`, up to which push.
+            snapshot: the id of the snapshot that they are of.
+            sequence: up to which push.
             t: the time of the request, in microseconds.
             stale: the views whose snapshot is older than they may be.
             statuses: codes of `Status`, where they are asked for.
@@ -87,31 +88,6 @@ class Writer:
             told = told | {name: spelt(told[name]) for name in odd}
             return orjson.dumps(told)
         return body if rows <= _FEW else orjson.dumps(told)
-
-
-    def arrow(
-        self,
-        columns: Mapping[str, Sequence[Any]],
-        rows: int,
-        *,
-        statuses: Mapping[str, Sequence[int]] | None = None,
-        ages: Mapping[str, Sequence[int | None]] | None = None,
-    ) -> bytes:
-        """Return an answer as an Arrow stream; a feature is followed by its status and age where they are asked for."""
-        import pyarrow as pa
-
-        words = pa.array(NAMES)
-        found: dict[str, Any] = {}
-        for name, kind in self.types.items():
-            values = columns[name]
-            found[name] = values if isinstance(values, pa.Array) else pa.array(values, kind)
-            if statuses is not None and name in statuses:
-                codes = pa.array(statuses[name], pa.int8())
-                found[f"{name}__status"] = pa.DictionaryArray.from_arrays(codes, words)
-            if ages is not None and name in ages:
-                micros = [None if value is None or value < 0 else value for value in ages[name]]
-                found[f"{name}__age"] = pa.array(micros, pa.duration("us"))
-        return stream_of(pa.table(found) if found else pa.table({"": pa.nulls(rows)}).select([]))
 
 
 def _seconds(micros: Sequence[int | None]) -> list[float | None]:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, MutableMapping
 from typing import TYPE_CHECKING, Any, Final
 
-from dataplat.server._access import AccessLog
+from dataplat.server._access import AccessLog, Line
 from dataplat.server._counts import Counts
 from dataplat.server._keyring import Keyring
 from dataplat.server._lookup import PATH, LookupRoute, Record
@@ -111,7 +111,8 @@ class Front:
         self._desk.counts.answered(1 if path == PUSH else 2, status, seconds)
         if self._desk.access.on:
             shown = path if path in _KNOWN else "(other)"
-            self._desk.access.note(scope["method"], shown, status, seconds, 0, "", scope.get("dataplat.caller", ""), asked_by)
+            caller = scope.get("dataplat.caller", "")
+            self._desk.access.note(Line(time.time(), scope["method"], shown, status, seconds, 0, "", caller, asked_by))
 
     def tick(self) -> None:
         """Do what is due, twice a second: write the access log, look names up again beside the loop."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
@@ -36,7 +37,9 @@ def parameters(query: bytes) -> dict[str, Any]:
         else:
             found[name] = value
     if not found.get("service"):
-        raise Problem("invalid", "an Arrow body names its service in the address: ?service=delay_model", field="?service")
+        raise Problem(
+            "invalid", "an Arrow body names its service in the address: ?service=delay_model", field="?service"
+        )
     return found
 
 
@@ -140,18 +143,13 @@ def columns_of(
     return keys, rest
 
 
-class _told:  # noqa: N801  (reads as a word: with _told(name))
-    """Says of which column an error is."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, SchemaError):
-            raise Problem("invalid", str(error), field=self._name) from error
+@contextmanager
+def _told(name: str) -> Iterator[None]:
+    """Say of which column an error is."""
+    try:
+        yield
+    except SchemaError as error:
+        raise Problem("invalid", str(error), field=name) from error
 
 
 def stream_of(table: pa.Table) -> bytes:

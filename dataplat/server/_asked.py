@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
-from dataplat.server._json_types import json_type, reader
+from dataplat._features._typed_json import json_type, reader
 from dataplat.server._problems import Problem
 
 _AT: Final = re.compile(r"(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?", re.DOTALL)
@@ -103,7 +103,9 @@ class Reader:
             elif name in more:
                 request[name] = more[name]
             else:
-                raise Problem("invalid", f"{self.space} needs the column {name!r} of the request", field=f"request.{name}")
+                raise Problem(
+                    "invalid", f"{self.space} needs the column {name!r} of the request", field=f"request.{name}"
+                )
         return Asked(entities, request, self._rows(entities, request))
 
     def _rows(self, entities: Mapping[str, Any], request: Mapping[str, Any]) -> int:

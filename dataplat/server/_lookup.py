@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from dataplat.server import _arrow
-from dataplat.server._access import AccessLog
+from dataplat.server._access import AccessLog, Line
 from dataplat.server._asked import Asked, Head, head_of
 from dataplat.server._compress import LEAST, accepted, compressed
 from dataplat.server._counts import Counts
@@ -88,7 +88,9 @@ class LookupRoute:
         self._counts.answered(ROUTE, told.status, seconds)
         if self._access.on:
             space = "" if told.service is None else told.service.space
-            self._access.note("POST", PATH, told.status, seconds, told.rows, space, told.caller, asked_by)
+            self._access.note(
+                Line(time.time(), "POST", PATH, told.status, seconds, told.rows, space, told.caller, asked_by)
+            )
         if told.served is not None and told.service is not None:
             self._counts.served(told.service.place, told.rows, bool(told.stale))
             if self._record is not None and told.asked is not None:
@@ -112,7 +114,9 @@ class LookupRoute:
         if table is None:
             told.asked = service.read(head)
         else:
-            told.asked = service.read.of_columns(*_arrow.columns_of(table, service.entities, service.request, service.space))
+            told.asked = service.read.of_columns(
+                *_arrow.columns_of(table, service.entities, service.request, service.space)
+            )
         told.rows = told.asked.rows
         if (left := limit - (time.perf_counter() - began)) <= 0:
             raise _late(limit)
@@ -145,7 +149,20 @@ class LookupRoute:
 class _Told:
     """What becomes of a request."""
 
-    __slots__ = ("arrow", "asked", "body", "caller", "headers", "id", "rows", "served", "service", "stale", "status", "t")
+    __slots__ = (
+        "arrow",
+        "asked",
+        "body",
+        "caller",
+        "headers",
+        "id",
+        "rows",
+        "served",
+        "service",
+        "stale",
+        "status",
+        "t",
+    )
 
     def __init__(self, asked_by: str) -> None:
         self.id, self.caller = asked_by, ""
@@ -188,6 +205,7 @@ class _Told:
         if self.stale:
             self.headers.append((b"dataplat-stale", ",".join(self.stale).encode()))
         if self.arrow:
+            self.headers.append((b"dataplat-service", service.space.encode()))
             self.headers.append((b"dataplat-sequence", b"%d" % served.sequence))
             self.headers.append((b"dataplat-time", b"%d" % self.t))
         if len(self.body) >= LEAST:
@@ -201,11 +219,12 @@ class _Told:
 def _work(told: _Told, service: Service, head: Head) -> None:
     """Look up, and write the answer."""
     assert told.asked is not None
-    told.t = time.time_ns() // 1000
-    told.served = served = service.answer(told.asked, told.t)
+    now = time.time_ns() // 1000
+    told.served = served = service.answer(told.asked, now)
+    told.t = max(now, served.snapshot.at)
     told.stale = service.stale(served.snapshot.at, told.t)
     if told.arrow:
-        told.body = service.arrow(served, told.rows, statuses=head.statuses, ages=head.ages)
+        told.body = service.arrow(served, statuses=head.statuses, ages=head.ages)
     else:
         told.body = service.json(served, told.rows, told.t, told.stale, statuses=head.statuses, ages=head.ages)
 
@@ -221,7 +240,7 @@ def _answers_arrow(headers: Mapping[bytes, bytes]) -> bool:
         Problem: Neither is accepted.
     """
     accept = headers.get(b"accept")
-    if accept is None or accept == b"*/*" or accept == JSON:
+    if accept is None or accept in (b"*/*", JSON):
         return False
     kinds = [piece.partition(b";")[0].strip().lower() for piece in accept.split(b",")]
     for kind in kinds:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
+from dataplat._features._typed_json import schema
 from dataplat.server import _arrow
-from dataplat.server._json_types import schema
 from dataplat.server._problems import KINDS
 from dataplat.server._problems import MEDIA_TYPE as PROBLEM
 from dataplat.server._services import Service, Services
@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 _ARROW: Final = _arrow.MEDIA_TYPE.decode()
-_ID: Final = {"X-Request-Id": {"description": "the id of the request, the caller's own or a new one", "schema": {"type": "string"}}}
+_ID: Final = {
+    "X-Request-Id": {
+        "description": "the id of the request, the caller's own or a new one",
+        "schema": {"type": "string"},
+    }
+}
 _ANY_TIME: Final = (401, 403, 503)
 _OF: Final[dict[str, tuple[str, tuple[int, ...]]]] = {
     "healthz": ("The process answers", (503,)),
@@ -36,14 +41,13 @@ def of(name: str) -> dict[str, Any]:
     body = {"type": "string"} if name == "metrics" else {"type": "object"}
     told: dict[str, Any] = {
         "responses": {
-            200: {"description": about, "content": {kind: {"schema": body}}, "headers": _ID},
-            **{int(status): answer for status, answer in _problems(statuses).items()},
+            "200": {"description": about, "content": {kind: {"schema": body}}, "headers": _ID},
+            **_problems(statuses),
         }
     }
     if name == "readyz":
         either = {"schema": {"type": "object"}}
-        told["responses"][503]["content"] = {"application/json": either, PROBLEM.decode(): either}
-    told["responses"].pop(422, None) if name != "push" else None
+        told["responses"]["503"]["content"] = {"application/json": either, PROBLEM.decode(): either}
     if name == "push":
         told["openapi_extra"] = {"requestBody": {"required": True, "content": {"application/json": {"schema": _PUSH}}}}
     return told
@@ -56,7 +60,9 @@ _PUSH: Final = {
     "properties": {
         "view": {"type": "string"},
         "rows": {"type": "array", "items": {"type": "object"}},
-        "idempotency": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}, {"type": "null"}]},
+        "idempotency": {
+            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}, {"type": "null"}]
+        },
     },
 }
 

@@ -43,12 +43,13 @@ KINDS: Final[Mapping[str, tuple[int, str]]] = MappingProxyType(
         "not-materialized": (503, "The service has no snapshot yet"),
         "store-unavailable": (503, "The online store does not answer"),
         "shutting-down": (503, "The server is ending"),
+        "clock": (503, "The clock of the server is behind its data"),
         "deadline": (504, "The deadline of the request has passed"),
     }
 )
 """By the last word of `type` (`urn:dataplat:problem:KIND`): the status, and the title."""
 _TYPE: Final = "urn:dataplat:problem:"
-_LATER: Final = frozenset({"overloaded", "not-materialized", "store-unavailable", "shutting-down"})
+_LATER: Final = frozenset({"overloaded", "not-materialized", "store-unavailable", "shutting-down", "clock"})
 
 
 class Problem(Exception):

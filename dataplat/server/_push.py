@@ -50,7 +50,9 @@ def read(headers: Mapping[bytes, bytes], body: bytes, query: bytes, most: int) -
     if kind == _arrow.MEDIA_TYPE:
         told = dict(parse_qsl(query.decode("latin-1")))
         if unknown := told.keys() - {"view", "idempotency"}:
-            raise Problem("invalid", f"?{min(unknown)}= is unknown; there are view, idempotency", field=f"?{min(unknown)}")
+            raise Problem(
+                "invalid", f"?{min(unknown)}= is unknown; there are view, idempotency", field=f"?{min(unknown)}"
+            )
         if not told.get("view"):
             raise Problem("invalid", "an Arrow body names its view in the address: ?view=NAME", field="?view")
         return Push(told["view"], _arrow.table_of(body, most), told.get("idempotency"))
@@ -62,7 +64,9 @@ def read(headers: Mapping[bytes, bytes], body: bytes, query: bytes, most: int) -
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise problem_in(error, "") from error
     if len(found.rows) > most:
-        raise Problem("too-many-entities", f"a push is of at most {most:,} rows", field="rows", more={"max_entities": most})
+        raise Problem(
+            "too-many-entities", f"a push is of at most {most:,} rows", field="rows", more={"max_entities": most}
+        )
     return Push(found.view, found.rows, found.idempotency)
 
 

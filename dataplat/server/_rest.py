@@ -116,10 +116,22 @@ def rest(desk: Desk) -> FastAPI:
         ("/features/services/{name}", desk.one, "show_service"),
     ):
         app.add_api_route(
-            path, answer, methods=["GET"], response_model=None, operation_id=name, summary=_first(answer), **_openapi.of(name)
+            path,
+            answer,
+            methods=["GET"],
+            response_model=None,
+            operation_id=name,
+            summary=_first(answer),
+            **_openapi.of(name),
         )
     app.add_api_route(
-        "/features/push", desk.push, methods=["POST"], response_model=None, operation_id="push", summary=_first(desk.push), **_openapi.of("push")
+        "/features/push",
+        desk.push,
+        methods=["POST"],
+        response_model=None,
+        operation_id="push",
+        summary=_first(desk.push),
+        **_openapi.of("push"),
     )
     for kind in (Problem, HTTPException, RequestValidationError, DataplatError):
         app.add_exception_handler(kind, _told)
@@ -149,4 +161,3 @@ async def _told(request: Request, error: Exception) -> Response:
     headers_ = {name.decode(): value.decode() for name, value in problem.headers}
     body = problem.body(request.scope.get("dataplat.request_id", "-"))
     return Response(body, problem.status, headers_, MEDIA_TYPE.decode())
-

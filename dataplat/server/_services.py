@@ -14,21 +14,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from dataplat.errors import DataplatError
+from dataplat.errors import ConfigError, DataplatError
 from dataplat.lake.schema import did_you_mean, type_to_json
 from dataplat.server._answers import Writer
+from dataplat.server._arrow import stream_of
 from dataplat.server._asked import Asked, Reader
 from dataplat.server._problems import Problem
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from dataplat.feature_store.definitions import Entity, FeatureService
+    from dataplat.feature_store.definitions import Entity
     from dataplat.feature_store.online.serve import Served, Serving
     from dataplat.feature_store.online.store import OnlineStore, Snapshot
 
 EVERY: Final = 2.0
 """Seconds after which names are looked up again."""
+SKEW: Final = 5_000_000
+"""Microseconds by which the clock here may be behind the one of whoever made a snapshot."""
 _LOG: Final = logging.getLogger("dataplat.serve")
 
 
@@ -77,7 +80,22 @@ class Service:
             raise Problem("closure-mismatch", detail, field="closure", more={"sent": sent, "served": self.closure})
 
     def answer(self, asked: Asked, t: int) -> Served:
-        """Look up."""
+        """Look up.
+
+        Where the clock here is a little behind the one by which the snapshot was made, the time is the snapshot's.
+
+        Raises:
+            Problem: It is far behind.
+            DataplatError: The store does not answer, or a value is none of its type.
+        """
+        for _ in range(3):  # a newer snapshot may come in between
+            try:
+                return self.serving.answer(asked.entities, asked.request, t, self.reading)
+            except ConfigError as error:
+                snapshot = self.store.snapshot(self.space)
+                if snapshot is None or not 0 < snapshot.at - t <= SKEW:
+                    raise Problem("clock", str(error)) from error
+                t = snapshot.at
         return self.serving.answer(asked.entities, asked.request, t, self.reading)
 
     def reading(self, keys: Sequence[bytes]) -> Any:
@@ -93,7 +111,7 @@ class Service:
     ) -> bytes:
         """Return an answer as JSON."""
         return self.write.json(
-            served.columns,
+            served.raw,
             rows,
             snapshot=served.snapshot.id,
             sequence=served.sequence,
@@ -103,11 +121,9 @@ class Service:
             ages=served.ages if ages else None,
         )
 
-    def arrow(self, served: Served, rows: int, *, statuses: bool = False, ages: bool = False) -> bytes:
+    def arrow(self, served: Served, *, statuses: bool = False, ages: bool = False) -> bytes:
         """Return an answer as an Arrow stream."""
-        return self.write.arrow(
-            served.columns, rows, statuses=served.statuses if statuses else None, ages=served.ages if ages else None
-        )
+        return stream_of(served.table(statuses=statuses, ages=ages))
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +225,9 @@ class Services:
             if name in (space, space.partition("@")[0]):
                 raise Problem("conflict", f"{space} cannot be served: {trouble}", field="service")
         known = sorted(self._names)
-        raise Problem("unknown-service", f"no service {name!r} is served here{did_you_mean(name, known)}", field="service")
+        raise Problem(
+            "unknown-service", f"no service {name!r} is served here{did_you_mean(name, known)}", field="service"
+        )
 
     def refresh(self) -> None:
         """Look up what is applied, and which version a name means. What fails is tried again; what is served goes on."""
@@ -294,4 +312,6 @@ def _version(space: str) -> tuple[str, int]:
 def _told_time(micros: int) -> str:
     import datetime as dt
 
-    return (dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=micros)).isoformat().replace("+00:00", "Z")
+    return (
+        (dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=micros)).isoformat().replace("+00:00", "Z")
+    )

@@ -1,25 +1,25 @@
 """How features are served: `[serve]` of dataplat.toml, and flags. Keys are there by reference only.
 
-    [serve]
-    host = "127.0.0.1"            # other than the loopback only with keys
-    port = 8080
-    workers = 2
-    services = ["delay_model"]    # else all that are applied; readyz waits for a snapshot of each
-    max_body = "4 MB"
-    max_entities = 10_000         # in one request
-    concurrency = 256             # requests at work in one worker; above: 503 with Retry-After
-    connections = 2048            # open to one worker
-    deadline = 10.0               # seconds for an answer, where the caller names none
-    patience = 10.0               # seconds for a client to send its request, or to take its answer
-    keep_alive = 75.0             # seconds that an idle connection stays open
-    grace = 10.0                  # seconds that what is being answered gets at the end
-    access_log = "-"              # a file, - for standard error, "" for none; never holds values
-    docs = true                   # /docs and /openapi.json
-    telemetry = false             # OpenTelemetry, set up by its own OTEL_… variables
+[serve]
+host = "127.0.0.1"            # other than the loopback only with keys
+port = 8080
+workers = 2
+services = ["delay_model"]    # else all that are applied; readyz waits for a snapshot of each
+max_body = "4 MB"
+max_entities = 10_000         # in one request
+concurrency = 256             # requests at work in one worker; above: 503 with Retry-After
+connections = 2048            # open to one worker
+deadline = 10.0               # seconds for an answer, where the caller names none
+patience = 10.0               # seconds for a client to send its request, or to take its answer
+keep_alive = 75.0             # seconds that an idle connection stays open
+grace = 10.0                  # seconds that what is being answered gets at the end
+access_log = "-"              # a file, - for standard error, "" for none; never holds values
+docs = true                   # /docs and /openapi.json
+telemetry = false             # OpenTelemetry, set up by its own OTEL_… variables
 
-    [serve.keys.delay_model]
-    key = "env:DELAY_MODEL_KEY"   # or file:PATH
-    scopes = ["lookup"]           # lookup, push, admin (metrics)
+[serve.keys.delay_model]
+key = "env:DELAY_MODEL_KEY"   # or file:PATH
+scopes = ["lookup"]           # lookup, push, admin (metrics)
 """
 
 from __future__ import annotations
@@ -102,7 +102,8 @@ def _value(place: str, name: str, value: Any) -> Any:
     if name not in kinds:
         near = difflib.get_close_matches(name, kinds, 1)
         raise ConfigError(
-            f"{place} has no setting {name!r}; " + (f"did you mean {near[0]!r}?" if near else f"known are {', '.join(kinds)}")
+            f"{place} has no setting {name!r}; "
+            + (f"did you mean {near[0]!r}?" if near else f"known are {', '.join(kinds)}")
         )
     if name == "keys":
         return _keys(place, value)

@@ -64,7 +64,7 @@ class Supervisor:
 
     settings: Settings
     told: Mapping[str, Any]
-    on_ready: Callable[[str], None] = lambda url: None
+    on_ready: Callable[[str], None] = lambda _url: None
     _workers: list[Worker] = field(default_factory=list)
     _rolling: list[int] = field(default_factory=list)
     _ending: bool = False
@@ -86,7 +86,10 @@ class Supervisor:
             os.set_blocking(self._wake, False)
             os.set_blocking(woken, False)
             self._selector.register(woken, selectors.EVENT_READ, None)
-            before = {number: signal.signal(number, self._signalled) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+            before = {
+                number: signal.signal(number, self._signalled)
+                for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+            }
             try:
                 self._workers = [Worker(row) for row in range(self.settings.workers)]
                 for worker in self._workers:
@@ -180,7 +183,12 @@ class Supervisor:
 
     def _start(self, worker: Worker) -> None:
         said, saying = os.pipe()
-        handed = {"socket": self._socket.fileno(), "counts": self._rows.fileno(), "alive": self._alive, "saying": saying}
+        handed = {
+            "socket": self._socket.fileno(),
+            "counts": self._rows.fileno(),
+            "alive": self._alive,
+            "saying": saying,
+        }
         told = json.dumps({**self.told, **handed, "row": worker.row})
         again = worker.began > 0
         worker.began = time.monotonic()
@@ -234,7 +242,9 @@ def listening(host: str, port: int) -> socket.socket:
         ConfigError: Nobody can listen there: the port is taken, or the host is none of this machine.
     """
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
         sock = socket.socket(family, kind, protocol)
     except OSError as error:
         raise ConfigError(f"host {host}: {error.strerror or error}") from error

@@ -1,6 +1,6 @@
 """A worker: opens the lake and the online store, and answers what comes to the socket that it was handed.
 
-    python -m dataplat.server._worker '{"socket": 3, "counts": 4, "alive": 5, "saying": 6, "row": 0, …}'
+python -m dataplat.server._worker '{"socket": 3, "counts": 4, "alive": 5, "saying": 6, "row": 0, …}'
 """
 
 from __future__ import annotations
