@@ -17,7 +17,7 @@ class OnDemand:
 
     def __init__(self, plan: ServingPlan) -> None:
         self.transforms = plan.transforms
-        kinds = plan.kinds()
+        kinds = plan.kinds
         self.kinds = {name: kinds[name] for name in plan.transforms.features}
 
     def columns(

@@ -196,8 +196,9 @@ class ServingPlan:
 
         return tuple(Layout.of(group) for group in self.groups)
 
+    @cached_property
     def kinds(self) -> dict[str, pa.DataType]:
-        """Return the Arrow type of each column of a view."""
+        """The Arrow type of each column of a view."""
         return {each.name: kind_of(each.feature, each.base.types) for each in self.outputs}
 
 

@@ -10,12 +10,13 @@ What is prepared once for a plan, is: most cells are then one place in what one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
+import numpy as np
 
 from dataplat.errors import ConfigError, SchemaError
 from dataplat.feature_store.definitions import Feature, Field
@@ -39,7 +40,34 @@ Read: TypeAlias = "Callable[[Sequence[bytes]], Reading]"
 
 MOST: Final = 100_000
 """Rows of one lookup."""
+MANY: Final = 12
+"""Rows from which on columns are made as arrays."""
 _SECTIONS: Final = msgspec.msgpack.Decoder()
+
+
+class OneRow(Mapping[str, Sequence[Any]]):
+    """The columns of one row: lists are made of those that are looked at."""
+
+    __slots__ = ("_places", "row")
+
+    def __init__(self, places: Mapping[str, int], row: Sequence[Any]) -> None:
+        self._places, self.row = places, row
+
+    def __getitem__(self, name: str) -> list[Any]:
+        return [self.row[self._places[name]]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __repr__(self) -> str:
+        return repr(self.dict())
+
+    def dict(self) -> dict[str, Sequence[Any]]:
+        """Return all of them."""
+        return dict(zip(self._places, zip(self.row, strict=False), strict=True))
 
 
 class Served:
@@ -49,27 +77,27 @@ class Served:
         columns: values by column, in the order of the service, as Arrow gives them to Python.
         snapshot: what they are of.
         sequence: up to which pushed row.
+        raw: values as records have them: times are counts.
     """
 
-    __slots__ = ("_cells", "_rows", "_told", "columns", "plan", "raw", "sequence", "snapshot")
+    __slots__ = ("_asked", "_reading", "_serving", "_told", "columns", "raw", "sequence", "snapshot")
 
     def __init__(
         self,
-        plan: ServingPlan,
-        rows: int,
-        raw: dict[str, list[Any]],
-        columns: dict[str, list[Any]],
+        serving: Serving,
         reading: Reading,
-        cells: Callable[[], Told],
+        raw: Mapping[str, Sequence[Any]],
+        columns: Mapping[str, Sequence[Any]],
+        asked: _Told,
     ) -> None:
-        self.plan, self._rows, self.raw, self.columns = plan, rows, raw, columns
+        self._serving, self._reading, self._asked = serving, reading, asked
+        self.raw, self.columns = raw, columns
         self.snapshot: Snapshot = reading.snapshot
         self.sequence: int = reading.sequence
-        self._cells = cells
         self._told: Told | None = None
 
     def __len__(self) -> int:
-        return self._rows
+        return self._asked[1]
 
     @property
     def statuses(self) -> dict[str, list[int]]:
@@ -83,16 +111,17 @@ class Served:
 
     def _statuses_and_ages(self) -> Told:
         if self._told is None:
-            self._told = self._cells()
+            self._told = self._serving.tell(self._reading, *self._asked)
         return self._told
 
     def table(self, *, statuses: bool = False, ages: bool = False) -> pa.Table:
         """Return the columns as Arrow, each followed by `column__status` and `column__age` where they are asked for."""
         import pyarrow as pa
 
-        kinds = self.plan.kinds()
+        plan = self._serving.plan
+        kinds = plan.kinds
         found: dict[str, Any] = {}
-        for name in self.plan.columns:
+        for name in plan.columns:
             values = self.raw[name]
             found[name] = natural(values, kinds[name]) if name in kinds else values
             if statuses:
@@ -104,6 +133,8 @@ class Served:
 
 
 Told: TypeAlias = "tuple[dict[str, list[int]], dict[str, list[int | None]]]"
+_Told: TypeAlias = "tuple[list[list[int]], int, int, Mapping[str, Sequence[Any]]]"
+"""Places of records by ask, how many rows, the time, the request."""
 
 
 class Serving:
@@ -114,10 +145,12 @@ class Serving:
         self._asked = [_Asked(plan, at, ask) for at, ask in enumerate(plan.asks)]
         self._names = [output.name for each in self._asked for output in each.outputs]
         self._on_demand = OnDemand(plan) if plan.transforms.expressions else None
-        self._temporal = {name: kind for name, kind in plan.kinds().items() if _is_temporal(kind)}
-        own = [name for name in plan.columns if name in set(self._names)]
-        self._plain = self._on_demand is None and own == self._names
-        self._checked = ""
+        self._temporal = {name: kind for name, kind in plan.kinds.items() if _is_temporal(kind)}
+        names = [name for name in plan.columns if name in set(self._names)]
+        self._plain = self._on_demand is None and names == self._names
+        self._places = {name: at for at, name in enumerate(self._names)}
+        alone = len(self._asked) == 1 and self._asked[0].only is not None and not plan.transforms.request
+        self._only = self._asked[0].only if alone else None
 
     def answer(
         self, entities: Mapping[str, Sequence[Any]], request: Mapping[str, Sequence[Any]], t: int, read: Read
@@ -134,28 +167,49 @@ class Serving:
             SchemaError: A column is missing, of another length, or holds a value of another type; it is named.
             ConfigError: `t` is before the time of the snapshot: the clock went backwards.
         """
-        rows = self._rows(entities, request)
         keys: list[bytes] = []
-        places = [each.keys(entities, rows, keys) for each in self._asked]
+        if self._only is not None and len(given := entities.get(self._only, ())) == 1:
+            rows, places = 1, [self._asked[0].keys_of(((given[0],),), keys)]
+        else:
+            rows = self._rows(entities, request)
+            places = [each.keys(entities, rows, keys) for each in self._asked]
         reading = read(keys)
         if t < reading.snapshot.at:
             raise ConfigError(
                 f"a lookup at {t} µs, before the snapshot of {reading.snapshot.at} µs that is served: the clock went "
                 "backwards; set it, or ask for a later t"
             )
-        made = [each.rows(place, reading, t) for each, place in zip(self._asked, places, strict=True)]
-        raw = self._columns(made, rows)
-        if self._on_demand is not None:
-            raw |= self._on_demand.columns(raw, request, rows)
-        if not self._plain:
-            raw = {name: raw[name] for name in self.plan.columns}
+        raw = self._raw(places, reading, t, rows)
         columns = raw
-        if self._temporal:
-            columns = {
-                name: natural(values, self._temporal[name]).to_pylist() if name in self._temporal else values
-                for name, values in raw.items()
-            }
-        return Served(self.plan, rows, raw, columns, reading, lambda: self._tell(places, reading, t, request, rows))
+        if not self._plain or self._temporal:
+            raw, columns = self._finished(raw, request, rows)
+        return Served(self, reading, raw, columns, (places, rows, t, request))
+
+    def _raw(self, places: list[list[int]], reading: Reading, t: int, rows: int) -> Mapping[str, Sequence[Any]]:
+        """Return the columns of views."""
+        if rows == 1:
+            made = [each.rows(place, reading, t)[0] for each, place in zip(self._asked, places, strict=True)]
+            return OneRow(self._places, made[0] if len(made) == 1 else [value for each in made for value in each])
+        made = [
+            column for each, place in zip(self._asked, places, strict=True) for column in each.made(place, reading, t)
+        ]
+        return dict(zip(self._names, made, strict=True))
+
+    def _finished(
+        self, raw: Mapping[str, Sequence[Any]], request: Mapping[str, Sequence[Any]], rows: int
+    ) -> tuple[dict[str, Sequence[Any]], dict[str, Sequence[Any]]]:
+        """Return all columns in their order, as records have them, and as Arrow gives them to Python."""
+        found = raw.dict() if isinstance(raw, OneRow) else dict(raw)
+        if self._on_demand is not None:
+            found |= self._on_demand.columns(found, request, rows)
+        found = {name: found[name] for name in self.plan.columns}
+        if not self._temporal:
+            return found, found
+        told: dict[str, Sequence[Any]] = {
+            name: natural(values, self._temporal[name]).to_pylist() if name in self._temporal else values
+            for name, values in found.items()
+        }
+        return found, told
 
     def _rows(self, entities: Mapping[str, Sequence[Any]], request: Mapping[str, Sequence[Any]]) -> int:
         """Return how many rows are asked for."""
@@ -176,17 +230,8 @@ class Serving:
             raise SchemaError(f"a lookup of {rows:,} rows: it is of at most {MOST:,}; ask in several")
         return 1 if rows < 0 else rows
 
-    def _columns(self, made: list[list[Sequence[Any]]], rows: int) -> dict[str, list[Any]]:
-        if rows == 1:
-            values = made[0][0] if len(made) == 1 else [value for each in made for value in each[0]]
-            return dict(zip(self._names, [[value] for value in values], strict=True))
-        columns = [list(column) for each in made for column in zip(*each, strict=True)]
-        if not columns:
-            columns = [[] for _ in self._names]
-        return dict(zip(self._names, columns, strict=True))
-
-    def _tell(
-        self, places: list[list[int]], reading: Reading, t: int, request: Mapping[str, Sequence[Any]], rows: int
+    def tell(
+        self, reading: Reading, places: list[list[int]], rows: int, t: int, request: Mapping[str, Sequence[Any]]
     ) -> Told:
         """Return statuses and ages, in the general way."""
         cells: dict[str, list[Cell]] = {}
@@ -224,20 +269,24 @@ class _Asked:
         self.bases = [_Part(self.layout, placed, self.outputs) for placed in self.layout.places]
         self.bases = [each for each in self.bases if each.outputs]
         self.row = _rowed(self.layout, self.bases, len(self.outputs))
+        self.batch = _batched(self.layout, self.bases, len(self.outputs))
         self.general: list[tuple[int, list[int], Answered]] = [
             (part.placed.base.place, [at for at, _ in part.outputs], part.answer) for part in self.bases
         ]
 
     def keys(self, entities: Mapping[str, Sequence[Any]], rows: int, keys: list[bytes]) -> list[int]:
         """Add the keys to be read, and return their places among all; -1: a null."""
-        encode, places = self.encode, []
         given = [entities[column] for column in self.columns]
-        for key in zip(*given, strict=True) if given else [()] * rows:
+        return self.keys_of(zip(*given, strict=True) if given else [()] * rows, keys)
+
+    def keys_of(self, given: Iterable[Sequence[Any]], keys: list[bytes]) -> list[int]:
+        """Add the bytes of keys to those to be read, and return their places among all; -1: a null."""
+        encode, places = self.encode, []
+        for key in given:
             try:
                 found = encode(key)
             except SchemaError as error:
-                where = f"row {len(places)}: " if rows > 1 else ""
-                raise SchemaError(f"{', '.join(self.columns)}: {where}{error}") from error
+                raise SchemaError(f"{', '.join(self.columns)}, row {len(places)}: {error}") from error
             if found is None:
                 places.append(-1)
             else:
@@ -264,6 +313,25 @@ class _Asked:
             else:
                 found.append(row(record, unpack(record), t))
         return found
+
+    def made(self, places: list[int], reading: Reading, t: int) -> list[list[Any]]:
+        """Return the values of rows, by column."""
+        records = reading.records
+        if len(places) < MANY or any(reading.pushed) or self.batch is None:
+            found = self.rows(places, reading, t)
+            return [list(column) for column in zip(*found, strict=True)] if found else [[] for _ in self.outputs]
+        there = [at for at, place in enumerate(places) if place >= 0 and records[places[at]] is not None]
+        own: list[Any] = [records[places[at]] for at in there]
+        columns, odd = self.batch(own, t)
+        if len(there) < len(places):
+            columns = [
+                _spread(column, there, len(places), none) for column, none in zip(columns, self.missing, strict=True)
+            ]
+        for at in odd:
+            record = own[at]
+            for column, value in zip(columns, self.row(record, self.unpack(record), t), strict=True):
+                column[there[at]] = value
+        return columns
 
     def cells(self, place: int, reading: Reading, t: int) -> list[Cell]:
         """Return the cells of one row, in the general way."""
@@ -369,4 +437,43 @@ def _tails(layout: Layout, parts: Sequence[_Part]) -> list[tuple[int, int, int, 
                 end = part.places[at]
                 before = ends.index(end)
                 found.append((at, ends[before - 1] if before else 0, end, cell.load))
+    return found
+
+
+Batched: TypeAlias = "Callable[[Sequence[bytes], int], tuple[list[list[Any]], list[int]]]"
+
+
+def _batched(layout: Layout, parts: Sequence[_Part], length: int) -> Batched | None:
+    """Return a function that makes columns of many records, and says of which the cells are not plain; None: by rows."""
+    if not length or any(part.windows for part in parts):
+        return None
+    names = [""] * length
+    for part in parts:
+        for at, feature in part.fields:
+            names[at] = f"{part.placed.base.place} {feature.column}"
+    tails = _tails(layout, parts)
+    size = layout.fixed.size
+
+    def batch(records: Sequence[bytes], t: int) -> tuple[list[list[Any]], list[int]]:
+        whole = b"".join(records) if not tails else b"".join([record[:size] for record in records])
+        if len(whole) != size * len(records):
+            whole = b"".join([record[:size] for record in records])
+        fixed = np.frombuffer(whole, layout.dtype)
+        columns = [fixed[name].tolist() for name in names]
+        for at, before, end, load in tails:
+            ends = fixed[layout.dtype.names[end]].tolist()
+            begins = fixed[layout.dtype.names[before]].tolist() if before else [0] * len(ends)
+            columns[at] = [
+                load(record[size + low : size + high]) for record, low, high in zip(records, begins, ends, strict=True)
+            ]
+        odd = np.flatnonzero(((fixed["flags"] & CLEAN) == 0) | (fixed["until"] < t))
+        return columns, odd.tolist()
+
+    return batch
+
+
+def _spread(column: list[Any], there: Sequence[int], rows: int, missing: Any) -> list[Any]:
+    found = [missing] * rows
+    for at, value in zip(there, column, strict=True):
+        found[at] = value
     return found
