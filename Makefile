@@ -97,7 +97,7 @@ proofs: $(READY)-dev ## the long ones: every damage, every death of an erase or 
 dvc: $(READY)-dev ## the real DVC in the user's cache, for the tests of what is exported to it (`make test` makes it)
 	@$(BIN)/python scripts/real_dvc.py
 
-services: $(READY)-dev ## the real S3, GCS, HDFS, Kafka and Label Studio in the user's cache, for the tests (`make test` makes them)
+services: $(READY)-dev ## the real S3, GCS, HDFS, Kafka, Redis and Label Studio in the user's cache, for the tests (`make test` makes them)
 	@$(BIN)/python scripts/services.py install
 
 bench: $(READY)-dev ## the measured tables, beside their peers

