@@ -1,0 +1,428 @@
+"""From a source's rows to facts, and from facts of parts to those of all: the order of PIT 6, and nothing else, is decided here.
+
+Most rows tie with none, and parts are in order already: what is sorted is the key and the times alone, by a sort that runs
+through what is in order, and a view's own columns are looked at only where rows tie on all of these.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from dataplat.errors import SchemaError
+from dataplat.feature_store.definitions import FeatureView
+from dataplat.feature_store.kernel.columns import Ordered
+from dataplat.feature_store.kernel.facts import Facts
+from dataplat.feature_store.kernel.lives import FOREVER
+from dataplat.feature_store.keys import typed_keys
+from dataplat.feature_store.times import NEVER, to_micros
+from dataplat.lake.content_id import key_digests
+from dataplat.lake.schema import did_you_mean
+
+if TYPE_CHECKING:
+    import polars as pl
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    Ints: TypeAlias = NDArray[np.int64]
+    Words: TypeAlias = NDArray[np.uint64]
+    Bools: TypeAlias = NDArray[np.bool_]
+
+
+def facts(view: FeatureView, table: pa.Table, *, k: Ints | None = None, gone: Ints | None = None) -> Facts:
+    """Return the rows of a view's source that count, in order.
+
+    Args:
+        view: the view; of an alias the view behind it, since sources know nothing of a spine's columns.
+        table: rows of its source: `columns_of(view)` of them are read.
+        k: when each row was known, microseconds, without the delay, where no column says so (`history="commits"`).
+        gone: when each was deleted, without the delay; `FOREVER`: never.
+
+    Raises:
+        SchemaError: A column is missing, a time is null or naive, or a value is no key of its entity.
+    """
+    told = view.view
+    _check(view, table)
+    passed = _passing(view, table)
+    if passed is not None:
+        table = table.filter(passed)
+        there = np.asarray(passed.combine_chunks())
+        k, gone = (None if each is None else each[there] for each in (k, gone))
+    e = _times(view, table, told.timestamp)
+    if k is None:
+        k = e if told.known_at is None else _times(view, table, told.known_at)
+    keys = typed_keys(told.entities, table, {entity: column for column, entity in told.keys}, view.name)
+    high, low, keyless = digests(keys, table.num_rows)
+    found = Facts(
+        high,
+        low,
+        keyless,
+        e,
+        k + told.delay,
+        None
+        if gone is None
+        else np.where(gone == FOREVER, FOREVER, np.minimum(gone, FOREVER - told.delay) + told.delay),
+        _events(view, table),
+        keys,
+        table.select(list(told.columns)),
+    )
+    return _ordered(found)
+
+
+def columns_of(view: FeatureView) -> tuple[str, ...]:
+    """Return the columns of its source that a view reads, in no order that matters."""
+    told = view.view
+    wanted = [column for column, _ in told.keys]
+    wanted += [told.timestamp, *([told.known_at] if told.known_at else []), *told.row_key, *told.columns]
+    return tuple(dict.fromkeys([*wanted, *(_condition(told.where).meta.root_names() if told.where else [])]))
+
+
+def merged(view: FeatureView, several: Sequence[Facts]) -> Facts:
+    """Return the facts of parts as those of all; raise `SchemaError` where parts hold a column in types that differ."""
+    import pyarrow as pa
+
+    if len(several) == 1:
+        return several[0]
+    if not several:
+        raise ValueError(f"no facts of {view.name}")
+
+    def joined(arrays: Sequence[Any]) -> Any:
+        return np.concatenate(arrays)
+
+    def some(name: str, empty: Any, kind: Any) -> Any:
+        if all(getattr(each, name) is None for each in several):
+            return None
+        return joined(
+            [
+                np.full(len(each), empty, kind) if getattr(each, name) is None else getattr(each, name)
+                for each in several
+            ]
+        )
+
+    def tables(found: Sequence[pa.Table], rows: Sequence[int]) -> pa.Table:
+        if not found[0].num_columns:
+            return pa.table({"": pa.nulls(sum(rows))}).select([])
+        try:
+            return pa.concat_tables(found, promote_options="default")
+        except pa.ArrowInvalid as error:
+            raise SchemaError(f"view {view.name}: parts of its source do not go together: {error}") from error
+
+    sizes = [len(each) for each in several]
+    event = None
+    if several[0].event is not None:
+        event = joined([each.event for each in several])
+    return _ordered(
+        Facts(
+            joined([each.high for each in several]),
+            joined([each.low for each in several]),
+            some("keyless", False, bool),
+            joined([each.e for each in several]),
+            joined([each.k for each in several]),
+            some("gone", FOREVER, np.int64),
+            event,
+            tables([each.keys for each in several], sizes),
+            tables([each.columns for each in several], sizes),
+        )
+    )
+
+
+def between(found: Facts, first: int, stop: int) -> Facts:
+    """Return the facts of keys whose digest's upper half is at least `first` and below `stop`, without a copy."""
+    low = int(np.searchsorted(found.high, np.uint64(first)))
+    high = len(found) if stop >= 1 << 64 else int(np.searchsorted(found.high, np.uint64(stop)))
+    return sliced(found, low, high)
+
+
+def of_keys(found: Facts, high: Words, low: Words) -> Facts:
+    """Return the facts of some keys, in order; those that nobody has are not there."""
+    starts = starts_of(found)
+    group = groups(found, starts, high, low)
+    wanted = np.unique(group[group >= 0])
+    ends = np.append(starts, len(found))
+    sizes = ends[wanted + 1] - ends[wanted]
+    rows = np.arange(int(sizes.sum())) + np.repeat(ends[wanted] - (np.cumsum(sizes) - sizes), sizes)
+    return taken(found, rows)
+
+
+def starts_of(found: Facts) -> Ints:
+    """Return where each key's rows begin. Rows without a key come first, and are of none that anybody asks for."""
+    if not len(found):
+        return np.zeros(0, np.int64)
+    fresh = (found.high[1:] != found.high[:-1]) | (found.low[1:] != found.low[:-1])
+    return np.flatnonzero(np.concatenate(([True], fresh)))
+
+
+def groups(found: Facts, starts: Ints, high: Words, low: Words) -> Ints:
+    """Return the number of each key among those that begin at `starts`; -1 where it is none of them."""
+    if not len(starts):
+        return np.full(len(high), -1)
+    highs, lows = found.high[starts], found.low[starts]
+    begins = 0 if found.keyless is None else int(found.keyless[starts[0]])  # the first group is of no key
+    place = np.maximum(np.searchsorted(highs, high), begins)
+    number = np.full(len(high), -1)
+    left = np.arange(len(high))
+    while len(left):  # once, but for keys whose upper halves agree
+        left = left[place[left] < len(highs)]
+        left = left[highs[place[left]] == high[left]]
+        same = lows[place[left]] == low[left]
+        number[left[same]] = place[left[same]]
+        left = left[~same]
+        place[left] += 1
+    return number
+
+
+def digests(keys: pa.Table, rows: int) -> tuple[Words, Words, Bools | None]:
+    """Return the upper and lower halves of the digests of keys, and which rows have none (None: all have one)."""
+    import pyarrow.compute as pc
+
+    if not keys.num_columns:  # PIT 20: one key, of all rows
+        return np.zeros(rows, np.uint64), np.zeros(rows, np.uint64), None
+    keyless = None
+    for column in keys.columns:
+        if column.null_count:
+            nulls = np.asarray(pc.is_null(column).combine_chunks())
+            keyless = nulls if keyless is None else keyless | nulls
+    pieces = [key_digests(batch, keys.schema.names) for batch in keys.to_batches()]
+    found = np.concatenate(pieces) if pieces else np.zeros((0, 2), np.uint64)
+    low, high = (np.ascontiguousarray(found[:, lane]) for lane in (0, 1))
+    if keyless is not None:
+        low[keyless] = high[keyless] = 0
+    return high, low, keyless
+
+
+def sliced(found: Facts, start: int, stop: int) -> Facts:
+    """Return the facts from one place to another, without a copy."""
+    return Facts(
+        found.high[start:stop],
+        found.low[start:stop],
+        None if found.keyless is None else found.keyless[start:stop],
+        found.e[start:stop],
+        found.k[start:stop],
+        None if found.gone is None else found.gone[start:stop],
+        None if found.event is None else found.event[start:stop],
+        found.keys.slice(start, stop - start),
+        found.columns.slice(start, stop - start),
+    )
+
+
+def taken(found: Facts, rows: Ints) -> Facts:
+    """Return the facts at some places, in that order."""
+    import pyarrow as pa
+
+    places = pa.array(rows)
+    return Facts(
+        found.high[rows],
+        found.low[rows],
+        None if found.keyless is None else found.keyless[rows],
+        found.e[rows],
+        found.k[rows],
+        None if found.gone is None else found.gone[rows],
+        None if found.event is None else found.event[rows],
+        _taken(found.keys, places),
+        _taken(found.columns, places),
+    )
+
+
+def _taken(table: pa.Table, places: pa.Array) -> pa.Table:
+    import pyarrow as pa
+
+    if not table.num_columns:
+        return pa.table({"": pa.nulls(len(places))}).select([])
+    return table.take(places)
+
+
+# ---------------------------------------------------------------------------------------------------------- the order
+
+
+def _ordered(found: Facts) -> Facts:
+    """Put facts in order."""
+    rows = _by_key_and_time(found)
+    found = found if rows is None else taken(found, rows)
+    rows = _ties(found)
+    return found if rows is None else taken(found, rows)
+
+
+def _by_key_and_time(found: Facts) -> Ints | None:
+    """Return the order of (high, low, e, k), rows that agree in all as they were; None where they are in order.
+
+    Rows without a key are of the key 0, so they come first.
+    """
+    if len(found) < 2 or _rising(found).all():
+        return None
+    rows = np.argsort(found.high, kind="stable")
+    high, low, e, k = found.high[rows], found.low[rows], found.e[rows], found.k[rows]
+    first = np.concatenate(([True], high[1:] != high[:-1]))
+    wrong = ~first
+    wrong[1:] &= (low[1:] < low[:-1]) | (low[1:] == low[:-1]) & (
+        (e[1:] < e[:-1]) | (e[1:] == e[:-1]) & (k[1:] < k[:-1])
+    )
+    if not wrong.any():
+        return rows
+    number = np.cumsum(first) - 1
+    torn = np.zeros(int(number[-1]) + 1, bool)
+    torn[number[wrong]] = True
+    some = np.flatnonzero(torn[number])
+    order = np.lexsort((k[some], e[some], low[some], number[some]))
+    rows[some] = rows[some[order]]
+    return rows
+
+
+def _rising(found: Facts) -> Bools:
+    """Say of each row but the first whether it is not before the one ahead of it."""
+    rising = np.zeros(len(found) - 1, bool)
+    equal = np.ones(len(found) - 1, bool)
+    for word in (found.high, found.low, found.e, found.k):
+        rising |= equal & (word[1:] > word[:-1])
+        equal &= word[1:] == word[:-1]
+    return rising | equal
+
+
+def tied(found: Facts) -> Bools:
+    """Say of each row but the first whether it agrees with the one ahead of it in key, e and k."""
+    same = (found.high[1:] == found.high[:-1]) & (found.low[1:] == found.low[:-1])
+    return same & (found.e[1:] == found.e[:-1]) & (found.k[1:] == found.k[:-1])
+
+
+def _ties(found: Facts) -> Ints | None:
+    """Return the order in which rows that tie are by their own columns (PIT 6); None where that is how they are."""
+    same = tied(found)
+    if not same.any():
+        return None
+    either = np.concatenate(([False], same)) | np.concatenate((same, [False]))
+    some = np.flatnonzero(either)
+    number = np.cumsum(~np.concatenate(([False], same)))[some]
+    import pyarrow as pa
+
+    rows = found.columns.take(pa.array(some)) if found.columns.num_columns else found.columns
+    words = [word for column in rows.columns for word in ranks(column)]
+    order = np.lexsort((*reversed(words), number))
+    if (order == np.arange(len(order))).all():
+        return None
+    every = np.arange(len(found))
+    every[some] = some[order]
+    return every
+
+
+def ranks(column: pa.ChunkedArray | pa.Array) -> list[Ints]:
+    """Return what orders the values of a column, the first most: nulls first, NaN last, -0.0 before 0.0 (PIT 6)."""
+    import pyarrow as pa
+
+    values = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    values = values if isinstance(values, pa.Array) else pa.concat_arrays(values.chunks)
+    valid = np.asarray(values.is_valid()).astype(np.int64)
+    if pa.types.is_nested(values.type):
+        cells = [_rank(each) for each in values.to_pylist()]
+        places = {each: at for at, each in enumerate(sorted(set(cells)))}
+        return [np.array([places[each] for each in cells], np.int64)]
+    ordered = Ordered.of(values)
+    nan = np.zeros(len(values), np.int64) if ordered.nan is None else ordered.nan.astype(np.int64)
+    return [valid, nan, np.where((valid == 1) & (nan == 0), ordered.keys, 0)]
+
+
+def _rank(value: Any) -> tuple[Any, ...]:
+    if value is None:
+        return (0,)
+    if isinstance(value, float):
+        return (2,) if value != value else (1, value, np.copysign(1.0, value))  # noqa: PLR0124
+    if isinstance(value, list | tuple):
+        return (1, tuple(_rank(each) for each in value))
+    if isinstance(value, dict):
+        return (1, tuple(_rank(each) for each in value.values()))
+    return (1, value)
+
+
+# ---------------------------------------------------------------------------------------------------- what rows say
+
+
+def _check(view: FeatureView, table: pa.Table) -> None:
+    there = table.schema.names
+    for column in columns_of(view):
+        if column not in there:
+            raise SchemaError(
+                f"view {view.name}: its source has no column {column!r}{did_you_mean(column, there)}; it has {', '.join(there)}"
+            )
+
+
+def _times(view: FeatureView, table: pa.Table, column: str) -> Ints:
+    what = f"{view.name}.{column}"
+    found = to_micros(table.column(column), what, view.view.zone)
+    if (found == NEVER).any():
+        raise SchemaError(
+            f"{what} is null in row {int(np.flatnonzero(found == NEVER)[0])}: a row without a time is none"
+        )
+    return found
+
+
+def _passing(view: FeatureView, table: pa.Table) -> pa.ChunkedArray | None:
+    """Return which rows pass `where`; None: all. Where it is null, or fails, a row does not pass."""
+    import polars as pl
+    import pyarrow as pa
+
+    if view.view.where is None:
+        return None
+    condition = _condition(view.view.where)
+    frame = pl.DataFrame(table.select(list(dict.fromkeys(condition.meta.root_names()))))
+    try:
+        mask = frame.select(condition.alias("passes")).to_series()
+    except pl.exceptions.PolarsError as error:
+        raise SchemaError(f"view {view.name}: where= fails on its source: {error}") from error
+    if mask.dtype != pl.Boolean:
+        raise SchemaError(f"view {view.name}: where= is {mask.dtype}, and no condition")
+    if len(mask) != table.num_rows:
+        mask = mask.new_from_index(0, table.num_rows)
+    return pa.chunked_array([mask.fill_null(value=False).to_arrow()])
+
+
+@lru_cache(maxsize=256)
+def _condition(text: str) -> pl.Expr:
+    import polars as pl
+
+    if text.startswith("{"):
+        return pl.Expr.deserialize(io.StringIO(text), format="json")
+    return pl.sql_expr(text)
+
+
+def _events(view: FeatureView, table: pa.Table) -> Words | None:
+    """Return the digests of row keys; 0 where one of its values is null, which names no event."""
+    names = list(view.view.row_key)
+    if not names:
+        return None
+    keys = table.select(names).combine_chunks()
+    high, low, _ = digests(keys, table.num_rows)
+    return np.column_stack((high, low))
+
+
+def without_moves(found: Facts) -> bool:
+    """Say whether all rows of each event are of one key, so that keys can be worked on apart (PIT 7)."""
+    if found.event is None:
+        return True
+    order = np.lexsort((found.event[:, 1], found.event[:, 0]))
+    event = found.event[order]
+    named = (event[1:] != 0).any(axis=1) & (event[1:] == event[:-1]).all(axis=1)
+    high, low = found.high[order], found.low[order]
+    moved = named & ((high[1:] != high[:-1]) | (low[1:] != low[:-1]))
+    if found.keyless is not None:
+        keyless = found.keyless[order]
+        moved |= named & (keyless[1:] != keyless[:-1])
+    return not moved.any()
+
+
+__all__ = [
+    "between",
+    "columns_of",
+    "digests",
+    "facts",
+    "groups",
+    "merged",
+    "of_keys",
+    "ranks",
+    "sliced",
+    "starts_of",
+    "taken",
+    "tied",
+    "without_moves",
+]
