@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from dataplat.errors import SchemaError
-from dataplat.feature_store.closure import used_views
+from dataplat.feature_store.closure import closure_hash, used_views
 from dataplat.feature_store.definitions import Entity, Feature, FeatureService, FeatureView, Field, OnDemand
 from dataplat.feature_store.kernel.ondemand import Transforms
 from dataplat.feature_store.online.cells import Cell
@@ -184,7 +184,12 @@ class ServingPlan:
         """What online stores call it."""
         return f"{self.service.name}@{self.service.version}"
 
-    @property
+    @cached_property
+    def closure(self) -> str:
+        """The hash of the definitions (PIT 26)."""
+        return closure_hash(self.service)
+
+    @cached_property
     def types(self) -> dict[str, dict[str, Any]]:
         """The types that it was made with, of the columns that it needs."""
         return {base.name: {name: type_to_json(kind) for name, kind in base.types.items()} for base in self.bases}

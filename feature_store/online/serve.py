@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import msgspec
 import numpy as np
 
-from dataplat.errors import ConfigError, SchemaError
+from dataplat.errors import NotMaterialized, SchemaError
 from dataplat.feature_store.definitions import Feature, Field
 from dataplat.feature_store.keys import encoder
 from dataplat.feature_store.online.computed import OnDemand
@@ -118,12 +118,9 @@ class Served:
         """Return the columns as Arrow, each followed by `column__status` and `column__age` where they are asked for."""
         import pyarrow as pa
 
-        plan = self._serving.plan
-        kinds = plan.kinds
         found: dict[str, Any] = {}
-        for name in plan.columns:
-            values = self.raw[name]
-            found[name] = natural(values, kinds[name]) if name in kinds else values
+        for name, kind in self._serving.kinds.items():
+            found[name] = natural(self.raw[name], kind)
             if statuses:
                 codes = pa.array(self.statuses[name], pa.int8())
                 found[f"{name}__status"] = pa.DictionaryArray.from_arrays(codes, pa.array(NAMES))
@@ -145,12 +142,21 @@ class Serving:
         self._asked = [_Asked(plan, at, ask) for at, ask in enumerate(plan.asks)]
         self._names = [output.name for each in self._asked for output in each.outputs]
         self._on_demand = OnDemand(plan) if plan.transforms.expressions else None
-        self._temporal = {name: kind for name, kind in plan.kinds.items() if _is_temporal(kind)}
+        self._temporal = {name: kind for name, kind in self.kinds.items() if _is_temporal(kind)}
+        self._like: dict[str, Serving] = {}
         names = [name for name in plan.columns if name in set(self._names)]
         self._plain = self._on_demand is None and names == self._names
         self._places = {name: at for at, name in enumerate(self._names)}
         alone = len(self._asked) == 1 and self._asked[0].only is not None and not plan.transforms.request
         self._only = self._asked[0].only if alone else None
+
+    @cached_property
+    def kinds(self) -> dict[str, pa.DataType]:
+        """The types of the columns that it answers with, in their order."""
+        found = dict(self.plan.kinds)
+        if self._on_demand is not None:
+            found |= self._on_demand.made
+        return {name: found[name] for name in self.plan.columns}
 
     def answer(
         self, entities: Mapping[str, Sequence[Any]], request: Mapping[str, Sequence[Any]], t: int, read: Read
@@ -165,7 +171,7 @@ class Serving:
 
         Raises:
             SchemaError: A column is missing, of another length, or holds a value of another type; it is named.
-            ConfigError: `t` is before the time of the snapshot: the clock went backwards.
+            NotMaterialized: There is no snapshot, or none for `t`: the clock went backwards.
         """
         keys: list[bytes] = []
         if self._only is not None and len(given := entities.get(self._only, ())) == 1:
@@ -174,11 +180,44 @@ class Serving:
             rows = self._rows(entities, request)
             places = [each.keys(entities, rows, keys) for each in self._asked]
         reading = read(keys)
-        if t < reading.snapshot.at:
-            raise ConfigError(
-                f"a lookup at {t} µs, before the snapshot of {reading.snapshot.at} µs that is served: the clock went "
-                "backwards; set it, or ask for a later t"
+        snapshot = reading.snapshot
+        if t < snapshot.at:
+            raise NotMaterialized(
+                f"a lookup at {t} µs, before the snapshot of {snapshot.at} µs that is served: the clock went backwards; "
+                "set it, or ask for a later t"
             )
+        serving = self._like.get(snapshot.id) or self._serving(snapshot)
+        return serving.answered(places, reading, t, request, rows)
+
+    def _serving(self, snapshot: Snapshot) -> Serving:
+        """Return what reads the records of a snapshot: this, unless columns had other types when it was made.
+
+        Raises:
+            NotMaterialized: It was made with other definitions.
+        """
+        plan = self.plan
+        if snapshot.closure != plan.closure:
+            raise NotMaterialized(
+                f"the snapshot {snapshot.id} of {plan.space} was made with other definitions ({snapshot.closure}) than "
+                f"those that are asked for ({plan.closure}): materialise it anew"
+            )
+        alike = snapshot.types == plan.types
+        found = self if alike else Serving(ServingPlan.of(plan.service, snapshot.types))
+        self._like = {snapshot.id: found}
+        return found
+
+    def answered(
+        self, places: list[list[int]], reading: Reading, t: int, request: Mapping[str, Sequence[Any]], rows: int
+    ) -> Served:
+        """Answer with what was read.
+
+        Args:
+            places: by ask, the place of each row's record among those that were read; -1: none.
+            reading: what was read.
+            t: the time.
+            request: columns that on-demand features ask for.
+            rows: how many.
+        """
         raw = self._raw(places, reading, t, rows)
         columns = raw
         if not self._plain or self._temporal:
@@ -201,7 +240,7 @@ class Serving:
         """Return all columns in their order, as records have them, and as Arrow gives them to Python."""
         found = raw.dict() if isinstance(raw, OneRow) else dict(raw)
         if self._on_demand is not None:
-            found |= self._on_demand.columns(found, request, rows)
+            found |= self._on_demand.columns(found, request)[0]
         found = {name: found[name] for name in self.plan.columns}
         if not self._temporal:
             return found, found
@@ -242,7 +281,7 @@ class Serving:
         ages = {name: [cell.age for cell in column] for name, column in cells.items()}
         if self._on_demand is not None:
             raw = {name: [cell.value for cell in column] for name, column in cells.items()}
-            told = self._on_demand.statuses(raw, request, rows)
+            told = self._on_demand.columns(raw, request)[1]
             statuses |= told
             ages |= {name: [None] * rows for name in told}
         columns = self.plan.columns

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +19,7 @@ from dataplat.feature_store.kernel.lives import FOREVER
 from dataplat.feature_store.online.plan import ServingPlan, bases_of
 from dataplat.feature_store.online.record import changes, pack
 from dataplat.feature_store.online.serve import Serving
+from dataplat.feature_store.online.store import Reading, Snapshot
 from dataplat.lake.content_id import key_digests
 from dataplat.lake.schema import parse_type
 from dataplat.testing import _features_history as history
@@ -27,22 +28,6 @@ from dataplat.testing.features_reference import micros_at
 from dataplat.testing.features_worlds import World, drawn_world, worlds
 
 DEEP = int(os.environ.get("DATAPLAT_PROOFS", "0"))
-
-
-class Snapshot(NamedTuple):
-    """What serving looks at of a snapshot."""
-
-    id: str
-    at: int
-
-
-class Reading(NamedTuple):
-    """What an online store gives."""
-
-    snapshot: Snapshot
-    sequence: int
-    records: list[bytes | None]
-    pushed: list[tuple[bytes, ...]]
 
 
 def facts_of(view: FeatureView, source: history.Source) -> Facts:
@@ -106,10 +91,10 @@ class Kept:
         """Return the source of a view."""
         return self.world.sources[str(view.view.source)]
 
-    def read(self, keys: list[bytes]) -> Reading:
+    def read(self, keys: Sequence[bytes]) -> Reading:
         """Read as an online store does."""
         return Reading(
-            Snapshot("s", self.at),
+            Snapshot("s", self.at, {}, self.plan.closure, types=self.plan.types),
             0,
             [self.records.get(key) for key in keys],
             [self.pushed.get(key, ()) for key in keys],
@@ -119,7 +104,7 @@ class Kept:
         """Ask for some rows."""
         entities = {name: [row[name] for row in rows] for name in self.plan.entities}
         request = {name: [row[name] for row in rows] for name in self.plan.transforms.request}
-        return self.serving.answer(entities, request, t, self.read)  # type: ignore[arg-type]
+        return self.serving.answer(entities, request, t, self.read)
 
 
 def plain(column: pa.ChunkedArray | pa.Array) -> list[Any]:
@@ -143,7 +128,9 @@ def disagreements(kept: Kept) -> list[str]:
         if t >= kept.at:
             by_time.setdefault(t, []).append(place)
     for t, places in by_time.items():
-        for some in [places, *([place] for place in places)] if len(places) > 1 else [places]:
+        alone = [[place] for place in places]
+        together = [places] if kept.plan.entities or kept.plan.transforms.request else []
+        for some in alone + together:
             served = kept.served([world.spine[place] for place in some], t)
             table = served.table(statuses=True, ages=True)
             for name, cells in answer.cells.items():
