@@ -91,8 +91,9 @@ def answers(
     found = Answer()
     for view in used_views(service, transforms):
         told = answer(view, facts[view.name], Ask.of(view, spine, t), as_known=as_known)
-        for mine, its in ((found.columns, told.columns), (found.statuses, told.statuses), (found.ages, told.ages)):
-            mine.update({f"{view.name}__{name}": column for name, column in its.items()})  # type: ignore[attr-defined]
+        found.columns.update({f"{view.name}__{name}": column for name, column in told.columns.items()})
+        found.statuses.update({f"{view.name}__{name}": codes for name, codes in told.statuses.items()})
+        found.ages.update({f"{view.name}__{name}": each for name, each in told.ages.items()})
     return finished(service, transforms, found, spine, statuses=statuses, ages=ages)
 
 
@@ -182,15 +183,11 @@ class _Moments:
         self._find()
         status = self._status()
         found = Answer(ties=self.ties)
-        for each in self.fields:
-            self._field(found, each, status)
-        made = self._windows(status)
+        for field_ in self.fields:
+            self._field(found, field_, status)
         age = self._age(self.newest[None])
-        for each in self.view.features:
-            if isinstance(each, Field):
-                continue
-            name = each.feature
-            column = found.columns[name] = made[name]
+        for name, column in self._windows(status).items():
+            found.columns[name] = column
             nulls = (status == Status.PRESENT) & ~np.asarray(column.is_valid())
             found.statuses[name] = np.where(nulls, Status.NULL, status).astype(np.int8)
             found.ages[name] = age
@@ -285,22 +282,33 @@ class _Moments:
         if not wanted:
             return {}
         facts = self.facts
-        counted = self._lives()
-        if facts.event is not None:
-            counted = lives(
-                self.bounds,
-                facts.e,
-                facts.k,
-                event=_numbers(facts),
-                gone=facts.gone,
-                ties=_known_order(facts),
-                as_known=self.as_known,
-            )
+        counted = counted_lives(facts, self.bounds, self.as_known)
         names = dict.fromkeys(name for name in self.view.view.columns if name in facts.columns.schema.names)
         columns = {name: one(facts.columns.column(name)) for name in names}
         group = np.where(status == Status.PRESENT, self.group, -1)
         made = windows(counted, columns, group, self.ask.t, wanted)
         return {each.feature: column for each, column in zip(wanted, made, strict=True)}
+
+
+def counted_lives(facts: Facts, bounds: Ints, as_known: AsKnown = None) -> Lives:
+    """Return from when until when each row counts as an event of windows, late, corrected and deleted ones too (PIT 7).
+
+    Args:
+        facts: all rows of some keys, and of a view with a row key all versions of their events.
+        bounds: where each key's begin, and the end.
+        as_known: as in `answer`.
+    """
+    if facts.event is None:
+        return lives(bounds, facts.e, facts.k, gone=facts.gone, as_known=as_known)
+    return lives(
+        bounds,
+        facts.e,
+        facts.k,
+        event=_numbers(facts),
+        gone=facts.gone,
+        ties=_known_order(facts),
+        as_known=as_known,
+    )
 
 
 def one(column: pa.ChunkedArray | pa.Array) -> pa.Array:

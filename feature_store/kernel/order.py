@@ -283,8 +283,9 @@ def _rising(found: Facts) -> Bools:
 
 def tied(found: Facts) -> Bools:
     """Say of each row but the first whether it agrees with the one ahead of it in key, e and k."""
-    same = (found.high[1:] == found.high[:-1]) & (found.low[1:] == found.low[:-1])
-    return same & (found.e[1:] == found.e[:-1]) & (found.k[1:] == found.k[:-1])
+    same: Bools = (found.high[1:] == found.high[:-1]) & (found.low[1:] == found.low[:-1])
+    same &= (found.e[1:] == found.e[:-1]) & (found.k[1:] == found.k[:-1])
+    return same
 
 
 def _ties(found: Facts) -> Ints | None:

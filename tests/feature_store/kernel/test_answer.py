@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -41,7 +43,7 @@ def facts_of(world: World, view: FeatureView, pieces: int = 1) -> Facts:
         facts(
             view, table[low:high], k=None if k is None else k[low:high], gone=None if gone is None else gone[low:high]
         )
-        for low, high in zip(cuts[:-1], cuts[1:], strict=True)
+        for low, high in pairwise(cuts)
     ]
     return merged(view, several)
 
@@ -105,6 +107,7 @@ def test_parts_in_any_order_are_the_same_facts():
         world = drawn_world(seed, events=100, rows=2)
         for view in used_views(world.service):
             one, several = facts_of(world, view), facts_of(world, view, 4)
-            assert (one.high == several.high).all() and (one.e == several.e).all() and (one.k == several.k).all()
+            for name in ("high", "low", "e", "k"):
+                assert (getattr(one, name) == getattr(several, name)).all()
             assert repr(one.columns.to_pylist()) == repr(several.columns.to_pylist())
             assert len(starts_of(one)) == len(starts_of(several))
