@@ -109,6 +109,23 @@ class Served:
         """How old the rows are that values are of, microseconds, by column; None where there is none."""
         return self._statuses_and_ages()[1]
 
+    def statuses_of(self, rows: Sequence[int]) -> dict[str, list[int]]:
+        """Return the statuses of some rows, by column: of a request of many, those that are logged."""
+        places, _, t, request = self._asked
+        some = [[place[row] for row in rows] for place in places]
+        asked = {name: [values[row] for row in rows] for name, values in request.items()}
+        return self._serving.tell(self._reading, some, len(rows), t, asked)[0]
+
+    @property
+    def kinds(self) -> Mapping[str, pa.DataType]:
+        """The types of the columns."""
+        return self._serving.kinds
+
+    @property
+    def plan(self) -> ServingPlan:
+        """How its service is served."""
+        return self._serving.plan
+
     def _statuses_and_ages(self) -> Told:
         if self._told is None:
             self._told = self._serving.tell(self._reading, *self._asked)
