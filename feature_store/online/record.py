@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from dataplat.feature_store.kernel.lives import FOREVER, Lives, lives
+from dataplat.feature_store.kernel.answer import counted_lives
+from dataplat.feature_store.kernel.lives import FOREVER
+from dataplat.feature_store.kernel.order import starts_of
 from dataplat.feature_store.keys import encode
 from dataplat.feature_store.online.events import event_sections
 from dataplat.feature_store.online.layout import ALWAYS, CLEAN, MISSING, SECTIONS, SEVERAL, Layout, null_bits
@@ -88,12 +90,7 @@ def keys_of(plan: ServingPlan, group: Group, keys: pa.Table) -> pa.Array:
 
 def _starts(rows: Facts) -> Ints:
     """Return where the rows of each key begin, and the end."""
-    if not len(rows):
-        return np.zeros(1, np.int64)
-    fresh = (rows.high[1:] != rows.high[:-1]) | (rows.low[1:] != rows.low[:-1])
-    if rows.keyless is not None:
-        fresh |= rows.keyless[1:] != rows.keyless[:-1]
-    return np.concatenate(([0], np.flatnonzero(fresh) + 1, [len(rows)]))
+    return np.append(starts_of(rows), len(rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +243,7 @@ class _Part:
     def _events(self) -> list[list[Any] | None]:
         if not self.base.windows or not len(self.facts):
             return []
-        return event_sections(self.base, self.facts, lived(self.facts, self.starts), self.at)
+        return event_sections(self.base, self.facts, counted_lives(self.facts, self.starts), self.at)
 
     def _values(self, fixed: NDArray[Any], chosen: Ints) -> list[pa.Array]:
         """Write the values of the chosen rows, and return those of no fixed width."""
@@ -273,16 +270,6 @@ class _Part:
             fixed[name] = bits
             fixed["flags"][bits != 0] &= ~np.uint8(CLEAN)
         return tails
-
-
-def lived(facts: Facts, starts: Ints) -> Lives:
-    """Return the lives of rows, key by key."""
-    if facts.event is None:
-        return lives(starts, facts.e, facts.k, gone=facts.gone)
-    pairs = np.ascontiguousarray(facts.event).view([("high", np.uint64), ("low", np.uint64)]).reshape(-1)
-    event = np.unique(pairs, return_inverse=True)[1].astype(np.int64)
-    event[(facts.event == 0).all(axis=1)] = -1
-    return lives(starts, facts.e, facts.k, event=event, gone=facts.gone)
 
 
 def _nothing(group: Group, fixed: NDArray[Any], sections: Mapping[int, Any]) -> Bools:

@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from dataplat.feature_store.definitions import FeatureView
 from dataplat.feature_store.kernel.facts import Facts
 from dataplat.feature_store.kernel.lives import FOREVER
+from dataplat.feature_store.kernel.order import facts
 from dataplat.feature_store.online.plan import ServingPlan, bases_of
 from dataplat.feature_store.online.record import changes, pack
 from dataplat.feature_store.online.serve import Serving
 from dataplat.feature_store.online.store import Reading, Snapshot
-from dataplat.lake.content_id import key_digests
 from dataplat.lake.schema import parse_type
 from dataplat.testing import _features_history as history
-from dataplat.testing._features_values import bits, rank
+from dataplat.testing._features_values import bits
 from dataplat.testing.features_reference import micros_at
 from dataplat.testing.features_worlds import World, drawn_world, worlds
 
@@ -31,42 +31,17 @@ DEEP = int(os.environ.get("DATAPLAT_PROOFS", "0"))
 
 
 def facts_of(view: FeatureView, source: history.Source) -> Facts:
-    """Return the rows of a view as the kernel orders them, made by the oracle's own reading of the source."""
-    rows = sorted(history.facts(view, source), key=lambda one: (rank(one.key), one.order))
-    told = view.view
-    names = [entity.name for entity in told.entities]
-    keyless = np.array([row.key is None for row in rows], bool)
-    keys = pa.table(
-        {
-            entity.name: pa.array([None if row.key is None else row.key[at] for row in rows], parse_type(entity.dtype))
-            for at, entity in enumerate(told.entities)
-        }
+    """Return the rows of a view as the kernel orders them."""
+    every = list(history._by_commits(view, source)) if view.view.history == "commits" else None
+    rows = source.versions[-1].rows if every is None else [each.row for each in every]
+    table = pa.table(
+        {name: pa.array([row[name] for row in rows], parse_type(kind)) for name, kind in source.types.items()}
     )
-    digests = key_digests(keys, names) if names else np.zeros((len(rows), 2), np.uint64)
-    digests = np.where(keyless[:, None], np.uint64(0), digests)
-    events = {event: at + 1 for at, event in enumerate(dict.fromkeys(row.event for row in rows if row.event))}
-    order = np.lexsort((np.arange(len(rows)), digests[:, 1], digests[:, 0]))
-    rows = [rows[at] for at in order]
-    event = (
-        np.array([(events.get(row.event, 0), 0) for row in rows], np.uint64).reshape(-1, 2) if told.row_key else None
-    )
-    return Facts(
-        digests[order, 0],
-        digests[order, 1],
-        keyless[order] if keyless.any() else None,
-        np.array([row.e for row in rows], np.int64),
-        np.array([row.k + told.delay for row in rows], np.int64),
-        np.array([FOREVER if row.gone is None else row.gone + told.delay for row in rows], np.int64)
-        if any(row.gone is not None for row in rows)
-        else None,
-        event,
-        keys.take(pa.array(order)) if names else pa.table({"x": np.zeros(len(rows))}).select([]),
-        pa.table(
-            {name: pa.array([row.row[name] for row in rows], parse_type(source.types[name])) for name in told.columns}
-        )
-        if told.columns
-        else pa.table({"x": np.zeros(len(rows))}).select([]),
-    )
+    if every is None:
+        return facts(view, table)
+    k = np.array([each.k for each in every], np.int64)
+    gone = np.array([FOREVER if each.gone is None else each.gone for each in every], np.int64)
+    return facts(view, table, k=k, gone=gone)
 
 
 class Kept:
