@@ -172,7 +172,7 @@ class ServingPlan:
         outputs: list[Output] = []
         entities: dict[str, Entity] = {}
         for view in views:
-            base = next(base for base in bases if _identity(base.view) == _identity(view))
+            base = next(base for base in bases if identity(base.view) == identity(view))
             ask = asks.setdefault(Ask(base.group, view.spine_keys), len(asks))
             entities |= zip(view.spine_keys, view.view.entities, strict=True)
             outputs += [Output(f"{view.name}__{each.feature}", base, each, ask) for each in view.features]
@@ -251,18 +251,18 @@ def _columns(each: FeatureView | OnDemand) -> list[str]:
     return [f"{each.name}__{feature.feature}" for feature in each.features]
 
 
-def _identity(view: FeatureView) -> Any:
-    """Return what is equal for a view and its aliases, whichever of the features are used."""
+def identity(view: FeatureView) -> Any:
+    """Return what is equal for a view and its aliases, whichever of its features are used."""
     return replace(view.view, features=(), max_events_per_key=0, freshness=None)
 
 
 def _united(views: Sequence[FeatureView]) -> tuple[FeatureView, ...]:
     found: dict[Any, FeatureView] = {}
     for view in views:
-        identity = _identity(view)
-        first = found.setdefault(identity, view)
+        same = identity(view)
+        first = found.setdefault(same, view)
         more = tuple(each for each in view.features if each not in first.features)
-        found[identity] = _with(first, (*first.features, *more))
+        found[same] = _with(first, (*first.features, *more))
     return tuple(found.values())
 
 

@@ -64,7 +64,7 @@ def changes(
         tails += part.write(fixed, sections)
     nothing = _nothing(group, fixed, sections)
     records = _joined(fixed, tails, sections, layout)
-    names = keys_of(plan, group, keys.table)
+    names = keys_of(group, keys.table, len(keys))
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -78,14 +78,15 @@ def changes(
             yield key, None if none else record
 
 
-def keys_of(plan: ServingPlan, group: Group, keys: pa.Table) -> pa.Array:
-    """Return the records' keys of keys, as `dataplat.feature_store.keys.typed_keys` gives them; null where they are."""
+def keys_of(group: Group, keys: pa.Table, rows: int) -> pa.Array:
+    """Return the keys of records of keys, as `dataplat.feature_store.keys.typed_keys` gives them; null where they are."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    _ = plan
-    number = pa.scalar(bytes([group.number]), pa.binary())
-    return pc.binary_join_element_wise(number, encode(keys), pa.scalar(b"", pa.binary()))
+    number = bytes([group.number])
+    if not group.entities:
+        return pa.array([number] * rows, pa.binary())
+    return pc.binary_join_element_wise(pa.scalar(number, pa.binary()), encode(keys), pa.scalar(b"", pa.binary()))
 
 
 def _starts(rows: Facts) -> Ints:
