@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dataplat._lake import Lake
     from dataplat.feature_store.definitions import FeatureService
     from dataplat.feature_store.online.store import OnlineStore
+    from dataplat.feature_store.runs import Runs
 
 
 class FeatureStore:
@@ -36,6 +37,14 @@ class FeatureStore:
         from dataplat.feature_store.online.connect import online_store
 
         return online_store(None, self.lake.id)
+
+    @cached_property
+    def runs(self) -> Runs:
+        """Where sorted rows of sources are remembered: the user's cache."""
+        from dataplat.feature_store.runs import Runs
+        from dataplat.lake._cache_dir import cache_dir
+
+        return Runs(cache_dir() / "features")
 
     @cached_property
     def _lookups(self) -> Lookups:

@@ -1,0 +1,332 @@
+"""The rows of a view's source at one commit, as facts: sorted once for each part, and remembered; merged key range by key range.
+
+A dataset's rows are those of its version. With `history="commits"` they are the differences of its versions: what a version
+brought was known when it was committed, what a later one took away was gone then (PIT 28). A query's rows are its result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from dataplat.errors import DatasetNotFound
+from dataplat.feature_store.definitions import FeatureView, Sql
+from dataplat.feature_store.kernel.lives import FOREVER
+from dataplat.feature_store.kernel.order import between, columns_of, facts, merged, of_keys, starts_of, without_moves
+from dataplat.feature_store.runs import Runs
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from dataplat._features._store import FeatureStore
+    from dataplat._query import Query
+    from dataplat._version import Version
+    from dataplat.feature_store.kernel.facts import Facts
+    from dataplat.lake.part import Part
+    from dataplat.versioning.commit import Commit
+
+    Ints: TypeAlias = NDArray[np.int64]
+    Words: TypeAlias = NDArray[np.uint64]
+
+Pins: TypeAlias = Mapping[str, str]
+"""Versions that are read, by dataset."""
+
+_WHOLE = 1 << 64
+
+
+@dataclass(frozen=True)
+class ViewSource:
+    """A view's source, as it was at one commit.
+
+    Attributes:
+        view: the view; of an alias what is behind it.
+        runs: where facts of parts are remembered.
+        versions: what is read, by the name that the view or its query calls it.
+        query: the query, where the source is one.
+    """
+
+    view: FeatureView
+    runs: Runs
+    versions: Mapping[str, Version]
+    query: Query | None
+
+    @classmethod
+    def of(cls, store: FeatureStore, view: FeatureView, commit: Commit | None = None) -> ViewSource:
+        """Return the source of a view at a commit, by default at the head of the store's branch.
+
+        Raises:
+            DatasetNotFound: There is no such dataset; the view is named.
+        """
+        from dataplat._query import Query
+
+        lake, source = store.lake, view.view.source
+        commit = commit or lake.refs.head(store.branch).commit
+        runs = store.runs
+        if isinstance(source, Sql):
+            query = Query(lake, source.query, store.branch)
+            query.inputs = {
+                name: version if "@" in name or "~" in name else _version_at(store, name, commit, f"view {view.name}")
+                for name, version in query.inputs.items()
+            }
+            return cls(view, runs, query.inputs, query)
+        if "@" in source or "~" in source:
+            return cls(view, runs, {source: lake[source]}, None)
+        return cls(view, runs, {source: _version_at(store, source, commit, f"view {view.name}")}, None)
+
+    @property
+    def pins(self) -> dict[str, str]:
+        """The versions that are read, by the name that they are called by."""
+        return {name: version.id for name, version in self.versions.items()}
+
+    @property
+    def datasets(self) -> list[tuple[str, str]]:
+        """Dataset and version id of all that is read: lineage."""
+        return sorted({(version.dataset, version.id) for version in self.versions.values()})
+
+    def at(self, pins: Pins) -> ViewSource:
+        """Return it as it was when these versions were read.
+
+        Raises:
+            VersionNotFound: One of them was collected.
+        """
+        from dataplat._version import Version
+        from dataplat.versioning.manifest import load_manifest
+
+        found = {}
+        for name, version in self.versions.items():
+            if name not in pins or pins[name] == version.id:
+                found[name] = version
+                continue
+            manifest = load_manifest(version.objects, pins[name])
+            found[name] = Version(version.objects, version.dataset, manifest, version.found_at)
+        query = None
+        if self.query is not None:
+            from copy import copy
+
+            query = copy(self.query)
+            query.inputs = found
+        return ViewSource(self.view, self.runs, found, query)
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The columns of the source, and their types."""
+        return self.version.schema if self.query is None else self.query.schema
+
+    @cached_property
+    def parts(self) -> list[Facts]:
+        """The facts of each part, or of all where there are none."""
+        if self.query is not None:
+            return [self._remembered(self._name_of_query(), lambda: facts(self.view, self._queried()))]
+        if self.view.view.history == "commits":
+            return [self._remembered(f"{self.version.id}-commits", self._by_commits)]
+        found = [self._part(part) for part in self.version.parts]
+        return found or [facts(self.view, self.schema.empty_table())]
+
+    @cached_property
+    def whole(self) -> Facts:
+        """All facts, in memory."""
+        return merged(self.view, self.parts)
+
+    @cached_property
+    def apart(self) -> bool:
+        """Whether keys can be worked on apart: no correction moves an event from one to another."""
+        return not self.view.view.row_key or without_moves(self.whole)
+
+    @property
+    def rows(self) -> int:
+        """How many facts there are."""
+        return sum(map(len, self.parts))
+
+    def ranges(self, count: int) -> Iterator[tuple[int, int, Facts]]:
+        """Yield the facts of ranges of keys with their bounds: upper halves of digests, from the first to before the second.
+
+        `count` is how many there are, or one where keys cannot be worked on apart.
+        """
+        bounds = [round(number * _WHOLE / count) for number in range(count + 1)] if self.apart else [0, _WHOLE]
+        for first, stop in pairwise(bounds):
+            yield first, stop, merged(self.view, [between(part, first, stop) for part in self.parts])
+
+    def of_keys(self, high: Words, low: Words) -> Facts:
+        """Return all facts of some keys; of all keys where these cannot be worked on apart."""
+        if not self.apart:
+            return self.whole
+        return merged(self.view, [of_keys(part, high, low) for part in self.parts])
+
+    def changed(self, before: Pins) -> tuple[Words, Words]:
+        """Return the digests of keys of which rows came, went, or are others than at the versions `before`."""
+        old = self.at(before)
+        if old.pins == self.pins:
+            return np.zeros(0, np.uint64), np.zeros(0, np.uint64)
+        if self.query is None and self.view.view.history == "append":
+            return self._changed_rows(old)
+        return differing(old.whole, self.whole)
+
+    @property
+    def version(self) -> Version:
+        """The version, where one dataset is the source."""
+        return next(iter(self.versions.values()))
+
+    def _remembered(self, name: str, make: Any) -> Facts:
+        return self.runs.facts(self.view, self.schema, name, make)
+
+    def _part(self, part: Part) -> Facts:
+        from dataplat.lake.scan import to_table
+
+        version = self.version
+
+        def make() -> Facts:
+            wanted = [name for name in columns_of(self.view) if name in version.schema.names]
+            return facts(self.view, to_table(version.objects, [part], version.manifest.schema, columns=wanted))
+
+        return self._remembered(f"{part.id}-{part.deletes or 0}", make)
+
+    def _name_of_query(self) -> str:
+        return hashlib.sha256(repr(sorted(self.pins.items())).encode()).hexdigest()
+
+    def _queried(self) -> pa.Table:
+        assert self.query is not None
+        return self.query.to_arrow()
+
+    def _changed_rows(self, old: ViewSource) -> tuple[Words, Words]:
+        """Return the keys of the rows that differ between two versions, told by parts, deletes and digests."""
+        from dataplat.versioning.diff import Diff
+
+        version = self.version
+        found = Diff(version.objects, old.version.manifest, version.manifest)
+        changed = found.changed
+        tables = [found.removed, found.added]
+        if changed.num_rows:
+            import pyarrow as pa
+
+            tables += [pa.Table.from_struct_array(changed.column(place)) for place in (-2, -1)]
+        words = [facts(self.view, table) for table in tables if table.num_rows]
+        return _different([each.high for each in words], [each.low for each in words])
+
+    def _by_commits(self) -> Facts:
+        """Return a fact for every copy of a row that a version brought; of equal ones the newest goes first."""
+        import pyarrow as pa
+
+        told = _History()
+        for base, made, at in self._steps():
+            told.step(at, *self._difference(base, made))
+        table = pa.concat_tables(told.came, promote_options="permissive") if told.came else self.schema.empty_table()
+        return facts(self.view, table, k=_joined(told.times), gone=_joined(told.ends))
+
+    def _steps(self) -> list[tuple[str | None, str, int]]:
+        """Return the versions that led to this one, the oldest first: (base, version, time of its commit)."""
+        from dataplat.versioning.history import versions
+
+        version = self.version
+        steps = [
+            (each.change.base, str(each.change.version), each.commit.time)
+            for each in versions(version.objects, version.found_at, version.dataset)
+        ]
+        last = next((at for at, (_, made, _) in enumerate(steps) if made == version.id), 0)
+        return steps[last:][::-1]
+
+    def _difference(self, base: str | None, made: str) -> tuple[pa.Table | None, pa.Table]:
+        """Return the rows that went and came between two versions; None: all that were there went."""
+        import pyarrow as pa
+
+        from dataplat.versioning.diff import Diff
+        from dataplat.versioning.manifest import load_manifest
+
+        objects = self.version.objects
+        if base is None:
+            name = next(iter(self.versions))
+            return None, self.at({name: made}).version.to_arrow()
+        found = Diff(objects, load_manifest(objects, base), load_manifest(objects, made))
+        went, came = [found.removed], [found.added]
+        if (changed := found.changed).num_rows:
+            went.append(pa.Table.from_struct_array(changed.column(changed.num_columns - 2)))
+            came.append(pa.Table.from_struct_array(changed.column(changed.num_columns - 1)))
+        both = [pa.concat_tables(each, promote_options="permissive") for each in (went, came)]
+        return both[0], both[1]
+
+
+def _version_at(store: FeatureStore, dataset: str, commit: Commit, whose: str) -> Version:
+    state = commit.dataset(dataset, store.lake.objects.read)
+    if state is None or state.version is None:
+        there = ", ".join(each.name for each in store.lake.datasets(store.branch)) or "none"
+        raise DatasetNotFound(f"{whose}: there is no dataset {dataset!r} on branch {store.branch}; there are: {there}")
+    return store.lake.version(dataset, store.branch, commit)
+
+
+@dataclass
+class _History:
+    """Copies of rows: when each came, and when it went."""
+
+    came: list[pa.Table] = field(default_factory=list)
+    times: list[Ints] = field(default_factory=list)
+    ends: list[Ints] = field(default_factory=list)
+    _alive: dict[bytes, list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))
+
+    def step(self, at: int, went: pa.Table | None, came: pa.Table) -> None:
+        """Note what a commit at `at` took away, and brought."""
+        if went is None:
+            gone = [place for places in self._alive.values() for place in places]
+            self._alive.clear()
+        else:
+            gone = [self._alive[digest].pop() for digest in _digests(went)]
+        for piece, row in gone:
+            self.ends[piece][row] = at
+        for row, digest in enumerate(_digests(came)):
+            self._alive[digest].append((len(self.came), row))
+        self.came.append(came)
+        self.times.append(np.full(came.num_rows, at))
+        self.ends.append(np.full(came.num_rows, FOREVER))
+
+
+def _digests(rows: pa.Table) -> list[bytes]:
+    from dataplat.lake.content_id import row_digests
+
+    found = np.ascontiguousarray(row_digests(rows)).tobytes()
+    return [found[at : at + 16] for at in range(0, len(found), 16)]
+
+
+def _joined(arrays: Sequence[Ints]) -> Ints:
+    return np.concatenate([np.zeros(0, np.int64), *arrays])
+
+
+def differing(one: Facts, other: Facts) -> tuple[Words, Words]:
+    """Return the digests of keys whose facts differ."""
+    sums = [_sums(each) for each in (one, other)]
+    keys = [np.column_stack((high, low)) for high, low, _ in sums]
+    both = np.concatenate([np.column_stack((key, told)) for key, (_, _, told) in zip(keys, sums, strict=True)])
+    rows, counts = np.unique(both, axis=0, return_counts=True)
+    lonely = rows[counts == 1]
+    return _different([lonely[:, 0]], [lonely[:, 1]])
+
+
+def _sums(found: Facts) -> tuple[Words, Words, Words]:
+    """Return for each key the sum of the digests of its facts, in two lanes."""
+    import pyarrow as pa
+
+    from dataplat.lake.content_id import row_digests
+
+    columns = {f"column {name}": found.columns.column(name) for name in found.columns.schema.names}
+    columns |= {"e": pa.chunked_array([found.e]), "k": pa.chunked_array([found.k])}
+    columns |= (
+        {} if found.gone is None else {"gone": pa.chunked_array([np.where(found.gone == FOREVER, 0, found.gone)])}
+    )
+    if found.event is not None:
+        columns |= {f"event {lane}": pa.chunked_array([np.ascontiguousarray(found.event[:, lane])]) for lane in (0, 1)}
+    starts = starts_of(found)
+    digests = row_digests(pa.table(columns))
+    if not len(starts):
+        return found.high, found.low, np.zeros((0, 2), np.uint64)
+    return found.high[starts], found.low[starts], np.add.reduceat(digests, starts, axis=0)
+
+
+def _different(high: Sequence[Words], low: Sequence[Words]) -> tuple[Words, Words]:
+    empty = np.zeros(0, np.uint64)
+    pairs = np.unique(np.column_stack((np.concatenate([empty, *high]), np.concatenate([empty, *low]))), axis=0)
+    return np.ascontiguousarray(pairs[:, 0]), np.ascontiguousarray(pairs[:, 1])

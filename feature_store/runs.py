@@ -1,0 +1,188 @@
+"""Sorted facts of parts, remembered on this machine: files that are mapped into memory, so they cost no memory of their own.
+
+    <folder>/<computation>/<part>-<deletes>.run        an Arrow IPC file, and behind it the hash of its bytes
+
+A part never changes, so its facts never do: they are sorted once. What is here can be made again from the lake; a torn or
+damaged file is as good as none. Files that were used longest ago go when all together are too large.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import xxhash
+
+from dataplat.feature_store.definitions import FeatureView, Sql
+from dataplat.feature_store.kernel import VERSION
+from dataplat.feature_store.kernel.facts import Facts
+from dataplat.feature_store.kernel.order import columns_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SIZE: Final = 20_000_000_000
+"""Bytes that remembered facts take at most, all views of all lakes together."""
+_HASH: Final = 16
+_FACTS: Final = ("high", "low", "e", "k")
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Facts that are remembered in a folder, at most `size` bytes of them."""
+
+    folder: Path
+    size: int = SIZE
+
+    def facts(self, view: FeatureView, schema: pa.Schema, name: str, make: Callable[[], Facts]) -> Facts:
+        """Return the facts that `name` stands for (a part and its deletes), made now if they are not here.
+
+        Args:
+            view: whose facts they are.
+            schema: of its source: in which types rows are read.
+            name: what they are facts of.
+            make: makes them.
+        """
+        path = self.folder / computation(view, schema) / f"{name}.run"
+        found = _read(path, view)
+        if found is not None:
+            with suppress(OSError):
+                os.utime(path)
+            return found
+        made = make()
+        with suppress(OSError):  # full, read only: it is made again next time
+            self._write(path, made)
+            return _read(path, view) or made
+        return made
+
+    def _write(self, path: Path, made: Facts) -> None:
+        import pyarrow as pa
+
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_name(f".{os.getpid()}-{os.urandom(6).hex()}")
+        table = _table(made)
+        try:
+            with fresh.open("wb") as file:
+                hashed = _Hashed(file)
+                with pa.ipc.new_file(pa.PythonFile(hashed, "w"), table.schema) as writer:
+                    writer.write_table(table.combine_chunks(), max_chunksize=max(table.num_rows, 1))
+                file.write(hashed.state.digest())
+            fresh.rename(path)
+        finally:
+            fresh.unlink(missing_ok=True)
+        self._evict()
+
+    def _evict(self) -> None:
+        held = sorted((each.stat().st_mtime, each.stat().st_size, each) for each in self.folder.glob("*/*.run"))
+        over = sum(size for _, size, _ in held) - self.size
+        for _, size, path in held[:-1]:
+            if over <= 0:
+                return
+            path.unlink(missing_ok=True)  # who has it mapped keeps it
+            over -= size
+
+
+def computation(view: FeatureView, schema: pa.Schema) -> str:
+    """Return the id of what facts are: all of a view that they depend on, types, and the version of the kernel."""
+    told = view.view
+    types = {name: str(schema.field(name).type) for name in columns_of(view) if name in schema.names}
+    about = [
+        VERSION,
+        told.source.query if isinstance(told.source, Sql) else None,
+        [[column, entity] for column, entity in told.keys],
+        [entity.dtype for entity in told.entities],
+        [told.timestamp, told.known_at, told.delay, told.where, told.zone, told.history],
+        list(told.row_key),
+        list(told.columns),
+        types,
+    ]
+    return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:32]
+
+
+class _Hashed:
+    """A file that hashes what is written to it."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self.state = xxhash.xxh3_128()
+        self.closed = False
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data)
+        self.state.update(view)
+        written: int = self._file.write(view)
+        return written
+
+    def tell(self) -> int:
+        place: int = self._file.tell()
+        return place
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def _table(made: Facts) -> pa.Table:
+    """Return facts as one table, columns of three kinds: `.high` and such, `key.entity`, `column.name`."""
+    import pyarrow as pa
+
+    columns: dict[str, Any] = {f".{name}": pa.array(getattr(made, name)) for name in _FACTS}
+    if made.keyless is not None:
+        columns[".keyless"] = pa.array(made.keyless)
+    if made.gone is not None:
+        columns[".gone"] = pa.array(made.gone)
+    if made.event is not None:
+        columns |= {f".event{lane}": pa.array(np.ascontiguousarray(made.event[:, lane])) for lane in (0, 1)}
+    columns |= {f"key.{name}": made.keys.column(name) for name in made.keys.schema.names}
+    columns |= {f"column.{name}": made.columns.column(name) for name in made.columns.schema.names}
+    return pa.table(columns)
+
+
+def _read(path: Path, view: FeatureView) -> Facts | None:
+    import pyarrow as pa
+
+    try:
+        with pa.memory_map(str(path)) as file:
+            whole = file.read_buffer()
+    except OSError:
+        return None
+    if len(whole) < _HASH:
+        return None
+    data = whole.slice(0, len(whole) - _HASH)
+    if xxhash.xxh3_128(memoryview(data)).digest() != whole.slice(len(data)).to_pybytes():
+        return None
+    table = pa.ipc.open_file(data).read_all()
+    return _facts(table, view)
+
+
+def _facts(table: pa.Table, view: FeatureView) -> Facts:
+    names = table.schema.names
+
+    def words(name: str) -> Any:
+        column = table.column(name)
+        return column.chunk(0).to_numpy(zero_copy_only=name != ".keyless") if column.num_chunks else np.asarray(column)
+
+    def these(prefix: str, wanted: list[str]) -> pa.Table:
+        return table.select([f"{prefix}.{name}" for name in wanted]).rename_columns(wanted)
+
+    event = np.column_stack((words(".event0"), words(".event1"))) if ".event0" in names else None
+    return Facts(
+        words(".high"),
+        words(".low"),
+        words(".keyless") if ".keyless" in names else None,
+        words(".e"),
+        words(".k"),
+        words(".gone") if ".gone" in names else None,
+        event,
+        these("key", [entity.name for entity in view.view.entities]),
+        these("column", list(view.view.columns)),
+    )
