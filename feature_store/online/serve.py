@@ -21,7 +21,7 @@ import numpy as np
 from dataplat.errors import NotMaterialized, SchemaError
 from dataplat.feature_store.definitions import Feature, Field
 from dataplat.feature_store.keys import encoder
-from dataplat.feature_store.online.computed import OnDemand
+from dataplat.feature_store.online.computed import OnDemand, made_kinds
 from dataplat.feature_store.online.layout import CLEAN, MISSING, SECTIONS, SEVERAL, Layout, Placed
 from dataplat.feature_store.online.plan import Ask, Output, ServingPlan
 from dataplat.feature_store.online.raw import natural, raw_default
@@ -169,11 +169,8 @@ class Serving:
 
     @cached_property
     def kinds(self) -> dict[str, pa.DataType]:
-        """The types of the columns that it answers with, in their order."""
-        found = dict(self.plan.kinds)
-        if self._on_demand is not None:
-            found |= self._on_demand.made
-        return {name: found[name] for name in self.plan.columns}
+        """The types of the columns that it answers with, in their order: those of a training set."""
+        return made_kinds(self.plan)
 
     def answer(
         self, entities: Mapping[str, Sequence[Any]], request: Mapping[str, Sequence[Any]], t: int, read: Read
@@ -257,7 +254,7 @@ class Serving:
         """Return all columns in their order, as records have them, and as Arrow gives them to Python."""
         found = raw.dict() if isinstance(raw, OneRow) else dict(raw)
         if self._on_demand is not None:
-            found |= self._on_demand.columns(found, request)[0]
+            found |= self._on_demand.values(found, request)
         found = {name: found[name] for name in self.plan.columns}
         if not self._temporal:
             return found, found
