@@ -81,10 +81,9 @@ class ServedLog:
         served: Served,
     ) -> None:
         """Log a request that was answered, if it is among those that are logged. Never waits, never raises."""
-        if self._most is not None:
-            if self._left <= 0:
-                self.skipped += rows
-                return
+        if self._most is not None and self._left <= 0:
+            self.skipped += rows
+            return
         if self._sample < 1.0 and random.random() >= self._sample:  # noqa: S311  (which are looked at, no secret)
             self.skipped += rows
             return
@@ -210,7 +209,7 @@ def _write_all(file: int, piece: bytes | memoryview) -> None:
 
 def segments(folder: Path) -> list[Path]:
     """Return the segments of a folder that nobody writes any more, the oldest first."""
-    found = [path for path in folder.glob(f"*{CLOSED}")]
+    found = list(folder.glob(f"*{CLOSED}"))
     found += [path for path in folder.glob(f"*{OPEN}") if _orphaned(path)]
     return sorted(found)
 

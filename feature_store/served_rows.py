@@ -11,7 +11,7 @@ import itertools
 import math
 import random
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -89,7 +89,7 @@ def _rows(request: Request, batch: str, first: int) -> list[dict[str, Any]]:
     served, plan = request.served, request.served.plan
     chosen = range(request.rows)
     if request.rows > ROWS:
-        chosen = sorted(random.sample(chosen, ROWS))  # noqa: S311  (which rows are looked at, no secret)
+        chosen = sorted(random.sample(chosen, ROWS))  # which rows are looked at is no secret
     kinds = served.kinds
     keys = {name: plan_type(entity.dtype) for name, entity in plan.entities.items()}
     asked = {name: plan_type(kind) for name, kind in plan.transforms.request.items()}
@@ -167,23 +167,41 @@ def spelled(column: pa.Array | pa.ChunkedArray) -> list[Any]:
     kind = column.type
     if pa.types.is_dictionary(kind):
         return spelled(column.cast(kind.value_type))
-    if pa.types.is_temporal(kind):
-        return column.cast(_counts(kind)).to_pylist()  # type: ignore[no-any-return]
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+    if _is_list(kind):
         return [spelled(each.values) if each.is_valid else None for each in column]
     if pa.types.is_struct(kind):
         parts = [spelled(column.field(at)) for at in range(kind.num_fields)]
         names = [kind.field(at).name for at in range(kind.num_fields)]
         rows = [dict(zip(names, row, strict=True)) for row in zip(*parts, strict=True)]
         return [row if there else None for row, there in zip(rows, column.is_valid().to_pylist(), strict=True)]
-    found: list[Any] = column.to_pylist()
+    found: list[Any] = (column.cast(_counts(kind)) if pa.types.is_temporal(kind) else column).to_pylist()
+    word = _speller(kind)
+    return found if word is None else [None if value is None else word(value) for value in found]
+
+
+def _speller(kind: pa.DataType) -> Callable[[Any], Any] | None:
+    """Return what makes JSON of one value; None where it is JSON."""
+    import pyarrow as pa
+
     if pa.types.is_floating(kind):
-        return [value if value is None or math.isfinite(value) else _word(value) for value in found]
+        return lambda value: value if math.isfinite(value) else _word(value)
     if pa.types.is_decimal(kind):
-        return [None if value is None else format(value, "f") for value in found]
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
-        return [None if value is None else b64encode(value).decode("ascii") for value in found]
-    return found
+        return lambda value: format(value, "f")
+    if _is_binary(kind):
+        return lambda value: b64encode(value).decode("ascii")
+    return None
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind))
 
 
 def typed(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
@@ -194,7 +212,7 @@ def typed(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
         return typed(values, kind.value_type).cast(kind)
     if pa.types.is_temporal(kind):
         return pa.array(values, _counts(kind)).cast(kind)
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+    if _is_list(kind):
         return _lists(values, kind)
     return pa.array([_read(value, kind) for value in values], kind)
 
@@ -218,7 +236,7 @@ def _read(value: Any, kind: pa.DataType) -> Any:
         return _WORDS[value] if isinstance(value, str) else float(value)
     if pa.types.is_decimal(kind):
         return decimal.Decimal(value)
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
+    if _is_binary(kind):
         return b64decode(value)
     if pa.types.is_struct(kind):
         return {field.name: typed([value[field.name]], field.type).to_pylist()[0] for field in kind}

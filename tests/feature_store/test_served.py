@@ -94,8 +94,8 @@ def test_a_request_is_a_row_for_each_entity_with_all_that_a_replay_needs(weather
     rows = landed(tmp_path)
     assert [json.loads(row["entities"]) for row in rows] == [{"airport": name} for name in ("JFK", "LGA", "EWR", "XXX")]
     told = [row["features"] for row in rows]
-    assert told[0] == '{"weather__temp":1.5,"weather__sunset":%d,"warmer":2.5}' % (T0 + 1)
-    assert told[1] == '{"weather__temp":"NaN","weather__sunset":%d,"warmer":"NaN"}' % (T0 + 2)
+    assert told[0] == f'{{"weather__temp":1.5,"weather__sunset":{T0 + 1},"warmer":2.5}}'
+    assert told[1] == f'{{"weather__temp":"NaN","weather__sunset":{T0 + 2},"warmer":"NaN"}}'
     assert told[2] == '{"weather__temp":-0.0,"weather__sunset":null,"warmer":1.0}'
     assert told[3] == '{"weather__temp":null,"weather__sunset":null,"warmer":null}'
     assert [json.loads(row["statuses"]) for row in rows] == [
@@ -305,9 +305,8 @@ def test_a_killed_process_loses_at_most_what_it_had_not_written(tmp_path):
 
 def test_one_process_at_a_time_lands_segments(tmp_path):
     """Who comes second is told so at once, and has the right when the first is done."""
-    with landing(tmp_path) as mine:
-        with landing(tmp_path) as other:
-            assert (mine, other) == (True, False)
+    with landing(tmp_path) as mine, landing(tmp_path) as other:
+        assert (mine, other) == (True, False)
     with landing(tmp_path) as again:
         assert again
 
