@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from dataplat import errors as errors
     from dataplat._drift import drift, outliers, skew
     from dataplat._features import FeatureStore
+    from dataplat._features._client import AsyncFeatureClient, FeatureClient
+    from dataplat._features._fetched import Fetched
     from dataplat._labels import LabelQueue
     from dataplat._lake import Lake, clone, open  # noqa: A004  (dp.open is the way in, like io.open)
     from dataplat._merge import MergeResult
@@ -110,14 +112,17 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AsyncFeatureClient": "dataplat._features._client",
     "Contract": "dataplat.validation",
     "Count": "dataplat.feature_store.windows",
     "Diff": "dataplat.versioning",
     "DistinctCount": "dataplat.feature_store.windows",
     "Entity": "dataplat.feature_store.definitions",
+    "FeatureClient": "dataplat._features._client",
     "FeatureService": "dataplat.feature_store.definitions",
     "FeatureStore": "dataplat._features",
     "FeatureView": "dataplat.feature_store.definitions",
+    "Fetched": "dataplat._features._fetched",
     "Field": "dataplat.feature_store.definitions",
     "First": "dataplat.feature_store.windows",
     "IngestPlan": "dataplat.ingest",
@@ -166,6 +171,7 @@ _HOMES = {
 
 __all__ = [
     "AlreadyExists",
+    "AsyncFeatureClient",
     "BadColumn",
     "BadName",
     "BadReference",
@@ -184,12 +190,14 @@ __all__ = [
     "Diff",
     "DistinctCount",
     "Entity",
+    "FeatureClient",
     "FeatureServerDenied",
     "FeatureServerError",
     "FeatureServerTimeout",
     "FeatureService",
     "FeatureStore",
     "FeatureView",
+    "Fetched",
     "Field",
     "First",
     "IngestPlan",

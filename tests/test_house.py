@@ -17,6 +17,7 @@ ROOMS = ("connectors", "feature_store", "labeling", "lake", "validation", "versi
 
 PUBLIC_NAMES = [
     "AlreadyExists",
+    "AsyncFeatureClient",
     "BadColumn",
     "BadName",
     "BadReference",
@@ -35,12 +36,14 @@ PUBLIC_NAMES = [
     "Diff",
     "DistinctCount",
     "Entity",
+    "FeatureClient",
     "FeatureServerDenied",
     "FeatureServerError",
     "FeatureServerTimeout",
     "FeatureService",
     "FeatureStore",
     "FeatureView",
+    "Fetched",
     "Field",
     "First",
     "IngestPlan",

@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
-from dataplat._features._exchange import Answered, Ask, Lost, Talk
+from dataplat._features._exchange import Answered, Ask, Lost, T, Talk, Talking
 from dataplat._features._fetched import Fetched
 from dataplat.errors import MissingExtra
 
@@ -113,7 +113,7 @@ class FeatureClient:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._talk.url!r})"
 
-    def _run(self, talk: Generator[Ask, Answered | Lost, Any]) -> Any:
+    def _run(self, talk: Talking[T]) -> T:
         ask = next(talk)
         while True:
             if ask.wait:
@@ -128,7 +128,8 @@ class FeatureClient:
             try:
                 ask = talk.send(heard)
             except StopIteration as done:
-                return done.value
+                result: T = done.value
+                return result
 
 
 class AsyncFeatureClient:
@@ -183,7 +184,7 @@ class AsyncFeatureClient:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._talk.url!r})"
 
-    async def _run(self, talk: Generator[Ask, Answered | Lost, Any]) -> Any:
+    async def _run(self, talk: Talking[T]) -> T:
         ask = next(talk)
         while True:
             if ask.wait:
@@ -198,7 +199,8 @@ class AsyncFeatureClient:
             try:
                 ask = talk.send(heard)
             except StopIteration as done:
-                return done.value
+                result: T = done.value
+                return result
 
 
 def _options(url: str, timeout: float, pool: int) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from dataplat._features._typed_json import spelt, writer
+from dataplat.feature_store.online.serve import OneRow
 from dataplat.feature_store.status import NAMES
 
 if TYPE_CHECKING:
@@ -74,9 +75,8 @@ class Writer:
         return b"".join(pieces)
 
     def _features(self, columns: Mapping[str, Sequence[Any]], rows: int) -> bytes:
-        told: dict[str, Any] = columns if isinstance(columns, dict) else dict(columns)
+        told: dict[str, Any] = columns.dict() if isinstance(columns, OneRow) else dict(columns)
         if self._writers:
-            told = dict(told)
             for name, write in self._writers.items():
                 told[name] = [None if value is None else write(value) for value in told[name]]
         if rows <= _FEW:

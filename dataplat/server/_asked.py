@@ -154,7 +154,7 @@ def _decoder(what: str, needed: Mapping[str, Any], optional: Mapping[str, Any], 
     names: dict[str, str] = {}
     for at, (name, kind) in enumerate((*needed.items(), *optional.items())):
         names[f"c{at}"] = name
-        column = Annotated[list[json_type(kind) | None], longest]  # type: ignore[misc]
+        column = Annotated[list[json_type(kind) | None], longest]  # type: ignore[misc,valid-type]
         fields.append((f"c{at}", column) if name in needed else (f"c{at}", column | msgspec.UnsetType, msgspec.UNSET))
     made = msgspec.defstruct(what, fields, rename=names, forbid_unknown_fields=True, gc=False)
     decode = msgspec.json.Decoder(made).decode

@@ -11,7 +11,7 @@ import os
 import time
 from bisect import bisect_left
 from collections.abc import Iterator
-from typing import IO, Final
+from typing import IO, Any, Final
 
 from dataplat.server._problems import KINDS
 
@@ -64,7 +64,7 @@ class Counts:
         self._row_at = own
         self._names = self._named(own)
 
-    def _row(self, worker: int) -> memoryview:
+    def _row(self, worker: int) -> Any:
         return memoryview(self._memory)[worker * ROW : worker * ROW + _CELLS * 8].cast("d")
 
     def _named(self, worker: int) -> dict[str, int]:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -37,8 +37,9 @@ _LOG: Final = logging.getLogger("dataplat.serve")
 _JSON_HEADER: Final = (b"content-type", JSON)
 _ARROW_HEADER: Final = (b"content-type", _arrow.MEDIA_TYPE)
 
-Record: TypeAlias = "Callable[[Service, Asked, int, Served], None]"
-"""Told of every lookup that was answered, after its answer was sent; must not wait for anything."""
+Record: TypeAlias = "Callable[[str, Mapping[str, Sequence[Any]], Mapping[str, Sequence[Any]], int, int, Served], None]"
+"""Told of every lookup that was answered, after its answer was sent: service@version, keys, columns of the request, rows,
+the time, the answer. It must not wait for anything."""
 
 
 class LookupRoute:
@@ -94,7 +95,8 @@ class LookupRoute:
         if told.served is not None and told.service is not None:
             self._counts.served(told.service.place, told.rows, bool(told.stale))
             if self._record is not None and told.asked is not None:
-                self._record(told.service, told.asked, told.t, told.served)
+                asked = told.asked
+                self._record(told.service.space, asked.entities, asked.request, asked.rows, told.t, told.served)
 
     async def _answer(
         self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, told: _Told, began: float

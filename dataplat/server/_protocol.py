@@ -23,6 +23,9 @@ class PatientProtocol(HttpToolsProtocol):
     """One connection. `settings` is set by `protocol_of`."""
 
     settings: Settings
+    cycle: Any
+    timeout_keep_alive_task: Any
+    parser: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

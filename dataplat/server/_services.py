@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from dataplat.errors import ConfigError, DataplatError
+from dataplat.errors import DataplatError, NotMaterialized
 from dataplat.lake.schema import did_you_mean, type_to_json
 from dataplat.server._answers import Writer
 from dataplat.server._arrow import stream_of
@@ -44,7 +44,6 @@ class Service:
         closure: the hash of all that its values depend on.
         entities: whose keys a request has, by the name that they have there.
         request: the types of the columns of a request.
-        types: of what it answers with.
         freshness: (view, microseconds) where a snapshot may be too old.
         serving: looks up.
         store: where.
@@ -57,7 +56,6 @@ class Service:
     closure: str
     entities: Mapping[str, Entity]
     request: Mapping[str, str]
-    types: Mapping[str, pa.DataType]
     freshness: tuple[tuple[str, int], ...]
     serving: Serving
     store: OnlineStore
@@ -69,6 +67,16 @@ class Service:
     def name(self) -> str:
         """The name, without the version."""
         return self.space.partition("@")[0]
+
+    @property
+    def types(self) -> Mapping[str, pa.DataType]:
+        """The types of what it answers with."""
+        return self.serving.kinds
+
+    @property
+    def computed(self) -> frozenset[str]:
+        """Which of that are on-demand features."""
+        return frozenset(each.name for each in self.serving.plan.transforms.expressions)
 
     def check_closure(self, sent: str | None) -> None:
         """Refuse a model that was trained under other definitions, naming both (PIT 26)."""
@@ -86,14 +94,16 @@ class Service:
 
         Raises:
             Problem: It is far behind.
-            DataplatError: The store does not answer, or a value is none of its type.
+            DataplatError: There is no snapshot, the store does not answer, or a value is none of its type.
         """
         for _ in range(3):  # a newer snapshot may come in between
             try:
                 return self.serving.answer(asked.entities, asked.request, t, self.reading)
-            except ConfigError as error:
+            except NotMaterialized as error:
                 snapshot = self.store.snapshot(self.space)
-                if snapshot is None or not 0 < snapshot.at - t <= SKEW:
+                if snapshot is None or snapshot.at <= t:
+                    raise
+                if snapshot.at - t > SKEW:
                     raise Problem("clock", str(error)) from error
                 t = snapshot.at
         return self.serving.answer(asked.entities, asked.request, t, self.reading)
@@ -110,7 +120,10 @@ class Service:
         self, served: Served, rows: int, t: int, stale: Sequence[str], *, statuses: bool = False, ages: bool = False
     ) -> bytes:
         """Return an answer as JSON."""
-        return self.write.json(
+        write = self.write
+        if served.kinds is not self.serving.kinds:  # of a snapshot that was made when columns had other types
+            write = Writer(self.space, served.kinds, self.computed)
+        return write.json(
             served.raw,
             rows,
             snapshot=served.snapshot.id,
@@ -172,6 +185,7 @@ class Catalogue(Protocol):
         """Return one of them, ready to answer.
 
         Raises:
+            NotMaterialized: It has no snapshot yet.
             DataplatError: It cannot be served: its source lost a column, say.
         """
         ...
@@ -208,6 +222,7 @@ class Services:
         self._only = tuple(only)
         self._open: dict[str, Service] = {}
         self._troubles: dict[str, str] = {}
+        self._waiting: set[str] = set()
         self._names: dict[str, Service] = {}
         self._lock = threading.Lock()
 
@@ -224,6 +239,9 @@ class Services:
         for space, trouble in self._troubles.items():
             if name in (space, space.partition("@")[0]):
                 raise Problem("conflict", f"{space} cannot be served: {trouble}", field="service")
+        for space in self._waiting:
+            if name in (space, space.partition("@")[0]):
+                raise Problem("not-materialized", f"{space} has no snapshot yet: `dataplat features materialize`")
         known = sorted(self._names)
         raise Problem(
             "unknown-service", f"no service {name!r} is served here{did_you_mean(name, known)}", field="service"
@@ -237,6 +255,7 @@ class Services:
             except DataplatError as error:
                 _LOG.warning("what is applied cannot be looked up: %s", type(error).__name__)
                 return
+            self._waiting &= set(spaces)
             opened = {space: service for space in spaces if (service := self._opened(space)) is not None}
             self._troubles = {space: why for space, why in self._troubles.items() if space in spaces}
             names: dict[str, Service] = {}
@@ -254,12 +273,18 @@ class Services:
             return self._open[space]
         try:
             found = self.catalogue.open(space)
+        except NotMaterialized:
+            self._waiting.add(space)
+            self._troubles.pop(space, None)
+            return None
         except DataplatError as error:
+            self._waiting.discard(space)
             if self._troubles.get(space) != str(error):
                 _LOG.error("%s cannot be served: %s", space, error)
             self._troubles[space] = str(error)
             return None
         self._troubles.pop(space, None)
+        self._waiting.discard(space)
         return found
 
     def _live(self, space: str) -> bool:
@@ -271,6 +296,7 @@ class Services:
     def states(self) -> list[State]:
         """Return every service that is served, or should be, and what is live of it."""
         found = [self._state(space, service) for space, service in self._open.items()]
+        found += [State(space, None, None) for space in sorted(self._waiting)]
         found += [State(space, None, None, trouble=why) for space, why in self._troubles.items()]
         applied = {state.space for state in found}
         lacking = [name for name in self._only if not any(name in (s, s.partition("@")[0]) for s in applied)]

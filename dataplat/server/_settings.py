@@ -111,7 +111,7 @@ def _value(place: str, name: str, value: Any) -> Any:
         return _services(place, value)
     if name == "max_body":
         return as_bytes(f"{place} {name}", value)
-    kind = {"int": int, "float": (int, float), "str": str, "bool": bool}[str(kinds[name])]
+    kind: Any = {"int": int, "float": (int, float), "str": str, "bool": bool}[str(kinds[name])]
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise ConfigError(f"{place} {name} must be of type {kinds[name]}, and is {value!r}")
     if isinstance(value, int | float) and not isinstance(value, bool) and value < _LEAST.get(name, 0):

@@ -192,7 +192,7 @@ class Supervisor:
         told = json.dumps({**self.told, **handed, "row": worker.row})
         again = worker.began > 0
         worker.began = time.monotonic()
-        worker.process = subprocess.Popen(
+        worker.process = subprocess.Popen(  # noqa: S603  (this program)
             [sys.executable, "-m", WORKER, told],
             pass_fds=tuple(handed.values()),
             stdin=subprocess.DEVNULL,

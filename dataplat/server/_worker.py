@@ -113,9 +113,14 @@ def _config(front: Front, settings: Settings) -> uvicorn.Config:
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        timeout_keep_alive=settings.keep_alive,  # type: ignore[arg-type]  (seconds, of any kind)
-        timeout_graceful_shutdown=settings.grace,  # type: ignore[arg-type]
+        timeout_keep_alive=_seconds(settings.keep_alive),
+        timeout_graceful_shutdown=_seconds(settings.grace),
     )
+
+
+def _seconds(given: float) -> Any:
+    """Return seconds; uvicorn says that they are whole, and takes any."""
+    return given
 
 
 def _more_files() -> None:

@@ -1,0 +1,111 @@
+"""What a worker begins with: the services of a lake, its settings, and the log of what is served."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from dataplat.config import load
+from dataplat.errors import LakeNotFound
+from dataplat.server._answers import Writer
+from dataplat.server._asked import Reader
+from dataplat.server._counts import Counts
+from dataplat.server._services import Service, Services
+from dataplat.server._settings import Settings, settings_of
+
+if TYPE_CHECKING:
+    from dataplat._features._store import FeatureStore
+    from dataplat.feature_store.definitions import FeatureService
+    from dataplat.feature_store.online.store import Snapshot
+
+
+class LakeCatalogue:
+    """The services that are applied in a lake.
+
+    Args:
+        store: its feature store.
+        counts: where lookups are counted.
+        most: entities of one lookup.
+    """
+
+    def __init__(self, store: FeatureStore, counts: Counts, most: int) -> None:
+        self._store, self._counts, self._most = store, counts, most
+
+    def spaces(self) -> list[str]:
+        """Return all that are applied, as `service@version`."""
+        from dataplat._features import _registry
+
+        return [f"{each.name}@{each.version}" for each in _registry.services(self._store)]
+
+    def open(self, space: str) -> Service:
+        """Return one of them, ready to answer; raise `NotMaterialized` where it has no snapshot yet."""
+        from dataplat._features import _registry
+
+        return self.of(_registry.resolve(self._store, space), space)
+
+    def of(self, meant: FeatureService, space: str) -> Service:
+        """Return a service of a definition."""
+        from dataplat._features._lookup import not_materialized, serving_of
+        from dataplat.feature_store.closure import used_views
+        from dataplat.feature_store.keys import dtype
+        from dataplat.lake.schema import parse_type
+
+        snapshot = self._store.online.snapshot(space)
+        if snapshot is None:
+            raise not_materialized(space)
+        serving = serving_of(meant, snapshot)
+        plan = serving.plan
+        entities, request = dict(plan.entities), dict(plan.transforms.request)
+        keys = {name: dtype(entity) for name, entity in entities.items()}
+        rest = {name: parse_type(kind) for name, kind in request.items()}
+        computed = frozenset(each.name for each in plan.transforms.expressions)
+        return Service(
+            space,
+            plan.closure,
+            entities,
+            request,
+            tuple((view.name, view.view.freshness) for view in used_views(meant) if view.view.freshness is not None),
+            serving,
+            self._store.online,
+            Reader(space, keys, rest, self._most),
+            Writer(space, serving.kinds, computed),
+            self._counts.place_of(space),
+        )
+
+    def snapshot(self, space: str) -> Snapshot | None:
+        """Return what is live of it."""
+        return self._store.online.snapshot(space)
+
+    def push(self, view: str, rows: Any, idempotency: str | list[str] | None) -> dict[str, Any]:
+        """Push rows of a view."""
+        pushed = self._store.push(view, rows, idempotency=idempotency)
+        return {"rows": pushed.rows}
+
+    def close(self) -> None:
+        """Let go of the online store."""
+        self._store.online.close()
+
+
+def opened(told: Mapping[str, Any], counts: Counts) -> tuple[Services, Settings, None]:
+    """Return what is served, how, and what is told of every lookup.
+
+    Args:
+        told: the lake, the branch, flags.
+        counts: where lookups are counted.
+
+    Raises:
+        DataplatError: A setting is wrong, or there is no lake.
+    """
+    import dataplat
+    from dataplat.lake.arrow_alone import keep_pandas_out
+
+    keep_pandas_out()
+    settings = settings_of(load(), told["flags"])
+    if told["lake"].startswith("memory:"):
+        raise LakeNotFound("a lake in memory is one process's own, and workers are processes: serve one in a folder")
+    lake = dataplat.open(told["lake"], create=False)
+    store = lake.features if told["branch"] == "main" else type(lake.features)(lake, told["branch"])
+    catalogue = LakeCatalogue(store, counts, settings.max_entities)
+    services = Services(catalogue, settings.services, far=type(store.online).__name__ == "RedisStore")
+    services.refresh()
+    return services, settings, None
