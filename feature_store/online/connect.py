@@ -1,14 +1,14 @@
 """Which online store is in force: that of a lake in the user's state folder, or what `[features]` names.
 
-    [features]
-    online = "lmdb:/var/lib/features"           # or redis://HOST:PORT/DB, rediss:// (TLS), redis+cluster://, rediss+cluster://
-    username = "features"
-    password = "env:REDIS_PASSWORD"
-    timeout = 2.0                               # seconds that a request waits for Redis
-    ca_bundle = "redis-ca.pem"                  # certificates to trust, instead of the system's
-    certificate = "client.pem"                  # what we show
-    key = "client.key"
-    eviction = "refuse"                         # a Redis that forgets keys when memory is short: or "warn"
+[features]
+online = "lmdb:/var/lib/features"           # or redis://HOST:PORT/DB, rediss:// (TLS), redis+cluster://, rediss+cluster://
+username = "features"
+password = "env:REDIS_PASSWORD"
+timeout = 2.0                               # seconds that a request waits for Redis
+ca_bundle = "redis-ca.pem"                  # certificates to trust, instead of the system's
+certificate = "client.pem"                  # what we show
+key = "client.key"
+eviction = "refuse"                         # a Redis that forgets keys when memory is short: or "warn"
 """
 
 from __future__ import annotations
@@ -127,7 +127,9 @@ def checked(settings: Mapping[str, Any], where: str) -> Mapping[str, Any]:
         if name in ("online", "password", *_TEXTS) and (not isinstance(value, str) or not value):
             raise ConfigError(f"{where}: features.{name} must be a text, and is of another kind or empty")
         if name == "timeout" and (isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 60):
-            raise ConfigError(f"{where}: features.timeout must be seconds, more than 0 and at most 60, and is {value!r}")
+            raise ConfigError(
+                f"{where}: features.timeout must be seconds, more than 0 and at most 60, and is {value!r}"
+            )
         if name == "eviction" and value not in {"refuse", "warn"}:
             raise ConfigError(f'{where}: features.eviction must be "refuse" or "warn", and is {value!r}')
     return MappingProxyType(dict(settings))
@@ -146,7 +148,9 @@ def redis_settings(url: str, settings: Mapping[str, Any], config: Config) -> Red
             f"and not {parts.scheme + '://…' if parts.scheme else url!r}"
         )
     if parts.password or parts.username:
-        raise ConfigError(f"the URL of {parts.hostname} must hold no name and password: [features] username and password")
+        raise ConfigError(
+            f"the URL of {parts.hostname} must hold no name and password: [features] username and password"
+        )
     try:
         port = parts.port or RedisSettings.port
     except ValueError as error:
@@ -154,20 +158,22 @@ def redis_settings(url: str, settings: Mapping[str, Any], config: Config) -> Red
     tls, cluster = SCHEMES[parts.scheme]
     number = parts.path.strip("/") or "0"
     if not number.isdecimal() or parts.query or parts.fragment or (cluster and number != "0"):
-        only = "a cluster has database 0 alone" if cluster else "behind the port only the number of a database may stand"
+        only = (
+            "a cluster has database 0 alone" if cluster else "behind the port only the number of a database may stand"
+        )
         raise ConfigError(f"the URL of {parts.hostname}: {only}")
     known = {name: value for name, value in settings.items() if name not in {"online", "password"}}
     files = {name: _beside(config, known[name]) for name in ("ca_bundle", "certificate", "key") if name in known}
     if files and not tls:
-        raise ConfigError(f"features.{next(iter(files))} is of TLS, and {parts.scheme}:// is in the clear: write rediss://")
+        raise ConfigError(
+            f"features.{next(iter(files))} is of TLS, and {parts.scheme}:// is in the clear: write rediss://"
+        )
     if ("certificate" in files) != ("key" in files):
         raise ConfigError("features.certificate and features.key belong together")
     password = Secret(settings["password"], "features.password") if "password" in settings else None
     if "username" in known and password is None:
         raise ConfigError('features.username needs a password, too (password = "env:NAME")')
-    return RedisSettings(
-        parts.hostname, port, int(number), tls, cluster, password=password, **{**known, **files}
-    )
+    return RedisSettings(parts.hostname, port, int(number), tls, cluster, password=password, **{**known, **files})
 
 
 def _beside(config: Config, path: str) -> str:

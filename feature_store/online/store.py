@@ -14,7 +14,7 @@ import msgspec
 
 from dataplat.errors import KeyViolation
 
-RETRIES = 1_000_000
+RETRIES = 250_000
 """How many of a space's settled pushes are still known by their idempotency key: a retry after as many more counts anew."""
 
 

@@ -1,0 +1,448 @@
+"""What every online store must do, as a pytest class: subclass it and give it a fixture `store` with an empty store.
+
+    class TestMyStore(OnlineConformance):
+        @pytest.fixture
+        def store(self):
+            return MyStore(...)
+
+Import it by module (`from dataplat.testing import online_suite`), else pytest collects it in your module too, without a
+store. `dataplat.testing.online_machine` holds a store against a dictionary, through drawn histories.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from dataplat.errors import KeyViolation, NotMaterialized, SnapshotConflict
+from dataplat.feature_store.online.store import OnlineStore, Pushed, Snapshot
+
+SPACE = "delay_model@1"
+ODD_KEYS = [
+    b"\0",
+    b"\xff" * 8,
+    b"k" * 479,
+    b"k" * 480,
+    b"k" * 481,
+    b"k" * 481 + b"x",
+    b"k" * 20_000,
+    "ключ\n{tag}*?[x]".encode(),
+    b"with \0 in it",
+]
+
+
+def snapshot(name: str, parent: str | None = None) -> Snapshot:
+    """Return a snapshot of a name."""
+    return Snapshot(
+        name, at=1_000_000, pins={"weather": f"pin of {name}"}, closure="c" * 16, parent=parent, made=2_000_000
+    )
+
+
+def row(key: bytes, name: str, e: int = 0, k: int = 0) -> Pushed:
+    """Return a row to be pushed, whose bytes are its idempotency key."""
+    return Pushed(key, name.encode(), e, k, name.encode())
+
+
+def content(store: OnlineStore, keys: list[bytes], space: str = SPACE) -> dict[bytes, bytes | None]:
+    """Return the records of keys."""
+    return dict(zip(keys, store.read(space, keys).records, strict=True))
+
+
+class SnapshotsConformance:
+    """Snapshots: loaded, changed, gone back to."""
+
+    def test_nothing_is_there_at_first(self, store: OnlineStore) -> None:
+        """A space that nobody loaded has no snapshot, and a read of it says so."""
+        assert store.snapshot(SPACE) is None
+        assert store.spaces() == []
+        with pytest.raises(NotMaterialized, match=SPACE):
+            store.read(SPACE, [b"a"])
+        with pytest.raises(NotMaterialized, match=SPACE):
+            store.rollback(SPACE)
+        assert tuple(store.size(SPACE)) == (0, 0, 0, 0)
+
+    def test_a_load_is_read_back(self, store: OnlineStore) -> None:
+        """Records come back in the order that was asked for, None where there is none, a key twice if asked twice."""
+        store.load(SPACE, snapshot("s1"), [(b"a", b"1"), (b"b", b""), (b"c", b"x" * 5_000)])
+        found = store.read(SPACE, [b"c", b"none", b"a", b"a", b"b"])
+        assert found.records == [b"x" * 5_000, None, b"1", b"1", b""]
+        assert found.pushed == [()] * 5
+        assert found.sequence == 0
+        assert store.read(SPACE, []).records == []
+        assert store.spaces() == [SPACE]
+
+    def test_what_it_is_comes_back(self, store: OnlineStore) -> None:
+        """A snapshot is what was given, with its records counted."""
+        store.load(SPACE, snapshot("s1"), [(b"a", b"1"), (b"b", b"2")])
+        found = store.snapshot(SPACE)
+        assert found is not None
+        assert found == store.read(SPACE, [b"a"]).snapshot
+        assert (found.id, found.at, found.pins, found.closure, found.parent, found.made, found.keys) == (
+            "s1", 1_000_000, {"weather": "pin of s1"}, "c" * 16, None, 2_000_000, 2,
+        )  # fmt: skip
+        assert found.nbytes >= 4
+        assert store.size(SPACE).keys == 2
+
+    @pytest.mark.parametrize("key", ODD_KEYS, ids=lambda key: f"{key[:8]!r}-{len(key)}")
+    def test_any_key(self, store: OnlineStore, key: bytes) -> None:
+        """Any bytes are a key, however long, and differ from their neighbours."""
+        near = [key + b"\0", key[:-1] + b"~", key + key]
+        store.load(SPACE, snapshot("s1"), sorted([(key, b"it"), *((other, b"near") for other in near)]))
+        assert content(store, [key, *near]) == {key: b"it", **dict.fromkeys(near, b"near")}
+        store.push(SPACE, [row(key, "pushed"), row(near[0], "another")])
+        assert store.read(SPACE, [key]).pushed == [(b"pushed",)]
+        store.change(SPACE, snapshot("s2", "s1"), [(key, None)])
+        assert content(store, [key, *near]) == {key: None, **dict.fromkeys(near, b"near")}
+        store.rollback(SPACE)
+        assert content(store, [key]) == {key: b"it"}
+
+    def test_an_empty_key_is_refused(self, store: OnlineStore) -> None:
+        """A record without a key is an error, and the old snapshot stays."""
+        store.load(SPACE, snapshot("s1"), [(b"a", b"1")])
+        with pytest.raises(KeyViolation, match="empty key"):
+            store.load(SPACE, snapshot("s2"), [(b"a", b"2"), (b"", b"x")])
+        with pytest.raises(KeyViolation, match="empty key"):
+            store.change(SPACE, snapshot("s2", "s1"), [(b"a", b"2"), (b"", b"x")])
+        assert content(store, [b"a"]) == {b"a": b"1"}
+
+    def test_keys_in_any_order(self, store: OnlineStore) -> None:
+        """Keys need not ascend, and of one that comes twice the later record counts, even far apart."""
+        keys = [b"k%05d" % (number * 7_919 % 10_007) for number in range(10_007)]
+        items = [*((key, b"old") for key in keys[:9_000]), *((key, b"new") for key in keys[5_000:])]
+        store.load(SPACE, snapshot("s1"), iter(items))
+        found = content(store, keys)
+        assert found == {key: b"old" if place < 5_000 else b"new" for place, key in enumerate(keys)}
+        assert store.size(SPACE).keys == 10_007
+
+    def test_an_empty_snapshot(self, store: OnlineStore) -> None:
+        """A service of no entity yet has a snapshot of no record."""
+        store.load(SPACE, snapshot("s1"), [])
+        assert store.read(SPACE, [b"a"]).records == [None]
+        store.change(SPACE, snapshot("s2", "s1"), [(b"a", b"1")])
+        assert store.read(SPACE, [b"a"]).records == [b"1"]
+
+    def test_a_change(self, store: OnlineStore) -> None:
+        """A difference adds, replaces and takes away, and leaves the rest."""
+        store.load(SPACE, snapshot("s1"), [(b"a", b"1"), (b"b", b"2"), (b"c", b"3")])
+        store.change(SPACE, snapshot("s2", "s1"), [(b"b", None), (b"c", b"33"), (b"d", b"4"), (b"none", None)])
+        assert content(store, [b"a", b"b", b"c", b"d"]) == {b"a": b"1", b"b": None, b"c": b"33", b"d": b"4"}
+        found = store.snapshot(SPACE)
+        assert found is not None
+        assert (found.id, found.parent, found.keys) == ("s2", "s1", 3)
+
+    def test_changes_on_changes(self, store: OnlineStore) -> None:
+        """A long chain of differences is what a dictionary would be, and each step goes back by one."""
+        store.load(SPACE, snapshot("s0"), [(b"k%d" % number, b"0") for number in range(10)])
+        model: dict[bytes, bytes] = {b"k%d" % number: b"0" for number in range(10)}
+        before: Mapping[bytes, bytes] = model
+        for step in range(1, 20):
+            before = dict(model)
+            items: list[tuple[bytes, bytes | None]] = [
+                (b"k%d" % (step * 3 % 11), b"%d" % step),
+                (b"k%d" % (step * 5 % 7), None if step % 2 else b"-%d" % step),
+            ]
+            for key, record in items:
+                model.pop(key, None)
+                if record is not None:
+                    model[key] = record
+            store.change(SPACE, snapshot(f"s{step}", f"s{step - 1}"), items)
+            keys = [b"k%d" % number for number in range(11)]
+            assert content(store, keys) == {key: model.get(key) for key in keys}
+            assert store.size(SPACE).keys == len(model)
+        assert store.rollback(SPACE).id == "s18"
+        assert content(store, keys) == {key: before.get(key) for key in keys}
+
+    def test_a_change_of_another_parent(self, store: OnlineStore) -> None:
+        """A difference to what is not live is refused, and changes nothing."""
+        with pytest.raises(SnapshotConflict, match="none is live"):
+            store.change(SPACE, snapshot("s2", "s1"), [(b"a", b"2")])
+        store.load(SPACE, snapshot("s1"), [(b"a", b"1")])
+        with pytest.raises(SnapshotConflict, match="s9"):
+            store.change(SPACE, snapshot("s2", "s9"), [(b"a", b"2")])
+        assert content(store, [b"a"]) == {b"a": b"1"}
+
+    def test_a_change_sent_again(self, store: OnlineStore) -> None:
+        """A change that is live already stays as it is, and can still be gone back from."""
+        store.load(SPACE, snapshot("s1"), [(b"a", b"1")])
+        for _ in range(2):
+            store.change(SPACE, snapshot("s2", "s1"), [(b"a", b"2")])
+        assert content(store, [b"a"]) == {b"a": b"2"}
+        store.rollback(SPACE)
+        assert content(store, [b"a"]) == {b"a": b"1"}
+
+    def test_back_from_a_load(self, store: OnlineStore) -> None:
+        """A rollback brings the snapshot before back, as it was, and goes one step alone."""
+        store.load(SPACE, snapshot("s1"), [(b"a", b"1"), (b"b", b"1")])
+        store.load(SPACE, snapshot("s2"), [(b"b", b"2"), (b"c", b"2")])
+        assert content(store, [b"a", b"b", b"c"]) == {b"a": None, b"b": b"2", b"c": b"2"}
+        assert store.rollback(SPACE).id == "s1"
+        assert content(store, [b"a", b"b", b"c"]) == {b"a": b"1", b"b": b"1", b"c": None}
+        with pytest.raises(NotMaterialized, match="before"):
+            store.rollback(SPACE)
+        store.change(SPACE, snapshot("s3", "s1"), [(b"c", b"3")])
+        assert content(store, [b"a", b"b", b"c"]) == {b"a": b"1", b"b": b"1", b"c": b"3"}
+
+    def test_a_source_that_fails(self, store: OnlineStore) -> None:
+        """Records that end in an error leave everything as it was, and the next load and change are whole."""
+
+        def broken() -> Iterator[tuple[bytes, bytes]]:
+            for number in range(30_000):
+                yield b"k%06d" % number, b"new" * 50
+            raise RuntimeError("the source broke")
+
+        store.load(SPACE, snapshot("s1"), [(b"k000001", b"old")])
+        with pytest.raises(RuntimeError, match="broke"):
+            store.load(SPACE, snapshot("s2"), broken())
+        with pytest.raises(RuntimeError, match="broke"):
+            store.change(SPACE, snapshot("s2", "s1"), broken())
+        assert content(store, [b"k000001", b"k000002"]) == {b"k000001": b"old", b"k000002": None}
+        store.change(SPACE, snapshot("s3", "s1"), [(b"x", b"1")])
+        assert content(store, [b"k000001", b"k000002", b"x"]) == {b"k000001": b"old", b"k000002": None, b"x": b"1"}
+        store.load(SPACE, snapshot("s4"), [(b"x", b"2")])
+        assert content(store, [b"k000001", b"x"]) == {b"k000001": None, b"x": b"2"}
+
+    def test_spaces_are_apart(self, store: OnlineStore) -> None:
+        """Services, and versions of one, do not meet; dropping one leaves the others."""
+        names = ["delay_model@1", "delay_model@2", "delay_model@11", "another/{x}@1"]
+        for name in names:
+            store.load(name, snapshot("s1"), [(b"a", name.encode())])
+            store.push(name, [row(b"a", name)])
+        assert store.spaces() == sorted(names)
+        store.drop(names[0])
+        assert store.spaces() == sorted(names[1:])
+        assert store.snapshot(names[0]) is None
+        for name in names[1:]:
+            assert content(store, [b"a"], name) == {b"a": name.encode()}
+            assert store.read(name, [b"a"]).pushed == [(name.encode(),)]
+        store.drop("never was")
+
+    def test_a_closed_store_opens_again(self, store: OnlineStore) -> None:
+        """What was loaded and pushed is there after the store was closed."""
+        store.load(SPACE, snapshot("s1"), [(b"a", b"1")])
+        store.push(SPACE, [row(b"a", "p")])
+        store.close()
+        assert store.read(SPACE, [b"a"])[1:] == (1, [b"1"], [(b"p",)])
+
+
+class OverlayConformance:
+    """Pushed rows: once each, ordered, settled when a snapshot holds them."""
+
+    def test_rows_come_in_order(self, store: OnlineStore) -> None:
+        """Rows of a key come by event time, known time and arrival, whatever order they were pushed in."""
+        store.load(SPACE, snapshot("s1"), [(b"a", b"1")])
+        rows = [
+            row(b"a", "5/1", 5, 1),
+            row(b"a", "-9/0", -9),
+            row(b"b", "x"),
+            row(b"a", "5/0", 5, 0),
+            row(b"a", "5/0'", 5, 0),
+        ]
+        assert store.push(SPACE, rows[:2]) == 2
+        assert store.push(SPACE, rows[2:]) == 5
+        found = store.read(SPACE, [b"b", b"a", b"c"])
+        assert found.pushed == [(b"x",), (b"-9/0", b"5/0", b"5/0'", b"5/1"), ()]
+        assert found.sequence == 5
+        assert store.size(SPACE).pushed == 5
+
+    def test_times_are_whole(self, store: OnlineStore) -> None:
+        """Times to the last microsecond of int64 order rows, and come back."""
+        bounds = [-(2**63), -1, 0, 2**53 + 1, 2**53 + 2, 2**63 - 1]
+        store.load(SPACE, snapshot("s1"), [])
+        pushed = [row(b"a", f"{e}", e, -e - 1) for e in reversed(bounds)]
+        store.push(SPACE, pushed)
+        assert store.read(SPACE, [b"a"]).pushed == [tuple(f"{e}".encode() for e in bounds)]
+        assert [each for _, each in store.pending(SPACE)] == pushed
+
+    def test_once_however_often(self, store: OnlineStore) -> None:
+        """A row that is sent again counts once, the first; one of the same idempotency key in another space counts, too."""
+        store.load(SPACE, snapshot("s1"), [])
+        assert store.push(SPACE, [row(b"a", "x", 1), row(b"a", "x", 2)]) == 1
+        again = Pushed(b"a", b"x", 3, 3, b"another row")
+        assert store.push(SPACE, [again, row(b"a", "y", 4)]) == 2
+        assert store.push(SPACE, [again]) == 2
+        assert store.read(SPACE, [b"a"]).pushed == [(b"x", b"y")]
+        assert store.push("another@1", [again]) == 1
+
+    def test_once_after_it_was_settled(self, store: OnlineStore) -> None:
+        """A retry that comes after a snapshot took the row in counts no second time."""
+        store.load(SPACE, snapshot("s1"), [])
+        store.push(SPACE, [row(b"a", "x")])
+        for number in (2, 3):
+            store.change(SPACE, snapshot(f"s{number}", f"s{number - 1}"), [(b"a", b"with x")], settled=1)
+        assert store.push(SPACE, [row(b"a", "x")]) == 1
+        assert store.read(SPACE, [b"a"])[1:] == (1, [b"with x"], [()])
+
+    def test_rows_before_the_first_snapshot(self, store: OnlineStore) -> None:
+        """What is pushed before a space is materialised is there when it is, and until a snapshot holds it."""
+        assert store.push(SPACE, [row(b"a", "x")]) == 1
+        assert store.spaces() == [SPACE]
+        assert store.snapshot(SPACE) is None
+        store.load(SPACE, snapshot("s1"), [(b"a", b"1")])
+        assert store.read(SPACE, [b"a"]).pushed == [(b"x",)]
+
+    def test_settled_with_a_snapshot(self, store: OnlineStore) -> None:
+        """Rows that a snapshot holds leave as it comes, those after them stay, and a rollback brings them back."""
+        store.load(SPACE, snapshot("s1"), [(b"a", b"1")])
+        store.push(SPACE, [row(b"a", name) for name in ("x", "y", "z")])
+        store.change(SPACE, snapshot("s2", "s1"), [(b"a", b"with x, y")], settled=2)
+        assert store.read(SPACE, [b"a"])[1:] == (3, [b"with x, y"], [(b"z",)])
+        assert [number for number, _ in store.pending(SPACE)] == [3]
+        assert store.size(SPACE).pushed == 1
+        store.rollback(SPACE)
+        assert store.read(SPACE, [b"a"])[1:] == (3, [b"1"], [(b"x", b"y", b"z")])
+        assert [number for number, _ in store.pending(SPACE)] == [1, 2, 3]
+        store.load(SPACE, snapshot("s3"), [(b"a", b"with all")], settled=3)
+        assert store.read(SPACE, [b"a"])[1:] == (3, [b"with all"], [()])
+        store.load(SPACE, snapshot("s4"), [(b"a", b"still")], settled=1)
+        assert store.read(SPACE, [b"a"])[1:] == (3, [b"still"], [()])
+        assert store.push(SPACE, [row(b"a", "later")]) == 4
+        assert store.read(SPACE, [b"a"])[1:] == (4, [b"still"], [(b"later",)])
+
+    def test_settled_by_itself(self, store: OnlineStore) -> None:
+        """What is settled leaves the overlay; nothing is settled that was not pushed, and nothing comes back by settling."""
+        with pytest.raises(NotMaterialized, match=SPACE):
+            store.settle(SPACE, 1)
+        store.load(SPACE, snapshot("s1"), [])
+        store.push(SPACE, [row(b"a", name) for name in ("x", "y")])
+        store.settle(SPACE, 1)
+        assert store.read(SPACE, [b"a"]).pushed == [(b"y",)]
+        store.settle(SPACE, 0)
+        assert store.read(SPACE, [b"a"]).pushed == [(b"y",)]
+        store.settle(SPACE, 99)
+        assert store.push(SPACE, [row(b"a", "z")]) == 3
+        assert store.read(SPACE, [b"a"]).pushed == [(b"z",)]
+
+    def test_pending_rows(self, store: OnlineStore) -> None:
+        """Rows to be flushed come by sequence, after one that is named, however many; a drop forgets them."""
+        assert list(store.pending(SPACE)) == []
+        rows = [row(b"k%d" % (number % 7), f"row {number}", number, -number) for number in range(5_000)]
+        for start in range(0, len(rows), 1_250):
+            store.push(SPACE, rows[start : start + 1_250])
+        assert list(store.pending(SPACE)) == list(enumerate(rows, 1))
+        assert list(store.pending(SPACE, after=4_990)) == list(enumerate(rows[4_990:], 4_991))
+        assert list(store.pending(SPACE, after=5_000)) == []
+        store.load(SPACE, snapshot("s1"), [], settled=4_999)
+        store.load(SPACE, snapshot("s2"), [], settled=4_999)
+        assert list(store.pending(SPACE)) == [(5_000, rows[-1])]
+        store.drop(SPACE)
+        assert list(store.pending(SPACE)) == []
+
+    def test_the_sequence_outlives_a_drop(self, store: OnlineStore) -> None:
+        """A space that is dropped and comes back gives no sequence a second time."""
+        store.load(SPACE, snapshot("s1"), [])
+        store.push(SPACE, [row(b"a", "x"), row(b"a", "y")])
+        store.drop(SPACE)
+        store.load(SPACE, snapshot("s1"), [(b"a", b"1")])
+        assert store.read(SPACE, [b"a"])[1:] == (2, [b"1"], [()])
+        assert store.push(SPACE, [row(b"a", "x")]) == 3
+        assert [number for number, _ in store.pending(SPACE)] == [3]
+
+    @pytest.mark.parametrize(
+        ("bad", "says"),
+        [
+            (Pushed(b"", b"i", 0, 0, b""), "no key"),
+            (Pushed(b"a", b"", 0, 0, b""), "no idempotency key"),
+            (Pushed(b"a", b"i", 2**63, 0, b""), "int64"),
+            (Pushed(b"a", b"i", 0, -(2**63) - 1, b""), "int64"),
+        ],
+    )
+    def test_bad_rows(self, store: OnlineStore, bad: Pushed, says: str) -> None:
+        """A row that cannot be kept is an error that names it, and none of its push is kept."""
+        store.load(SPACE, snapshot("s1"), [])
+        with pytest.raises(KeyViolation, match=f"row 1 .*{says}"):
+            store.push(SPACE, [row(b"a", "good"), bad])
+        assert store.read(SPACE, [b"a"])[1:] == (0, [None], [()])
+
+
+class TogetherConformance:
+    """Readers, pushers and writers at once."""
+
+    def test_readers_see_one_snapshot(self, store: OnlineStore) -> None:
+        """While snapshots go live and are gone back from, every read sees all keys of one, the one that it names."""
+        keys = [b"k%d" % number for number in range(40)]
+        store.load(SPACE, snapshot("0"), [(key, b"0") for key in keys])
+        done = threading.Event()
+
+        def reader() -> int:
+            reads = 0
+            while not done.is_set() or reads < 5:
+                found = store.read(SPACE, keys)
+                assert set(found.records) == {found.snapshot.id.encode()}
+                reads += 1
+            return reads
+
+        with ThreadPoolExecutor(3) as pool:
+            readers = [pool.submit(reader) for _ in range(3)]
+            try:
+                live = "0"
+                for step in range(1, 40):
+                    items = [(key, b"%d" % step) for key in keys]
+                    if step % 4 == 0:
+                        store.load(SPACE, snapshot(f"{step}"), items)
+                    else:
+                        store.change(SPACE, snapshot(f"{step}", live), items)
+                    live = store.rollback(SPACE).id if step % 3 == 0 else f"{step}"
+            finally:
+                done.set()
+            assert all(each.result() >= 5 for each in readers)
+
+    def test_pushes_at_once(self, store: OnlineStore) -> None:
+        """Rows that many threads push at once, some of them the same, are there once each, with sequences of their own."""
+        store.load(SPACE, snapshot("s1"), [])
+        together = threading.Barrier(8)
+
+        def pusher(thread: int) -> list[int]:
+            together.wait()
+            return [store.push(SPACE, [row(b"a", f"{thread % 4}-{number}", number)]) for number in range(25)]
+
+        with ThreadPoolExecutor(8) as pool:
+            sequences = list(pool.map(pusher, range(8)))
+        assert all(each == sorted(each) for each in sequences)
+        found = store.read(SPACE, [b"a"])
+        assert found.sequence == 100
+        assert sorted(found.pushed[0]) == sorted(
+            f"{thread}-{number}".encode() for thread in range(4) for number in range(25)
+        )
+        assert [number for number, _ in store.pending(SPACE)] == list(range(1, 101))
+
+    def test_a_pushed_row_is_seen_at_once(self, store: OnlineStore, again: Callable[[], OnlineStore]) -> None:
+        """What a push returned for is in the next read of another who holds the store."""
+        store.load(SPACE, snapshot("s1"), [])
+        other = again()
+        for number in range(20):
+            sequence = store.push(SPACE, [row(b"a", f"{number}", number)])
+            found = other.read(SPACE, [b"a"])
+            assert found.sequence == sequence
+            assert len(found.pushed[0]) == number + 1
+
+    def test_two_change_at_once(self, store: OnlineStore) -> None:
+        """Of changes to one parent one at most goes live, whole; each that does not says so."""
+        keys = [b"k%d" % number for number in range(300)]
+        store.load(SPACE, snapshot("s1"), [(key, b"s1") for key in keys])
+        together = threading.Barrier(4)
+
+        def changer(name: str) -> str | None:
+            together.wait()
+            try:
+                store.change(SPACE, snapshot(name, "s1"), [(key, name.encode()) for key in keys])
+            except SnapshotConflict:
+                return None
+            return name
+
+        with ThreadPoolExecutor(4) as pool:
+            landed = [name for name in pool.map(changer, ["a", "b", "c", "d"]) if name is not None]
+        assert len(landed) <= 1
+        found = store.read(SPACE, keys)
+        assert found.snapshot.id == (landed[0] if landed else "s1")
+        assert set(found.records) == {found.snapshot.id.encode()}
+        store.change(SPACE, snapshot("next", found.snapshot.id), [(key, b"next") for key in keys])
+        assert set(store.read(SPACE, keys).records) == {b"next"}
+        assert store.rollback(SPACE).id == found.snapshot.id
+        assert set(store.read(SPACE, keys).records) == {found.snapshot.id.encode()}
+
+
+class OnlineConformance(SnapshotsConformance, OverlayConformance, TogetherConformance):
+    """All that an online store must do; a fixture `again` returns a function that opens the same store once more."""
