@@ -5,9 +5,9 @@ one tile. The tiles of a key hold
 
     numbers     of the tiles that hold events, rising; and how many events there are up to each
     moments     how many values up to each, and exact sums of them and their squares, in 2^(32 first)
-    extremes    the least or the greatest value of each tile that has one
+    extremes    the least or the greatest value from each tile on, of those that have one: a window's is one look
     distinct    every value once, by the last tile that holds it: how many are in a window is one search
-    quantiles   every value, by tiles
+    quantiles   every value, the least first, with its tile, counted from the first that matters
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def packed(tiling: Tiling, settled: Settled, cells: dict[str, Cell], at: int) ->
         *(rows.moments(column, squares=squares) for column, squares in tiling.moments),
         *(rows.extremes(column, cells[column], greatest=greatest) for column, greatest in tiling.extremes),
         *(rows.distinct(column, cells[column]) for column in tiling.distinct),
-        *(rows.quantiles(column) for column in tiling.quantiles),
+        *(rows.quantiles(column, tiling.first(at)) for column in tiling.quantiles),
     ]
     there = np.diff(cuts) > 0
     return [[piece[at] for piece in pieces] if some_there else None for at, some_there in enumerate(there.tolist())]
@@ -185,10 +185,13 @@ class _Rows:
         tile = np.searchsorted(self.begins, places, "right") - 1
         starts = np.flatnonzero(np.diff(tile, prepend=-1))
         keys = ordered.extreme(greatest=greatest)[row]
+        pick = np.maximum if greatest else np.minimum
         if len(keys):
-            keys = (np.maximum if greatest else np.minimum).reduceat(keys, starts)
+            keys = pick.reduceat(keys, starts)
         tiles = tile[starts]
         cuts = np.searchsorted(tiles, self.cuts)
+        for low, high in pairwise(cuts.tolist()):
+            keys[low:high] = pick.accumulate(keys[low:high][::-1])[::-1]
         numbers = sliced(self.number[self.begins[tiles]].astype("<i8"), cuts)
         if keyed(cell):
             return [list(each) for each in zip(numbers, sliced(keys.astype("<i8"), cuts), strict=True)]
@@ -210,14 +213,20 @@ class _Rows:
         numbers = sliced(number[kept].astype("<i8"), cuts)
         return [[each, found[low:high]] for each, low, high in zip(numbers, cuts[:-1], cuts[1:], strict=True)]
 
-    def quantiles(self, column: str) -> list[list[Any]]:
+    def quantiles(self, column: str, first: int) -> list[list[Any]]:
         places, row, values = self._present(column)
         import pyarrow as pa
 
-        floats = np.asarray(values.take(pa.array(row)).cast(pa.float64(), safe=False))
-        cuts = np.searchsorted(self.key[places], np.arange(len(self.cuts)))
-        numbers = sliced(self.number[places].astype("<i8"), cuts)
-        return [list(each) for each in zip(numbers, sliced(floats.astype("<f8"), cuts), strict=True)]
+        floats = values.take(pa.array(row)).cast(pa.float64(), safe=False)
+        key = self.key[places]
+        order = np.lexsort((Ordered.of(floats).extreme(greatest=True), key))
+        cuts = np.searchsorted(key, np.arange(len(self.cuts)))
+        numbers = self.number[places][order] - first
+        kind = "<i4" if int(numbers.max(initial=0)) < 1 << 31 else "<i8"
+        sorted_floats = np.asarray(floats)[order].astype("<f8")
+        return [
+            [first, *each] for each in zip(sliced(numbers.astype(kind), cuts), sliced(sorted_floats, cuts), strict=True)
+        ]
 
 
 def keyed(cell: Cell) -> bool:

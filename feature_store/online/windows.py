@@ -13,6 +13,8 @@ from decimal import Context, Decimal
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+import numpy as np
+
 from dataplat.errors import SchemaError
 from dataplat.feature_store.kernel.points import UNIT, Point
 from dataplat.feature_store.online.cells import Cell
@@ -42,6 +44,8 @@ _LOW, _HIGH = -(2**63), 2**63 - 1
 _LONG: Final = Struct("<q")
 _DOUBLE: Final = Struct("<d")
 _EXACT: Final = Context(prec=100)
+_MANY: Final = 100
+"""Values above which an array is faster than a list."""
 
 E, K, ON, UNTIL, EVENT, BEFORE, CELLS = range(7)
 """Places in a loose life."""
@@ -271,19 +275,28 @@ def _floats(cell: Cell) -> Callable[[list[Any]], list[float]]:
     return lambda values: [_float(cell.load(each), cell.kind) for each in values]
 
 
-def quantile(values: list[float], q: float) -> float:
+def quantile(values: Sequence[float], q: float) -> float:
     """Return the quantile of some values, at least one, as `feature_store.kernel.windows` defines it."""
-    if any(value != value for value in values):  # noqa: PLR0124
-        return math.nan
-    values = sorted(values)
     place = q * (len(values) - 1)
     below = math.floor(place)
     rest = place - below
+    if len(values) > _MANY:
+        above = min(below + 1, len(values) - 1)
+        found = np.partition(np.asarray(values), (below, above, len(values) - 1))  # NaN is last
+        low, high = float(found[below]), float(found[above])
+        if found[-1] != found[-1]:
+            return math.nan
+        if low != 0 and high != 0:
+            return low + (high - low) * rest if rest > 0 else low
+        values = np.asarray(values).tolist()
+    if any(value != value for value in values):  # noqa: PLR0124
+        return math.nan
+    values = sorted(values)
     low = _ranked(values, below)
     return low + (_ranked(values, below + 1) - low) * rest if rest > 0 else low
 
 
-def _ranked(values: list[float], rank: int) -> float:
+def _ranked(values: Sequence[float], rank: int) -> float:
     """Return the value of a rank, where -0.0 is below 0.0."""
     found = values[rank]
     if found != 0:
@@ -471,22 +484,19 @@ def _difference(totals: list[Any], at: int, unit: int) -> int:
 
 def _tiled_extreme(base: Base, window: Window) -> Callable[[Any, int, list[Any]], Any]:
     cell = base.events[window.column or ""]
-    greatest = isinstance(window, Max)
-    pick: Callable[[Any], Any] = max if greatest else min
-    of_list = _extreme(cell, greatest=greatest)
-    unkey = _unkeyed(cell)
+    of_list = _extreme(cell, greatest=isinstance(window, Max))
+    unkey, plain = _unkeyed(cell), bool(cell.char)
 
     def function(piece: Any, first: int, loose: list[Any]) -> Any:
         if piece is None:
             return of_list(loose) if loose else None
         at = bisect_left(_longs(piece[0]), first)
-        if unkey is None:
-            values = piece[1][at:] + loose
-            return of_list(values) if values else None
-        keys = _longs(piece[1])[at:]
-        if not len(keys):
+        if 8 * at == len(piece[0]):
             return of_list(loose) if loose else None
-        found = unkey(pick(keys))
+        if unkey is None:
+            found = piece[1][at]
+            return of_list([found, *loose]) if loose or not plain else found
+        found = unkey(_longs(piece[1])[at])
         return of_list([found, *loose]) if loose else found
 
     return function
@@ -528,10 +538,27 @@ def _tiled_quantile(base: Base, window: Window) -> Callable[[Any, int, list[Any]
     q = window.q
 
     def function(piece: Any, first: int, loose: list[Any]) -> float | None:
-        values: list[float] = []
-        if piece is not None:
-            values = memoryview(piece[1]).cast("d")[bisect_left(_longs(piece[0]), first) :].tolist()
-        values += floats(loose)
-        return quantile(values, q) if values else None
+        if piece is None:
+            return quantile(floats(loose), q) if loose else None
+        begin, numbers, data = piece
+        values = np.frombuffer(data, "<f8")
+        if first > begin:
+            kind = "<i4" if len(numbers) < len(data) else "<i8"
+            inside = np.frombuffer(numbers, kind) >= first - begin
+            values = values[inside]
+        if loose:
+            return quantile([*values.tolist(), *floats(loose)], q)
+        return _of_sorted(values, q) if len(values) else None
 
     return function
+
+
+def _of_sorted(values: Any, q: float) -> float:
+    """Return the quantile of values in order, NaN last."""
+    if values[-1] != values[-1]:
+        return math.nan
+    place = q * (len(values) - 1)
+    below = math.floor(place)
+    rest = place - below
+    low = float(values[below])
+    return low + (float(values[below + 1]) - low) * rest if rest > 0 else low
