@@ -217,7 +217,8 @@ class Environment:
 
     def _mapped(self) -> lmdb.Environment:
         """Open the files with the largest map that the process may have."""
-        lmdb = _lmdb()
+        import lmdb
+
         size = self._map
         while True:
             try:
@@ -251,14 +252,14 @@ class Environment:
         """Return the tables, all made at once by whoever comes first."""
         names = [b"meta", b"rows", b"log", b"known", b"settled", *(b"slot%03d" % slot for slot in range(SLOTS))]
         with env.begin(write=True) as writing:  # handles of a transaction that only reads end with it
-            tables = [env.open_db(name, writing) for name in names]
-            found = writing.get(b"\0format", db=tables[0])
+            meta, rows, log, known, settled, *slots = (env.open_db(name, writing) for name in names)
+            found = writing.get(b"\0format", db=meta)
             if found is None:
                 found = FORMAT
-                writing.put(b"\0format", found, db=tables[0])
+                writing.put(b"\0format", found, db=meta)
         if found != FORMAT:
             raise LakeFormatError(f"{self.folder}: this is {found!r}, and this version of dataplat reads {FORMAT!r}")
-        return Opened(env, *tables[:5], tables[5:])
+        return Opened(env, meta, rows, log, known, settled, slots)
 
     def close(self) -> None:
         """Close the files; they open again when they are used."""

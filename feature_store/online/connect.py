@@ -36,6 +36,7 @@ SCHEMES: Final = {
     "rediss+cluster": (True, True),
 }
 """Of the URL of a Redis: whether by TLS, whether a cluster."""
+PORT: Final = 6379
 _TEXTS: Final = ("username", "ca_bundle", "certificate", "key")
 _KNOWN: Final = ("online", "password", "timeout", "eviction", *_TEXTS)
 
@@ -60,7 +61,7 @@ class RedisSettings:
     """
 
     host: str
-    port: int = 6379
+    port: int = PORT
     database: int = 0
     tls: bool = False
     cluster: bool = False
@@ -152,7 +153,7 @@ def redis_settings(url: str, settings: Mapping[str, Any], config: Config) -> Red
             f"the URL of {parts.hostname} must hold no name and password: [features] username and password"
         )
     try:
-        port = parts.port or RedisSettings.port
+        port = parts.port or PORT
     except ValueError as error:
         raise ConfigError(f"the URL of {parts.hostname}: {error}") from error
     tls, cluster = SCHEMES[parts.scheme]
@@ -173,7 +174,8 @@ def redis_settings(url: str, settings: Mapping[str, Any], config: Config) -> Red
     password = Secret(settings["password"], "features.password") if "password" in settings else None
     if "username" in known and password is None:
         raise ConfigError('features.username needs a password, too (password = "env:NAME")')
-    return RedisSettings(parts.hostname, port, int(number), tls, cluster, password=password, **{**known, **files})
+    given: dict[str, Any] = {**known, **files, "password": password}
+    return RedisSettings(parts.hostname, port, int(number), tls, cluster, **given)
 
 
 def _beside(config: Config, path: str) -> str:

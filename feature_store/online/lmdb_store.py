@@ -17,6 +17,7 @@ comes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -261,9 +262,7 @@ class LmdbStore:
     def _fill(self, slot: int, items: Iterable[Item]) -> None:
         """Write records to a slot that nobody reads, some megabytes a transaction."""
         for batch in _batches(items, BATCH):
-            self._environment.write(
-                lambda transaction, opened, batch=batch: _put(transaction, opened.slots[slot], batch)
-            )
+            self._environment.write(partial(_put, slot=slot, batch=batch))
 
     def _flip(self, space: str, snapshot: Snapshot, slot: int, settled: int | None, based: State | None) -> None:
         """Make the records of a slot live; where it is `based` on a state, that must hold still."""
@@ -332,9 +331,7 @@ class LmdbStore:
         try:
             after: bytes | None = None
             while some := self._copied(state.live.slot, after):
-                self._environment.write(
-                    lambda transaction, opened, some=some: _put_raw(transaction, opened.slots[slot], some)
-                )
+                self._environment.write(partial(_put_raw, slot=slot, values=some))
                 after = some[-1][0]
             for batch in batches:
                 self._fill(slot, batch)
@@ -388,8 +385,9 @@ def _batches(items: Iterable[Item], most: int) -> Iterator[list[Item]]:
         yield batch
 
 
-def _put(transaction: lmdb.Transaction[bytes], table: lmdb._Database, batch: list[Item]) -> None:
+def _put(transaction: lmdb.Transaction[bytes], opened: Opened, slot: int, batch: list[Item]) -> None:
     """Write records, None takes one away; where all of them come behind what is there they are appended."""
+    table = opened.slots[slot]
     if any(record is None for _, record in batch):
         for key, record in batch:
             if record is None:
@@ -397,11 +395,13 @@ def _put(transaction: lmdb.Transaction[bytes], table: lmdb._Database, batch: lis
             else:
                 transaction.put(fitted(key), sealed(record), db=table)
         return
-    _put_raw(transaction, table, [(fitted(key), sealed(record)) for key, record in batch if record is not None])
+    _put_raw(transaction, opened, slot, [(fitted(key), sealed(record)) for key, record in batch if record is not None])
 
 
-def _put_raw(transaction: lmdb.Transaction[bytes], table: lmdb._Database, values: list[tuple[bytes, bytes]]) -> None:
-    with transaction.cursor(table) as cursor:
+def _put_raw(
+    transaction: lmdb.Transaction[bytes], opened: Opened, slot: int, values: list[tuple[bytes, bytes]]
+) -> None:
+    with transaction.cursor(opened.slots[slot]) as cursor:
         _, added = cursor.putmulti(values, append=True)
         if added != len(values):  # not in order, or twice
             cursor.putmulti(values)

@@ -18,6 +18,8 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
@@ -113,7 +115,7 @@ class RedisStore:
         """Return the records and pushed rows of keys, all as of one moment."""
         for attempt in range(ROUNDS):
             raw, state = self._known(space)
-            found = self._link.run(f"read {space}", lambda client, state=state: self._flush(client, space, state, keys))
+            found = self._link.run(f"read {space}", partial(self._flush, space=space, state=state, keys=keys))
             if found[0][0] != raw:
                 self._remember(space, found[0][0])
                 continue
@@ -151,9 +153,7 @@ class RedisStore:
             some = list(range(after + 1, min(newest, after + CHANGES) + 1))
             if not some:
                 return
-            found = self._link.run(
-                f"read rows pushed to {space}", lambda client, some=some: client.hmget(names.log, some)
-            )
+            found = self._link.run(f"read rows pushed to {space}", methodcaller("hmget", names.log, some))
             for number, value in zip(some, found, strict=True):
                 if value is not None:  # else settled meanwhile
                     yield number, logged_row(value)
