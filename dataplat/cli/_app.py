@@ -105,6 +105,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "events": ("dataplat.cli.events:events", "See what changed under datasets, and who was told."),
     "label": ("dataplat.cli.label:label", "Ask people about rows, and bring their answers home as versions."),
     "serve": ("dataplat.cli.serve:serve", "Answer lookups of features by HTTP, and take pushes."),
+    "features": (
+        "dataplat.cli.features:features",
+        "Declare features, train on them, serve them, prove that both agree.",
+    ),
     "sql": ("dataplat.cli.sql:sql", "Query pinned versions, and land the result if asked."),
     "doctor": ("dataplat.cli.doctor:doctor", "Try and measure the store of a lake, and show what it is reached with."),
     "completion": (

@@ -94,7 +94,9 @@ def split_columns(text: str | None) -> list[str] | None:
     return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _completer(names: Callable[[Lake], Iterable[str]]) -> Callable[..., list[CompletionItem]]:
+def complete_names(names: Callable[[Lake], Iterable[str]]) -> Callable[..., list[CompletionItem]]:
+    """Return what completes names of a lake."""
+
     def complete(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         from click.shell_completion import CompletionItem
 
@@ -140,9 +142,9 @@ def complete_columns(ctx: click.Context, _param: click.Parameter, incomplete: st
     return [CompletionItem(f"{before}{comma}{column}") for column in columns if column.startswith(last)]
 
 
-complete_datasets = _completer(_datasets)
-complete_branches = _completer(_branches)
-complete_points = _completer(_points)
-complete_references = _completer(_references)
-complete_quarantines = _completer(lambda lake: [each.id for each in lake.quarantine.list()])
-complete_queues = _completer(lambda lake: [queue.name for queue in lake.label_queues()])
+complete_datasets = complete_names(_datasets)
+complete_branches = complete_names(_branches)
+complete_points = complete_names(_points)
+complete_references = complete_names(_references)
+complete_quarantines = complete_names(lambda lake: [each.id for each in lake.quarantine.list()])
+complete_queues = complete_names(lambda lake: [queue.name for queue in lake.label_queues()])

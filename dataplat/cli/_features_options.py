@@ -1,0 +1,130 @@
+"""What commands on features share: names that are completed, keys on the command line, times."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from dataplat.cli._options import branch_in_force, complete_names, open_data
+from dataplat.errors import ConfigError
+
+if TYPE_CHECKING:
+    from dataplat._features import FeatureStore
+    from dataplat._lake import Lake
+    from dataplat.feature_store.definitions import Entity, FeatureService
+
+_AGO: Final = re.compile(r"(\d+(?:\.\d+)?) ?(s|m|h|d|w)")
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def open_store(lake: str | None, branch: str | None) -> FeatureStore:
+    """Open the feature store of the lake in force."""
+    from dataplat._features import FeatureStore
+
+    return FeatureStore(open_data(lake), branch_in_force(branch))
+
+
+def _services(lake: Lake) -> Iterable[str]:
+    from dataplat._features import FeatureStore
+    from dataplat._features._registry import definitions
+
+    found = definitions(FeatureStore(lake, branch_in_force(None)))
+    return dict.fromkeys(name for each in found for name in (each.service, each.name))
+
+
+def _views(lake: Lake) -> Iterable[str]:
+    from dataplat._features import FeatureStore
+    from dataplat._features._registry import views
+
+    return views(FeatureStore(lake, branch_in_force(None)))
+
+
+complete_services = complete_names(_services)
+complete_views = complete_names(_views)
+complete_declared = complete_names(lambda lake: [*_services(lake), *_views(lake)])
+
+
+class Moment(click.ParamType[Any]):
+    """A time (2013-06-01T12:00Z), or how long ago (2h, 7d)."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Return a time in UTC."""
+        if isinstance(value, datetime):
+            return value
+        given = str(value).strip()
+        if ago := _AGO.fullmatch(given):
+            return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: float(ago[1])})
+        try:
+            found = datetime.fromisoformat(given)
+        except ValueError:
+            self.fail(f"{given!r} is no time: write 2013-06-01T12:00Z, or how long ago, 2h or 7d", param, ctx)
+        return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+
+
+def columns_of(words: Sequence[str], kinds: Mapping[str, str]) -> dict[str, list[Any]]:
+    """Return the columns of `airport=JFK,LGA distance=100`, each value in the type that is asked for.
+
+    Args:
+        words: as they were typed.
+        kinds: the type of each column that may be given.
+    """
+    from dataplat.lake.schema import did_you_mean
+
+    found: dict[str, list[Any]] = {}
+    for word in words:
+        name, equals, told = word.partition("=")
+        if not equals:
+            raise ConfigError(f"{word!r} is not of the form KEY=VALUE, such as {next(iter(kinds), 'airport')}=…")
+        if name not in kinds:
+            hint = did_you_mean(name, list(kinds))
+            raise ConfigError(f"there is no key or request column {name!r}{hint}; there are {', '.join(kinds)}")
+        found[name] = [_value(name, piece, kinds[name]) for piece in told.split(",")]
+    if missing := [name for name in kinds if name not in found]:
+        raise ConfigError(f"{', '.join(f'{name}=…' for name in missing)} is missing")
+    return found
+
+
+def _value(name: str, text: str, kind: str) -> Any:
+    import pyarrow as pa
+
+    from dataplat.lake.schema import parse_type
+
+    wanted = parse_type(kind)
+    if pa.types.is_string(wanted) or pa.types.is_large_string(wanted):
+        return text
+    if text == "null":
+        return None
+    try:
+        return pa.scalar(text).cast(wanted).as_py()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise ConfigError(f"{name}={text} is no {kind}") from error
+
+
+def asked_of(service: FeatureService) -> tuple[dict[str, Entity], dict[str, str]]:
+    """Return what a request of a service has: entities by the name of their key, and the types of request columns."""
+    from dataplat.feature_store.kernel.ondemand import Transforms
+
+    entities = {
+        name: entity for view in service.views for name, entity in zip(view.spine_keys, view.view.entities, strict=True)
+    }
+    return entities, dict(Transforms.of(service).request)
+
+
+def rows_in(text: str) -> list[dict[str, Any]]:
+    """Return the rows of JSON: a list of objects, or an object a line."""
+    try:
+        found = (
+            json.loads(text) if text.lstrip()[:1] == "[" else [json.loads(line) for line in text.splitlines() if line]
+        )
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"rows are JSON, a list of objects or one a line: {error}") from error
+    if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
+        raise ConfigError("rows are JSON objects: a list of them, or one a line")
+    return found
