@@ -73,10 +73,7 @@ def used_views(service: FeatureService, transforms: Transforms | None = None) ->
 
 
 def _narrowed(view: FeatureView, features: Sequence[Feature]) -> FeatureView:
-    other = object.__new__(FeatureView)
-    other.name, other.renamed = view.name, view.renamed
-    other.view = replace(view.view, features=tuple(features))
-    return other
+    return FeatureView.made_of(view.name, replace(view.view, features=tuple(features)), view.renamed)
 
 
 def _united(one: FeatureView, other: FeatureView, wanted: Sequence[Feature]) -> FeatureView:

@@ -79,7 +79,7 @@ Feature: TypeAlias = "Field | Window | Ratio"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _View:
+class ViewParts:
     """What a view is made of, checked and in plain types.
 
     Attributes:
@@ -151,7 +151,7 @@ class FeatureView:
         check_name("feature view", name)
         entities = () if entity is None else (entity,) if isinstance(entity, Entity) else tuple(entity)
         self.name = name
-        self.view = _View(
+        self.view = ViewParts(
             source=source,
             entities=entities,
             keys=_keys(name, entities, keys or {}),
@@ -169,6 +169,13 @@ class FeatureView:
             freshness=None if freshness is None else micros(freshness, "freshness"),
         )
         self.renamed: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def made_of(cls, name: str, view: ViewParts, renamed: tuple[tuple[str, str], ...] = ()) -> FeatureView:
+        """Return the view of parts that have been checked; `renamed` are (entity, spine column) of an alias."""
+        made = object.__new__(cls)
+        made.name, made.view, made.renamed = name, view, renamed
+        return made
 
     @property
     def features(self) -> tuple[Feature, ...]:
@@ -188,10 +195,7 @@ class FeatureView:
         for column, entity in on.items():
             if entity not in there:
                 raise ConfigError(f"alias {name}: {self.name} has no entity {entity!r} for column {column!r}")
-        other = object.__new__(FeatureView)
-        other.name, other.view = name, self.view
-        other.renamed = tuple(sorted((entity, column) for column, entity in on.items()))
-        return other
+        return FeatureView.made_of(name, self.view, tuple(sorted((entity, column) for column, entity in on.items())))
 
     def __getitem__(self, names: str | Sequence[str]) -> FeatureView:
         """Return the view with some of its features: `view[["temp"]]`."""
@@ -200,10 +204,8 @@ class FeatureView:
         for name in wanted:
             if name not in there:
                 raise ConfigError(f"{self.name} has no feature {name!r}; it has {', '.join(there)}")
-        other = object.__new__(FeatureView)
-        other.name, other.renamed = self.name, self.renamed
-        other.view = replace(self.view, features=tuple(there[name] for name in wanted))
-        return other
+        narrowed = replace(self.view, features=tuple(there[name] for name in wanted))
+        return FeatureView.made_of(self.name, narrowed, self.renamed)
 
     def describe(self) -> dict[str, Any]:
         """Return it as plain values: all that its features depend on."""

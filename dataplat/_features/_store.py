@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    import pyarrow as pa
+
+    from dataplat._features._explain import Explanation
     from dataplat._features._lookup import Looked, Lookups
+    from dataplat._features._registry import Applied, Definition
+    from dataplat._features._set import TrainingSet
     from dataplat._lake import Lake
-    from dataplat.feature_store.definitions import FeatureService
+    from dataplat.feature_store.definitions import FeatureService, FeatureView
     from dataplat.feature_store.online.store import OnlineStore
     from dataplat.feature_store.runs import Runs
+    from dataplat.feature_store.windows import Duration
 
 
 class FeatureStore:
@@ -27,6 +33,7 @@ class FeatureStore:
     def __init__(self, lake: Lake, branch: str = "main") -> None:
         self.lake = lake
         self.branch = branch
+        self.known_definitions: dict[str, list[Definition]] = {}
 
     def __repr__(self) -> str:
         return f"FeatureStore({self.lake.url!r}, branch={self.branch!r})"
@@ -80,3 +87,83 @@ class FeatureStore:
         from dataplat._features._lookup import lookup
 
         return lookup(self._lookups, service, entities, t=t, statuses=statuses, closure=closure)
+
+    def training_set(
+        self,
+        spine: Any,
+        service: FeatureService | str,
+        *,
+        timestamp: str = "t",
+        labels: str | None = None,
+        label_on: Sequence[str] | str = (),
+        horizon: Duration | None = None,
+        as_known: Literal["now"] | None = None,
+        statuses: bool = False,
+        ages: bool = False,
+    ) -> TrainingSet:
+        """Return a service's features for the rows of a spine, each as it was known at the row's time; pinned.
+
+        N rows come in and N go out, in their order, with their columns, labels, and a column `view__feature` for each
+        feature.
+
+        Args:
+            spine: an Arrow table, a frame of any library, a dictionary of columns, the reference of a dataset, or a query.
+            service: a service, its name (its newest version), or `name@version`.
+            timestamp: the spine's column of times.
+            labels: the reference of a dataset whose other columns are joined to the spine.
+            label_on: the columns that they are joined by; by default its key.
+            horizon: how long after its time the label of a row is known: rows whose label could not be known when the
+                labels were committed are left out, and counted.
+            as_known: "now" takes every row as known that is there now, whenever it came: not what a model would have seen.
+            statuses: add `column__status`.
+            ages: add `column__age`, how old the row is that a value is of.
+
+        Raises:
+            FeatureNotFound, DatasetNotFound: There is no such service, source or dataset of labels.
+            SchemaError: A column is missing, of another type, or holds a time that is null or naive; it is named.
+        """
+        from dataplat._features._registry import resolve
+        from dataplat._features._training import training_set
+
+        return training_set(
+            self,
+            spine,
+            resolve(self, service),
+            timestamp=timestamp,
+            labels=labels,
+            label_on=label_on,
+            horizon=horizon,
+            as_known=as_known,
+            statuses=statuses,
+            ages=ages,
+        )
+
+    def history(self, view: FeatureView | str, start: datetime, end: datetime, *, statuses: bool = False) -> pa.Table:
+        """Return a view's features over time: a row for each key and time at which something of it became known."""
+        from dataplat._features._history import history
+        from dataplat._features._registry import resolve_view
+
+        return history(self, resolve_view(self, view), start, end, statuses=statuses)
+
+    def explain(self, service: FeatureService | str, entities: Mapping[str, Any], t: datetime) -> Explanation:
+        """Return why the features of one key are what they are at `t`: the rows that could be served, and what became of each."""
+        from dataplat._features._explain import explain
+        from dataplat._features._registry import resolve
+
+        return explain(self, resolve(self, service), entities, t)
+
+    def apply(self, service: FeatureService, *, message: str = "") -> Applied:
+        """Keep the definition of a service in the lake, in a commit; the same again does nothing.
+
+        Raises:
+            ConfigError: That version of it is defined otherwise: give the new one another version (PIT 26).
+        """
+        from dataplat._features._registry import apply
+
+        return apply(self, service, message)
+
+    def services(self) -> list[Definition]:
+        """Return all versions of all services that were applied on the branch, by name and version."""
+        from dataplat._features._registry import definitions
+
+        return definitions(self)

@@ -1,0 +1,173 @@
+"""Why a feature has the value that it has: the rows that could have been served, and what became of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dataplat._features._history import micros_of
+from dataplat._features._sources import ViewSource
+from dataplat.errors import SchemaError
+from dataplat.feature_store.closure import used_views
+from dataplat.feature_store.definitions import FeatureService, FeatureView, Field
+from dataplat.feature_store.kernel.answer import answer
+from dataplat.feature_store.kernel.ask import Ask
+from dataplat.feature_store.kernel.lives import FOREVER
+from dataplat.feature_store.status import NAMES
+from dataplat.lake.schema import did_you_mean
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from dataplat._features._store import FeatureStore
+    from dataplat.feature_store.kernel.facts import Facts
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A row of the key: when it was true, from when until when it could be served, and why it is served, or is not."""
+
+    e: datetime
+    k: datetime
+    gone: datetime | None
+    verdict: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ViewExplained:
+    """What a view serves of one key, and the rows that it looked at, the newest last."""
+
+    view: str
+    features: Mapping[str, tuple[Any, str, timedelta | None]]
+    candidates: Sequence[Candidate]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why features are what they are, view by view."""
+
+    service: str
+    t: datetime
+    views: Sequence[ViewExplained]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return {
+            "service": self.service,
+            "t": self.t.isoformat(),
+            "views": [
+                {
+                    "view": each.view,
+                    "features": {
+                        name: {"value": value, "status": status, "age_us": None if age is None else _us(age)}
+                        for name, (value, status, age) in each.features.items()
+                    },
+                    "candidates": [
+                        {
+                            "e": one.e.isoformat(),
+                            "k": one.k.isoformat(),
+                            "gone": None if one.gone is None else one.gone.isoformat(),
+                            "verdict": one.verdict,
+                            "values": dict(one.values),
+                        }
+                        for one in each.candidates
+                    ],
+                }
+                for each in self.views
+            ],
+        }
+
+    def __repr__(self) -> str:
+        lines = [f"{self.service} at {self.t.isoformat()}"]
+        for each in self.views:
+            lines.append(f"  {each.view}")
+            for name, (value, status, age) in each.features.items():
+                lines.append(f"    {name} = {value!r} ({status}{'' if age is None else f', {age} old'})")
+            for one in each.candidates:
+                values = ", ".join(f"{name}={value!r}" for name, value in one.values.items())
+                lines.append(f"      {one.e.isoformat()}  {one.verdict}: {values}")
+        return "\n".join(lines)
+
+
+def explain(
+    store: FeatureStore, service: FeatureService, entities: Mapping[str, Any], t: datetime, *, limit: int = 20
+) -> Explanation:
+    """Return why the features of one key are what they are at `t`, with at most `limit` rows of each view, the newest."""
+    import pyarrow as pa
+
+    at = micros_of(t, "t")
+    wanted = {name for view in used_views(service) for name in view.spine_keys}
+    for name in entities:
+        if name not in wanted:
+            raise SchemaError(
+                f"{service.name} has no entity {name!r}{did_you_mean(name, sorted(wanted))}; it has {', '.join(sorted(wanted))}"
+            )
+    spine = pa.table({name: [value] for name, value in entities.items()})
+    views = [_explained(store, view, spine, at, limit) for view in used_views(service)]
+    return Explanation(f"{service.name}@{service.version}", t, views)
+
+
+def _explained(store: FeatureStore, view: FeatureView, spine: pa.Table, t: int, limit: int) -> ViewExplained:
+    ask = Ask.of(view, spine, np.array([t], np.int64))
+    facts = ViewSource.of(store, view).of_keys(ask.high, ask.low)
+    told = answer(view, facts, ask)
+    features = {
+        name: (
+            column[0].as_py(),
+            NAMES[told.statuses[name][0]],
+            None if told.ages[name][0] < 0 else timedelta(microseconds=int(told.ages[name][0])),
+        )
+        for name, column in told.columns.items()
+    }
+    own = np.flatnonzero((facts.high == ask.high[0]) & (facts.low == ask.low[0]))
+    rows = [] if ask.keyless is not None and ask.keyless[0] else own.tolist()
+    return ViewExplained(view.name, features, _candidates(view, facts, rows, t)[-limit:])
+
+
+def _candidates(view: FeatureView, facts: Facts, rows: list[int], t: int) -> list[Candidate]:
+    """Return the rows of a key in their order, each with what became of it."""
+    import pyarrow as pa
+
+    alive = [row for row in rows if facts.e[row] <= t and facts.k[row] <= t and not _gone(facts, row, t)]
+    newest = alive[-1] if alive else None
+    values = (
+        facts.columns.take(pa.array(rows, pa.int64())).to_pylist() if facts.columns.num_columns else [{}] * len(rows)
+    )
+    fields = any(isinstance(each, Field) for each in view.features)
+    found = []
+    for row, cells in zip(rows, values, strict=True):
+        e, k = int(facts.e[row]), int(facts.k[row])
+        gone = None if facts.gone is None or facts.gone[row] == FOREVER else int(facts.gone[row])
+        if k > t:
+            verdict = f"not known yet, but from {_time(k).isoformat()}"
+        elif gone is not None and gone <= t:
+            verdict = f"deleted at {_time(gone).isoformat()}"
+        elif e > t:
+            verdict = "in the future"
+        elif row != newest:
+            verdict = "older" if fields else "in the past"
+        elif view.view.ttl is not None and t - e > view.view.ttl:
+            verdict = f"the newest, but expired: older than {timedelta(microseconds=view.view.ttl)}"
+        else:
+            verdict = "the newest: served"
+        found.append(Candidate(_time(e), _time(k), None if gone is None else _time(gone), verdict, cells))
+    return found
+
+
+def _gone(facts: Facts, row: int, t: int) -> bool:
+    return facts.gone is not None and bool(facts.gone[row] <= t)
+
+
+def _time(micros: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=micros)
+
+
+def _us(age: timedelta) -> int:
+    return age // timedelta(microseconds=1)

@@ -1,0 +1,203 @@
+"""Training sets: for each row of a spine what was known at its time, view by view, one range of keys after the other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from dataplat._features._set import Report, TrainingSet
+from dataplat._features._sources import ViewSource
+from dataplat._features._spine import Spine, spine_of, times_of
+from dataplat.errors import BadColumn, ConfigError, SchemaError
+from dataplat.feature_store.closure import used_views
+from dataplat.feature_store.definitions import FeatureService, FeatureView
+from dataplat.feature_store.kernel.answer import Answer, answer, finished, one
+from dataplat.feature_store.kernel.ask import Ask
+from dataplat.feature_store.kernel.ondemand import Transforms
+from dataplat.feature_store.status import NAMES
+from dataplat.feature_store.windows import micros
+from dataplat.lake.schema import did_you_mean
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from dataplat._features._store import FeatureStore
+    from dataplat._version import Version
+
+ROWS = 4_000_000
+"""Rows of a source that are merged at once: what bounds the memory, whatever the history."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a training set is made of.
+
+    Attributes:
+        service: the features.
+        spine: the rows.
+        timestamp: the spine's column of times.
+        labels: the version that labels come from.
+        label_on: the columns that they are joined by.
+        horizon: how long after its time a row's label is known, microseconds.
+        as_known: "now" takes what is there as known, whenever it came (PIT 8).
+        statuses: whether each feature comes with its status.
+        ages: whether with its age.
+        pins: version ids by the names that views call datasets by; empty: those of now.
+        lineage: (dataset, version id) of all of them.
+    """
+
+    service: FeatureService
+    spine: Spine
+    timestamp: str = "t"
+    labels: Version | None = None
+    label_on: tuple[str, ...] = ()
+    horizon: int | None = None
+    as_known: Literal["now"] | None = None
+    statuses: bool = False
+    ages: bool = False
+    pins: Mapping[str, str] = None  # type: ignore[assignment]
+    lineage: tuple[tuple[str, str], ...] = ()
+
+
+def training_set(
+    store: FeatureStore,
+    spine: Any,
+    service: FeatureService,
+    *,
+    timestamp: str,
+    labels: str | None,
+    label_on: Sequence[str] | str,
+    horizon: Any,
+    as_known: Literal["now"] | None,
+    statuses: bool,
+    ages: bool,
+) -> TrainingSet:
+    """Make a training set of the versions of now."""
+    if as_known not in (None, "now"):
+        raise ConfigError(f'as_known is None (as it was known then) or "now", and not {as_known!r}')
+    version = None
+    if labels is not None:
+        version = store.lake[labels if "@" in labels or "~" in labels else f"{labels}@{store.branch}"]
+    elif label_on or horizon:
+        raise ConfigError("label_on and horizon are about labels: say which with labels=")
+    recipe = Recipe(
+        service,
+        spine_of(store, spine),
+        timestamp,
+        version,
+        (label_on,) if isinstance(label_on, str) else tuple(label_on),
+        None if horizon is None else micros(horizon, "horizon"),
+        as_known,
+        statuses,
+        ages,
+    )
+    return build(store, recipe)
+
+
+def build(store: FeatureStore, recipe: Recipe) -> TrainingSet:
+    """Make the set of a recipe, of the versions that it pins."""
+    commit = store.lake.refs.head(store.branch).commit
+    views = used_views(recipe.service)
+    sources = {view.name: ViewSource.of(store, view, commit) for view in views}
+    if recipe.pins is not None:
+        sources = {name: source.at(recipe.pins) for name, source in sources.items()}
+    pins = {name: version for source in sources.values() for name, version in source.pins.items()}
+    lineage = tuple(sorted({pair for source in sources.values() for pair in source.datasets}))
+    recipe = replace(recipe, pins=pins, lineage=lineage)
+    table, immature = _with_labels(recipe)
+    t = times_of(table, recipe.timestamp)
+    found = Answer()
+    ties = {}
+    for view in views:
+        told = joined(view, sources[view.name], Ask.of(view, table, t), as_known=recipe.as_known)
+        ties[view.name] = told.ties
+        for name in told.columns:
+            full = f"{view.name}__{name}"
+            found.columns[full], found.statuses[full], found.ages[full] = (
+                told.columns[name],
+                told.statuses[name],
+                told.ages[name],
+            )
+    transforms = Transforms.of(recipe.service)
+    features = finished(recipe.service, transforms, found, table, statuses=recipe.statuses, ages=recipe.ages)
+    for name, column in zip(features.schema.names, features.columns, strict=True):
+        if name in table.schema.names:
+            raise SchemaError(f"the spine has a column {name!r}, and so have the features: rename that of the spine")
+        table = table.append_column(name, column)
+    counts = {name: _counted(codes) for name, codes in found.statuses.items() if name in table.schema.names}
+    return TrainingSet(recipe, table, Report(table.num_rows, immature, ties, counts), store)
+
+
+def joined(
+    view: FeatureView, source: ViewSource, ask: Ask, *, as_known: Literal["now"] | None = None, rows: int = ROWS
+) -> Answer:
+    """Return the features of a view, of ranges of keys one after the other: memory is bounded by `rows` of its source."""
+    import pyarrow as pa
+
+    count = max(1, -(-source.rows // rows))
+    if count == 1:
+        return answer(view, source.whole, ask, as_known=as_known)
+    order, pieces, found = [], [], Answer()
+    for first, stop, facts in source.ranges(count):
+        inside = ask.high >= np.uint64(first)
+        if stop < 1 << 64:
+            inside &= ask.high < np.uint64(stop)
+        asked = np.flatnonzero(inside)
+        order.append(asked)
+        pieces.append(answer(view, facts, ask.take(asked), as_known=as_known))
+    places = np.empty(len(ask), np.int64)
+    places[np.concatenate(order)] = np.arange(len(ask))
+    rows_of = pa.array(places)
+    for name in pieces[0].columns:
+        found.columns[name] = one(pa.chunked_array([each.columns[name] for each in pieces]).take(rows_of))
+        found.statuses[name] = np.concatenate([each.statuses[name] for each in pieces])[places]
+        found.ages[name] = np.concatenate([each.ages[name] for each in pieces])[places]
+    return replace(found, ties=sum(each.ties for each in pieces))
+
+
+def _counted(codes: Any) -> dict[str, int]:
+    return {NAMES[code]: count for code, count in sorted(Counter(codes.tolist()).items())}
+
+
+def _with_labels(recipe: Recipe) -> tuple[pa.Table, int]:
+    """Return the spine with its labels, without rows whose label could not be known yet; and how many these were."""
+    table, labels = recipe.spine.table, recipe.labels
+    if labels is None:
+        return table, 0
+    import polars as pl
+
+    from dataplat._frames import to_polars
+
+    on = list(recipe.label_on) or [name for name in labels.key if name in table.schema.names]
+    if not on:
+        raise ConfigError(f"{labels.dataset} has no key that the spine has: say what to join labels by with label_on=")
+    for name in on:
+        for what, names in (("the spine", table.schema.names), (labels.dataset, labels.schema.names)):
+            if name not in names:
+                raise BadColumn(f"{what} has no column {name!r} to join labels by{did_you_mean(name, names)}")
+    both = [name for name in labels.schema.names if name in table.schema.names and name not in on]
+    if both:
+        raise SchemaError(f"{both[0]!r} is a column of the spine and of {labels.dataset}: rename one")
+    given = to_polars(labels.to_arrow())
+    twice = given.select(on).is_duplicated()
+    if twice.any():
+        first = given.filter(twice).row(0, named=True)
+        raise SchemaError(
+            f"{labels.dataset} has two labels of {', '.join(f'{name}={first[name]!r}' for name in on)}: which is meant?"
+        )
+    rows = to_polars(table.select(on)).join(given, on=on, how="left", maintain_order="left")
+    found = rows.drop(on).to_arrow()
+    for name in found.schema.names:
+        table = table.append_column(name, found.column(name).cast(labels.schema.field(name).type))
+    if recipe.horizon is None:
+        return table, 0
+    newest = int(labels.created.timestamp() * 1_000_000)
+    mature = times_of(table, recipe.timestamp) + recipe.horizon <= newest
+    del pl
+    import pyarrow as pa
+
+    return table.filter(pa.array(mature)), int((~mature).sum())
