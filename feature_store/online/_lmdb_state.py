@@ -67,6 +67,7 @@ class State(msgspec.Struct, frozen=True, array_like=True):
 
 _states = msgspec.msgpack.Decoder(State)
 _rows = msgspec.msgpack.Decoder(Pushed)
+_digest = xxhash.xxh3_64_digest
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -77,7 +78,7 @@ def state_bytes(state: State, sequence: int) -> bytes:
 
 def read_state(raw: bytes) -> tuple[State, int]:
     """Return a state, and the newest sequence."""
-    return _states.decode(raw[8:]), int.from_bytes(raw[:8], "big")
+    return _states.decode(memoryview(raw)[8:]), int.from_bytes(raw[:8], "big")
 
 
 def row_bytes(row: Pushed) -> bytes:
@@ -92,7 +93,7 @@ def read_row(value: bytes) -> Pushed:
 
 def sealed(record: bytes) -> bytes:
     """Return a value with its checksum before it: LMDB has none, and a flipped bit would be a wrong feature."""
-    return xxhash.xxh3_64_digest(record) + record
+    return _digest(record) + record
 
 
 def unsealed(value: bytes) -> bytes:
@@ -102,7 +103,7 @@ def unsealed(value: bytes) -> bytes:
         IntegrityError: it is not what was written.
     """
     record = value[8:]
-    if value[:8] != xxhash.xxh3_64_digest(record):
+    if not value.startswith(_digest(record)):
         raise IntegrityError(
             f"a record of the online store is not what was written ({len(value)} bytes that begin with {value[:4].hex()}); "
             "materialise the service again, in full"

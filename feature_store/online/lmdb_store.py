@@ -29,6 +29,7 @@ from dataplat.feature_store.online import _lmdb_overlay as overlay
 from dataplat.feature_store.online._group import GroupCommit
 from dataplat.feature_store.online._lmdb_environment import Opened, environment
 from dataplat.feature_store.online._lmdb_state import (
+    LONGEST,
     Previous,
     Side,
     State,
@@ -64,7 +65,7 @@ class LmdbStore:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self._environment = environment(self.folder)
-        self._seen: dict[str, tuple[bytes, State]] = {}  # the state that bytes of `meta` are, by space
+        self._seen: dict[str, tuple[bytes, State, Side, int]] = {}  # what bytes of `meta` say, by space
         self._pushes = GroupCommit(self._push)
 
     def __repr__(self) -> str:
@@ -78,21 +79,26 @@ class LmdbStore:
     def snapshot(self, space: str) -> Snapshot | None:
         """Return the live snapshot, None where there is none."""
         with self._environment.reading() as (transaction, opened):
-            state, _ = self._state(transaction, opened, space)
+            state, _ = _state(transaction, opened, space)
         return state.live.snapshot if state is not None and state.live is not None else None
 
     def read(self, space: str, keys: Sequence[bytes]) -> Reading:
         """Return the records and pushed rows of keys, all as of one moment."""
         found = self._environment
-        with found.guard:
-            transaction, opened = found.begin()
+        with found.guard:  # one call less each time: this is what a request waits for
             try:
-                state, sequence = self._state(transaction, opened, space)
-                live = state.live if state is not None else None
-                if state is None or live is None:
-                    raise NotMaterialized(f"{space} has no snapshot in {self.folder}; materialise it first")
-                table, get = opened.slots[live.slot], transaction.get
-                values = [get(fitted(key), None, table) for key in keys]
+                transaction, opened = found.opened.env.begin(), found.opened  # type: ignore[union-attr]
+            except Exception:  # noqa: BLE001 - not open, or told apart there
+                transaction, opened = found.begin()
+            try:
+                get = transaction.get
+                raw = get(space.encode(), None, opened.meta)
+                seen = self._seen.get(space)
+                if seen is None or raw != seen[0]:
+                    seen = self._looked(space, raw)
+                _, state, live, sequence = seen
+                table = opened.slots[live.slot]
+                values = [get(key if len(key) < LONGEST else fitted(key), None, table) for key in keys]
                 pushed: list[tuple[bytes, ...]] = [()] * len(keys)
                 if sequence > live.settled:
                     prefixes = [row_prefix(state.number, fitted(key)) for key in keys]
@@ -104,11 +110,19 @@ class LmdbStore:
         records = [None if value is None else unsealed(value) for value in values]
         return Reading(live.snapshot, sequence, records, pushed)
 
+    def _looked(self, space: str, raw: bytes | None) -> tuple[bytes, State, Side, int]:
+        """Return what is read of a space whose state has moved, and remember it."""
+        state, sequence = read_state(raw) if raw is not None else (None, 0)
+        if raw is None or state is None or state.live is None:
+            raise NotMaterialized(f"{space} has no snapshot in {self.folder}; materialise it first")
+        self._seen[space] = seen = raw, state, state.live, sequence
+        return seen
+
     def pending(self, space: str, after: int = 0) -> Iterator[tuple[int, Pushed]]:
         """Yield (sequence, row) of pushed rows that are not settled, after a sequence, in order."""
         while True:
             with self._environment.reading() as (transaction, opened):
-                state, sequence = self._state(transaction, opened, space)
+                state, sequence = _state(transaction, opened, space)
                 if state is None:
                     return
                 after = max(after, state.settled)
@@ -126,7 +140,7 @@ class LmdbStore:
     def size(self, space: str) -> Size:
         """Return how much a space takes."""
         with self._environment.reading() as (transaction, opened):
-            state, _ = self._state(transaction, opened, space)
+            state, _ = _state(transaction, opened, space)
             if state is None or state.live is None:
                 return Size(0, 0, 0, 0 if state is None else overlay.count(transaction, opened, state))
             taken = {slot: _taken(transaction, opened.slots[slot]) for slot in state.slots}
@@ -164,7 +178,7 @@ class LmdbStore:
         """Make the snapshot before live again, and return it."""
 
         def work(transaction: lmdb.Transaction[bytes], opened: Opened) -> Snapshot:
-            state, sequence = self._state(transaction, opened, space)
+            state, sequence = _state(transaction, opened, space)
             if state is None or state.live is None or state.previous is None:
                 raise NotMaterialized(
                     f"{space} has no snapshot before the live one in {self.folder}: it went back already?"
@@ -185,7 +199,7 @@ class LmdbStore:
         """Forget a space, its pushed rows too. Its sequence goes on from where it was, if it comes back."""
 
         def work(transaction: lmdb.Transaction[bytes], opened: Opened) -> None:
-            state, sequence = self._state(transaction, opened, space)
+            state, sequence = _state(transaction, opened, space)
             if state is None:
                 return
             for slot in state.slots:
@@ -218,7 +232,7 @@ class LmdbStore:
         """Say that the live snapshot holds pushed rows up to a sequence."""
 
         def work(transaction: lmdb.Transaction[bytes], opened: Opened) -> None:
-            state, newest = self._state(transaction, opened, space)
+            state, newest = _state(transaction, opened, space)
             if state is None or state.live is None:
                 raise NotMaterialized(f"{space} has no snapshot in {self.folder} that could hold pushed rows")
             live = msgspec.structs.replace(state.live, settled=max(state.live.settled, min(sequence, newest)))
@@ -230,20 +244,9 @@ class LmdbStore:
 
     # ------------------------------------------------------------------------------------------------ how it is done
 
-    def _state(self, transaction: lmdb.Transaction[bytes], opened: Opened, space: str) -> tuple[State | None, int]:
-        raw = transaction.get(space.encode(), None, opened.meta)
-        if raw is None:
-            return None, 0
-        seen = self._seen.get(space)
-        if seen is not None and seen[0] == raw[8:]:
-            return seen[1], int.from_bytes(raw[:8], "big")
-        state, sequence = read_state(raw)
-        self._seen[space] = raw[8:], state
-        return state, sequence
-
     def _made(self, transaction: lmdb.Transaction[bytes], opened: Opened, space: str) -> tuple[State, int]:
         """Return the state of a space, a new one where there is none."""
-        state, sequence = self._state(transaction, opened, space)
+        state, sequence = _state(transaction, opened, space)
         if state is None:
             state = State(1 + max((known.number for _, known in _all(transaction, opened)), default=0))
         return (msgspec.structs.replace(state, dropped=False) if state.dropped else state), sequence
@@ -284,7 +287,7 @@ class LmdbStore:
     def _changeable(self, space: str, snapshot: Snapshot) -> State | None:
         """Return the state that a change is made to, None where the snapshot is live already."""
         with self._environment.reading() as (transaction, opened):
-            state, _ = self._state(transaction, opened, space)
+            state, _ = _state(transaction, opened, space)
         if state is not None and state.live is not None and state.live.snapshot.id == snapshot.id:
             return None
         if state is None or state.live is None or state.live.snapshot.id != snapshot.parent:
@@ -358,7 +361,7 @@ class LmdbStore:
             pass
 
     def _purged(self, transaction: lmdb.Transaction[bytes], opened: Opened, space: str) -> bool:
-        state, sequence = self._state(transaction, opened, space)
+        state, sequence = _state(transaction, opened, space)
         if state is None or state.live is None:
             return False
         sides = [state.live] if state.previous is None else [state.live, state.previous.side]
@@ -367,6 +370,11 @@ class LmdbStore:
     def close(self) -> None:
         """Close the files for the whole process; they open again when they are used."""
         self._environment.close()
+
+
+def _state(transaction: lmdb.Transaction[bytes], opened: Opened, space: str) -> tuple[State | None, int]:
+    raw = transaction.get(space.encode(), None, opened.meta)
+    return read_state(raw) if raw is not None else (None, 0)
 
 
 def _batches(items: Iterable[Item], most: int) -> Iterator[list[Item]]:
