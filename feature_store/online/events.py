@@ -57,7 +57,7 @@ def event_sections(base: Base, facts: Facts, lived: Lives, at: int) -> list[list
     tiles = [packed(tiling, rows, dict(base.events), at) for tiling in base.tilings]
     found: list[list[Any] | None] = []
     for number in range(keys):
-        section = [settled[number], others[number], [each[number] for each in tiles]]
+        section: list[Any] = [settled[number], others[number], [each[number] for each in tiles]]
         found.append(section if section[0] or section[1] or any(section[2]) else None)
     return found
 

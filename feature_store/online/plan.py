@@ -279,6 +279,8 @@ def _base(view: FeatureView, number: int, place: int, types: Mapping[str, JsonTy
     kept = _upto(told, {each.column for each in fields})
     ordered = {each.column for each in windows if isinstance(each, ORDERED) and each.column is not None}
     within = {each.column for each in windows if each.column is not None}
+    if view.view.row_key and windows:
+        ordered = set(told)  # which of two versions of an event counts may depend on any of them
     events = [each for each in told if each in within or each in _upto(told, ordered)]
     known: dict[str, pa.DataType] = {}
     for column in dict.fromkeys((*kept, *events)):

@@ -114,7 +114,7 @@ def packed(tiling: Tiling, settled: Settled, cells: dict[str, Cell], at: int) ->
     before = np.append(begins, len(key))[cuts[:-1]] if len(key) else np.zeros(settled.keys, np.int64)
     rows = _Rows(settled.columns, key, number, row, begins, ends, cuts, before)
     counts = ends - np.repeat(before, np.diff(cuts))
-    pieces = [
+    pieces: list[list[Any]] = [
         rows.ints(number[begins]),
         rows.ints(counts),
         *(rows.moments(column, squares=squares) for column, squares in tiling.moments),
@@ -146,7 +146,8 @@ class _Rows:
     def running(self, counted: Ints) -> Ints:
         """Return counts up to each tile, from the key's first."""
         total = np.concatenate(([0], np.cumsum(counted)))
-        return total[self.ends] - np.repeat(total[self.before], np.diff(self.cuts))
+        found: Ints = total[self.ends] - np.repeat(total[self.before], np.diff(self.cuts))
+        return found
 
     def moments(self, column: str, *, squares: bool) -> list[list[Any]]:
         numbers = Numbers.of(self.columns[column], column).take(self.row)

@@ -9,25 +9,33 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
-from decimal import Context, Decimal
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 
-from dataplat.errors import SchemaError
 from dataplat.feature_store.kernel.points import UNIT, Point
 from dataplat.feature_store.online.cells import Cell
 from dataplat.feature_store.online.plan import MOMENTS, TILED, Base
 from dataplat.feature_store.online.tilings import Tiling, keyed
+from dataplat.feature_store.online.values import (
+    applied,
+    as_float,
+    extreme,
+    finish_of,
+    floats_of,
+    identity_of,
+    point,
+    quantile,
+    quantile_of_sorted,
+    units_of,
+)
 from dataplat.feature_store.windows import (
     Count,
     DistinctCount,
     First,
     Last,
-    LastN,
     Max,
-    Mean,
     Min,
     Quantile,
     Ratio,
@@ -39,13 +47,9 @@ from dataplat.feature_store.windows import (
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_INT64: Final = range(-(2**63), 2**63)
 _LOW, _HIGH = -(2**63), 2**63 - 1
 _LONG: Final = Struct("<q")
 _DOUBLE: Final = Struct("<d")
-_EXACT: Final = Context(prec=100)
-_MANY: Final = 100
-"""Values above which an array is faster than a list."""
 
 E, K, ON, UNTIL, EVENT, BEFORE, CELLS = range(7)
 """Places in a loose life."""
@@ -120,8 +124,8 @@ def _ratio(base: Base, feature: Ratio) -> Computed:
         other = below(events, t) if one is not None else None
         if other is None:
             return None
-        divisor = _float(other, kinds[1])
-        return None if divisor == 0 else _float(one, kinds[0]) / divisor
+        divisor = as_float(other, kinds[1])
+        return None if divisor == 0 else as_float(one, kinds[0]) / divisor
 
     return divided
 
@@ -134,15 +138,6 @@ def _kind(base: Base, window: Window) -> pa.DataType | None:
     if kind is None or not pa.types.is_decimal(kind) or not isinstance(window, Sum | Min | Max | First | Last):
         return None
     return pa.decimal128(38, kind.scale) if isinstance(window, Sum) else kind
-
-
-def _float(value: Any, kind: pa.DataType | None) -> float:
-    """Return a number as a float; decimals as Arrow casts them, since that is how the kernel does."""
-    if kind is None:
-        return float(value)
-    import pyarrow as pa
-
-    return float(pa.array([value], kind).cast(pa.float64(), safe=False)[0].as_py())
 
 
 def _start(window: Window) -> Callable[[int], int]:
@@ -163,7 +158,8 @@ def _listed(base: Base, window: Window) -> Computed:
         def count(events: Events, t: int) -> int:
             after = start(t)
             found = len(events.e) - bisect_right(events.e, after)
-            return found + sum(each[ON] <= t < each[UNTIL] and each[E] > after for each in events.loose)
+            more: int = sum(each[ON] <= t < each[UNTIL] and each[E] > after for each in events.loose)
+            return found + more
 
         return count
     at = list(base.events).index(window.column or "")
@@ -179,190 +175,6 @@ def _listed(base: Base, window: Window) -> Computed:
         return apply(values)
 
     return function
-
-
-def applied(base: Base, window: Window) -> Callable[[list[Any]], Any]:
-    """Return a function of the values of a window's events, in order, None for nulls."""
-    cell = base.events[window.column or ""]
-    load = _value(cell)
-    if isinstance(window, First | Last):
-        end = 0 if isinstance(window, First) else -1
-        return lambda values: load(values[end]) if values else None
-    if isinstance(window, LastN):
-        n = window.n
-        return lambda values: [load(each) for each in values[::-1][:n]] if values else None
-    function = _function(base, window, cell)
-
-    def skipping(values: list[Any]) -> Any:
-        there = [each for each in values if each is not None]
-        return function(there) if there else None
-
-    return skipping
-
-
-def _value(cell: Cell) -> Callable[[Any], Any]:
-    if cell.char:
-        return lambda value: value
-    return lambda data: None if data is None else cell.load(data)
-
-
-def _function(base: Base, window: Window, cell: Cell) -> Callable[[list[Any]], Any]:
-    """Return a function of values that are there, at least one."""
-    if isinstance(window, DistinctCount):
-        same = _identity(cell)
-        return lambda values: len(set(map(same, values)))
-    if isinstance(window, Min | Max):
-        return _extreme(cell, greatest=isinstance(window, Max))
-    if isinstance(window, Quantile):
-        floats = _floats(cell)
-        return lambda values: quantile(floats(values), window.q)
-    finish = _finished(base, window)
-    if cell.floating and isinstance(window, Sum | Mean):
-        mean = isinstance(window, Mean)
-
-        def total(values: list[Any]) -> float:
-            try:
-                found = math.fsum(values)
-            except (OverflowError, ValueError):
-                found = point(values, squares=False).sum() or 0.0
-            return found / len(values) if mean else found
-
-        return total
-    units = _units(cell)
-    squares = isinstance(window, Std)
-    return lambda values: finish(point(units(values), squares=squares))
-
-
-def _identity(cell: Cell) -> Callable[[Any], Any]:
-    """Return what is equal for values that are: all NaN are, and both zeros."""
-    if cell.floating:
-        return lambda value: value + 0.0 if value == value else "nan"  # noqa: PLR0124
-    return lambda value: value
-
-
-def _extreme(cell: Cell, *, greatest: bool) -> Callable[[list[Any]], Any]:
-    pick: Callable[[Any], Any] = max if greatest else min
-    if cell.floating:
-
-        def number(values: list[float]) -> float:
-            found: float = pick(values)
-            if any(value != value for value in values):  # noqa: PLR0124
-                return math.nan
-            if found == 0:
-                negative = [math.copysign(1.0, value) < 0 for value in values if value == 0]
-                return -0.0 if (all(negative) if greatest else any(negative)) else 0.0
-            return found
-
-        return number
-    if cell.char:
-        return pick
-    if bytewise(cell):
-        return lambda values: cell.load(pick(values))
-    return lambda values: pick(map(cell.load, values))
-
-
-def bytewise(cell: Cell) -> bool:
-    """Say whether values of no fixed width are in the order of their bytes."""
-    import pyarrow as pa
-
-    kind = cell.kind
-    return not (pa.types.is_decimal(kind) or pa.types.is_nested(kind))
-
-
-def _floats(cell: Cell) -> Callable[[list[Any]], list[float]]:
-    if cell.char:
-        return lambda values: [float(each) for each in values]
-    return lambda values: [_float(cell.load(each), cell.kind) for each in values]
-
-
-def quantile(values: Sequence[float], q: float) -> float:
-    """Return the quantile of some values, at least one, as `feature_store.kernel.windows` defines it."""
-    place = q * (len(values) - 1)
-    below = math.floor(place)
-    rest = place - below
-    if len(values) > _MANY:
-        above = min(below + 1, len(values) - 1)
-        found = np.partition(np.asarray(values), (below, above, len(values) - 1))  # NaN is last
-        low, high = float(found[below]), float(found[above])
-        if found[-1] != found[-1]:
-            return math.nan
-        if low != 0 and high != 0:
-            return low + (high - low) * rest if rest > 0 else low
-        values = np.asarray(values).tolist()
-    if any(value != value for value in values):  # noqa: PLR0124
-        return math.nan
-    values = sorted(values)
-    low = _ranked(values, below)
-    return low + (_ranked(values, below + 1) - low) * rest if rest > 0 else low
-
-
-def _ranked(values: Sequence[float], rank: int) -> float:
-    """Return the value of a rank, where -0.0 is below 0.0."""
-    found = values[rank]
-    if found != 0:
-        return found
-    zeros = values[bisect_left(values, 0.0) : bisect_right(values, 0.0)]
-    negative = sum(math.copysign(1.0, value) < 0 for value in zeros)
-    return -0.0 if rank - bisect_left(values, 0.0) < negative else 0.0
-
-
-def _units(cell: Cell) -> Callable[[list[Any]], list[Any]]:
-    """Return what makes numbers of values that are summed: of decimals the integers without their point."""
-    import pyarrow as pa
-
-    if not pa.types.is_decimal(cell.kind):
-        return lambda values: values
-    scale = cell.kind.scale
-    return lambda values: [int(_EXACT.scaleb(cell.load(each), scale)) for each in values]
-
-
-def point(values: Sequence[Any], *, squares: bool) -> Point:
-    """Return the exact sums of numbers."""
-    total = raised = 0
-    wild = [0, 0, 0]
-    for value in values:
-        if type(value) is float and value - value != 0:
-            wild[0 if value != value else 1 if value > 0 else 2] += 1  # noqa: PLR0124
-            continue
-        above, below = value.as_integer_ratio()
-        shift = UNIT + 1 - below.bit_length()  # below is a power of two
-        total += above << shift
-        if squares:
-            raised += above * above << 2 * shift
-    return Point(len(values), total, raised, (wild[0], wild[1], wild[2]) if any(wild) else None)
-
-
-def _finished(base: Base, window: Window) -> Callable[[Point], Any]:
-    """Return what makes the value of a sum, mean or standard deviation of exact sums."""
-    import pyarrow as pa
-
-    kind = base.types[window.column or ""]
-    scale = kind.scale if pa.types.is_decimal(kind) else 0
-    what = f"the sum of {window.column}"
-    if isinstance(window, Mean):
-        return lambda found: found.mean(scale)
-    if isinstance(window, Std):
-        return lambda found: found.std(scale)
-    if pa.types.is_floating(kind):
-        return Point.sum
-    if pa.types.is_decimal(kind):
-        return lambda found: _decimal(found.integer(), scale, what)
-
-    def integer(found: Point) -> int | None:
-        total = found.integer()
-        if total is not None and total not in _INT64:
-            raise SchemaError(f"{what} does not fit into int64: cast the column to float64 or decimal")
-        return total
-
-    return integer
-
-
-def _decimal(total: int | None, scale: int, what: str) -> Decimal | None:
-    if total is None:
-        return None
-    if abs(total) >= 10**38:
-        raise SchemaError(f"{what} does not fit into 38 digits")
-    return _EXACT.scaleb(_EXACT.create_decimal(total), -scale)
 
 
 def _tiled(base: Base, window: Window) -> Computed:
@@ -441,9 +253,9 @@ def _tiled_moments(
     first: Callable[[int], int],
     loose: Callable[[Events, int], list[Any]],
 ) -> Computed:
-    finish = _finished(base, window)
+    finish = finish_of(base, window)
     squares = isinstance(window, Std)
-    units = _units(base.events[window.column or ""])
+    units = units_of(base.events[window.column or ""])
 
     def function(events: Events, t: int) -> Any:
         tiles = events.tiles[number]
@@ -476,15 +288,16 @@ def _inside(piece: list[Any], at: int, squares: bool) -> Point:  # noqa: FBT001 
 
 def _difference(totals: list[Any], at: int, unit: int) -> int:
     first, width, data = totals
-    found = int.from_bytes(data[-width:], "little", signed=True)
+    found: int = int.from_bytes(data[-width:], "little", signed=True)
     if at:
         found -= int.from_bytes(data[(at - 1) * width : at * width], "little", signed=True)
-    return found << 32 * first + unit
+    shifted: int = found << 32 * first + unit
+    return shifted
 
 
 def _tiled_extreme(base: Base, window: Window) -> Callable[[Any, int, list[Any]], Any]:
     cell = base.events[window.column or ""]
-    of_list = _extreme(cell, greatest=isinstance(window, Max))
+    of_list = extreme(cell, greatest=isinstance(window, Max))
     unkey, plain = _unkeyed(cell), bool(cell.char)
 
     def function(piece: Any, first: int, loose: list[Any]) -> Any:
@@ -519,7 +332,7 @@ def _unkeyed(cell: Cell) -> Callable[[int], Any] | None:
 
 
 def _tiled_distinct(base: Base, window: Window) -> Callable[[Any, int, list[Any]], Any]:
-    same = _identity(base.events[window.column or ""])
+    same = identity_of(base.events[window.column or ""])
 
     def function(piece: Any, first: int, loose: list[Any]) -> int | None:
         at = 0 if piece is None else bisect_left(_longs(piece[0]), first)
@@ -534,7 +347,7 @@ def _tiled_distinct(base: Base, window: Window) -> Callable[[Any, int, list[Any]
 
 def _tiled_quantile(base: Base, window: Window) -> Callable[[Any, int, list[Any]], Any]:
     assert isinstance(window, Quantile)
-    floats = _floats(base.events[window.column or ""])
+    floats = floats_of(base.events[window.column or ""])
     q = window.q
 
     def function(piece: Any, first: int, loose: list[Any]) -> float | None:
@@ -548,17 +361,6 @@ def _tiled_quantile(base: Base, window: Window) -> Callable[[Any, int, list[Any]
             values = values[inside]
         if loose:
             return quantile([*values.tolist(), *floats(loose)], q)
-        return _of_sorted(values, q) if len(values) else None
+        return quantile_of_sorted(values, q) if len(values) else None
 
     return function
-
-
-def _of_sorted(values: Any, q: float) -> float:
-    """Return the quantile of values in order, NaN last."""
-    if values[-1] != values[-1]:
-        return math.nan
-    place = q * (len(values) - 1)
-    below = math.floor(place)
-    rest = place - below
-    low = float(values[below])
-    return low + (float(values[below + 1]) - low) * rest if rest > 0 else low
