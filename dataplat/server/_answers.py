@@ -34,8 +34,9 @@ class Writer:
         self._begin = b'{"service":%b,"snapshot":"' % orjson.dumps(space)
         writers = {name: writer(kind, counted=name not in computed) for name, kind in types.items()}
         self._writers = {name: found for name, found in writers.items() if found is not None}
-        self._floating = [name for name, kind in types.items() if _has_floats(kind)]
-        self._flat = all(_is_float(types[name]) for name in self._floating)
+        self._floating = {
+            name: _spelt if _is_float(kind) else spelt for name, kind in types.items() if _has_floats(kind)
+        }
 
     def json(
         self,
@@ -79,15 +80,24 @@ class Writer:
         if self._writers:
             for name, write in self._writers.items():
                 told[name] = [None if value is None else write(value) for value in told[name]]
-        if rows <= _FEW:
-            body = orjson.dumps(told)
-            if b"null" not in body:  # what is no number is written as null
-                return body
-        odd = [name for name in self._floating if not self._flat or not isfinite(sum(filter(None, told[name])))]
-        if odd:
-            told = told | {name: spelt(told[name]) for name in odd}
-            return orjson.dumps(told)
-        return body if rows <= _FEW else orjson.dumps(told)
+        body = orjson.dumps(told) if rows <= _FEW else b"null"
+        if b"null" not in body:  # what is no number is written as null
+            return body
+        odd = {name: write(told[name]) for name, write in self._floating.items() if write is spelt or _odd(told[name])}
+        return orjson.dumps(told | odd) if odd or rows > _FEW else body
+
+
+def _odd(column: Sequence[float | None]) -> bool:
+    """Tell whether a column holds NaN or infinities, or adds up to one."""
+    if len(column) == 1:
+        value = column[0]
+        return value is not None and value - value != 0.0
+    return not isfinite(sum(filter(None, column)))
+
+
+def _spelt(column: Sequence[float | None]) -> list[Any]:
+    """Return a column of floats with NaN and infinities as words."""
+    return [value if value is None or value - value == 0.0 else spelt(value) for value in column]
 
 
 def _seconds(micros: Sequence[int | None]) -> list[float | None]:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, MutableMapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from dataplat.server._access import AccessLog, Line
 from dataplat.server._counts import Counts
@@ -27,6 +27,19 @@ _KNOWN: Final = frozenset({"/healthz", "/readyz", "/metrics", "/docs", "/openapi
 _LOG: Final = logging.getLogger("dataplat.serve")
 
 
+class Log(Protocol):
+    """What is told of every lookup, and ended in the end."""
+
+    @property
+    def record(self) -> Record:
+        """Is told."""
+        ...
+
+    def close(self) -> None:
+        """End it."""
+        ...
+
+
 class Front:
     """What every request comes to first.
 
@@ -34,10 +47,11 @@ class Front:
         lookup: the hot route.
         behind: FastAPI, for what is none of it.
         desk: what that works with.
+        log: of what is served.
     """
 
-    def __init__(self, lookup: LookupRoute, behind: FastAPI, desk: Desk) -> None:
-        self._lookup, self._behind, self._desk = lookup, behind, desk
+    def __init__(self, lookup: LookupRoute, behind: FastAPI, desk: Desk, log: Log | None = None) -> None:
+        self._lookup, self._behind, self._desk, self._log = lookup, behind, desk, log
         self._at_work: Callable[[], int] = lambda: 0
         self._refreshed = 0.0
         self._refreshing: asyncio.Future[None] | None = None
@@ -48,7 +62,7 @@ class Front:
             self.app = observed(self)
 
     @classmethod
-    def of(cls, services: Services, settings: Settings, counts: Counts, record: Record | None = None) -> Front:
+    def of(cls, services: Services, settings: Settings, counts: Counts, log: Log | None = None) -> Front:
         """Return the application that serves these services.
 
         Raises:
@@ -56,8 +70,8 @@ class Front:
         """
         keyring, access = Keyring(settings.keys), AccessLog(settings.access_log)
         desk = Desk(services, settings, keyring, counts, access)
-        lookup = LookupRoute(services, settings, keyring, counts, access, record=record)
-        return cls(lookup, rest(desk), desk)
+        record = None if log is None else log.record
+        return cls(LookupRoute(services, settings, keyring, counts, access, record=record), rest(desk), desk, log)
 
     @property
     def ending(self) -> bool:
@@ -126,4 +140,6 @@ class Front:
         """Write what waits, and let go of threads."""
         self._desk.access.flush()
         self._lookup.close()
+        if self._log is not None:
+            self._log.close()
         self._desk.services.close()

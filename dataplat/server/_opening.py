@@ -14,6 +14,7 @@ from dataplat.server._services import Service, Services
 from dataplat.server._settings import Settings, settings_of
 
 if TYPE_CHECKING:
+    from dataplat._features._served import ServedLog
     from dataplat._features._store import FeatureStore
     from dataplat.feature_store.definitions import FeatureService
     from dataplat.feature_store.online.store import Snapshot
@@ -86,8 +87,8 @@ class LakeCatalogue:
         self._store.online.close()
 
 
-def opened(told: Mapping[str, Any], counts: Counts) -> tuple[Services, Settings, None]:
-    """Return what is served, how, and what is told of every lookup.
+def opened(told: Mapping[str, Any], counts: Counts) -> tuple[Services, Settings, ServedLog | None]:
+    """Return what is served, how, and the log of it.
 
     Args:
         told: the lake, the branch, flags.
@@ -108,4 +109,8 @@ def opened(told: Mapping[str, Any], counts: Counts) -> tuple[Services, Settings,
     catalogue = LakeCatalogue(store, counts, settings.max_entities)
     services = Services(catalogue, settings.services, far=type(store.online).__name__ == "RedisStore")
     services.refresh()
-    return services, settings, None
+    if settings.log_rows <= 0 or settings.log_sample <= 0:
+        return services, settings, None
+    from dataplat._features._served import ServedLog
+
+    return services, settings, ServedLog.of(store, sample=settings.log_sample, most=settings.log_rows)

@@ -16,6 +16,8 @@ grace = 10.0                  # seconds that what is being answered gets at the 
 access_log = "-"              # a file, - for standard error, "" for none; never holds values
 docs = true                   # /docs and /openapi.json
 telemetry = false             # OpenTelemetry, set up by its own OTEL_… variables
+log_sample = 1.0              # the share of lookups that is logged for `dataplat features audit`
+log_rows = 20.0               # rows a second of one worker that are logged at most; 0: none
 
 [serve.keys.delay_model]
 key = "env:DELAY_MODEL_KEY"   # or file:PATH
@@ -67,6 +69,8 @@ class Settings:
     access_log: str = "-"
     docs: bool = True
     telemetry: bool = False
+    log_sample: float = 1.0
+    log_rows: float = 20.0
     keys: Mapping[str, Key] = field(default_factory=lambda: MappingProxyType({}))
 
     @property

@@ -60,11 +60,13 @@ class Supervisor:
         settings: how to serve.
         told: what workers are told beside: the lake, the branch, flags.
         on_ready: called with the URL when the first worker answers.
+        worker: the module that is run as a worker.
     """
 
     settings: Settings
     told: Mapping[str, Any]
     on_ready: Callable[[str], None] = lambda _url: None
+    worker: str = WORKER
     _workers: list[Worker] = field(default_factory=list)
     _rolling: list[int] = field(default_factory=list)
     _ending: bool = False
@@ -193,7 +195,7 @@ class Supervisor:
         again = worker.began > 0
         worker.began = time.monotonic()
         worker.process = subprocess.Popen(  # noqa: S603  (this program)
-            [sys.executable, "-m", WORKER, told],
+            [sys.executable, "-m", self.worker, told],
             pass_fds=tuple(handed.values()),
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C is for the supervisor, which ends workers in order

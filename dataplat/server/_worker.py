@@ -13,34 +13,42 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import uvicorn
 
 from dataplat.errors import DataplatError
 from dataplat.server._counts import AT_WORK, CONNECTIONS, READY, Counts
+from dataplat.server._opening import opened
 from dataplat.server._protocol import protocol_of
 from dataplat.server._settings import Settings
 
 if TYPE_CHECKING:
-    from dataplat.server._app import Front
+    from dataplat.server._app import Front, Log
+    from dataplat.server._services import Services
+
+Opened: TypeAlias = "Callable[[Mapping[str, Any], Counts], tuple[Services, Settings, Log | None]]"
 
 TICK: Final = 0.5
 _LOG: Final = logging.getLogger("dataplat.serve")
 
 
-def main(told: Mapping[str, Any]) -> int:
-    """Serve until told to end; return an exit code."""
+def main(told: Mapping[str, Any], opened: Opened = opened) -> int:
+    """Serve until told to end; return an exit code.
+
+    Args:
+        told: what the supervisor hands over.
+        opened: opens what is served.
+    """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     from dataplat.server._app import Front
-    from dataplat.server._opening import opened
 
     counts = Counts(told["counts"], told["row"])
     try:
-        services, settings, more = opened(told, counts)
-        front = Front.of(services, settings, counts, more)
+        services, settings, log = opened(told, counts)
+        front = Front.of(services, settings, counts, log)
     except DataplatError as error:  # the supervisor says it
         os.write(told["saying"], json.dumps({"error": type(error).__name__, "message": str(error)}).encode())
         return 1
