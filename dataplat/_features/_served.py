@@ -85,7 +85,7 @@ def _land(store: FeatureStore, paths: list[Path]) -> Landed:
         branch=store.branch,
         message=f"{table.num_rows:,} served requests",
     )
-    return Landed(table.num_rows, None if done.commit is None else done.commit.id)
+    return Landed(table.num_rows, done.commit)
 
 
 def trim(folder: Path, most: int = SPOOL_BYTES) -> int:

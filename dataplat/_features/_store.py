@@ -6,11 +6,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime, timedelta
 
     import pyarrow as pa
 
+    from dataplat._features._audit import Audit
     from dataplat._features._explain import Explanation
     from dataplat._features._lookup import Looked, Lookups
     from dataplat._features._registry import Applied, Definition
@@ -167,3 +168,30 @@ class FeatureStore:
         from dataplat._features._registry import definitions
 
         return definitions(self)
+
+    def audit(
+        self,
+        service: FeatureService | str,
+        *,
+        since: datetime | timedelta | None = None,
+        until: datetime | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Audit:
+        """Hold what was served against the lake: every logged value and status again by the kernel, to the last bit.
+
+        Rows of the log are answered anew from the versions that their snapshot was made of, and the rows that were pushed
+        by then. Nothing may differ: each difference is told with its cause (`late`, `expired`, `definition`, `type`,
+        `store`). Apart from that it counts what is stale: where a training set says otherwise now.
+
+        Args:
+            service: a service, its name (its newest version), or `name@version`.
+            since: from when on, or how long back; by default all that was logged.
+            until: until before when.
+            progress: called with the rows that are done, and all.
+
+        Raises:
+            FeatureNotFound: There is no such service, or not that version.
+        """
+        from dataplat._features._audit import audit
+
+        return audit(self, service, since=since, until=until, progress=progress)
