@@ -10,22 +10,25 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from dataplat.feature_store.definitions import FeatureView
+from dataplat.feature_store.definitions import Entity, FeatureService, FeatureView, Field
 from dataplat.feature_store.kernel.facts import Facts
 from dataplat.feature_store.kernel.lives import FOREVER
 from dataplat.feature_store.kernel.order import facts, without_moves
 from dataplat.feature_store.online import pushed
 from dataplat.feature_store.online.plan import ServingPlan, bases_of
-from dataplat.feature_store.online.record import pack
+from dataplat.feature_store.online.record import changes, pack
 from dataplat.feature_store.online.serve import Serving
 from dataplat.feature_store.online.store import Reading, Snapshot
 from dataplat.feature_store.times import to_micros
+from dataplat.feature_store.windows import Count, Sum
 from dataplat.lake.schema import parse_type
 from dataplat.testing import _features_history as history
 from dataplat.testing._features_values import bits
 from dataplat.testing.features_reference import micros_at
-from dataplat.testing.features_worlds import World, drawn_world
+from dataplat.testing.features_worlds import World, drawn_world, worlds
 
 DEEP = int(os.environ.get("DATAPLAT_PROOFS", "0"))
 
@@ -146,30 +149,102 @@ def times_of(world: World, rng: Random) -> list[int]:
     return [min(every) - 1, *some, *(each - rng.choice((0, 1)) for each in some[:1])]
 
 
-@pytest.mark.parametrize("first", range(0, 4000 if DEEP else 60, 20))
+def of_fields(world: World) -> World | None:
+    """Return a world without windows and what is computed: what is served of many rows at once."""
+    views = []
+    for view in world.service.views:
+        names = [each.feature for each in view.features if isinstance(each, Field)]
+        views += [view[names]] if names else []
+    if not views:
+        return None
+    return World(None, FeatureService("fields", views), world.sources, world.spine, world.types)
+
+
+def wrong(seed: int, ats: int, *, pushes: bool = False) -> dict[tuple[int, int], list[str]]:
+    """Return where records of a drawn world, made at some times, are not of the opinion of the rules."""
+    world = drawn_world(seed, events=120, rows=20)
+    if world.as_known is not None:
+        return {}
+    rng = Random(seed)
+    times = times_of(world, rng)[:ats]
+    told = {(seed, at): disagreements(Kept(world, at, rng if pushes else None)) for at in times}
+    return {each: found[:3] for each, found in told.items() if found}
+
+
+@pytest.mark.parametrize("first", range(0, DEEP or 20, 10))
 def test_records_answer_as_the_rules_do(first: int) -> None:
     """Late, tied, corrected, deleted, future rows; aliases, composite keys, no keys; exact, hop and lifetime windows."""
-    told = {}
-    for seed in range(first, first + 20):
-        world = drawn_world(seed, events=120, rows=20)
-        if world.as_known is not None:
-            continue
-        rng = Random(seed)
-        for at in times_of(world, rng):
-            if found := disagreements(Kept(world, at)):
-                told[seed, at] = found[:3]
+    told: dict[Any, Any] = {}
+    for seed in range(first, first + 10):
+        told |= wrong(seed, 5 if DEEP else 3)
     assert told == {}
 
 
-@pytest.mark.parametrize("first", range(0, 1000 if DEEP else 40, 20))
-def test_pushed_rows_are_among_the_others(first: int) -> None:
-    """9: whatever order they came in, late or not, with a row key or without: as if they had been there already."""
-    told = {}
-    for seed in range(first, first + 20):
-        world = drawn_world(seed, events=120, rows=20)
-        if world.as_known is None:
-            rng = Random(seed)
-            for at in times_of(world, rng)[:2]:
-                if found := disagreements(Kept(world, at, rng)):
-                    told[seed, at] = found[:3]
+@pytest.mark.parametrize("first", range(100, 100 + (DEEP or 10), 10))
+def test_9_pushed_rows_are_among_the_others(first: int) -> None:
+    """Whatever order they came in, late or not, with a row key or without: as if they had been there already."""
+    told: dict[Any, Any] = {}
+    for seed in range(first, first + 10):
+        told |= wrong(seed, 2, pushes=True)
     assert told == {}
+
+
+@settings(max_examples=20, deadline=None)
+@given(worlds(events=24, rows=4), st.randoms(use_true_random=False), st.booleans())
+def test_any_world_at_any_time(world: World, rng: Random, pushes: bool) -> None:
+    """As Hypothesis draws them, which makes those that fail smaller."""
+    if world.as_known is None:
+        at = rng.choice(times_of(world, rng))
+        assert disagreements(Kept(world, at, rng if pushes else None)) == []
+
+
+@pytest.mark.parametrize("seed", range(300, 306))
+def test_many_rows_at_once_are_as_one_by_one(seed: int) -> None:
+    """Columns made as arrays hold what the rules say: null, expired, later rows, keys that nobody knows."""
+    world = drawn_world(seed, events=120, rows=20)
+    world = of_fields(world) or world
+    rng = Random(seed)
+    at = times_of(world, rng)[1]
+    kept = Kept(world, at)
+    rows = list(world.spine) * 2
+    for t in (at, at + 3_600_000_000, at + 10**12):
+        many = kept.served(rows, t)
+        alone = [kept.served([row], t) for row in rows]
+        for name in many.columns:
+            assert bits(list(many.columns[name])) == bits([one.columns[name][0] for one in alone])
+            assert many.statuses[name] == [one.statuses[name][0] for one in alone]
+
+
+def test_15_what_cannot_matter_is_not_kept() -> None:
+    """Of a thousand rows of a key one is kept, and with a window of an hour those of an hour; all of a lifetime are a tile."""
+    from datetime import UTC, datetime
+
+    hour = 3_600_000_000
+    columns = {
+        "k": ["a"] * 1000,
+        "t": [datetime.fromtimestamp(3600 * each, UTC) for each in range(1000)],
+        "x": [float(each) for each in range(1000)],
+    }
+    sizes = []
+    for features in (["x"], ["x", Count(window="100h")], ["x", Sum("x", window=None)], ["x", Count(window="1h")]):
+        view = FeatureView("v", source="s", entity=Entity("k"), timestamp="t", ttl=None, features=features)
+        plan = ServingPlan.of(FeatureService("s", [view]), {"v": {"x": "float64"}})
+        made = list(pack(plan, plan.groups[0], {"v": facts(view, pa.table(columns))}, 999 * hour))
+        sizes.append(len(made[0][1]))
+    assert sizes[0] < 50
+    assert 800 < sizes[1] < 900
+    assert sizes[2] < 120
+    assert sizes[3] < 100
+
+
+def test_19_a_key_with_nothing_left_is_told() -> None:
+    """After all of its rows are gone there is no record, and a change takes it away."""
+    view = FeatureView("v", source="s", entity=Entity("k"), timestamp="t", ttl=None, features=["x"], history="commits")
+    plan = ServingPlan.of(FeatureService("s", [view]), {"v": {"x": "float64"}})
+    table = pa.table({"k": ["a", "b"], "t": pa.array([1, 1]).cast(pa.timestamp("us", "UTC")), "x": [1.0, 2.0]})
+    own = facts(view, table, k=np.array([1, 1]), gone=np.array([5, FOREVER]))
+    before = dict(changes(plan, plan.groups[0], {"v": own}, 4))
+    after = dict(changes(plan, plan.groups[0], {"v": own}, 5))
+    assert [each is None for each in before.values()] == [False, False]
+    assert [each is None for each in after.values()] == [True, False]
+    assert [key for key, _ in pack(plan, plan.groups[0], {"v": own}, 5)] == [list(after)[1]]
