@@ -3,9 +3,9 @@
     fill(store, Shape(), number, at)       # snapshot `number`: every value of key k is made of (k, number)
     expected(shape, "k7", number)          # what of key k7 is served of it
 
-As a program it is a worker of the server that serves it from an LMDB folder:
+As a program it serves it from an LMDB folder, with settings as flags, and is a worker of itself:
 
-    python -m benchmarks._served '{"socket": 3, …, "folder": …, "flags": {}}'
+    python -m benchmarks._served '{"folder": …, "shape": {"keys": 100}, "flags": {"port": 0}}'
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from dataplat.server._counts import Counts
 from dataplat.server._opening import LakeCatalogue
 from dataplat.server._services import Services
 from dataplat.server._settings import Settings, settings_of
+from dataplat.server._supervisor import Supervisor
 from dataplat.server._worker import main
 
 AIRPORT = Entity("airport")
@@ -151,5 +152,18 @@ def opened(told: Mapping[str, Any], counts: Counts) -> tuple[Services, Settings,
     return services, settings, None
 
 
+def serve(told: Mapping[str, Any]) -> int:
+    """Serve until told to end; the first line that is printed is the URL."""
+    supervisor = Supervisor(
+        settings_of(load(), told["flags"]),
+        told,
+        on_ready=lambda url: print(url, flush=True),
+        worker="benchmarks._served",
+    )
+    supervisor.run()
+    return 0
+
+
 if __name__ == "__main__":
-    sys.exit(main(json.loads(sys.argv[1]), opened))
+    given = json.loads(sys.argv[1])
+    sys.exit(main(given, opened) if "socket" in given else serve(given))

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
-from dataplat._features._exchange import Answered, Ask, Lost, T, Talk, Talking
+from dataplat._features._exchange import Answered, Lost, T, Talk, Talking
 from dataplat._features._fetched import Fetched
 from dataplat.errors import MissingExtra
 
@@ -73,7 +73,7 @@ class FeatureClient:
         Raises:
             ConfigError: The service has another closure.
             SchemaError: A column is missing, unknown, or holds a value of another type.
-            RefError: There is no such service.
+            FeatureNotFound: There is no such service.
             NotMaterialized: It has no snapshot yet.
             FeatureServerError: The server did not answer, or is too busy.
         """
@@ -84,7 +84,7 @@ class FeatureClient:
 
         Raises:
             SchemaError: They do not fit; none was taken.
-            RefError: There is no such view.
+            FeatureNotFound: There is no such view.
             FeatureServerError: The server did not answer, or is too busy: they may have been taken. Pushed again with the
                 same `idempotency` they count once.
         """

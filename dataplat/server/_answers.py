@@ -32,6 +32,7 @@ class Writer:
 
     def __init__(self, space: str, types: Mapping[str, pa.DataType], computed: Collection[str] = ()) -> None:
         self._begin = b'{"service":%b,"snapshot":"' % orjson.dumps(space)
+        self._second: tuple[int, bytes] = (-1, b"")
         writers = {name: writer(kind, counted=name not in computed) for name, kind in types.items()}
         self._writers = {name: found for name, found in writers.items() if found is not None}
         self._floating = {
@@ -62,9 +63,8 @@ class Writer:
             statuses: codes of `Status`, where they are asked for.
             ages: microseconds, where they are asked for; below 0 or None: none.
         """
-        at = (_EPOCH + dt.timedelta(microseconds=t)).isoformat().replace("+00:00", "Z")
         pieces = [
-            self._begin, snapshot.encode(), b'","sequence":%d,"t":"' % sequence, at.encode(), b'","stale":',
+            self._begin, snapshot.encode(), b'","sequence":%d,"t":"%b","stale":' % (sequence, self._time(t)),
             orjson.dumps(list(stale)) if stale else b"[]", b',"features":', self._features(columns, rows),
         ]  # fmt: skip
         if statuses is not None:
@@ -74,6 +74,14 @@ class Writer:
             pieces += [b',"ages":', orjson.dumps({name: _seconds(values) for name, values in ages.items()})]
         pieces.append(b"}")
         return b"".join(pieces)
+
+    def _time(self, t: int) -> bytes:
+        """Return a time in RFC 3339; those of one second have the same beginning."""
+        second, micros = divmod(t, 1_000_000)
+        if second != self._second[0]:
+            text = (_EPOCH + dt.timedelta(seconds=second)).isoformat()[:19]
+            self._second = second, text.encode()
+        return b"%b.%06dZ" % (self._second[1], micros)
 
     def _features(self, columns: Mapping[str, Sequence[Any]], rows: int) -> bytes:
         told: dict[str, Any] = columns.dict() if isinstance(columns, OneRow) else dict(columns)

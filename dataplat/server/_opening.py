@@ -36,7 +36,7 @@ class LakeCatalogue:
         """Return all that are applied, as `service@version`."""
         from dataplat._features import _registry
 
-        return [f"{each.name}@{each.version}" for each in _registry.services(self._store)]
+        return [each.name for each in _registry.definitions(self._store)]
 
     def open(self, space: str) -> Service:
         """Return one of them, ready to answer; raise `NotMaterialized` where it has no snapshot yet."""

@@ -11,7 +11,9 @@ import msgspec
 from dataplat.errors import (
     ConfigError,
     DataplatError,
+    FeatureNotFound,
     KeyViolation,
+    NotMaterialized,
     RefError,
     SchemaError,
     SourceError,
@@ -93,11 +95,11 @@ def problem_of(error: Exception) -> Problem:
     """Return what an error is for whoever asked; one that is not theirs says nothing of what is inside."""
     if isinstance(error, Problem):
         return error
-    if type(error).__name__ == "NotMaterialized":
-        return Problem("not-materialized", f"{error}")
+    if isinstance(error, NotMaterialized):
+        return Problem("not-materialized", str(error))
     if isinstance(error, StoreError):
         return Problem("store-unavailable", "the online store does not answer; try again")
-    if isinstance(error, RefError):
+    if isinstance(error, RefError | FeatureNotFound):
         return Problem("not-found", str(error))
     if isinstance(error, SchemaError | KeyViolation | SourceError | ConfigError):
         return Problem("invalid", str(error))

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from dataplat.errors import RefError
+from dataplat.errors import FeatureNotFound
 from dataplat.server import _arrow
 from dataplat.server._asked import problem_in
 from dataplat.server._problems import Problem
@@ -79,5 +79,5 @@ def push(services: Services, pushed: Push) -> dict[str, Any]:
     """
     try:
         return services.catalogue.push(pushed.view, pushed.rows, pushed.idempotency)
-    except RefError as error:
+    except FeatureNotFound as error:
         raise Problem("unknown-view", str(error), field="view") from error

@@ -198,7 +198,7 @@ class Catalogue(Protocol):
         """Push rows of a view, and return what became of them.
 
         Raises:
-            RefError: There is no such view.
+            FeatureNotFound: There is no such view.
             DataplatError: The rows do not fit.
         """
         ...
