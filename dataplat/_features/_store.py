@@ -14,13 +14,16 @@ if TYPE_CHECKING:
     from dataplat._features._audit import Audit
     from dataplat._features._explain import Explanation
     from dataplat._features._lookup import Looked, Lookups
+    from dataplat._features._materialize import Materialized
+    from dataplat._features._push import PushResult
     from dataplat._features._registry import Applied, Definition
     from dataplat._features._set import TrainingSet
     from dataplat._lake import Lake
     from dataplat.feature_store.definitions import FeatureService, FeatureView
-    from dataplat.feature_store.online.store import OnlineStore
+    from dataplat.feature_store.online.store import OnlineStore, Snapshot
     from dataplat.feature_store.runs import Runs
     from dataplat.feature_store.windows import Duration
+    from dataplat.ingest._progress import Listener
 
 
 class FeatureStore:
@@ -35,6 +38,7 @@ class FeatureStore:
         self.lake = lake
         self.branch = branch
         self.known_definitions: dict[str, list[Definition]] = {}
+        self.stamped = 0
 
     def __repr__(self) -> str:
         return f"FeatureStore({self.lake.url!r}, branch={self.branch!r})"
@@ -195,3 +199,69 @@ class FeatureStore:
         from dataplat._features._audit import audit
 
         return audit(self, service, since=since, until=until, progress=progress)
+
+    def materialize(
+        self,
+        service: FeatureService | str,
+        *,
+        full: bool = False,
+        dry_run: bool = False,
+        progress: Listener | None = None,
+    ) -> Materialized:
+        """Make the snapshot of a service that is served from then on: at first all of it, later only keys that changed.
+
+        It is live at once at the end; whatever dies before that, the one before is served.
+
+        Args:
+            service: a service that was applied, its name (its newest version), or `name@version`.
+            full: make all of it anew.
+            dry_run: only say what would be done.
+            progress: is told how far it is.
+
+        Raises:
+            FeatureNotFound: It was not applied.
+            SnapshotConflict: Somebody else made a snapshot meanwhile; theirs is live.
+            SchemaError: A source lost a column, or holds what features cannot be made of.
+            StoreError: The online store does not answer, or its disk is full: the snapshot before is served.
+        """
+        from dataplat._features._materialize import materialize
+        from dataplat.ingest._progress import Meter
+
+        return materialize(self, service, Meter(progress), full=full, plan=dry_run)
+
+    def rollback(self, service: FeatureService | str) -> Snapshot:
+        """Serve the snapshot before again, in one step.
+
+        Raises:
+            NotMaterialized: There is none before.
+        """
+        from dataplat._features._registry import resolve
+
+        meant = resolve(self, service)
+        return self.online.rollback(f"{meant.name}@{meant.version}")
+
+    def push(self, view: FeatureView | str, rows: Any, *, idempotency: str | Sequence[str] | None = None) -> PushResult:
+        """Serve rows of a view from now on, in every service that uses its dataset; they land in the dataset later.
+
+        They are durable before they are seen, stamped with the time of now where the view has a `known_at`, and counted
+        once for each idempotency key, however often they are sent. `materialize` and `flush` land them.
+
+        Args:
+            view: the view, or its name.
+            rows: a frame, or a dictionary of columns, with the columns of the dataset.
+            idempotency: a key for each row, or one for all of them together; by default none is like another.
+
+        Raises:
+            FeatureNotFound: There is no such view.
+            ConfigError: Its source is a query, or made of commits.
+            SchemaError: A column is unknown, missing, or holds a value of another type.
+        """
+        from dataplat._features._push import push
+
+        return push(self, view, rows, idempotency)
+
+    def flush(self, dataset: str) -> int:
+        """Commit what was pushed to a dataset; return how many rows landed."""
+        from dataplat._features._push import flush
+
+        return flush(self, dataset)
