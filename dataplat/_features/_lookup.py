@@ -133,19 +133,28 @@ class Lookups:
             return found
 
     def _prepared(self, service: FeatureService | str) -> _Known:
-        from dataplat._features._registry import resolve
-
         moving = isinstance(service, str) and "@" not in service
-        meant = resolve(self.store, service)
         until = time.monotonic() + FRESH if moving else None
+        meant, snapshot = self._meant(service)
         for other in self._known.values():
-            if other.service == meant and other.serving.plan.service is meant:
+            if other.service is meant:
                 return _Known(service, meant, other.serving, self.online, until)
-        space = f"{meant.name}@{meant.version}"
-        snapshot = self.online.snapshot(space)
-        if snapshot is None:
-            raise not_materialized(space)
         return _Known(service, meant, serving_of(meant, snapshot), self.online, until)
+
+    def _meant(self, service: FeatureService | str) -> tuple[FeatureService, Snapshot]:
+        """Return the service that is meant, and its snapshot: of a name the newest version that has one."""
+        from dataplat._features._registry import definitions, resolve
+
+        newest = resolve(self.store, service)
+        every = [newest]
+        if isinstance(service, str) and "@" not in service:
+            own = [each for each in definitions(self.store) if each.service == newest.name]
+            every += [each.read() for each in reversed(own) if each.version < newest.version]
+        for meant in every:
+            snapshot = self.online.snapshot(f"{meant.name}@{meant.version}")
+            if snapshot is not None:
+                return meant, snapshot
+        raise not_materialized(f"{newest.name}@{newest.version}")
 
 
 def not_materialized(space: str) -> NotMaterialized:

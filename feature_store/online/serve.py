@@ -261,12 +261,12 @@ class Serving:
     def _rows(self, entities: Mapping[str, Sequence[Any]], request: Mapping[str, Sequence[Any]]) -> int:
         """Return how many rows are asked for."""
         rows = -1
-        for given, names in ((entities, self.plan.entities), (request, self.plan.transforms.request)):
+        wanted = self.plan.transforms.request
+        for kind, given, names in (("key", entities, self.plan.entities), ("column", request, wanted)):
             for name in names:
                 try:
                     length = len(given[name])
                 except KeyError:
-                    kind = "key" if given is entities else "column"
                     raise SchemaError(
                         f"service {self.plan.service.name} needs the {kind} {name!r}{did_you_mean(name, list(given))}"
                     ) from None

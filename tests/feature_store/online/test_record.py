@@ -30,7 +30,7 @@ from dataplat.testing._features_values import bits
 from dataplat.testing.features_reference import micros_at
 from dataplat.testing.features_worlds import World, drawn_world, worlds
 
-DEEP = int(os.environ.get("DATAPLAT_PROOFS", "0"))
+DEEP = int(os.environ.get("DATAPLAT_RECORD_WORLDS", "0"))
 
 
 def facts_of(view: FeatureView, source: history.Source) -> Facts:
