@@ -150,6 +150,8 @@ class _Work:
         sources = {base.name: ViewSource.of(store, base, commit) for base in bases_of(service)}
         types = types_of({name: source.schema for name, source in sources.items()})
         settled, count = settling.after()
+        if not plan:
+            settling.remember(space, count)
         now = time.time_ns() // 1000
         work = cls(
             ServingPlan.of(service, types),

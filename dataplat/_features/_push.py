@@ -5,6 +5,8 @@
     settle:   a snapshot that holds the rows takes them out of the overlay, in the step that makes it live
 
 The log is a space of the online store. A row whose id is in `features.pushed` is in the dataset: a second try leaves it out.
+Which row had which sequence in which service is kept in `features.sequences`, before it leaves the overlay: an audit has to
+know what a request could see.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from __future__ import annotations
 import io
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,8 +31,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from dataplat._features._store import FeatureStore
+    from dataplat._version import Version
+    from dataplat.versioning.commit import Commit
 
 PUSHED: Final = "features.pushed"
+SEQUENCES: Final = "features.sequences"
 LOG: Final = "push:"
 _AGAIN: Final = 5
 _MANY: Final = 50_000
@@ -139,6 +144,31 @@ class Settling:
                 break
             settled, count = sequence, count + 1
         return settled, count
+
+    def remember(self, space: str, count: int) -> None:
+        """Keep the sequences of the rows that are about to leave the overlay."""
+        import pyarrow as pa
+
+        if not count:
+            return
+        columns = [list(each) for each in zip(*self.overlay[:count], strict=True)]
+        rows = pa.table(
+            {
+                "space": [space] * count,
+                "sequence": pa.array(columns[0], pa.int64()),
+                "dataset": columns[1],
+                "id": columns[2],
+            }
+        )
+        message = f"features: sequences of {count:,} pushed rows of {space}"
+        self.store.lake.ingest(
+            rows,
+            into=SEQUENCES,
+            mode="upsert",
+            key=["space", "sequence", "id"],
+            branch=self.store.branch,
+            message=message,
+        )
 
 
 def _datasets(service: FeatureService) -> dict[str, str]:
@@ -263,7 +293,13 @@ def _land(store: FeatureStore, dataset: str, waiting: Sequence[tuple[int, Pushed
         if not rows:
             return 0
         table = pa.concat_tables([pa.ipc.open_stream(row.row).read_all() for row in rows])
-        ids = pa.table({"dataset": [dataset] * len(rows), "id": [row.idempotency.decode() for row in rows]})
+        ids = pa.table(
+            {
+                "dataset": [dataset] * len(rows),
+                "id": [row.idempotency.decode() for row in rows],
+                "row": pa.array([row.row for row in rows], pa.binary()),
+            }
+        )
         try:
             with store.lake.transaction(
                 store.branch, message=f"features: {len(rows):,} pushed rows of {dataset}"
@@ -279,13 +315,95 @@ def _land(store: FeatureStore, dataset: str, waiting: Sequence[tuple[int, Pushed
 
 
 def _known(store: FeatureStore, dataset: str, waiting: Sequence[tuple[int, Pushed]]) -> set[str]:
+    """Return which of these rows are in the dataset already."""
     import polars as pl
 
-    commit = store.lake.refs.head(store.branch).commit
-    state = commit.dataset(PUSHED, store.lake.objects.read)
-    if state is None or state.version is None:
+    version = _version(store, PUSHED, store.lake.refs.head(store.branch).commit)
+    if version is None:
         return set()
     ids = [row.idempotency.decode() for _, row in waiting]
-    version = store.lake.version(PUSHED, store.branch, commit)
     rows = version.to_arrow(columns=["id"], where=pl.col("id").is_in(ids) & (pl.col("dataset") == dataset))
     return set(rows["id"].to_pylist())
+
+
+def rows_up_to(
+    store: FeatureStore, service: FeatureService, pins: Mapping[str, str], sequence: int
+) -> dict[str, pa.Table]:
+    """Return by dataset the rows that a request could see beside a snapshot.
+
+    These are rows that were pushed to the service up to a sequence, and are not in the versions that the snapshot was made
+    from, whether they are in the dataset by now or not.
+
+    Args:
+        store: the feature store.
+        service: the service.
+        pins: what the snapshot was made from.
+        sequence: of the newest row that the request saw.
+    """
+    import pyarrow as pa
+
+    found: dict[str, pa.Table] = {}
+    seen = _seen(store, service, sequence)
+    for dataset, ids in seen.items():
+        held = _held(store, dataset, pins.get(dataset))
+        rows = [row for id, row in _raw(store, dataset, ids - held).items() if id not in held]
+        if rows:
+            found[dataset] = pa.concat_tables([pa.ipc.open_stream(row).read_all() for row in rows])
+    return found
+
+
+def _seen(store: FeatureStore, service: FeatureService, sequence: int) -> dict[str, set[str]]:
+    """Return the ids of rows that were pushed to a service up to a sequence, by dataset."""
+    import polars as pl
+
+    space, names = f"{service.name}@{service.version}", _datasets(service)
+    found: dict[str, set[str]] = {}
+    version = _version(store, SEQUENCES, store.lake.refs.head(store.branch).commit)
+    if version is not None:
+        wanted = (pl.col("space") == space) & (pl.col("sequence") <= sequence)
+        for row in version.to_arrow(columns=["dataset", "id"], where=wanted).to_pylist():
+            found.setdefault(row["dataset"], set()).add(row["id"])
+    for at, each in store.online.pending(space):
+        base, _, id = each.idempotency.decode().partition(":")
+        if at <= sequence and base in names:
+            found.setdefault(names[base], set()).add(id)
+    return found
+
+
+def _held(store: FeatureStore, dataset: str, pin: str | None) -> set[str]:
+    """Return the ids of the pushed rows that a version of a dataset holds: rows and ids landed together."""
+    from dataplat.versioning.history import versions
+
+    lake = store.lake
+    if pin is None:
+        return set()
+    head = lake.refs.head(store.branch).commit
+    commit = next((each.commit for each in versions(lake.objects, head, dataset) if each.change.version == pin), head)
+    version = _version(store, PUSHED, commit)
+    if version is None:
+        return set()
+    import polars as pl
+
+    return set(version.to_arrow(columns=["id"], where=pl.col("dataset") == dataset)["id"].to_pylist())
+
+
+def _raw(store: FeatureStore, dataset: str, ids: set[str]) -> dict[str, bytes]:
+    """Return pushed rows as they were noted down, by id."""
+    import polars as pl
+
+    found = {
+        row.idempotency.decode(): row.row
+        for _, row in store.online.pending(LOG + dataset)
+        if row.idempotency.decode() in ids
+    }
+    version = _version(store, PUSHED, store.lake.refs.head(store.branch).commit)
+    if version is not None:
+        wanted = pl.col("id").is_in(list(ids)) & (pl.col("dataset") == dataset)
+        for row in version.to_arrow(columns=["id", "row"], where=wanted).to_pylist():
+            found[row["id"]] = row["row"]
+    return found
+
+
+def _version(store: FeatureStore, dataset: str, commit: Commit) -> Version | None:
+    state = commit.dataset(dataset, store.lake.objects.read)
+    return None if state is None or state.version is None else store.lake.version(dataset, store.branch, commit)
