@@ -1,0 +1,108 @@
+"""`dataplat features audit, verify`: proofs that what is served is what training sees."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dataplat.cli import _exits
+from dataplat.cli._features_options import Moment, complete_services, open_store
+from dataplat.cli._options import branch_option, command
+from dataplat.cli._output import coloured, counted, moment, note, number, print_json, table
+from dataplat.cli._progress import ProgressLine
+
+if TYPE_CHECKING:
+    from dataplat._features._audit import Audit
+
+_SHOWN = 20
+
+
+@command(
+    "audit",
+    example="dataplat features audit delay_model\ndataplat features audit delay_model@2 --since 24h",
+)
+@click.argument("service", metavar="SERVICE", shell_complete=complete_services)
+@click.option("--since", metavar="TIME", type=Moment(), help="From when on, or how long ago: 2h, 7d (default: all).")
+@click.option("--until", metavar="TIME", type=Moment(), help="Until before when.")
+@branch_option
+def audit(
+    service: str, since: datetime | None, until: datetime | None, lake: str | None, as_json: bool, branch: str | None
+) -> int:
+    """Hold what was served against the lake: each logged value and status again, to the last bit.
+
+    Ends in 1 if anything was served otherwise than it should have been; each difference comes with its cause. What has
+    become stale since, because data came later, is counted apart, and is no difference.
+    """
+    store = open_store(lake, branch)
+    with ProgressLine() as line:
+        found = store.audit(service, since=since, until=until, progress=_progress(line))
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        _tell(found)
+    return _exits.DONE if found.ok else _exits.DATA_FAILED
+
+
+def _progress(line: ProgressLine) -> Any:
+    """Return what draws how many rows are done."""
+    from dataplat.ingest import Progress
+
+    begun = time.monotonic()
+
+    def draw(done: int, rows: int) -> None:
+        line(Progress("replaying", done, 0, 0, time.monotonic() - begun))
+
+    return draw
+
+
+def _tell(found: Audit) -> None:
+    if not found.rows and not found.lost:
+        note(f"{found.service}: no request was logged; `dataplat serve` logs what it answers")
+        return
+    differing = sum(found.causes.values())
+    told = coloured(f"{number(differing)} differences", "red" if differing else "green")
+    click.echo(
+        f"{found.service}: {counted(found.rows, 'served row')} of {counted(found.snapshots, 'snapshot')}, "
+        f"{moment(found.first)} to {moment(found.last)}\n"
+        f"as served: {counted(found.cells, 'cell')}, {told}"
+    )
+    _tell_differences(found)
+    if found.lost:
+        note(f"{counted(found.lost, 'row')} cannot be answered again: a version that was served is collected")
+    if not found.stale:
+        click.echo("stale: none; a training set says the same now")
+        return
+    click.echo(f"stale: {counted(found.stale_rows, 'row')}; a training set says otherwise now, of data that came later")
+    rows = [(name, number(count), f"{count / found.rows:.1%}") for name, count in found.stale.most_common()]
+    click.echo(table(("feature", "cells", "share"), rows, right=("cells", "share")))
+
+
+def _tell_differences(found: Audit) -> None:
+    from dataplat._features._audit import CAUSES
+
+    if not found.causes:
+        return
+    rows: list[tuple[Any, ...]] = [(cause, number(count), CAUSES[cause]) for cause, count in found.causes.most_common()]
+    click.echo(table(("cause", "cells", "which means that"), rows, right=("cells",)))
+    rows = [
+        (
+            moment(each.t),
+            ", ".join(f"{name}={value}" for name, value in each.entities.items()),
+            each.column,
+            _cell(each.served, each.served_status),
+            _cell(each.replayed, each.replayed_status),
+            each.cause,
+        )
+        for each in found.differences[:_SHOWN]
+    ]
+    click.echo(table(("t", "of", "feature", "was served", "should have been", "cause"), rows))
+    left = sum(found.causes.values()) - len(rows)
+    if left > 0:
+        click.echo(f"… and {number(left)} more; --json tells the first 1,000")
+
+
+def _cell(value: Any, status: str) -> str:
+    return f"{value}" if status == "present" else f"{'' if value is None else value} ({status})".strip()
