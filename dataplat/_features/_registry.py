@@ -183,7 +183,7 @@ def differences(before: FeatureService, after: FeatureService) -> list[str]:
             elif name not in one[what]:
                 told.append(f"{word} {name} is new")
             elif one[what][name] != other[what][name]:
-                told.append(f"{word} {name} has {_changed(one[what][name], other[what][name])}")
+                told.append(f"{word} {name} differs in {_changed(one[what][name], other[what][name])}")
     if one["columns"] != other["columns"]:
         gone = [name for name in one["columns"] if name not in other["columns"]]
         new = [name for name in other["columns"] if name not in one["columns"]]
@@ -194,7 +194,7 @@ def differences(before: FeatureService, after: FeatureService) -> list[str]:
 
 def _changed(one: dict[str, Any], other: dict[str, Any]) -> str:
     names = [name for name in one if one[name] != other.get(name)]
-    return "another " + ", ".join(names)
+    return ", ".join(names)
 
 
 def _row(service: FeatureService, hashed: str) -> pa.Table:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dataplat._features._explain import Explanation
     from dataplat._features._lookup import Looked, Lookups
     from dataplat._features._materialize import Materialized
+    from dataplat._features._plan import Plan
     from dataplat._features._push import PushResult
     from dataplat._features._registry import Applied, Definition
     from dataplat._features._set import TrainingSet
@@ -157,14 +158,26 @@ class FeatureStore:
 
         return explain(self, resolve(self, service), entities, t)
 
+    def plan(self, service: FeatureService) -> Plan:
+        """Say what applying a service would do, what serving it will cost, and what is wrong with it; nothing is changed."""
+        from dataplat._features._plan import plan
+
+        return plan(self, service)
+
     def apply(self, service: FeatureService, *, message: str = "") -> Applied:
         """Keep the definition of a service in the lake, in a commit; the same again does nothing.
+
+        It is planned before, and what the plan refuses is not applied.
 
         Raises:
             ConfigError: That version of it is defined otherwise: give the new one another version (PIT 26).
         """
+        from dataplat._features._plan import plan
         from dataplat._features._registry import apply
+        from dataplat.errors import ConfigError
 
+        if refused := plan(self, service).refused:
+            raise ConfigError(f"{service.name}@{service.version} cannot be applied: " + "; ".join(refused))
         return apply(self, service, message)
 
     def services(self) -> list[Definition]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from dataplat._features._lint import leaks
 from dataplat._features._set import Report, TrainingSet
 from dataplat._features._sources import ViewSource
 from dataplat._features._spine import Spine, spine_of, times_of
@@ -108,6 +109,7 @@ def build(store: FeatureStore, recipe: Recipe) -> TrainingSet:
     pins = {name: version for source in sources.values() for name, version in source.pins.items()}
     lineage = tuple(sorted({pair for source in sources.values() for pair in source.datasets}))
     recipe = replace(recipe, pins=pins, lineage=lineage)
+    _check_leaks(recipe, sources)
     table, immature = _with_labels(recipe)
     t = times_of(table, recipe.timestamp)
     found = Answer()
@@ -161,6 +163,18 @@ def joined(
 
 def _counted(codes: Any) -> dict[str, int]:
     return {NAMES[code]: count for code, count in sorted(Counter(codes.tolist()).items())}
+
+
+def _check_leaks(recipe: Recipe, sources: Mapping[str, ViewSource]) -> None:
+    """Refuse features that could know the labels (PIT 27)."""
+    if recipe.labels is None:
+        return
+    on = recipe.label_on or recipe.labels.key
+    columns = [name for name in recipe.labels.schema.names if name not in on]
+    reads = {name: [dataset for dataset, _ in source.datasets] for name, source in sources.items()}
+    found = leaks(recipe.service, recipe.labels.dataset, columns, reads)
+    if found:
+        raise ConfigError("features would know the labels that they are to predict: " + "; ".join(found))
 
 
 def _with_labels(recipe: Recipe) -> tuple[pa.Table, int]:

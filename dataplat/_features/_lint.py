@@ -1,0 +1,49 @@
+"""What leaks from the future into a training set, seen before it is made (PIT 27)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dataplat.feature_store.closure import used_views
+from dataplat.feature_store.definitions import Feature, FeatureService, Sql
+from dataplat.feature_store.windows import Ratio
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+
+def leaks(
+    service: FeatureService, labels: str, columns: Collection[str], reads: Mapping[str, Collection[str]]
+) -> list[str]:
+    """Return what a service knows of labels that it could not know, in words.
+
+    Args:
+        service: the service.
+        labels: the dataset that labels come from.
+        columns: of the labels.
+        reads: by view the datasets that its source reads.
+    """
+    told = []
+    for view in used_views(service):
+        if labels not in reads.get(view.name, ()):
+            continue
+        label = [
+            each.feature
+            for each in view.features
+            if not isinstance(view.view.source, Sql) and set(_columns(each)) & set(columns)
+        ]
+        if label:
+            told.append(
+                f"{view.name}: {', '.join(label)} {'is' if len(label) == 1 else 'are'} made of the label itself ({labels})"
+            )
+        elif view.view.known_at is None and view.view.history != "commits":
+            told.append(
+                f"{view.name} is made of {labels}, where the labels are, and does not say when its rows were known: "
+                "give it known_at=, or a row's features may hold its own label"
+            )
+    return told
+
+
+def _columns(feature: Feature) -> list[str]:
+    parts = (feature.above, feature.below) if isinstance(feature, Ratio) else (feature,)
+    return [each.column for each in parts if each.column is not None]

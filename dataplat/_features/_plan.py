@@ -1,0 +1,285 @@
+"""What applying a service would do, what it will cost to serve, and what is wrong with it: found on the real rows of its sources."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from dataplat._features._registry import definitions, differences
+from dataplat._features._sources import ViewSource
+from dataplat.errors import DataplatError
+from dataplat.feature_store.closure import closure_hash, used_views
+from dataplat.feature_store.definitions import FeatureService, FeatureView, Sql
+from dataplat.feature_store.kernel.locality import prove
+from dataplat.feature_store.kernel.ondemand import Transforms
+from dataplat.feature_store.kernel.order import columns_of, of_keys, starts_of, tied
+from dataplat.feature_store.online.plan import ServingPlan, bases_of, flat, types_of
+from dataplat.feature_store.online.record import pack
+from dataplat.feature_store.windows import spoken
+from dataplat.lake.schema import did_you_mean, type_to_json
+
+if TYPE_CHECKING:
+    from dataplat._features._store import FeatureStore
+    from dataplat.feature_store.kernel.facts import Facts
+
+_SAMPLE: Final = 2_000
+"""Keys of which records are packed, to see how large they are."""
+_GROWS: Final = frozenset({"append", "compact", "erase", "create", "rename", "describe"})
+"""Modes of changes that take no row away that was served."""
+
+
+@dataclass(slots=True)
+class ViewPlan:
+    """What a view is made of.
+
+    Attributes:
+        view: its name.
+        source: the dataset, or `sql`.
+        versions: what would be read, by dataset.
+        rows: rows that count.
+        keys: different keys.
+        keyless: rows whose key is null: nobody can ask for them.
+        ties: rows that agree with another one in key, event time and known time (PIT 6).
+        events: the most events of one key in an exact window, that are kept online.
+        features: its features.
+    """
+
+    view: str
+    source: str
+    versions: dict[str, str] = field(default_factory=dict)
+    rows: int = 0
+    keys: int = 0
+    keyless: int = 0
+    ties: int = 0
+    events: int = 0
+    features: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Plan:
+    """What `apply` would do, and what serving will cost.
+
+    Attributes:
+        service: `name@version`.
+        closure: the hash of the definition.
+        state: `new`; `same`: the very same is applied; `changed`: this version is applied, and defined otherwise.
+        changes: what differs from the version before (or from the one that is applied), in words.
+        refused: why it cannot be applied.
+        warnings: what should be looked at.
+        views: what it is made of.
+        keys: records that a snapshot would have.
+        bytes_per_key: of a record, about.
+        nbytes: of a snapshot, about; it lies in the page cache while it is served.
+    """
+
+    service: str
+    closure: str
+    state: str
+    changes: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    views: list[ViewPlan] = field(default_factory=list)
+    keys: int = 0
+    bytes_per_key: float = 0.0
+    nbytes: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """Whether it can be applied."""
+        return not self.refused
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return asdict(self) | {"ok": self.ok}
+
+    def __repr__(self) -> str:
+        lines = [f"{self.service}: {self.state}, closure {self.closure[:12]}"]
+        lines += [f"  ~ {each}" for each in self.changes]
+        for view in self.views:
+            lines.append(f"  {view.view} ({view.source}): {view.rows:,} rows of {view.keys:,} keys")
+        lines.append(
+            f"  snapshot: {self.keys:,} keys, about {self.bytes_per_key:,.0f} bytes each, {self.nbytes:,} in all"
+        )
+        lines += [f"  ! {each}" for each in self.warnings]
+        lines += [f"  x {each}" for each in self.refused]
+        return "\n".join(lines)
+
+
+def plan(store: FeatureStore, service: FeatureService) -> Plan:
+    """Say what applying a service would do; nothing is changed."""
+    made = Plan(f"{service.name}@{service.version}", closure_hash(service), "new")
+    _against_others(store, service, made)
+    views = used_views(service)
+    sources = {view.name: source for view in views if (source := _source(store, view, made)) is not None}
+    if len(sources) < len(views):
+        return made
+    _proven(service, sources, made)
+    if made.refused:
+        return made
+    bases = {base.name: ViewSource.of(store, base) for base in bases_of(service)}
+    for view in views:
+        _grows(view, sources[view.name], made)
+    for source in bases.values():
+        try:
+            made.views.append(_view(source))
+        except DataplatError as error:
+            made.refused.append(str(error))
+            continue
+        _counted(source.view, made.views[-1], made)
+    if not made.refused:
+        _sized(service, bases, made)
+    return made
+
+
+def _against_others(store: FeatureStore, service: FeatureService, made: Plan) -> None:
+    own = [each for each in definitions(store) if each.service == service.name]
+    same = [each for each in own if each.version == service.version]
+    if same:
+        made.state = "same" if same[0].closure == made.closure else "changed"
+        if made.state == "changed":
+            made.changes = differences(same[0].read(), service)
+            made.refused.append(
+                f"{made.service} is applied already, and defined otherwise: a version never changes its meaning; give this "
+                f"definition version={own[-1].version + 1}"
+            )
+    elif own:
+        before = [each for each in own if each.version < service.version] or own
+        made.changes = [f"since {before[-1].name}: {each}" for each in differences(before[-1].read(), service)]
+        if not made.changes:
+            made.warnings.append(f"it is defined as {before[-1].name} is")
+
+
+def _source(store: FeatureStore, view: FeatureView, made: Plan) -> ViewSource | None:
+    """Return the source of a view, if it is there and has the columns that the view reads."""
+    try:
+        source = ViewSource.of(store, view)
+        names = source.schema.names
+    except DataplatError as error:
+        made.refused.append(str(error))
+        return None
+    missing = [name for name in columns_of(view) if name not in names]
+    for name in missing:
+        made.refused.append(
+            f"view {view.name}: its source has no column {name!r}{did_you_mean(name, names)}; it has {', '.join(names)}"
+        )
+    return None if missing else source
+
+
+def _proven(service: FeatureService, sources: dict[str, ViewSource], made: Plan) -> None:
+    """Prove that on-demand features look at one row at a time (PIT 25)."""
+    try:
+        schemas = {base.name: sources[base.name].schema for base in bases_of(service)}
+        serving = ServingPlan.of(service, types_of(schemas))
+        kinds = {name: type_to_json(kind) for name, kind in serving.kinds.items()}
+        for each in Transforms.of(service).expressions:
+            prove(each, kinds | dict(each.request))
+    except DataplatError as error:
+        made.refused.append(str(error))
+
+
+def _grows(view: FeatureView, source: ViewSource, made: Plan) -> None:
+    """Refuse a source whose history vanishes, unless the view says how it is to be read (PIT 28)."""
+    from dataplat.versioning.history import log
+
+    told = view.view
+    if told.history == "commits" or isinstance(told.source, Sql):
+        return
+    version = source.version
+    times = {told.timestamp, *([told.known_at] if told.known_at else [])}
+    if version.key and times <= set(version.key):
+        return
+    shrunk = next(
+        (each for each in log(version.objects, version.found_at, version.dataset) if each.change.mode not in _GROWS),
+        None,
+    )
+    if shrunk is None:
+        return
+    when = f"commit {shrunk.commit.id[:12]} ({shrunk.change.mode})"
+    reason = (
+        f"view {view.name}: {version.dataset} does not only grow: {when} changed or took away rows that training sets must "
+        f'still see as they were. Read its commits (history="commits"), or make {" and ".join(sorted(times))} part of its '
+        "key, or append corrections as new rows with a known_at"
+    )
+    if reason not in made.refused:
+        made.refused.append(reason)
+
+
+def _view(source: ViewSource) -> ViewPlan:
+    view, facts = source.view, source.whole
+    return ViewPlan(
+        view.name,
+        "sql" if isinstance(view.view.source, Sql) else str(view.view.source),
+        source.pins,
+        len(facts),
+        len(starts_of(facts)) - int(facts.keyless is not None),
+        0 if facts.keyless is None else int(facts.keyless.sum()),
+        int(tied(facts).sum()) if len(facts) else 0,
+        _events(view, facts),
+        [each.feature for each in view.features],
+    )
+
+
+def _events(view: FeatureView, facts: Facts) -> int:
+    """Return the most events that one key has in the longest exact window."""
+    exact = [each for each in flat(view.features) if each.hop is None]
+    if not exact or not len(facts):
+        return 0
+    starts = starts_of(facts)
+    sizes = np.diff(np.append(starts, len(facts)))
+    if any(each.span is None for each in exact):
+        lifetime = [
+            each for each in exact if each.span is None and type(each).__name__ not in {"Last", "LastN", "First"}
+        ]
+        if lifetime:
+            return int(sizes.max())
+    spans = [each.span for each in exact if each.span is not None]
+    if not spans:
+        return 0
+    width = max(spans)
+    number = np.repeat(np.arange(len(starts)), sizes)
+    low, high = int(facts.e.min()), int(facts.e.max())
+    step = high - low + width + 2
+    if step * (len(starts) + 1) >= 1 << 62:
+        return int(sizes.max())
+    places = number * step + (facts.e - low)
+    return int((np.arange(len(facts)) + 1 - np.searchsorted(places, places - width, "right")).max())
+
+
+def _counted(view: FeatureView, told: ViewPlan, made: Plan) -> None:
+    most = view.view.max_events_per_key
+    if told.events > most:
+        exact = [each for each in flat(view.features) if each.hop is None]
+        longest = max(exact, key=lambda each: each.span or 1 << 62)
+        width = "hop(1d)" if longest.span is None else f"hop({spoken(max(longest.span // 24, 1_000_000))})"
+        made.refused.append(
+            f"view {view.name}: {longest.feature} keeps {told.events:,} events of one key online, and max_events_per_key is "
+            f"{most:,}: make it of tiles (accuracy={width!r}), or allow more"
+        )
+    if told.keyless:
+        made.warnings.append(f"view {view.name}: {told.keyless:,} rows have no key, and are never served")
+    if told.ties:
+        made.warnings.append(
+            f"view {view.name}: {told.ties:,} rows agree with another one in key, event time and known time; its columns "
+            "decide between them, in the order of their declaration"
+        )
+
+
+def _sized(service: FeatureService, bases: dict[str, ViewSource], made: Plan) -> None:
+    """Pack the records of some keys, to see how large a snapshot will be."""
+    serving = ServingPlan.of(service, types_of({name: source.schema for name, source in bases.items()}))
+    for group in serving.groups:
+        own = {base.name: bases[base.name] for base in group.bases}
+        words = [np.column_stack((each.whole.high, each.whole.low)) for each in own.values()]
+        keys = np.unique(np.concatenate(words), axis=0)
+        step = max(1, len(keys) // _SAMPLE)
+        some = keys[::step]
+        whole = len(some) == len(keys) or not all(source.apart for source in own.values())
+        high, low = (np.ascontiguousarray(some[:, lane]) for lane in (0, 1))
+        facts = {name: each.whole if whole else of_keys(each.whole, high, low) for name, each in own.items()}
+        at = max((int(np.maximum(each.e, each.k).max()) for each in facts.values() if len(each)), default=0)
+        sizes = [len(key) + len(record) for key, record in pack(serving, group, facts, at)]
+        made.keys += len(keys)
+        made.nbytes += round(sum(sizes) / max(len(sizes), 1) * len(keys))
+    made.bytes_per_key = made.nbytes / max(made.keys, 1)
