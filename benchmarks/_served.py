@@ -159,6 +159,7 @@ def serve(told: Mapping[str, Any]) -> int:
         told,
         on_ready=lambda url: print(url, flush=True),
         worker="benchmarks._served",
+        stalled=told.get("stalled", 30.0),
     )
     supervisor.run()
     return 0

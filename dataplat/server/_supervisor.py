@@ -29,8 +29,6 @@ from dataplat.server._settings import Settings
 
 WORKER: Final = "dataplat.server._worker"
 BACKLOG: Final = 4096
-STALLED: Final = 30.0
-"""Seconds without a beat after which a worker is taken for dead, and killed."""
 STARTING: Final = 120.0
 """Seconds until a worker has to answer."""
 _CALM: Final = 10.0
@@ -61,12 +59,14 @@ class Supervisor:
         told: what workers are told beside: the lake, the branch, flags.
         on_ready: called with the URL when the first worker answers.
         worker: the module that is run as a worker.
+        stalled: seconds without a beat after which a worker is taken for dead, and killed.
     """
 
     settings: Settings
     told: Mapping[str, Any]
     on_ready: Callable[[str], None] = lambda _url: None
     worker: str = WORKER
+    stalled: float = 30.0
     _workers: list[Worker] = field(default_factory=list)
     _rolling: list[int] = field(default_factory=list)
     _ending: bool = False
@@ -164,7 +164,7 @@ class Supervisor:
         """Kill a worker whose loop does not turn."""
         assert worker.process is not None
         last = self._counts.of(BEAT, worker.row) if worker.ready else worker.began
-        if now - max(last, worker.began) > (STALLED if worker.ready else STARTING):
+        if now - max(last, worker.began) > (self.stalled if worker.ready else STARTING):
             _LOG.error("worker %d (process %d) does not answer: it is killed", worker.row, worker.process.pid)
             worker.process.kill()
 

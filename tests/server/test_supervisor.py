@@ -1,0 +1,216 @@
+"""The supervisor and its workers, by real signals: deaths, ends, new keys, swaps under load."""
+
+import json
+import os
+import signal
+import socket
+import threading
+import time
+
+import pytest
+
+from benchmarks._load import load, request
+from benchmarks._served import SPACE, expected, fill
+from dataplat.errors import ConfigError
+from dataplat.server._supervisor import listening
+from servers.features import running, until
+
+BODY = {"service": "bench", "entities": {"airport": ["k1"]}}
+
+
+def bodies(shape):
+    """Return requests, each of one key."""
+    return [
+        request("/features/lookup", json.dumps({"service": "bench", "entities": {"airport": [f"k{key}"]}}).encode())
+        for key in range(shape.keys)
+    ]
+
+
+def test_a_worker_that_died_is_started_anew(tmp_path):
+    """A killed worker costs its own requests only; another takes its place, and what was counted is not lost."""
+    with running(tmp_path, workers=2) as server:
+        until(server.ready)
+        seen = load(*server.place, bodies(server.shape), 4, most=200, renew=5)
+        assert seen.answered >= 200
+        before = server.metrics()
+        victim = server.workers()[0]
+        os.kill(victim, signal.SIGKILL)
+        assert server.lookup(BODY).status == 200  # the other one answers
+        until(lambda: victim not in server.workers() and len(server.workers()) == 2 and server.ready())
+        after = server.metrics()
+        name = 'dataplat_requests_total{route="lookup",status="200"}'
+        assert after[name] == before[name] + 1
+        assert sum(value for label, value in after.items() if "worker_restarts" in label) == 1
+        assert "ended with signal 9" in server.log.read_text()
+
+
+def test_the_end_lets_what_was_begun_be_answered(tmp_path):
+    """Told to end, it takes no new connection, answers a request that is half here, and ends with 0."""
+    data = json.dumps(BODY).encode()
+    with running(tmp_path) as server, server.socket() as connection:
+        head = b"POST /features/lookup HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(data)
+        connection.sendall(head + data[:10])
+        time.sleep(0.2)
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.4)
+        connection.sendall(data[10:])
+        answer = connection.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert b"connection: close" in answer.lower()
+        assert server.process.wait(20) == 0
+        with pytest.raises(OSError, match="refused"):
+            server.socket()
+
+
+def test_the_end_comes_in_time(tmp_path):
+    """A client that never ends its request does not hold the server beyond its grace."""
+    with running(tmp_path, grace=1.0, patience=60.0) as server, server.socket() as connection:
+        connection.sendall(b"POST /features/lookup HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{")
+        time.sleep(0.2)
+        begin = time.monotonic()
+        server.process.send_signal(signal.SIGINT)
+        assert server.process.wait(20) == 0
+        assert time.monotonic() - begin < 6
+
+
+def test_workers_do_not_outlive_the_supervisor(tmp_path):
+    """When the supervisor is killed its workers end by themselves."""
+    with running(tmp_path, workers=2) as server:
+        until(server.ready)
+        workers = server.workers()
+        server.process.kill()
+        until(lambda: not any(alive(pid) for pid in workers), 20)
+
+
+def alive(pid):
+    """Tell whether a process runs."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_new_keys_without_an_end(tmp_path):
+    """SIGHUP starts workers anew one after another: a new key holds afterwards, and nobody is refused meanwhile."""
+    key = tmp_path / "key"
+    key.write_text("the-first-key-0001")
+    toml = f'[serve.keys.model]\nkey = "file:{key}"\nscopes = ["lookup", "admin"]\n'
+    with running(tmp_path, workers=2, toml=toml) as server:
+        first, second = ({"authorization": f"Bearer the-{which}-key-0001"} for which in ("first", "second"))
+        assert server.lookup(BODY, first).status == 200
+        assert server.lookup(BODY, second).status == 401
+        until(lambda: server.ask("GET", "/metrics", headers=first).body.count(b'dataplat_worker_ready{worker="') == 2)
+        key.write_text("the-second-key-0001")
+        before = server.workers()
+        server.process.send_signal(signal.SIGHUP)
+
+        def answered():
+            assert 200 in {server.lookup(BODY, first).status, server.lookup(BODY, second).status}
+            return not set(before) & set(server.workers()) and server.lookup(BODY, first).status == 401
+
+        until(answered)
+        assert server.lookup(BODY, second).status == 200
+
+
+def test_a_hung_worker_is_killed(tmp_path):
+    """A worker whose loop does not turn is killed and replaced."""
+    with running(tmp_path, workers=1, stalled=1.5) as server:
+        until(server.ready)
+        victim = server.workers()[0]
+        os.kill(victim, signal.SIGSTOP)
+        until(lambda: server.workers() and victim not in server.workers())
+        assert server.lookup(BODY).status == 200
+        assert "does not answer: it is killed" in server.log.read_text()
+
+
+def test_snapshots_are_swapped_without_a_failed_request(tmp_path):
+    """While snapshots go live one after another every answer is whole, of one of them, and none fails."""
+    with running(tmp_path, workers=2) as server:
+        until(server.ready)
+        seen = set()
+
+        def check(key, body):
+            told = json.loads(body)
+            number = int(told["snapshot"][1:])
+            seen.add(number)
+            assert {name: column[0] for name, column in told["features"].items()} == expected(server.shape, key, number)
+
+        def swap():
+            for number in range(2, 8):
+                fill(server.store, server.shape, number)
+                time.sleep(0.2)
+
+        swapping = threading.Thread(target=swap)
+        swapping.start()
+        found = load(*server.place, bodies(server.shape), 8, seconds=3, check=check, renew=50)
+        swapping.join()
+        assert (found.other, found.lost, found.refused) == ({}, 0, 0)
+        assert found.answered > 100
+        assert len(seen) > 2
+
+
+def test_ready_once_there_is_a_snapshot(tmp_path):
+    """Before the first snapshot it lives, and is not ready; lookups say to come later."""
+    with running(tmp_path, filled=False) as server:
+        assert server.ask("GET", "/healthz").status == 200
+        ready = server.ask("GET", "/readyz")
+        assert (ready.status, ready.json["ready"]) == (503, False)
+        answer = server.lookup(BODY)
+        assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+        assert answer.json["type"] == "urn:dataplat:problem:not-materialized"
+        fill(server.store, server.shape, 1)
+        until(lambda: server.ask("GET", "/readyz").status == 200)
+        assert server.lookup(BODY).status == 200
+
+
+def test_stale_is_ready_and_says_so(tmp_path):
+    """A snapshot older than its views may be is served, and every answer and readyz say which views are stale."""
+    with running(tmp_path, filled=False) as server:
+        fill(server.store, server.shape, 1, at=time.time_ns() // 1000 - 2 * 3600 * 10**6)
+        until(lambda: server.ask("GET", "/readyz").status == 200)
+        answer = server.lookup(BODY)
+        assert answer.json["stale"] == ["view_0", "view_1", "view_2"]
+        assert answer.headers["dataplat-stale"] == "view_0,view_1,view_2"
+        assert server.ask("GET", "/readyz").json["services"][0]["stale"] == ["view_0", "view_1", "view_2"]
+        assert server.metrics()['dataplat_stale_lookups_total{service="bench@1"}'] == 1
+
+
+def test_a_clock_behind_the_snapshot(tmp_path):
+    """A snapshot of a little later than now is served as of its time; of much later, not at all."""
+    with running(tmp_path, filled=False) as server:
+        now = time.time_ns() // 1000
+        fill(server.store, server.shape, 1, at=now + 4_000_000)
+        until(lambda: server.ask("GET", "/readyz").status == 200)
+        assert server.lookup(BODY).status == 200
+        fill(server.store, server.shape, 2, at=now + 3600 * 10**6)
+        answer = server.lookup(BODY)
+        assert (answer.status, answer.json["type"]) == (503, "urn:dataplat:problem:clock")
+
+
+def test_a_snapshot_that_is_taken_away(tmp_path):
+    """A service whose snapshots are dropped is told to have none, and is served again when it has one."""
+    with running(tmp_path) as server:
+        assert server.lookup(BODY).status == 200
+        server.store.drop(SPACE)
+        assert server.lookup(BODY).json["type"] == "urn:dataplat:problem:not-materialized"
+        fill(server.store, server.shape, 2)
+        assert server.lookup(BODY).headers["dataplat-snapshot"] == "n2"
+
+
+def test_a_port_that_is_taken():
+    """A port on which somebody listens is refused with what to do."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(ConfigError, match="name another with --port"):
+            listening("127.0.0.1", taken.getsockname()[1])
+
+
+def test_a_setting_that_is_wrong_ends_it_at_once(tmp_path):
+    """A worker that cannot begin says why, and no other is tried."""
+    with (
+        pytest.raises(AssertionError, match="DATAPLAT_NO_SUCH_KEY is not set"),
+        running(tmp_path, toml='[serve.keys.m]\nkey = "env:DATAPLAT_NO_SUCH_KEY"\nscopes = ["lookup"]\n'),
+    ):
+        pass
