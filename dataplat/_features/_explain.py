@@ -99,7 +99,7 @@ class Explanation:
 def explain(
     store: FeatureStore, service: FeatureService, entities: Mapping[str, Any], t: datetime, *, limit: int = 20
 ) -> Explanation:
-    """Return why the features of one key are what they are at `t`, with at most `limit` rows of each view, the newest."""
+    """Return why the features of one key are what they are at `t`, with at most `limit` rows of each view, around the newest."""
     import pyarrow as pa
 
     at = micros_of(t, "t")
@@ -128,7 +128,14 @@ def _explained(store: FeatureStore, view: FeatureView, spine: pa.Table, t: int, 
     }
     own = np.flatnonzero((facts.high == ask.high[0]) & (facts.low == ask.low[0]))
     rows = [] if ask.keyless is not None and ask.keyless[0] else own.tolist()
-    return ViewExplained(view.name, features, _candidates(view, facts, rows, t)[-limit:])
+    return ViewExplained(view.name, features, _around(_candidates(view, facts, rows, t), limit))
+
+
+def _around(found: list[Candidate], limit: int) -> list[Candidate]:
+    """Return the rows around the newest one: those before it, and the first few that were not to be had yet."""
+    newest = max((at for at, one in enumerate(found) if one.verdict.startswith("the newest")), default=-1)
+    stop = min(len(found), newest + 1 + max(limit // 5, 1))
+    return found[max(0, stop - limit) : stop]
 
 
 def _candidates(view: FeatureView, facts: Facts, rows: list[int], t: int) -> list[Candidate]:

@@ -83,11 +83,11 @@ def columns_of(words: Sequence[str], kinds: Mapping[str, str]) -> dict[str, list
         if not equals:
             raise ConfigError(f"{word!r} is not of the form KEY=VALUE, such as {next(iter(kinds), 'airport')}=…")
         if name not in kinds:
-            hint = did_you_mean(name, list(kinds))
-            raise ConfigError(f"there is no key or request column {name!r}{hint}; there are {', '.join(kinds)}")
+            hint = did_you_mean(name, list(kinds)) if kinds else "; none is asked for"
+            raise ConfigError(f"there is no key or request column {name!r}{hint}")
         found[name] = [_value(name, piece, kinds[name]) for piece in told.split(",")]
-    if missing := [name for name in kinds if name not in found]:
-        raise ConfigError(f"{', '.join(f'{name}=…' for name in missing)} is missing")
+    if missing := [f"{name}=VALUE" for name in kinds if name not in found]:
+        raise ConfigError(f"also needed: {' '.join(missing)}")
     return found
 
 

@@ -53,7 +53,7 @@ def _progress(line: ProgressLine) -> Any:
     begun = time.monotonic()
 
     def draw(done: int, rows: int) -> None:
-        line(Progress("replaying", done, 0, 0, time.monotonic() - begun))
+        line(Progress(f"replaying {number(rows)} rows:", done, 0, 0, time.monotonic() - begun))
 
     return draw
 

@@ -20,7 +20,7 @@ from dataplat.cli._features_options import (
     rows_in,
 )
 from dataplat.cli._options import branch_option, command
-from dataplat.cli._output import counted, moment, number, plain, print_json, seconds, short, size, table
+from dataplat.cli._output import counted, moment, number, plain, print_json, seconds, short, size, span, table
 from dataplat.cli._progress import ProgressLine
 from dataplat.cli._stream_options import Duration, stopping_in_order
 
@@ -146,7 +146,7 @@ def _shown(found: Looked, asked: dict[str, list[Any]], *, statuses: bool) -> str
         return table(("feature", *names), [(name, *values) for name, values in found.columns.items()])
     words, ages = found.statuses, found.ages
     rows = [
-        (name, value, words[name][row], "-" if ages[name][row] is None else str(ages[name][row]))
+        (name, value, words[name][row], span(ages[name][row]))
         for row in range(len(found))
         for name, values in found.columns.items()
         for value in (values[row],)

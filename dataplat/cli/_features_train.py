@@ -18,7 +18,7 @@ from dataplat.cli._features_options import (
     open_store,
 )
 from dataplat.cli._options import branch_option, command, complete_datasets, complete_references, message_option
-from dataplat.cli._output import cell, coloured, counted, number, plain, print_json, rows_of, short, table
+from dataplat.cli._output import coloured, counted, moment, number, plain, print_json, rows_of, short, span, table
 from dataplat.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def explain(
         names = {each.view for each in views}
         print_json({**told, "views": [each for each in told["views"] if each["view"] in names]})
         return _exits.DONE
-    click.echo(f"{found.service} at {cell(found.t)}")
+    click.echo(f"{found.service} at {moment(found.t)}")
     for each in views:
         _tell_view(each, feature)
     return _exits.DONE
@@ -217,7 +217,7 @@ def _columns(each: ViewExplained) -> list[str]:
 def _tell_view(each: ViewExplained, feature: str | None) -> None:
     click.echo(f"\n{coloured(each.view, 'bold')}")
     rows = [
-        (f"{each.view}__{name}", value, status, "-" if age is None else str(age))
+        (f"{each.view}__{name}", value, status, span(age))
         for name, (value, status, age) in each.features.items()
         if feature in (None, each.view, f"{each.view}__{name}")
     ]
@@ -226,5 +226,7 @@ def _tell_view(each: ViewExplained, feature: str | None) -> None:
         click.echo("no row of this key")
         return
     names = list(each.candidates[-1].values)
-    rows = [(one.e, one.k, one.verdict, *(one.values[name] for name in names)) for one in each.candidates]
+    rows = [
+        (moment(one.e), moment(one.k), one.verdict, *(one.values[name] for name in names)) for one in each.candidates
+    ]
     click.echo(table(("true at", "servable from", "", *names), rows))

@@ -60,6 +60,21 @@ def seconds(count: float) -> str:
     return f"{int(count // 60)} min {int(count % 60):02d} s"
 
 
+def span(value: timedelta | None) -> str:
+    """Return how long something is ago, as people say it: `3 s`, `5 min`, `3 h 49 min`, `12 d`, `4,715 d`."""
+    if value is None:
+        return "-"
+    whole = round(value.total_seconds())
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min"
+    if whole < 2 * 86_400:
+        minutes = whole % 3600 // 60
+        return f"{whole // 3600} h" + (f" {minutes:02d} min" if minutes else "")
+    return f"{whole // 86_400:,} d"
+
+
 def moment(value: datetime | int | None) -> str:
     """Return a time (or microseconds since the epoch) as `2026-11-24 06:31:05Z`."""
     return "-" if value is None else utc(value).strftime("%Y-%m-%d %H:%M:%SZ")
