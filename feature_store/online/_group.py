@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from dataplat.errors import StoreTimeout
 
@@ -32,6 +34,10 @@ class GroupCommit(Generic[J, R]):
     def __init__(self, work: Callable[[list[J]], list[R]], most: int = 256) -> None:
         self._work = work
         self._most = most
+        self._begin()
+        _groups.add(self)
+
+    def _begin(self) -> None:
         self._waiting: list[_Waiting[J, R]] = []
         self._adding = threading.Lock()
         self._leading = threading.Lock()
@@ -65,3 +71,15 @@ class GroupCommit(Generic[J, R]):
         finally:
             for waiting in some:
                 waiting.done = True
+
+
+_groups: weakref.WeakSet[GroupCommit[Any, Any]] = weakref.WeakSet()
+
+
+def _in_child() -> None:
+    """Begin anew: who held a lock, or waited, stayed with the parent."""
+    for group in _groups:
+        group._begin()  # noqa: SLF001 - the same module
+
+
+os.register_at_fork(after_in_child=_in_child)

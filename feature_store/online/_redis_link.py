@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -32,6 +34,10 @@ class Link:
     def __init__(self, settings: RedisSettings) -> None:
         self.settings = settings
         self.buckets = CLUSTER_BUCKETS if settings.cluster else 1
+        self._begin()
+        _links.add(self)
+
+    def _begin(self) -> None:
         self._client: Any = None
         self._connecting = threading.Lock()
 
@@ -149,6 +155,18 @@ class Link:
             client, self._client = self._client, None
         if client is not None:
             client.close()
+
+
+_links: weakref.WeakSet[Link] = weakref.WeakSet()
+
+
+def _in_child() -> None:
+    """Connect anew: connections stayed with the parent, and so did a thread that held the lock."""
+    for link in _links:
+        link._begin()  # noqa: SLF001 - the same module
+
+
+os.register_at_fork(after_in_child=_in_child)
 
 
 def _may_pass(error: Exception) -> bool:

@@ -27,7 +27,7 @@ import msgspec
 from dataplat.errors import KeyViolation, NotMaterialized, SnapshotConflict
 from dataplat.feature_store.online import _lmdb_overlay as overlay
 from dataplat.feature_store.online._group import GroupCommit
-from dataplat.feature_store.online._lmdb_environment import Opened, environment
+from dataplat.feature_store.online._lmdb_environment import Environment, Opened, environment
 from dataplat.feature_store.online._lmdb_state import (
     LONGEST,
     Previous,
@@ -66,7 +66,7 @@ class LmdbStore:
         self.folder = Path(folder)
         self._environment = environment(self.folder)
         self._seen: dict[str, tuple[bytes, State, Side, int]] = {}  # what bytes of `meta` say, by space
-        self._pushes = GroupCommit(self._push)
+        self._pushes = GroupCommit(partial(_push, self._environment))
 
     def __repr__(self) -> str:
         return f"LmdbStore({str(self.folder)!r})"
@@ -216,18 +216,6 @@ class LmdbStore:
         """Add rows to the overlay, all or none; return the sequence of the newest row of the space."""
         return self._pushes.do((space, checked_rows(space, rows)))
 
-    def _push(self, jobs: list[tuple[str, list[Pushed]]]) -> list[int]:
-        def work(transaction: lmdb.Transaction[bytes], opened: Opened) -> list[int]:
-            done = []
-            for space, rows in jobs:
-                state, sequence = self._made(transaction, opened, space)
-                sequence = overlay.add(transaction, opened, state.number, rows, sequence)
-                transaction.put(space.encode(), state_bytes(state, sequence), db=opened.meta)
-                done.append(sequence)
-            return done
-
-        return self._environment.write(work)
-
     def settle(self, space: str, sequence: int) -> None:
         """Say that the live snapshot holds pushed rows up to a sequence."""
 
@@ -243,13 +231,6 @@ class LmdbStore:
         self._purge(space)
 
     # ------------------------------------------------------------------------------------------------ how it is done
-
-    def _made(self, transaction: lmdb.Transaction[bytes], opened: Opened, space: str) -> tuple[State, int]:
-        """Return the state of a space, a new one where there is none."""
-        state, sequence = _state(transaction, opened, space)
-        if state is None:
-            state = State(1 + max((known.number for _, known in _all(transaction, opened)), default=0))
-        return (msgspec.structs.replace(state, dropped=False) if state.dropped else state), sequence
 
     def _slot(self) -> int:
         """Claim a slot to build in."""
@@ -271,7 +252,7 @@ class LmdbStore:
         """Make the records of a slot live; where it is `based` on a state, that must hold still."""
 
         def work(transaction: lmdb.Transaction[bytes], opened: Opened) -> None:
-            state, sequence = self._made(transaction, opened, space)
+            state, sequence = _made(transaction, opened, space)
             if based is not None and state.revision != based.revision:
                 raise self._conflict(space, snapshot, state)
             if state.previous is not None:
@@ -305,7 +286,7 @@ class LmdbStore:
         claimed: list[int] = []
 
         def work(transaction: lmdb.Transaction[bytes], opened: Opened) -> None:
-            state, sequence = self._made(transaction, opened, space)
+            state, sequence = _made(transaction, opened, space)
             if state.live is None or state.live.snapshot.id != snapshot.parent:
                 raise self._conflict(space, snapshot, state)
             if state.previous is not None:
@@ -375,6 +356,29 @@ class LmdbStore:
 def _state(transaction: lmdb.Transaction[bytes], opened: Opened, space: str) -> tuple[State | None, int]:
     raw = transaction.get(space.encode(), None, opened.meta)
     return read_state(raw) if raw is not None else (None, 0)
+
+
+def _made(transaction: lmdb.Transaction[bytes], opened: Opened, space: str) -> tuple[State, int]:
+    """Return the state of a space, a new one where there is none."""
+    state, sequence = _state(transaction, opened, space)
+    if state is None:
+        state = State(1 + max((known.number for _, known in _all(transaction, opened)), default=0))
+    return (msgspec.structs.replace(state, dropped=False) if state.dropped else state), sequence
+
+
+def _push(environment: Environment, jobs: list[tuple[str, list[Pushed]]]) -> list[int]:
+    """Add rows to spaces, in one transaction."""
+
+    def work(transaction: lmdb.Transaction[bytes], opened: Opened) -> list[int]:
+        done = []
+        for space, rows in jobs:
+            state, sequence = _made(transaction, opened, space)
+            sequence = overlay.add(transaction, opened, state.number, rows, sequence)
+            transaction.put(space.encode(), state_bytes(state, sequence), db=opened.meta)
+            done.append(sequence)
+        return done
+
+    return environment.write(work)
 
 
 def _batches(items: Iterable[Item], most: int) -> Iterator[list[Item]]:
