@@ -76,7 +76,7 @@ def definitions(store: FeatureStore) -> list[Definition]:
 
 
 def _definitions(store: FeatureStore, id: str, version: Any) -> list[Definition]:
-    known = store.known_definitions
+    known: dict[str, list[Definition]] = store.known_definitions
     if id not in known:
         rows = version.to_arrow(columns=["service", "version", "closure", "definition"]).to_pylist()
         known.clear()
@@ -161,6 +161,26 @@ def apply(store: FeatureStore, service: FeatureService, message: str = "") -> Ap
             continue
         return Applied(name, hashed, None if tx.commit is None else tx.commit.id)
     raise AssertionError("a loop that returns or raises")
+
+
+def retire(store: FeatureStore, name: str, message: str = "") -> str | None:
+    """Take a version of a service (`name@version`) out of use; return the commit. Its snapshot goes, too.
+
+    Earlier commits still have its definition, and the same definition may be applied again.
+
+    Raises:
+        FeatureNotFound: There is none.
+        ConfigError: No version is named.
+    """
+    import polars as pl
+
+    if "@" not in name:
+        raise ConfigError(f"say which version of {name} is to be retired: {name}@1")
+    held = definition(store, name)
+    wanted = (pl.col("service") == held.service) & (pl.col("version") == held.version)
+    result = store.lake.delete(DATASET, wanted, branch=store.branch, message=message or f"features: retire {held.name}")
+    store.online.drop(held.name)
+    return result.commit
 
 
 def _check_same(held: Definition, service: FeatureService, hashed: str) -> None:

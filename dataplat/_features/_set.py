@@ -146,12 +146,14 @@ class TrainingSet:
 
         Where nothing differs from the newest version there is no new one.
         """
+        from dataplat._features._lineage import note
+
         recipe = self.recipe
         named = f"{recipe.service.name}@{recipe.service.version}"
         lineage = [*recipe.lineage, *recipe.spine.pins]
         if recipe.labels is not None:
             lineage.append((recipe.labels.dataset, recipe.labels.id))
-        return self._store.lake.ingest(
+        result = self._store.lake.ingest(
             self.table,
             into=into,
             mode="replace",
@@ -160,6 +162,9 @@ class TrainingSet:
             lineage=sorted(set(lineage)),
             contract=contract,
         )
+        assert result.version is not None
+        note(self._store, self, into, result.version.id)
+        return result
 
     def __len__(self) -> int:
         return int(self.table.num_rows)

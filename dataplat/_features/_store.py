@@ -6,6 +6,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    import builtins
+    import threading
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime, timedelta
 
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
 
     from dataplat._features._audit import Audit
     from dataplat._features._explain import Explanation
+    from dataplat._features._freshness import Freshness
+    from dataplat._features._lineage import Node
+    from dataplat._features._listing import Listed, Shown
     from dataplat._features._lookup import Looked, Lookups
     from dataplat._features._materialize import Materialized
     from dataplat._features._plan import Plan
@@ -38,7 +43,7 @@ class FeatureStore:
     def __init__(self, lake: Lake, branch: str = "main") -> None:
         self.lake = lake
         self.branch = branch
-        self.known_definitions: dict[str, list[Definition]] = {}
+        self.known_definitions: dict[str, builtins.list[Definition]] = {}
         self.stamped = 0
 
     def __repr__(self) -> str:
@@ -180,7 +185,7 @@ class FeatureStore:
             raise ConfigError(f"{service.name}@{service.version} cannot be applied: " + "; ".join(refused))
         return apply(self, service, message)
 
-    def services(self) -> list[Definition]:
+    def services(self) -> builtins.list[Definition]:
         """Return all versions of all services that were applied on the branch, by name and version."""
         from dataplat._features._registry import definitions
 
@@ -278,3 +283,61 @@ class FeatureStore:
         from dataplat._features._push import flush
 
         return flush(self, dataset)
+
+    def follow(
+        self,
+        service: FeatureService | str,
+        tell: Callable[[Materialized], None] | None = None,
+        *,
+        every: float = 30.0,
+        stop: threading.Event | None = None,
+    ) -> None:
+        """Make snapshots of a service as its sources change, until `stop` is set; `tell` is given each new one.
+
+        `every` is how often it looks, in seconds.
+        """
+        from dataplat._features._follow import follow
+
+        follow(self, service, tell, every, stop)
+
+    def freshness(self, service: FeatureService | str) -> builtins.list[Freshness]:
+        """Return how old what is served is, view by view, beside the limits that were declared."""
+        from dataplat._features._freshness import freshness
+        from dataplat._features._registry import resolve
+
+        return freshness(self, resolve(self, service))
+
+    def list(self) -> builtins.list[Listed]:
+        """Return all versions of all services that were applied, with what is served of each."""
+        from dataplat._features._listing import listed
+
+        return listed(self)
+
+    def show(self, name: str) -> Shown:
+        """Return what a service (`name`, `name@version`) or a view is.
+
+        Raises:
+            FeatureNotFound: Neither is called so.
+        """
+        from dataplat._features._listing import show
+
+        return show(self, name)
+
+    def lineage(self, name: str) -> builtins.list[Node]:
+        """Return from where a service's features come and where they went: source, view, service, snapshot, training set.
+
+        `name` may be that of a service, of a view, or of a dataset that views read.
+        """
+        from dataplat._features._lineage import lineage
+
+        return lineage(self, name)
+
+    def retire(self, name: str, *, message: str = "") -> str | None:
+        """Take a version of a service (`name@version`) out of use, and its snapshot; return the commit.
+
+        Raises:
+            FeatureNotFound: There is none.
+        """
+        from dataplat._features._registry import retire
+
+        return retire(self, name, message)

@@ -1,0 +1,60 @@
+"""How old what is served is, view by view, beside what was declared."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from dataplat._features._sources import ViewSource
+from dataplat.feature_store.closure import used_views
+
+if TYPE_CHECKING:
+    from dataplat._features._store import FeatureStore
+    from dataplat.feature_store.definitions import FeatureService
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How fresh one view of a service is.
+
+    Attributes:
+        view: its name.
+        snapshot: the id of the snapshot that is live; None: none is.
+        age: how old that is, seconds.
+        limit: how old it may be, seconds; None: nothing was declared.
+        stale: whether it is older.
+        behind: datasets that have newer versions than the snapshot was made of.
+        pushed: rows that are served from the overlay until the next snapshot, of the whole service.
+    """
+
+    view: str
+    snapshot: str | None
+    age: float | None
+    limit: float | None
+    stale: bool
+    behind: tuple[str, ...]
+    pushed: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return asdict(self)
+
+
+def freshness(store: FeatureStore, service: FeatureService) -> list[Freshness]:
+    """Return how fresh each view of a service is."""
+    space = f"{service.name}@{service.version}"
+    live = store.online.snapshot(space)
+    now = time.time()
+    pushed = store.online.size(space).pushed
+    found = []
+    for view in used_views(service):
+        limit = None if view.view.freshness is None else view.view.freshness / 1e6
+        if live is None:
+            found.append(Freshness(view.name, None, None, limit, limit is not None, (), pushed))
+            continue
+        age = max(0.0, now - live.at / 1e6)
+        pins = ViewSource.of(store, view).pins
+        behind = tuple(sorted(name for name, version in pins.items() if live.pins.get(name) != version))
+        found.append(Freshness(view.name, live.id, age, limit, limit is not None and age > limit, behind, pushed))
+    return found
