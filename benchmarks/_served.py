@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 from dataplat.config import load
+from dataplat.errors import FeatureNotFound
 from dataplat.feature_store.definitions import Entity, FeatureService, FeatureView, Field
 from dataplat.feature_store.kernel import order
 from dataplat.feature_store.online.lmdb_store import LmdbStore
@@ -139,8 +140,8 @@ class OneService(LakeCatalogue):
     def open(self, space: str):
         return self.of(self._shape.service(), space)
 
-    def push(self, view: str, rows: Any, idempotency: Any):
-        raise NotImplementedError
+    def columns(self, view: str):
+        raise FeatureNotFound(f"nothing is pushed here, to {view} neither")
 
 
 def opened(told: Mapping[str, Any], counts: Counts) -> tuple[Services, Settings, None]:

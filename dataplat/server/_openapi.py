@@ -136,7 +136,9 @@ def _lookup(asked: list[dict[str, str]], answered: list[dict[str, str]]) -> dict
 
 
 def _problems(statuses: Iterable[int]) -> dict[str, Any]:
-    titles = dict(reversed(KINDS.values()))  # of several of one status the first
+    titles: dict[int, str] = {}
+    for status, title in KINDS.values():
+        titles.setdefault(status, title)
     content = {PROBLEM.decode(): {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {str(status): {"description": titles[status], "content": content, "headers": _ID} for status in statuses}
 

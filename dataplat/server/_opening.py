@@ -14,6 +14,8 @@ from dataplat.server._services import Service, Services
 from dataplat.server._settings import Settings, settings_of
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from dataplat._features._served import ServedLog
     from dataplat._features._store import FeatureStore
     from dataplat.feature_store.definitions import FeatureService
@@ -77,10 +79,18 @@ class LakeCatalogue:
         """Return what is live of it."""
         return self._store.online.snapshot(space)
 
+    def columns(self, view: str) -> Mapping[str, pa.DataType]:
+        """Return the columns that rows pushed to a view may have: those of its dataset, but the time they are known at."""
+        from dataplat._features._push import pushed_to
+        from dataplat._features._registry import resolve_view
+
+        meant = resolve_view(self._store, view)
+        schema = self._store.lake[f"{pushed_to(meant)}@{self._store.branch}"].schema
+        return {field.name: field.type for field in schema if field.name != meant.view.known_at}
+
     def push(self, view: str, rows: Any, idempotency: str | list[str] | None) -> dict[str, Any]:
         """Push rows of a view."""
-        pushed = self._store.push(view, rows, idempotency=idempotency)
-        return {"rows": pushed.rows}
+        return self._store.push(view, rows, idempotency=idempotency).to_dict()
 
     def close(self) -> None:
         """Let go of the online store."""

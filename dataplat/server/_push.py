@@ -1,18 +1,22 @@
-"""Rows that are pushed: JSON or an Arrow stream, handed to the store, which answers once they are durable."""
+"""Rows that are pushed: JSON in the types of their dataset, or an Arrow stream; answered once they are durable."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
 import msgspec
 
+from dataplat._features._typed_json import json_type, reader
 from dataplat.errors import FeatureNotFound
 from dataplat.server import _arrow
 from dataplat.server._asked import problem_in
 from dataplat.server._problems import Problem
 from dataplat.server._services import Services
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 JSON: Final = b"application/json"
 
@@ -22,8 +26,8 @@ class Push(msgspec.Struct, forbid_unknown_fields=True):
 
     Attributes:
         view: of which view they are rows.
-        rows: the rows: a list of objects, or an Arrow table.
-        idempotency: what names this push; sent again with the same it counts once. One a row, or one for all.
+        rows: a list of objects, not read yet, or an Arrow table.
+        idempotency: what names each row, or all of them; sent again with the same they count once.
     """
 
     view: str
@@ -33,7 +37,7 @@ class Push(msgspec.Struct, forbid_unknown_fields=True):
 
 class _Body(msgspec.Struct, forbid_unknown_fields=True):
     view: str
-    rows: list[dict[str, Any]]
+    rows: msgspec.Raw
     idempotency: str | list[str] | None = None
 
 
@@ -44,15 +48,14 @@ def read(headers: Mapping[bytes, bytes], body: bytes, query: bytes, most: int) -
     """Return what a request pushes.
 
     Raises:
-        Problem: The body cannot be read, or has too many rows.
+        Problem: The body cannot be read, or has more rows than `most`.
     """
     kind = headers.get(b"content-type", JSON).partition(b";")[0].strip().lower()
     if kind == _arrow.MEDIA_TYPE:
         told = dict(parse_qsl(query.decode("latin-1")))
         if unknown := told.keys() - {"view", "idempotency"}:
-            raise Problem(
-                "invalid", f"?{min(unknown)}= is unknown; there are view, idempotency", field=f"?{min(unknown)}"
-            )
+            name = min(unknown)
+            raise Problem("invalid", f"?{name}= is unknown; there are view, idempotency", field=f"?{name}")
         if not told.get("view"):
             raise Problem("invalid", "an Arrow body names its view in the address: ?view=NAME", field="?view")
         return Push(told["view"], _arrow.table_of(body, most), told.get("idempotency"))
@@ -63,21 +66,52 @@ def read(headers: Mapping[bytes, bytes], body: bytes, query: bytes, most: int) -
         found = _BODY.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise problem_in(error, "") from error
-    if len(found.rows) > most:
-        raise Problem(
-            "too-many-entities", f"a push is of at most {most:,} rows", field="rows", more={"max_entities": most}
-        )
     return Push(found.view, found.rows, found.idempotency)
 
 
-def push(services: Services, pushed: Push) -> dict[str, Any]:
+def push(services: Services, pushed: Push, most: int) -> dict[str, Any]:
     """Push, and return what became of it.
 
     Raises:
-        Problem: There is no such view.
-        DataplatError: The rows do not fit; nothing of them was taken.
+        Problem: There is no such view, a row does not fit, or there are more than `most`.
+        DataplatError: The store does not take them; nothing of them was taken.
     """
     try:
-        return services.catalogue.push(pushed.view, pushed.rows, pushed.idempotency)
+        rows = pushed.rows
+        if isinstance(rows, msgspec.Raw):
+            rows = table_of(rows, services.catalogue.columns(pushed.view), most)
+        return services.catalogue.push(pushed.view, rows, pushed.idempotency)
     except FeatureNotFound as error:
         raise Problem("unknown-view", str(error), field="view") from error
+
+
+def table_of(raw: msgspec.Raw, kinds: Mapping[str, pa.DataType], most: int) -> pa.Table:
+    """Return rows of JSON as a table; a column that no row has is left out, and is null where only some have it.
+
+    Raises:
+        Problem: A value is none of its type, a column unknown, or there are more rows than `most`.
+    """
+    import pyarrow as pa
+
+    names = {f"c{at}": name for at, name in enumerate(kinds)}
+    fields = [(slot, json_type(kinds[name]) | None | msgspec.UnsetType, msgspec.UNSET) for slot, name in names.items()]
+    row = msgspec.defstruct("rows", fields, rename=names, forbid_unknown_fields=True)
+    try:
+        found: list[Any] = msgspec.json.decode(raw, type=list[row])  # type: ignore[valid-type]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise problem_in(error, "rows") from error
+    if len(found) > most:
+        detail = f"a push is of at most {most:,} rows: send them in several"
+        raise Problem("too-many-entities", detail, field="rows", more={"max_entities": most})
+    columns: dict[str, Any] = {}
+    for slot, name in names.items():
+        values = [getattr(each, slot) for each in found]
+        if all(value is msgspec.UNSET for value in values):
+            continue
+        values = [None if value is msgspec.UNSET else value for value in values]
+        read_ = reader(kinds[name])
+        try:
+            columns[name] = pa.array(values if read_ is None else read_(values), kinds[name])
+        except (pa.ArrowException, ValueError, OverflowError) as error:
+            raise Problem("invalid", f"rows: {name}: {error}", field=f"rows.{name}") from error
+    return pa.table(columns)

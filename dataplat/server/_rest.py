@@ -90,7 +90,7 @@ class Desk:
         headers = dict(request.scope["headers"])
         body = await body_of(headers, request.receive, self.settings.max_body)
         pushed = _push.read(headers, body, request.scope["query_string"], self.settings.max_entities)
-        return _json(await self._beside(lambda: _push.push(self.services, pushed)))
+        return _json(await self._beside(lambda: _push.push(self.services, pushed, self.settings.max_entities)))
 
     async def _beside(self, work: Any) -> Any:
         """Have something done that waits for a store, and not hold up the loop for it."""

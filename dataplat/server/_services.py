@@ -194,6 +194,10 @@ class Catalogue(Protocol):
         """Return what is live of it."""
         ...
 
+    def columns(self, view: str) -> Mapping[str, pa.DataType]:
+        """Return the columns that rows pushed to a view may have; raise `FeatureNotFound` where there is no such view."""
+        ...
+
     def push(self, view: str, rows: Any, idempotency: str | list[str] | None) -> dict[str, Any]:
         """Push rows of a view, and return what became of them.
 
