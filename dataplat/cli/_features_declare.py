@@ -1,4 +1,4 @@
-"""`dataplat features plan, apply, list`: what is declared."""
+"""`dataplat features plan, apply, retire`: what is declared, and how it changes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import click
 
 from dataplat.cli import _exits
 from dataplat.cli._features_file import lines_of, services_of
-from dataplat.cli._features_options import open_store
+from dataplat.cli._features_options import complete_services, open_store
 from dataplat.cli._options import branch_option, command, message_option
 from dataplat.cli._output import coloured, counted, note, number, print_json, short, size, table
 
@@ -30,8 +30,9 @@ def plan(file: str, lake: str | None, as_json: bool, branch: str | None) -> int:
     refused.
     """
     store = open_store(lake, branch)
+    services = services_of(file)
     with lines_of(file):
-        plans = [store.plan(service) for service in services_of(file)]
+        plans = [store.plan(service) for service in services]
     if as_json:
         print_json([each.to_dict() for each in plans])
     else:
@@ -54,8 +55,8 @@ def apply(file: str, lake: str | None, as_json: bool, branch: str | None, messag
     of them, and none is applied if one is refused.
     """
     store = open_store(lake, branch)
+    services = services_of(file)
     with lines_of(file):
-        services = services_of(file)
         plans = [store.plan(service) for service in services]
         if not all(each.ok for each in plans):
             return _refused(plans, as_json=as_json)
@@ -125,43 +126,15 @@ def _tell(made: Plan) -> None:
         click.echo(f"{coloured('refused:', 'red')} {reason}")
 
 
-@command("list", example="dataplat features list")
+@command("retire", example="dataplat features retire delay_model@1")
+@click.argument("service", metavar="SERVICE@VERSION", shell_complete=complete_services)
 @branch_option
-def list_(lake: str | None, as_json: bool, branch: str | None) -> int:
-    """List all versions of all services that are declared."""
-    from dataplat.feature_store.closure import used_views
-
-    store = open_store(lake, branch)
-    found = [(each, each.read()) for each in store.services()]
+@message_option
+def retire(service: str, lake: str | None, as_json: bool, branch: str | None, message: str | None) -> int:
+    """Take a version of a service out of use, with what is served of it; training sets that were made of it stay."""
+    commit = open_store(lake, branch).retire(service, message=message or "")
     if as_json:
-        told = [
-            {
-                "service": each.service,
-                "version": each.version,
-                "closure": each.closure,
-                "views": [view.name for view in used_views(service)],
-            }
-            for each, service in found
-        ]
-        print_json(told)
-        return _exits.DONE
-    if not found:
-        note("no service is declared; declare one in a Python file, and apply it: dataplat features apply FILE")
-        return _exits.DONE
-    rows = [
-        (
-            each.name,
-            ", ".join(view.name for view in used_views(service)),
-            number(_count(service)),
-            short(each.closure),
-        )
-        for each, service in found
-    ]
-    click.echo(table(("service", "views", "features", "closure"), rows, right=("features",)))
+        print_json({"service": service, "commit": commit})
+    else:
+        click.echo(f"{service}: retired, commit {short(commit)}")
     return _exits.DONE
-
-
-def _count(service: FeatureService) -> int:
-    from dataplat.feature_store.definitions import FeatureView
-
-    return sum(len(each.features) if isinstance(each, FeatureView) else 1 for each in service.features)

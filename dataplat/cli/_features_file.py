@@ -79,7 +79,7 @@ def _run(path: Path) -> types.ModuleType:
         text = path.read_bytes()
         code = compile(text, str(path), "exec", dont_inherit=True)
     except SyntaxError as error:
-        raise ConfigError(f"{path}:{error.lineno}: {error.msg}: {(error.text or '').strip()}") from error
+        raise ConfigError(f"{path}:{error.lineno}: {error.msg}\n    {(error.text or '').strip()}") from error
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from error
     linecache.checkcache(str(path))
@@ -93,23 +93,20 @@ def _run(path: Path) -> types.ModuleType:
             exec(code, module.__dict__)  # noqa: S102  (definitions are code that the user asks to run)
     except (Exception, SystemExit) as error:
         del sys.modules[module.__name__]
-        raise ConfigError(f"{_place(error, path)}: {_said(error)}") from error
+        raise ConfigError(_placed(error, path)) from error
     finally:
         if folder in sys.path:
             sys.path.remove(folder)
     return module
 
 
-def _said(error: BaseException) -> str:
-    return str(error) if isinstance(error, DataplatError) else f"{type(error).__name__}: {error}"
-
-
-def _place(error: BaseException, path: Path) -> str:
+def _placed(error: BaseException, path: Path) -> str:
+    """Return an error with the line that it comes from."""
+    said = str(error) if isinstance(error, DataplatError) else f"{type(error).__name__}: {error}"
     line = _line(error, str(path))
     if line is None:
-        return str(path)
-    text = linecache.getline(str(path), line).strip()
-    return f"{path}:{line}: {text}\n " if text else f"{path}:{line}"
+        return f"{path}: {said}"
+    return f"{path}:{line}: {said}\n    {linecache.getline(str(path), line).strip()}"
 
 
 def _line(error: BaseException | None, file: str) -> int | None:
