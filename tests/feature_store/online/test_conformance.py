@@ -21,12 +21,14 @@ class TestLmdb(online_suite.OnlineConformance):
 
     @pytest.fixture
     def store(self, tmp_path: Path) -> Iterator[OnlineStore]:
+        """Return a new store."""
         made = LmdbStore(tmp_path / "online")
         yield made
         made.close()
 
     @pytest.fixture
     def again(self, tmp_path: Path) -> Callable[[], OnlineStore]:
+        """Return what opens it once more."""
         return lambda: LmdbStore(tmp_path / "online")
 
 
@@ -35,6 +37,7 @@ class TestRedis(online_suite.OnlineConformance):
 
     @pytest.fixture
     def again(self, shared_redis: RedisServer) -> Iterator[Callable[[], OnlineStore]]:
+        """Return what opens it once more."""
         lake, made = uuid4().hex, []
 
         def make() -> OnlineStore:
@@ -47,6 +50,7 @@ class TestRedis(online_suite.OnlineConformance):
 
     @pytest.fixture
     def store(self, again: Callable[[], OnlineStore]) -> OnlineStore:
+        """Return a new store."""
         return again()
 
 
@@ -55,6 +59,7 @@ class TestRedisCluster(online_suite.OnlineConformance):
 
     @pytest.fixture
     def again(self, redis_nodes: list[RedisServer]) -> Iterator[Callable[[], OnlineStore]]:
+        """Return what opens it once more."""
         lake, made = uuid4().hex, []
 
         def make() -> OnlineStore:
@@ -67,4 +72,5 @@ class TestRedisCluster(online_suite.OnlineConformance):
 
     @pytest.fixture
     def store(self, again: Callable[[], OnlineStore]) -> OnlineStore:
+        """Return a new store."""
         return again()
