@@ -183,69 +183,75 @@ def encoder(entities: Sequence[Entity], prefix: bytes = b"") -> Encoder:
     It is for requests: strings and integers take less than a microsecond. It raises `SchemaError` for a value that is no
     key of its entity.
     """
-    values = [_value_encoder(entity) for entity in entities]
-    if len(values) == 1:
-        only = values[0]
+    values = [_value_encoder(entity, b"") for entity in entities]
 
-        def one(key: Sequence[Any]) -> bytes | None:
-            found = only(key[0])
-            return None if found is None else prefix + (found if len(found) <= LONGEST else _bounded(found) or b"")
-
-        return one
-
-    def several(key: Sequence[Any]) -> bytes | None:
+    def encoded(key: Sequence[Any]) -> bytes | None:
         found = b""
-        for encoded, value in zip(values, key, strict=True):
-            piece = encoded(value)
+        for piece_of, value in zip(values, key, strict=True):
+            piece = piece_of(value)
             if piece is None:
                 return None
             found += piece
         return prefix + (_bounded(found) or b"")
 
-    return several
+    return encoded
 
 
-def _value_encoder(entity: Entity) -> Callable[[Any], bytes | None]:
+def value_encoder(entity: Entity, prefix: bytes = b"") -> Callable[[Any], bytes | None]:
+    """Return what `encoder` of one entity gives, as a function of the value itself."""
+    encoded = _value_encoder(entity, prefix)
+    longest = LONGEST + len(prefix)
+
+    def bounded(value: Any) -> bytes | None:
+        found = encoded(value)
+        if found is None or len(found) <= longest:
+            return found
+        return prefix + (_bounded(found[len(prefix) :]) or b"")
+
+    return bounded
+
+
+def _value_encoder(entity: Entity, prefix: bytes) -> Callable[[Any], bytes | None]:
     import pyarrow as pa
 
     kind = dtype(entity)
     if pa.types.is_string(kind):
-        return _string_encoder(entity)
+        return _string_encoder(entity, prefix)
     if pa.types.is_signed_integer(kind):
-        return _integer_encoder(entity, kind.bit_width)
-    return lambda value: _any_encoded(entity, value)
+        return _integer_encoder(entity, kind.bit_width, prefix)
+    return lambda value: _any_encoded(entity, value, prefix)
 
 
-def _string_encoder(entity: Entity) -> Callable[[Any], bytes | None]:
-    heads = [b"s" + struct.pack(">I", length) for length in range(LONGEST + 1)]
+def _string_encoder(entity: Entity, prefix: bytes) -> Callable[[Any], bytes | None]:
+    heads = [prefix + b"s" + struct.pack(">I", length) for length in range(LONGEST + 1)]
 
     def encoded(value: Any) -> bytes | None:
         if type(value) is not str:
-            return _any_encoded(entity, value)
+            return _any_encoded(entity, value, prefix)
         try:
             text = value.encode()
         except UnicodeEncodeError as error:
             raise SchemaError(f"{entity.name}: {value!r} is no text that UTF-8 can hold") from error
         length = len(text)
-        return (heads[length] if length <= LONGEST else b"s" + struct.pack(">I", length)) + text
+        return (heads[length] if length <= LONGEST else prefix + b"s" + struct.pack(">I", length)) + text
 
     return encoded
 
 
-def _integer_encoder(entity: Entity, width: int) -> Callable[[Any], bytes | None]:
+def _integer_encoder(entity: Entity, width: int, prefix: bytes) -> Callable[[Any], bytes | None]:
     least, most = -1 << (width - 1), (1 << (width - 1)) - 1
-    pack = struct.Struct(">cQ").pack
+    head, pack = prefix + b"i", struct.Struct(">Q").pack
     sign = 1 << 63
 
     def encoded(value: Any) -> bytes | None:
         if type(value) is int and least <= value <= most:
-            return pack(b"i", value + sign)
-        return _any_encoded(entity, value)
+            return head + pack(value + sign)
+        return _any_encoded(entity, value, prefix)
 
     return encoded
 
 
-def _any_encoded(entity: Entity, value: Any) -> bytes | None:
+def _any_encoded(entity: Entity, value: Any, prefix: bytes) -> bytes | None:
     """Encode a value of any kind, by way of Arrow."""
     import pyarrow as pa
 
@@ -262,4 +268,4 @@ def _any_encoded(entity: Entity, value: Any) -> bytes | None:
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         raise SchemaError(f"{entity.name}: {value!r} is no key of that entity ({entity.dtype})") from error
     found: bytes | None = encode(pa.table({entity.name: typed_key(entity, column, entity.name)}))[0].as_py()
-    return found
+    return None if found is None else prefix + found

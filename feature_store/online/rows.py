@@ -125,15 +125,22 @@ def batched(layout: Layout, parts: Sequence[Part], length: int) -> Batched | Non
         for at, feature in part.fields:
             names[at] = f"{part.placed.base.place} {feature.column}"
     tails = _tails(layout, parts)
+    odd_ones = {at for at, *_ in tails}
+    runs = _runs(layout, names, odd_ones)
     size = layout.fixed.size
     fields = layout.dtype.names or ()
 
     def batch(records: Sequence[bytes], t: int) -> tuple[list[list[Any]], list[int]]:
-        whole = b"".join(records) if not tails else b"".join([record[:size] for record in records])
+        if not records:
+            return [[] for _ in names], []
+        whole = b"".join(records)
         if len(whole) != size * len(records):
             whole = b"".join([record[:size] for record in records])
         fixed = np.frombuffer(whole, layout.dtype)
-        columns = [fixed[name].tolist() for name in names]
+        columns: list[list[Any]] = [[]] * length
+        for at, count, kind, offset in runs:
+            some = np.ndarray((count, len(records)), kind, whole, offset, (kind.itemsize, size))
+            columns[at : at + count] = some.tolist()
         for at, before, end, load in tails:
             ends = fixed[fields[end]].tolist()
             begins = fixed[fields[before]].tolist() if before else [0] * len(ends)
@@ -144,6 +151,22 @@ def batched(layout: Layout, parts: Sequence[Part], length: int) -> Batched | Non
         return columns, odd.tolist()
 
     return batch
+
+
+def _runs(layout: Layout, names: Sequence[str], without: set[int]) -> list[tuple[int, int, np.dtype[Any], int]]:
+    """Return (place of the first column, how many, type, where it lies) of columns that lie one behind the other."""
+    found: list[tuple[int, int, np.dtype[Any], int]] = []
+    for at, name in enumerate(names):
+        if at in without:
+            continue
+        kind, offset = (layout.dtype.fields or {})[name][:2]
+        if found:
+            first, count, before, begin = found[-1]
+            if first + count == at and kind == before and begin + count * kind.itemsize == offset:
+                found[-1] = (first, count + 1, kind, begin)
+                continue
+        found.append((at, 1, kind, offset))
+    return found
 
 
 def spread(column: list[Any], there: Sequence[int], rows: int, missing: Any) -> list[Any]:

@@ -10,12 +10,12 @@ What is prepared once for a plan, is: most cells are then one place in what one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from dataplat.errors import NotMaterialized, SchemaError
-from dataplat.feature_store.keys import encoder
+from dataplat.feature_store.keys import encoder, value_encoder
 from dataplat.feature_store.online.computed import OnDemand, made_kinds
 from dataplat.feature_store.online.layout import Layout
 from dataplat.feature_store.online.plan import Ask, ServingPlan
@@ -141,7 +141,7 @@ class Served:
 
 
 Told: TypeAlias = "tuple[dict[str, list[int]], dict[str, list[int | None]]]"
-_Told: TypeAlias = "tuple[list[list[int]], int, int, Mapping[str, Sequence[Any]]]"
+_Told: TypeAlias = "tuple[Sequence[Sequence[int]], int, int, Mapping[str, Sequence[Any]]]"
 """Places of records by ask, how many rows, the time, the request."""
 
 
@@ -182,8 +182,8 @@ class Serving:
             NotMaterialized: There is no snapshot, or none for `t`: the clock went backwards.
         """
         keys: list[bytes] = []
-        if self._only is not None and len(given := entities.get(self._only, ())) == 1:
-            rows, places = 1, [self._asked[0].keys_of(((given[0],),), keys)]
+        if self._only is not None and len(entities.get(self._only, ())) == 1:
+            rows, places = 1, [self._asked[0].keys(entities, 1, keys)]
         else:
             rows = self._rows(entities, request)
             places = [each.keys(entities, rows, keys) for each in self._asked]
@@ -215,7 +215,7 @@ class Serving:
         return found
 
     def answered(
-        self, places: list[list[int]], reading: Reading, t: int, request: Mapping[str, Sequence[Any]], rows: int
+        self, places: Sequence[Sequence[int]], reading: Reading, t: int, request: Mapping[str, Sequence[Any]], rows: int
     ) -> Served:
         """Answer with what was read.
 
@@ -232,7 +232,7 @@ class Serving:
             raw, columns = self._finished(raw, request, rows)
         return Served(self, reading, raw, columns, (places, rows, t, request))
 
-    def _raw(self, places: list[list[int]], reading: Reading, t: int, rows: int) -> Mapping[str, Sequence[Any]]:
+    def _raw(self, places: Sequence[Sequence[int]], reading: Reading, t: int, rows: int) -> Mapping[str, Sequence[Any]]:
         """Return the columns of views."""
         if rows == 1:
             made = [each.rows(place, reading, t)[0] for each, place in zip(self._asked, places, strict=True)]
@@ -278,7 +278,7 @@ class Serving:
         return 1 if rows < 0 else rows
 
     def tell(
-        self, reading: Reading, places: list[list[int]], rows: int, t: int, request: Mapping[str, Sequence[Any]]
+        self, reading: Reading, places: Sequence[Sequence[int]], rows: int, t: int, request: Mapping[str, Sequence[Any]]
     ) -> Told:
         """Return statuses and ages, in the general way."""
         cells: dict[str, list[Cell]] = {}
@@ -311,7 +311,9 @@ class _Asked:
         group = plan.groups[ask.group]
         self.columns = ask.columns
         self.only = ask.columns[0] if len(ask.columns) == 1 else None
-        self.encode = encoder(group.entities, bytes([ask.group]))
+        prefix = bytes([ask.group])
+        alone = len(group.entities) == 1
+        self.encode: Any = value_encoder(group.entities[0], prefix) if alone else encoder(group.entities, prefix)
         self.unpack = self.layout.fixed.unpack_from
         self.bases = [Part(self.layout, placed, self.outputs) for placed in self.layout.places]
         self.bases = [each for each in self.bases if each.outputs]
@@ -321,33 +323,42 @@ class _Asked:
             (part.placed.base.place, [at for at, _ in part.outputs], part.answer) for part in self.bases
         ]
 
-    def keys(self, entities: Mapping[str, Sequence[Any]], rows: int, keys: list[bytes]) -> list[int]:
+    def keys(self, entities: Mapping[str, Sequence[Any]], rows: int, keys: list[bytes]) -> Sequence[int]:
         """Add the keys to be read, and return their places among all; -1: a null."""
         given = [entities[column] for column in self.columns]
-        return self.keys_of(zip(*given, strict=True) if given else [()] * rows, keys)
-
-    def keys_of(self, given: Iterable[Sequence[Any]], keys: list[bytes]) -> list[int]:
-        """Add the bytes of keys to those to be read, and return their places among all; -1: a null."""
-        encode = self.encode
-        places: list[int] = []
-        for key in given:
-            try:
-                found = encode(key)
-            except SchemaError as error:
-                raise SchemaError(f"{', '.join(self.columns)}, row {len(places)}: {error}") from error
-            if found is None:
-                places.append(-1)
+        try:
+            if self.only is not None:
+                made = list(map(self.encode, given[0]))
             else:
-                places.append(len(keys))
-                keys.append(found)
+                made = list(map(self.encode, zip(*given, strict=True) if given else [()] * rows))
+        except SchemaError:
+            self._refuse(given)
+            raise
+        before = len(keys)
+        if None not in made:
+            keys += made  # type: ignore[arg-type]
+            return range(before, len(keys))
+        places: list[int] = []
+        for key in made:
+            places.append(-1 if key is None else len(keys))
+            if key is not None:
+                keys.append(key)
         return places
+
+    def _refuse(self, given: Sequence[Sequence[Any]]) -> None:
+        """Raise `SchemaError` with the row of the first key that is none."""
+        for row, key in enumerate(zip(*given, strict=True)):
+            try:
+                self.encode(key[0] if self.only is not None else key)
+            except SchemaError as error:
+                raise SchemaError(f"{', '.join(self.columns)}, row {row}: {error}") from error
 
     @cached_property
     def missing(self) -> Sequence[Any]:
         """The values of a key of which nothing is kept."""
         return [cell.value for cell in self._general(None, (), 0)]
 
-    def rows(self, places: list[int], reading: Reading, t: int) -> list[Sequence[Any]]:
+    def rows(self, places: Sequence[int], reading: Reading, t: int) -> list[Sequence[Any]]:
         """Return the values of each row."""
         records, pushed, row, unpack = reading.records, reading.pushed, self.row, self.unpack
         found: list[Sequence[Any]] = []
@@ -362,14 +373,17 @@ class _Asked:
                 found.append(row(record, unpack(record), t))
         return found
 
-    def made(self, places: list[int], reading: Reading, t: int) -> list[list[Any]]:
+    def made(self, places: Sequence[int], reading: Reading, t: int) -> list[list[Any]]:
         """Return the values of rows, by column."""
         records = reading.records
         if len(places) < MANY or any(reading.pushed) or self.batch is None:
             found = self.rows(places, reading, t)
             return [list(column) for column in zip(*found, strict=True)] if found else [[] for _ in self.outputs]
-        there = [at for at, place in enumerate(places) if place >= 0 and records[places[at]] is not None]
-        own: list[Any] = [records[places[at]] for at in there]
+        there: Sequence[int] = range(len(places))
+        own: list[Any] = records[places.start : places.stop] if isinstance(places, range) else [None]
+        if None in own:
+            there = [at for at, place in enumerate(places) if place >= 0 and records[place] is not None]
+            own = [records[places[at]] for at in there]
         columns, odd = self.batch(own, t)
         if len(there) < len(places):
             columns = [

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from dataplat.errors import SchemaError
 from dataplat.feature_store.definitions import Entity
-from dataplat.feature_store.keys import LONGEST, encode, encoder, typed_keys
+from dataplat.feature_store.keys import LONGEST, encode, encoder, typed_keys, value_encoder
 from dataplat.lake.content_id import key_digests
 
 VALUES: dict[str, st.SearchStrategy[Any]] = {
@@ -72,7 +72,11 @@ def test_one_key_is_encoded_as_many_are(drawn: tuple[list[Entity], list[tuple[An
     entities, rows = drawn
     one = encoder(entities, b"\x07")
     many = encode(table(entities, rows)).to_pylist()
-    assert [one(row) for row in rows] == [None if each is None else b"\x07" + each for each in many]
+    wanted = [None if each is None else b"\x07" + each for each in many]
+    assert [one(row) for row in rows] == wanted
+    if len(entities) == 1:
+        alone = value_encoder(entities[0], b"\x07")
+        assert [alone(row[0]) for row in rows] == wanted
 
 
 def test_11_neighbours_do_not_run_together() -> None:

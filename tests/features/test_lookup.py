@@ -205,6 +205,7 @@ def test_a_name_is_its_newest_version_that_is_served(store: FeatureStore) -> Non
     """A new version is filled while the old one serves; `name@version` is that one."""
     two = dp.FeatureService("delays", [WEATHER[["temp"]]], version=2)
     lake = store.lake
+    lake.ingest(pa.table(ROWS), into="weather")
     store.apply(SERVICE)
     store.apply(two)
     assert len(store.lookup("delays", ASKED, t=NOON).columns) == 5
