@@ -213,7 +213,9 @@ class _Work:
             high, low = self.changed[group.number]
             if not len(high):
                 continue
-            facts = {base.name: self.sources[base.name].of_keys(high, low) for base in group.bases}
+            own = {base.name: self.sources[base.name] for base in group.bases}
+            apart = all(source.apart for source in own.values())  # else all keys together, and of all bases
+            facts = {name: source.of_keys(high, low) if apart else source.whole for name, source in own.items()}
             made = set()
             for key, record in changes(self.plan, group, facts, self.at):
                 made.add(key)
