@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 Read: TypeAlias = "Callable[[Sequence[bytes]], Reading]"
 """Reads records of a space, all of one moment."""
 
+_ONE: Final[Any] = ((0,),)
+_NONE: Final[dict[str, Any]] = {}
 MOST: Final = 100_000
 """Rows of one lookup."""
 MANY: Final = 12
@@ -159,7 +161,7 @@ class Serving:
         self._plain = self._on_demand is None and names == self._names
         self._places = {name: at for at, name in enumerate(self._names)}
         alone = len(self._asked) == 1 and self._asked[0].only is not None and not plan.transforms.request
-        self._only = self._asked[0].only if alone else None
+        self._only = self._asked[0].only if alone and self._plain and not self._temporal else None
 
     @cached_property
     def kinds(self) -> dict[str, pa.DataType]:
@@ -181,21 +183,41 @@ class Serving:
             SchemaError: A column is missing, of another length, or holds a value of another type; it is named.
             NotMaterialized: There is no snapshot, or none for `t`: the clock went backwards.
         """
+        if self._only is not None and len(given := entities.get(self._only, ())) == 1:
+            found = self._one(given[0], t, read)
+            if found is not None:
+                return found
+        rows = self._rows(entities, request)
         keys: list[bytes] = []
-        if self._only is not None and len(entities.get(self._only, ())) == 1:
-            rows, places = 1, [self._asked[0].keys(entities, 1, keys)]
-        else:
-            rows = self._rows(entities, request)
-            places = [each.keys(entities, rows, keys) for each in self._asked]
+        places = [each.keys(entities, rows, keys) for each in self._asked]
         reading = read(keys)
-        snapshot = reading.snapshot
+        return self._reading(reading.snapshot, t).answered(places, reading, t, request, rows)
+
+    def _one(self, value: Any, t: int, read: Read) -> Served | None:
+        """Answer for one key that alone is asked for; None where that is not all there is to it."""
+        asked = self._asked[0]
+        try:
+            key = asked.encode(value)
+        except SchemaError:
+            return None
+        if key is None:
+            return None
+        reading = read((key,))
+        serving = self._reading(reading.snapshot, t)
+        record = reading.records[0]
+        if serving is not self or record is None or (reading.pushed and reading.pushed[0]):
+            return serving.answered(_ONE, reading, t, _NONE, 1)
+        row = OneRow(self._places, asked.row(record, asked.unpack(record), t))
+        return Served(self, reading, row, row, (_ONE, 1, t, _NONE))
+
+    def _reading(self, snapshot: Snapshot, t: int) -> Serving:
+        """Return what reads the records of a snapshot, if that answers for a time."""
         if t < snapshot.at:
             raise NotMaterialized(
                 f"a lookup at {t} µs, before the snapshot of {snapshot.at} µs that is served: the clock went backwards; "
                 "set it, or ask for a later t"
             )
-        serving = self._like.get(snapshot.id) or self._serving(snapshot)
-        return serving.answered(places, reading, t, request, rows)
+        return self._like.get(snapshot.id) or self._serving(snapshot)
 
     def _serving(self, snapshot: Snapshot) -> Serving:
         """Return what reads the records of a snapshot: this, unless columns had other types when it was made.
