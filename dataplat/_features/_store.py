@@ -156,12 +156,17 @@ class FeatureStore:
 
         return history(self, resolve_view(self, view), start, end, statuses=statuses)
 
-    def explain(self, service: FeatureService | str, entities: Mapping[str, Any], t: datetime) -> Explanation:
-        """Return why the features of one key are what they are at `t`: the rows that could be served, and what became of each."""
+    def explain(
+        self, service: FeatureService | str, entities: Mapping[str, Any], t: datetime, *, limit: int = 20
+    ) -> Explanation:
+        """Return why the features of one key are what they are at `t`: the rows that could be served, and what became of each.
+
+        Of each view there are at most `limit` rows, those around the newest.
+        """
         from dataplat._features._explain import explain
         from dataplat._features._registry import resolve
 
-        return explain(self, resolve(self, service), entities, t)
+        return explain(self, resolve(self, service), entities, t, limit=limit)
 
     def plan(self, service: FeatureService) -> Plan:
         """Say what applying a service would do, what serving it will cost, and what is wrong with it; nothing is changed."""

@@ -80,7 +80,7 @@ def _applied(
         click.echo(f"{each.service}: {how}; closure {short(each.closure)}")
         for change in planned.changes:
             click.echo(f"  ~ {change}")
-        for warning in planned.warnings:
+        for warning in planned.warnings if each.commit is not None else ():
             note(warning)
     if any(each.commit is not None for each in done):
         click.echo(f"next: dataplat features materialize {services[-1].name}")
@@ -92,8 +92,9 @@ def _refused(plans: list[Plan], *, as_json: bool) -> int:
         print_json([each.to_dict() for each in plans])
         return _exits.DATA_FAILED
     for each in plans:
-        for reason in each.refused:
-            note(f"{coloured('refused:', 'red')} {each.service}: {reason}")
+        if each.refused:
+            reasons = "\n  ".join(each.refused)
+            note(f"{coloured('error:', 'red')} {each.service} is refused, and nothing was applied:\n  {reasons}")
     return _exits.DATA_FAILED
 
 

@@ -16,6 +16,7 @@ from dataplat.cli._output import coloured, facts, note, number, print_json, shor
 if TYPE_CHECKING:
     from dataplat._features._lineage import Node
 
+_LONG = 70
 _KINDS = {"on_demand": "on demand", "training_set": "training set"}
 
 
@@ -56,7 +57,8 @@ def show(name: str, lake: str | None, as_json: bool, branch: str | None) -> int:
         return _exits.DONE
     about = [(what, _one_line(value)) for what, value in found.about.items() if value not in (None, "", [], ())]
     click.echo(facts([(found.kind, found.name), *about]))
-    click.echo(table(("feature", "is"), found.features))
+    click.echo(coloured("features", "bold"))
+    click.echo(facts([(f"  {feature}", what) for feature, what in found.features]))
     return _exits.DONE
 
 
@@ -77,21 +79,31 @@ def lineage(name: str, lake: str | None, as_json: bool, branch: str | None) -> i
     if as_json:
         print_json([each.to_dict() for each in found])
         return _exits.DONE
+    seen: set[str] = set()
     for each in found:
-        for line in _tree(each):
+        for line in _tree(each, seen):
             click.echo(line)
     return _exits.DONE
 
 
-def _tree(node: Node, first: str = "", others: str = "") -> Iterator[str]:
-    """Yield a tree, a line for each node."""
+def _tree(node: Node, seen: set[str], first: str = "", others: str = "") -> Iterator[str]:
+    """Yield a tree, a line for each node; what comes of a service is there once."""
     about = {name: value for name, value in node.about.items() if value not in (None, "", [], {})}
-    told = ", ".join(f"{_said(name)}{_listed(value)}" for name, value in about.items())
+    again = node.kind == "service" and node.name in seen
+    told = "as above" if again else ", ".join(f"{_said(name)}{_listed(value)}" for name, value in about.items())
     kind = _KINDS.get(node.kind, node.kind)
-    yield f"{first}{kind} {coloured(_one_line(node.name), 'bold')}{f'  {told}' if told else ''}"
-    for at, each in enumerate(node.to):
-        last = at == len(node.to) - 1
-        yield from _tree(each, others + ("└─ " if last else "├─ "), others + ("   " if last else "│  "))
+    yield f"{first}{kind} {coloured(_short(node.name), 'bold')}{f'  {told}' if told else ''}"
+    seen.add(node.name)
+    below = [] if again else node.to
+    for at, each in enumerate(below):
+        last = at == len(below) - 1
+        yield from _tree(each, seen, others + ("└─ " if last else "├─ "), others + ("   " if last else "│  "))
+
+
+def _short(name: str) -> str:
+    """Return a name, or the beginning of a query."""
+    line = _one_line(name)
+    return line if len(line) <= _LONG else f"{line[: _LONG - 1]}…"
 
 
 def _said(name: str) -> str:

@@ -167,13 +167,15 @@ def history(
 @click.argument("service", metavar="SERVICE", shell_complete=complete_services)
 @click.argument("keys", metavar="KEY=VALUE…", nargs=-1)
 @click.option("--at", metavar="TIME", type=Moment(), help="As of when (default: now).")
-@click.option("--feature", metavar="NAME", help="Only the view of this feature.")
+@click.option("--feature", metavar="NAME", help="Only this feature, or this view.")
+@click.option("--limit", "-n", type=click.IntRange(min=1), default=10, show_default=True, help="Rows of each view.")
 @branch_option
 def explain(
     service: str,
     keys: tuple[str, ...],
     at: datetime | None,
     feature: str | None,
+    limit: int,
     lake: str | None,
     as_json: bool,
     branch: str | None,
@@ -185,7 +187,7 @@ def explain(
     meant = resolve(store, service)
     entities = {name: entity.dtype for name, entity in asked_of(meant)[0].items()}
     given = {name: values[0] for name, values in columns_of(keys, entities).items()}
-    found = store.explain(meant, given, at or Moment().convert("0s", None, None))
+    found = store.explain(meant, given, at or Moment().convert("0s", None, None), limit=limit)
     views = _chosen(found, feature)
     if as_json:
         told = found.to_dict()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from pathlib import Path
@@ -65,9 +66,7 @@ def serve(
 def _say(url: str, workers: int, as_json: bool) -> None:
     """Say where it listens, once it does."""
     if as_json:
-        from dataplat.cli._output import print_json
-
-        print_json({"url": url, "workers": workers})
+        click.echo(json.dumps({"url": url, "workers": workers}))  # one line, for whoever waits for it
     else:
         click.echo(
             f"serving at {url} ({workers} {'worker' if workers == 1 else 'workers'}); documentation at {url}/docs"
