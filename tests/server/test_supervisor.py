@@ -18,6 +18,14 @@ from servers.features import running, until
 BODY = {"service": "bench", "entities": {"airport": ["k1"]}}
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """Return a server of two workers whose snapshots tests change."""
+    with running(tmp_path_factory.mktemp("shared"), workers=2, filled=False) as found:
+        until(found.ready)
+        yield found
+
+
 def bodies(shape):
     """Return requests, each of one key."""
     return [
@@ -124,78 +132,81 @@ def test_a_hung_worker_is_killed(tmp_path):
         assert "does not answer: it is killed" in server.log.read_text()
 
 
-def test_snapshots_are_swapped_without_a_failed_request(tmp_path):
+def test_snapshots_are_swapped_without_a_failed_request(shared):
     """While snapshots go live one after another every answer is whole, of one of them, and none fails."""
-    with running(tmp_path, workers=2) as server:
-        until(server.ready)
-        seen = set()
+    server = shared
+    fill(server.store, server.shape, 1)
+    until(lambda: server.ask("GET", "/readyz").status == 200)
+    seen = set()
 
-        def check(key, body):
-            told = json.loads(body)
-            number = int(told["snapshot"][1:])
-            seen.add(number)
-            assert {name: column[0] for name, column in told["features"].items()} == expected(server.shape, key, number)
+    def check(key, body):
+        told = json.loads(body)
+        number = int(told["snapshot"][1:])
+        seen.add(number)
+        assert {name: column[0] for name, column in told["features"].items()} == expected(server.shape, key, number)
 
-        def swap():
-            for number in range(2, 8):
-                fill(server.store, server.shape, number)
-                time.sleep(0.2)
+    def swap():
+        for number in range(2, 8):
+            fill(server.store, server.shape, number)
+            time.sleep(0.2)
 
-        swapping = threading.Thread(target=swap)
-        swapping.start()
-        found = load(*server.place, bodies(server.shape), 8, seconds=3, check=check, renew=50)
-        swapping.join()
-        assert (found.other, found.lost, found.refused) == ({}, 0, 0)
-        assert found.answered > 100
-        assert len(seen) > 2
+    swapping = threading.Thread(target=swap)
+    swapping.start()
+    found = load(*server.place, bodies(server.shape), 8, seconds=3, check=check, renew=50)
+    swapping.join()
+    assert (found.other, found.lost, found.refused) == ({}, 0, 0)
+    assert found.answered > 100
+    assert len(seen) > 2
 
 
-def test_ready_once_there_is_a_snapshot(tmp_path):
+def test_ready_once_there_is_a_snapshot(shared):
     """Before the first snapshot it lives, and is not ready; lookups say to come later."""
-    with running(tmp_path, filled=False) as server:
-        assert server.ask("GET", "/healthz").status == 200
-        ready = server.ask("GET", "/readyz")
-        assert (ready.status, ready.json["ready"]) == (503, False)
-        answer = server.lookup(BODY)
-        assert (answer.status, answer.headers["retry-after"]) == (503, "1")
-        assert answer.json["type"] == "urn:dataplat:problem:not-materialized"
-        fill(server.store, server.shape, 1)
-        until(lambda: server.ask("GET", "/readyz").status == 200)
-        assert server.lookup(BODY).status == 200
+    server = shared
+    server.store.drop(SPACE)
+    assert server.ask("GET", "/healthz").status == 200
+    ready = server.ask("GET", "/readyz")
+    assert (ready.status, ready.json["ready"]) == (503, False)
+    answer = server.lookup(BODY)
+    assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+    assert answer.json["type"] == "urn:dataplat:problem:not-materialized"
+    fill(server.store, server.shape, 1)
+    until(lambda: server.ask("GET", "/readyz").status == 200)
+    assert server.lookup(BODY).status == 200
 
 
-def test_stale_is_ready_and_says_so(tmp_path):
+def test_stale_is_ready_and_says_so(shared):
     """A snapshot older than its views may be is served, and every answer and readyz say which views are stale."""
-    with running(tmp_path, filled=False) as server:
-        fill(server.store, server.shape, 1, at=time.time_ns() // 1000 - 2 * 3600 * 10**6)
-        until(lambda: server.ask("GET", "/readyz").status == 200)
-        answer = server.lookup(BODY)
-        assert answer.json["stale"] == ["view_0", "view_1", "view_2"]
-        assert answer.headers["dataplat-stale"] == "view_0,view_1,view_2"
-        assert server.ask("GET", "/readyz").json["services"][0]["stale"] == ["view_0", "view_1", "view_2"]
-        assert server.metrics()['dataplat_stale_lookups_total{service="bench@1"}'] == 1
+    server = shared
+    fill(server.store, server.shape, 1, at=time.time_ns() // 1000 - 2 * 3600 * 10**6)
+    until(lambda: server.ask("GET", "/readyz").status == 200)
+    answer = server.lookup(BODY)
+    assert answer.json["stale"] == ["view_0", "view_1", "view_2"]
+    assert answer.headers["dataplat-stale"] == "view_0,view_1,view_2"
+    assert server.ask("GET", "/readyz").json["services"][0]["stale"] == ["view_0", "view_1", "view_2"]
+    assert server.metrics()['dataplat_stale_lookups_total{service="bench@1"}'] >= 1
 
 
-def test_a_clock_behind_the_snapshot(tmp_path):
+def test_a_clock_behind_the_snapshot(shared):
     """A snapshot of a little later than now is served as of its time; of much later, not at all."""
-    with running(tmp_path, filled=False) as server:
-        now = time.time_ns() // 1000
-        fill(server.store, server.shape, 1, at=now + 4_000_000)
-        until(lambda: server.ask("GET", "/readyz").status == 200)
-        assert server.lookup(BODY).status == 200
-        fill(server.store, server.shape, 2, at=now + 3600 * 10**6)
-        answer = server.lookup(BODY)
-        assert (answer.status, answer.json["type"]) == (503, "urn:dataplat:problem:clock")
+    server = shared
+    now = time.time_ns() // 1000
+    fill(server.store, server.shape, 1, at=now + 4_000_000)
+    until(lambda: server.ask("GET", "/readyz").status == 200)
+    assert server.lookup(BODY).status == 200
+    fill(server.store, server.shape, 2, at=now + 3600 * 10**6)
+    answer = server.lookup(BODY)
+    assert (answer.status, answer.json["type"]) == (503, "urn:dataplat:problem:clock")
 
 
-def test_a_snapshot_that_is_taken_away(tmp_path):
+def test_a_snapshot_that_is_taken_away(shared):
     """A service whose snapshots are dropped is told to have none, and is served again when it has one."""
-    with running(tmp_path) as server:
-        assert server.lookup(BODY).status == 200
-        server.store.drop(SPACE)
-        assert server.lookup(BODY).json["type"] == "urn:dataplat:problem:not-materialized"
-        fill(server.store, server.shape, 2)
-        assert server.lookup(BODY).headers["dataplat-snapshot"] == "n2"
+    server = shared
+    fill(server.store, server.shape, 1)
+    until(lambda: server.lookup(BODY).status == 200)
+    server.store.drop(SPACE)
+    assert server.lookup(BODY).json["type"] == "urn:dataplat:problem:not-materialized"
+    fill(server.store, server.shape, 2)
+    assert server.lookup(BODY).headers["dataplat-snapshot"] == "n2"
 
 
 def test_a_port_that_is_taken():
