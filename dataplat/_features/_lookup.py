@@ -82,7 +82,9 @@ class Looked:
 
     def to_dict(self) -> dict[str, list[Any]]:
         """Return a list of values for each column, `column__status` and `column__age` too where they were asked for."""
-        found = {name: list(values) for name, values in self._served.columns.items()}
+        columns = self._served.columns
+        told = columns.dict() if isinstance(columns, OneRow) else columns
+        found = {name: list(values) for name, values in told.items()}
         if self._told:
             statuses, ages = self.statuses, self.ages
             for name in self._served.columns:

@@ -32,7 +32,7 @@ from dataplat.feature_store.windows import (
     Sum,
     Window,
 )
-from dataplat.lake.schema import JsonType, did_you_mean, parse_type, type_to_json
+from dataplat.lake.schema import JsonType, canonical_schema, did_you_mean, parse_type, type_to_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -213,8 +213,11 @@ def bases_of(service: FeatureService) -> tuple[FeatureView, ...]:
 
 
 def types_of(schemas: Mapping[str, pa.Schema]) -> dict[str, dict[str, Any]]:
-    """Return the types of the columns of sources, by base, as `ServingPlan.of` takes them."""
-    return {name: {field.name: type_to_json(field.type) for field in schema} for name, schema in schemas.items()}
+    """Return the types of the columns of sources, by base, as `ServingPlan.of` takes them: those that a lake stores."""
+    return {
+        name: {field.name: type_to_json(field.type) for field in canonical_schema(schema)}
+        for name, schema in schemas.items()
+    }
 
 
 def kind_of(feature: Feature, types: Mapping[str, pa.DataType]) -> pa.DataType:
