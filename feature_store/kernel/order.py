@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from dataplat.errors import SchemaError
+from dataplat.errors import ConfigError, SchemaError
 from dataplat.feature_store.definitions import FeatureView
 from dataplat.feature_store.kernel.columns import Ordered
 from dataplat.feature_store.kernel.facts import Facts
@@ -382,9 +382,12 @@ def _passing(view: FeatureView, table: pa.Table) -> pa.ChunkedArray | None:
 def _condition(text: str) -> pl.Expr:
     import polars as pl
 
-    if text.startswith("{"):
-        return pl.Expr.deserialize(io.StringIO(text), format="json")
-    return pl.sql_expr(text)
+    try:
+        if text.startswith("{"):
+            return pl.Expr.deserialize(io.StringIO(text), format="json")
+        return pl.sql_expr(text)
+    except (pl.exceptions.PolarsError, ValueError) as error:
+        raise ConfigError(f"where={text!r} is no condition that Polars can read: {error}") from error
 
 
 def _events(view: FeatureView, table: pa.Table) -> Words | None:

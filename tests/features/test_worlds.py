@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -32,7 +34,7 @@ def landed(lake: dp.Lake, world: World, pieces: int) -> FeatureStore:
     for name in world.sources:
         table = world.table(name)
         cuts = np.linspace(0, table.num_rows, pieces + 1).astype(int)
-        for low, high in zip(cuts[:-1], cuts[1:], strict=True):
+        for low, high in itertools.pairwise(cuts):
             lake.ingest(table.slice(low, high - low), into=name, schema=table.schema)
     return lake.features
 
