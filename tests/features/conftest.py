@@ -62,6 +62,10 @@ class Desk:
     store: FeatureStore
     service: dp.FeatureService
 
+    hour = staticmethod(hour)
+    weather = staticmethod(weather)
+    view_of = staticmethod(view_of)
+
     def temps(self, *airports: str, t: datetime | None = None) -> list[float | None]:
         """Return what is served of airports' temperatures."""
         found: list[float | None] = self.store.lookup(self.service, {"airport": list(airports)}, t=t).to_dict()[

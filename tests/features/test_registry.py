@@ -14,8 +14,6 @@ from dataplat.feature_store.closure import closure_hash
 from dataplat.feature_store.codec import service_from_json, service_to_json
 from dataplat.testing.features_worlds import drawn_world
 
-from .conftest import view_of
-
 
 def test_apply_is_one_commit_and_the_second_is_none(desk):
     """The same definition again does nothing."""
@@ -46,10 +44,10 @@ def test_every_definition_comes_back(first):
 def test_a_version_never_changes_its_meaning(desk):
     """Another definition of the same version is refused; what differs is said, and which version to give."""
     desk.store.apply(desk.service)
-    other = dp.FeatureService("delays", [view_of(ttl="6h")])
+    other = dp.FeatureService("delays", [desk.view_of(ttl="6h")])
     with pytest.raises(ConfigError, match="applied already, and defined otherwise.*version=2"):
         desk.store.apply(other)
-    assert desk.store.apply(dp.FeatureService("delays", [view_of(ttl="6h")], version=2)).commit is not None
+    assert desk.store.apply(dp.FeatureService("delays", [desk.view_of(ttl="6h")], version=2)).commit is not None
     assert [each.name for each in desk.store.services()] == ["delays@1", "delays@2"]
 
 
@@ -58,7 +56,7 @@ def test_many_apply_at_once(desk):
     with ThreadPoolExecutor(4) as pool:
         made = list(pool.map(lambda _: desk.store.apply(desk.service), range(8)))
     assert sum(each.commit is not None for each in made) == 1
-    services = [dp.FeatureService("raced", [view_of(ttl=f"{number + 1}h")]) for number in range(4)]
+    services = [dp.FeatureService("raced", [desk.view_of(ttl=f"{number + 1}h")]) for number in range(4)]
 
     def race(service: dp.FeatureService) -> bool:
         try:
@@ -94,7 +92,7 @@ def test_retired_is_gone_and_may_come_back(desk):
 
 def test_where_as_an_expression_comes_back(desk):
     """A condition is kept as Polars writes it."""
-    service = dp.FeatureService("warm", [view_of(where=pl.col("temp") > 2)])
+    service = dp.FeatureService("warm", [desk.view_of(where=pl.col("temp") > 2)])
     desk.store.apply(service)
     assert desk.store.services()[0].read().views[0].view.where == service.views[0].view.where
 
@@ -103,7 +101,7 @@ def test_lineage_goes_from_source_to_training_set(desk):
     """What a service is made of, and what was made of it."""
     desk.store.apply(desk.service)
     desk.store.materialize("delays")
-    made = desk.store.training_set({"airport": ["JFK"], "t": [view_time()]}, "delays")
+    made = desk.store.training_set({"airport": ["JFK"], "t": [desk.hour(4)]}, "delays")
     made.save("train")
     [root] = desk.store.lineage("delays")
     told = repr(root)
@@ -112,10 +110,3 @@ def test_lineage_goes_from_source_to_training_set(desk):
     assert desk.lake["train"].commit.changes["train"].lineage
     with pytest.raises(FeatureNotFound, match="'nothing'"):
         desk.store.lineage("nothing")
-
-
-def view_time():
-    """Return a time with features."""
-    from .conftest import hour
-
-    return hour(4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pyarrow as pa
@@ -12,9 +13,12 @@ import dataplat as dp
 from dataplat.errors import BadColumn, ConfigError, SchemaError
 from dataplat.feature_store.runs import Runs
 
-from .conftest import hour, view_of, weather
-
 COLUMN = "airport_weather__temp"
+
+
+def hour(number):
+    """Return a time, hours after the start of the weather."""
+    return datetime(2026, 1, 5, tzinfo=UTC) + timedelta(hours=number)
 
 
 def spine(**more):
@@ -52,7 +56,7 @@ def test_a_spine_of_any_kind(desk, kind):
 def test_pinned_and_rebuilt(desk):
     """What comes later changes nothing: the set is of the versions of then, to the last byte; a new set is another."""
     made = desk.store.training_set(spine(), desk.service)
-    desk.lake.ingest(weather([1.5]), into="weather")
+    desk.lake.ingest(desk.weather([1.5]), into="weather")
     again, fresh = made.rebuild(), desk.store.training_set(spine(), desk.service)
     assert again.table.equals(made.table)
     assert again.id == made.id
@@ -62,8 +66,8 @@ def test_pinned_and_rebuilt(desk):
 
 def test_a_late_row_is_unknown_until_it_comes(desk):
     """By default as it was known; as_known="now" is explicit (PIT 8)."""
-    desk.lake.ingest(weather(range(6), late=5), into="late")
-    service = dp.FeatureService("late", [view_of(source="late")])
+    desk.lake.ingest(desk.weather(range(6), late=5), into="late")
+    service = dp.FeatureService("late", [desk.view_of(source="late")])
     assert desk.store.training_set(spine(), service).table[COLUMN].null_count == 3
     assert desk.store.training_set(spine(), service, as_known="now").table[COLUMN].to_pylist() == [2.0, 103.0, 2.0]
     with pytest.raises(ConfigError, match="as_known"):
@@ -109,7 +113,7 @@ def test_saved_with_its_lineage(desk):
     first, second = made.save("train"), made.save("train")
     assert first.version == second.version
     lineage = desk.lake["train"].commit.changes["train"].lineage
-    assert ("weather", desk.lake["weather"].id) in [(each.dataset, each.version) for each in lineage]
+    assert ("weather", desk.lake["weather"].id) in [(each.name, each.version) for each in lineage]
 
 
 def test_statuses_are_counted(desk):
@@ -157,7 +161,7 @@ def test_what_is_remembered_is_never_wrong(desk, tmp_path):
 
 def test_history_without_a_spine(desk):
     """A row for each key and time at which something became known."""
-    found = desk.store.history(view_of(), hour(1), hour(3))
+    found = desk.store.history(desk.view_of(), hour(1), hour(3))
     assert found.num_rows == 4
     assert sorted(found[COLUMN].to_pylist()) == [1.0, 2.0, 101.0, 102.0]
 
