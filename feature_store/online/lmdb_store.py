@@ -48,8 +48,8 @@ if TYPE_CHECKING:
 
 Item: TypeAlias = tuple[bytes, bytes | None]
 
-BATCH: Final = 4 * 2**20
-"""Bytes of records in one transaction of a load: a push waits for one at most."""
+BATCH: Final = 16 * 2**20
+"""Bytes of a batch in memory that is one transaction of a load, less than half of it records: a push waits for one."""
 IN_MEMORY: Final = 64 * 2**20
 """Bytes of a difference that are one transaction."""
 ABSENT: Final = b"\0"  # in what undoes a change: there was no record; else 1 and the record
