@@ -127,10 +127,12 @@ def raw(folder: Path, entities: int) -> dict[str, float]:
             with environment.begin(buffers=True) as read:
                 return [layout.unpack(read.get(keys[(number * 37 + each) % entities])) for each in range(rows)]
 
-        return timed("1 entity", lambda number: get(number, 1)) | timed("100 entities", lambda number: get(number, 100), 500)
+        return timed("1 entity", lambda number: get(number, 1)) | timed(
+            "100 entities", lambda number: get(number, 100), 500
+        )
 
 
-def hops(store: LmdbStore, entities: int) -> dict[str, float]:
+def hops(store: LmdbStore) -> dict[str, float]:
     """Look up windows of seven days, of tiles of an hour, of a thousand events: what each adds to a column."""
     rng = np.random.default_rng(3)
     rows = 200_000
@@ -156,7 +158,9 @@ def hops(store: LmdbStore, entities: int) -> dict[str, float]:
     }
     found: dict[str, float] = {}
     for name, features in {"none": [], **made}.items():
-        view = dp.FeatureView("v", source="s", entity=dp.Entity("k"), timestamp="t", ttl=None, features=["x", *features])
+        view = dp.FeatureView(
+            "v", source="s", entity=dp.Entity("k"), timestamp="t", ttl=None, features=["x", *features]
+        )
         ask = Asking(store, served(store, dp.FeatureService(f"hop_{name}", [view]), table), 200)
         took = timed(name, lambda number, ask=ask: ask(number, 1), 2000)
         if name == "none":
@@ -170,16 +174,17 @@ def on_demand(store: LmdbStore, entities: int) -> dict[str, float]:
     """Look up one and five on-demand features with what they read."""
     found: dict[str, float] = {}
     table = source(entities)
-    for count in (1, 5):
+    for count in (0, 1, 5):
         view = views(shared=True)[0]
         made = [
             dp.on_demand(inputs=[view, dp.Request({"distance": "float64"})], name=f"d{number}")(
-                lambda t, number=number: t[f"v0"][f"f{number}"] / t.distance
+                lambda t, number=number: t["v0"][f"f{number}"] / t.distance
             )
             for number in range(count)
         ]
         service = dp.FeatureService(f"computed_{count}", [view, *made])
-        ask = Asking(store, served(store, service, table), entities, {"distance": 2475.0})
+        request = {"distance": 2475.0} if count else {}
+        ask = Asking(store, served(store, service, table), entities, request)
         found |= timed(f"{count} on 1 row", lambda number, ask=ask: ask(number, 1), 1500)
         found |= timed(f"{count} on 100 rows", lambda number, ask=ask: ask(number, 100), 300)
     return found
@@ -219,7 +224,7 @@ def main() -> None:
         "shared": lambda: lookups(store, entities, shared=True),
         "five": lambda: lookups(store, entities, shared=False),
         "lmdb": lambda: raw(folder, entities),
-        "hops": lambda: hops(store, entities),
+        "hops": lambda: hops(store),
         "on_demand": lambda: on_demand(store, entities),
         "select": select,
         "load": lambda: load(store, entities),

@@ -44,10 +44,14 @@ class Part:
             [(at, raw_default(base, each)) for at, each in self.fields if each.column == column] for column in columns
         ]
 
+    def odd(self, values: Sequence[Any], t: int) -> bool:
+        """Say whether the newest row is not the one in the fixed part, or is expired."""
+        e = values[self.placed.e]
+        return e in (MISSING, SEVERAL) or (self.ttl is not None and t - e > self.ttl)
+
     def patch(self, found: list[Any], record: bytes, values: Sequence[Any], section: list[Any] | None, t: int) -> None:
         """Correct the cells of a row that are not plain."""
-        e = values[self.placed.e]
-        if e in (MISSING, SEVERAL) or (self.ttl is not None and t - e > self.ttl):
+        if self.odd(values, t):
             rows = rows_of(self.layout, self.placed, values, record, section)
             events = Events(self.placed.base, None if section is None else section[1:])
             for (at, _), cell in zip(self.outputs, self.answer(rows, events, t), strict=True):
@@ -73,7 +77,7 @@ def rowed(layout: Layout, parts: Sequence[Part], length: int) -> Rowed:
             places[at] = place
     pick: Any = itemgetter(*places) if length > 1 else lambda values: (values[places[0]],) if length else ()
     tails = _tails(layout, parts)
-    windows = [(part.placed.base, part.windows) for part in parts if part.windows]
+    windows = [(part, part.placed.base, part.windows) for part in parts if part.windows]
     size = layout.fixed.size
 
     def row(record: bytes, values: Sequence[Any], t: int) -> Sequence[Any]:
@@ -85,7 +89,9 @@ def rowed(layout: Layout, parts: Sequence[Part], length: int) -> Rowed:
         for at, before, end, load in tails:
             found[at] = load(record[size + (values[before] if before else 0) : size + values[end]])
         sections = _SECTIONS.decode(memoryview(record)[values[3] :]) if flags & SECTIONS else ()
-        for base, functions in windows:
+        for part, base, functions in windows:
+            if not clean and part.odd(values, t):
+                continue
             section = sections[base.place] if base.place < len(sections) else None
             events = Events(base, None if section is None else section[1:])
             for at, function in functions:

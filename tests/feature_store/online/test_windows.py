@@ -147,3 +147,18 @@ def test_a_sum_that_does_not_fit_is_refused() -> None:
         served = Served([Sum("n", **told)], table, 3)
         with pytest.raises(SchemaError, match="the sum of n does not fit into int64"):
             served.serving.answer({"k": ["a"]}, {}, 3, served.read)
+
+
+def test_4_an_expired_view_holds_nothing() -> None:
+    """A sum that would not fit is not made."""
+    table = pa.table({"k": ["a", "a"], "t": pa.array([1, 2]).cast(pa.timestamp("us", "UTC")), "n": [2**62, 2**62]})
+    served = Served([Sum("n", window=None), Count(window=None)], table, 3)
+    view = FeatureView(
+        "v", source="s", entity=Entity("k"), timestamp="t", ttl="5us", features=list(served.plan.bases[0].windows)
+    )
+    plan = ServingPlan.of(FeatureService("s", [view]), types_of({"v": table.schema}))
+    records = dict(pack(plan, plan.groups[0], {"v": served.facts}, 3))
+    snapshot = Snapshot("s", 3, {}, plan.closure, types=plan.types)
+    found = Serving(plan).answer({"k": ["a"]}, {}, 8, lambda keys: Reading(snapshot, 0, [*map(records.get, keys)], []))
+    assert dict(found.columns) == {"v__n_sum_lifetime": [None], "v__count_lifetime": [0]}
+    assert found.statuses == {"v__n_sum_lifetime": [5], "v__count_lifetime": [5]}
