@@ -194,7 +194,28 @@ def _said(who: str, data: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"id": "a", "from_name": "label", "to_name": "carrier", "type": "choices", "value": {"choices": [said]}}]
 
 
-_SERVED = {"s3": _s3, "kafka": _kafka, "labels": _labels}
+@contextlib.contextmanager
+def _features() -> Iterator[None]:
+    """Have a state folder of one's own, where online stores are, and a free port; end the server that a page left running."""
+    import signal
+    import socket
+
+    with tempfile.TemporaryDirectory() as home, socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        free.close()
+        pid = Path(home) / "serve.pid"
+        given = {"XDG_STATE_HOME": home, "XDG_CACHE_HOME": home, "PORT": str(port), "PID": str(pid)}
+        with _environment(given, "DATAPLAT_"):
+            try:
+                yield
+            finally:
+                if pid.exists():
+                    with contextlib.suppress(ProcessLookupError, ValueError):
+                        os.kill(int(pid.read_text()), signal.SIGTERM)
+
+
+_SERVED = {"s3": _s3, "kafka": _kafka, "labels": _labels, "features": _features}
 
 
 def _run_blocks(path: Path, page: str, folder: Path) -> Iterator[tuple[Block, Command, str]]:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -42,6 +43,8 @@ CAUSES: Final[Mapping[str, str]] = {
 TOLD: Final = 1000
 """Differences that are told one by one; all are counted."""
 CHUNK: Final = 20_000
+ALL: Final = (1 << 63) - 1
+"""A sequence that no row has: all that were pushed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,8 +229,14 @@ class _Group:
         differing = self._differing(said)
         if any(differing.values()):
             self._tell(differing, said, of)
-        now = replay.say(self.spine, self.t, replay.facts(self.spine, self.t, None))
-        self._stale(now, said)
+        if not replay.current(self.pins, pushed):
+            self._stale(replay.say(self.spine, self.t, self.now), said)
+
+    @cached_property
+    def now(self) -> dict[str, Facts]:
+        """What there is now: of the newest versions, and what was pushed and has not landed."""
+        replay = self.replay
+        return replay.facts(self.spine, self.t, None, replay.pushed(replay.pins, ALL))
 
     def _differing(self, said: Said) -> dict[str, list[int]]:
         """Return the rows of each column that were answered otherwise; all, where its type is another."""
@@ -280,13 +289,17 @@ class _Others:
         self._made: dict[str, list[Said]] = {}
 
     def cause(self, name: str, row: int, said: Said) -> Cause:
-        """Return the cause of a difference: the first assumption under which what was served is right."""
+        """Return the cause of a difference: the first assumption under which all that was served of the view is right.
+
+        Of an on-demand feature all that was served of the row has to be.
+        """
         group = self._group
         if group.types.get(name) != said.types[name] and self._same_but_type(name, row, said):
             return "type"
+        together = [each for each in said.values if _view(each) == _view(name)] if _view(name) else list(said.values)
         for cause in ("expired", "late"):
             for other in self._answers(cause):
-                if not _unequal_cell(group.served, other, name, row):
+                if not any(_unequal_cell(group.served, other, each, row) for each in together):
                     return cause  # type: ignore[return-value]
         return "store"
 
@@ -318,9 +331,13 @@ class _Others:
         group, replay = self._group, self._group.replay
         yield replay.say(group.spine, group.t, self._of, as_known="now")
         yield replay.say(group.spine, group.t, replay.facts(group.spine, group.t, group.pins))
-        now = replay.facts(group.spine, group.t, None)
-        yield replay.say(group.spine, group.t, now)
-        yield replay.say(group.spine, group.t, now, as_known="now")
+        yield replay.say(group.spine, group.t, group.now)
+        yield replay.say(group.spine, group.t, group.now, as_known="now")
+
+
+def _view(column: str) -> str:
+    """Return the view of a column; nothing of an on-demand feature."""
+    return column.partition("__")[0] if "__" in column else ""
 
 
 def _said(rows: pa.Table, types: Mapping[str, Any]) -> Said:

@@ -73,6 +73,18 @@ class Replay:
         schemas = {view.name: self._now[view.name].schema for view in bases_of(self.service)}
         self.plan = ServingPlan.of(self.service, types_of(schemas))
 
+    @property
+    def pins(self) -> dict[str, str]:
+        """The newest versions of the sources."""
+        return {name: version for source in self._now.values() for name, version in source.pins.items()}
+
+    def current(self, pins: Mapping[str, str], pushed: Mapping[str, pa.Table]) -> bool:
+        """Tell whether versions, with what had been pushed, are all that there is."""
+        now = self.pins
+        if any(pins.get(name) != version for name, version in now.items()):
+            return False
+        return _rows(self.pushed(now, (1 << 63) - 1)) == _rows(pushed)
+
     def spine(self, rows: pa.Table) -> pa.Table:
         """Return the keys and request columns of rows of the log."""
         import pyarrow as pa
@@ -118,6 +130,10 @@ class Replay:
             {name: table.column(f"{name}__status").cast("string").to_pylist() for name in columns},
             {name: type_to_json(table.column(name).type) for name in columns},
         )
+
+
+def _rows(tables: Mapping[str, pa.Table]) -> int:
+    return sum(table.num_rows for table in tables.values())
 
 
 def changed(service: FeatureService, change: Changed) -> FeatureService:

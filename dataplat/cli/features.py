@@ -26,7 +26,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rollback": (f"{_SERVE}:rollback", "Serve the snapshot before."),
     "freshness": (f"{_LOOK}:freshness", "Show how old what is served is, view by view."),
     "audit": (f"{_PROVE}:audit", "Hold what was served against the lake, to the last bit."),
-    "verify": (f"{_PROVE}:verify", "Prove that training and serving agree on your definitions."),
 }
 
 
