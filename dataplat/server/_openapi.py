@@ -53,7 +53,7 @@ def of(name: str) -> dict[str, Any]:
     return told
 
 
-_PUSH: Final = {
+_PUSH: Final[dict[str, Any]] = {
     "type": "object",
     "required": ["view", "rows"],
     "additionalProperties": False,
@@ -78,6 +78,8 @@ def document(app: FastAPI, services: Services, settings: Settings) -> dict[str, 
     if settings.keys:
         made["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
         made["security"] = [{"key": []}]
+        for path in ("/healthz", "/readyz"):
+            made["paths"][path]["get"]["security"] = []
     asked, answered = [], []
     for service in services.all():
         name = service.space.replace("@", "_")
@@ -85,6 +87,10 @@ def document(app: FastAPI, services: Services, settings: Settings) -> dict[str, 
         schemas[f"Features_{name}"] = _answer(service)
         asked.append({"$ref": f"#/components/schemas/Lookup_{name}"})
         answered.append({"$ref": f"#/components/schemas/Features_{name}"})
+    views = sorted({view.name for service in services.all() for view in service.serving.plan.service.views})
+    if views:
+        body = made["paths"]["/features/push"]["post"]["requestBody"]["content"]["application/json"]
+        body["schema"] = {**_PUSH, "properties": {**_PUSH["properties"], "view": {"type": "string", "enum": views}}}
     made["paths"] = {"/features/lookup": {"post": _lookup(asked, answered)}, **_responses(made["paths"])}
     return made
 

@@ -103,6 +103,8 @@ def table_of(raw: msgspec.Raw, kinds: Mapping[str, pa.DataType], most: int) -> p
     if len(found) > most:
         detail = f"a push is of at most {most:,} rows: send them in several"
         raise Problem("too-many-entities", detail, field="rows", more={"max_entities": most})
+    if found and all(getattr(each, slot) is msgspec.UNSET for each in found for slot in names):
+        raise Problem("invalid", f"the rows are empty; they have columns among {', '.join(kinds)}", field="rows")
     columns: dict[str, Any] = {}
     for slot, name in names.items():
         values = [getattr(each, slot) for each in found]

@@ -4,10 +4,12 @@ import asyncio
 import datetime as dt
 import json
 import math
+import os
 import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
@@ -265,6 +267,25 @@ def unused_port():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return taken.getsockname()[1]
+
+
+def test_schemathesis(place, url):
+    """Requests drawn from the OpenAPI document, right and wrong ones, are answered as it says, and none is a 500."""
+    folder, _ = place
+    (folder / "schemathesis.toml").write_text(  # 413, too, is said of what is against the document
+        "[checks.negative_data_rejection]\nexpected-statuses = [400, 401, 404, 405, 406, 409, 411, 413, 415, 422]\n"
+        '[checks.not_a_server_error]\nexpected-statuses = ["2xx", "3xx", "4xx", 504]\n'  # a deadline of 1 ms passes
+    )
+    words = [
+        "run", f"{url}/openapi.json", "--max-examples", os.environ.get("DATAPLAT_SERVE_EXAMPLES", "5"), "--no-color",
+        "--exclude-checks", "positive_data_acceptance",  # that columns are of one length no schema can say
+        "-H", f"Authorization: Bearer {KEY}", "--warnings", "off", "--phases", "coverage,fuzzing",
+    ]  # fmt: skip
+    run = subprocess.run(
+        [Path(sys.executable).parent / "schemathesis", *words], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stdout[-5000:] + run.stderr
+    assert "Traceback" not in (folder / "server.log").read_text()
 
 
 def test_no_values_in_the_logs(place, client):
