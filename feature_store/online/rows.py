@@ -165,7 +165,8 @@ def _runs(layout: Layout, names: Sequence[str], without: set[int]) -> list[tuple
     for at, name in enumerate(names):
         if at in without:
             continue
-        kind, offset = (layout.dtype.fields or {})[name][:2]
+        assert layout.dtype.fields is not None
+        kind, offset = layout.dtype.fields[name][:2]
         if found:
             first, count, before, begin = found[-1]
             if first + count == at and kind == before and begin + count * kind.itemsize == offset:

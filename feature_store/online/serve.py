@@ -358,7 +358,7 @@ class _Asked:
             raise
         before = len(keys)
         if None not in made:
-            keys += made  # type: ignore[arg-type]
+            keys += made
             return range(before, len(keys))
         places: list[int] = []
         for key in made:
