@@ -63,7 +63,7 @@ def _tell(found: Audit) -> None:
         note(f"{found.service}: no request was logged; `dataplat serve` logs what it answers")
         return
     differing = sum(found.causes.values())
-    told = coloured(f"{number(differing)} differences", "red" if differing else "green")
+    told = coloured(counted(differing, "difference"), "red" if differing else "green")
     click.echo(
         f"{found.service}: {counted(found.rows, 'served row')} of {counted(found.snapshots, 'snapshot')}, "
         f"{moment(found.first)} to {moment(found.last)}\n"
