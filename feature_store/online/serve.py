@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from dataplat.errors import NotMaterialized, SchemaError
 from dataplat.feature_store.keys import encoder, value_encoder
 from dataplat.feature_store.online.computed import OnDemand, made_kinds
-from dataplat.feature_store.online.layout import Layout
+from dataplat.feature_store.online.layout import CLEAN, Layout
 from dataplat.feature_store.online.plan import Ask, ServingPlan
 from dataplat.feature_store.online.raw import natural
 from dataplat.feature_store.online.rows import Part, batched, rowed, spread
-from dataplat.feature_store.online.state import PUSHED, Answered, Cell, Pushed, state
+from dataplat.feature_store.online.state import NULL, PRESENT, PUSHED, Answered, Cell, Pushed, state
 from dataplat.feature_store.status import NAMES
 from dataplat.lake.schema import did_you_mean
 
@@ -341,18 +341,19 @@ class _Asked:
         self.bases = [each for each in self.bases if each.outputs]
         self.row = rowed(self.layout, self.bases, len(self.outputs))
         self.batch = batched(self.layout, self.bases, len(self.outputs))
+        self.times = [self.layout.places[each.base.place].e for each in self.outputs]
         self.general: list[tuple[int, list[int], Answered]] = [
             (part.placed.base.place, [at for at, _ in part.outputs], part.answer) for part in self.bases
         ]
 
     def keys(self, entities: Mapping[str, Sequence[Any]], rows: int, keys: list[bytes]) -> Sequence[int]:
         """Add the keys to be read, and return their places among all; -1: a null."""
+        if not self.columns:  # one record for all rows
+            keys.append(self.encode(()))
+            return [len(keys) - 1] * rows
         given = [entities[column] for column in self.columns]
         try:
-            if self.only is not None:
-                made = list(map(self.encode, given[0]))
-            else:
-                made = list(map(self.encode, zip(*given, strict=True) if given else [()] * rows))
+            made = list(map(self.encode, given[0] if self.only is not None else zip(*given, strict=True)))
         except SchemaError:
             self._refuse(given)
             raise
@@ -418,11 +419,19 @@ class _Asked:
         return columns
 
     def cells(self, place: int, reading: Reading, t: int) -> list[Cell]:
-        """Return the cells of one row, in the general way."""
+        """Return the cells of one row."""
         if place < 0:
             return self._general(None, (), t)
-        pushed = reading.pushed[place] if reading.pushed else ()
-        return self._general(reading.records[place], [PUSHED.decode(each) for each in pushed], t)
+        record, pushed = reading.records[place], reading.pushed[place] if reading.pushed else ()
+        if record is not None and not pushed:
+            values = self.unpack(record)
+            if values[0] & CLEAN and t <= values[2]:
+                row = self.row(record, values, t)
+                return [
+                    Cell(value, PRESENT if value is not None else NULL, t - values[e])
+                    for value, e in zip(row, self.times, strict=True)
+                ]
+        return self._general(record, [PUSHED.decode(each) for each in pushed], t)
 
     def _general(self, record: bytes | None, pushed: Sequence[Pushed], t: int) -> list[Cell]:
         known = state(self.layout, record, pushed)
