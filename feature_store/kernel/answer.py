@@ -5,7 +5,7 @@ A last value is that of the last row that is alive: the same search that windows
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -15,6 +15,7 @@ from dataplat.errors import SchemaError
 from dataplat.feature_store.closure import used_views
 from dataplat.feature_store.definitions import FeatureService, FeatureView, Field, OnDemand
 from dataplat.feature_store.kernel.ask import Ask
+from dataplat.feature_store.kernel.asof import Latest
 from dataplat.feature_store.kernel.facts import Facts
 from dataplat.feature_store.kernel.lives import FOREVER, Lives, lives
 from dataplat.feature_store.kernel.ondemand import Transforms, typed
@@ -163,6 +164,40 @@ def _arrow(series: Any) -> pa.Array:
         pa.binary_view(): pa.binary(),
     }
     return found.cast(plain[found.type]) if found.type in plain else found
+
+
+def served(view: FeatureView, parts: Sequence[Facts], found: Latest, ask: Ask) -> Answer:
+    """Return the last values of rows that were found part by part.
+
+    What is in no part is called `missing_key`; who asks sees whether it is not known yet.
+    """
+    import pyarrow as pa
+
+    none = found.part < 0
+    age = np.where(none, NO_AGE, ask.t - found.e)
+    status = np.where(none, Status.MISSING_KEY, Status.PRESENT)
+    if view.view.ttl is not None:
+        status = np.where(~none & (age > view.view.ttl), Status.EXPIRED, status)
+    order = [np.flatnonzero((found.part == number) & (status == Status.PRESENT)) for number in range(len(parts))]
+    places = np.zeros(len(ask), np.int64)
+    there = np.concatenate([np.zeros(0, np.int64), *order])
+    places[there] = np.arange(len(there))
+    empty = status != Status.PRESENT
+    told = Answer(ties=int(found.tied.sum()))
+    for each in view.features:
+        assert isinstance(each, Field)
+        pieces = [
+            one(part.columns.column(each.column)).take(pa.array(found.row[rows]))
+            for part, rows in zip(parts, order, strict=True)
+        ]
+        values = one(pa.chunked_array(pieces)).take(pa.array(places, mask=empty))
+        own = np.where((status == Status.PRESENT) & ~np.asarray(values.is_valid()), Status.NULL, status)
+        if each.default is not None:
+            values, own = _defaulted(view, each, values, own)
+        told.columns[each.feature] = values
+        told.statuses[each.feature] = own.astype(np.int8)
+        told.ages[each.feature] = age
+    return told
 
 
 class _Moments:

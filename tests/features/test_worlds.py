@@ -13,8 +13,9 @@ from dataplat._features import FeatureStore
 from dataplat._features._sources import ViewSource
 from dataplat._features._training import joined
 from dataplat.feature_store.closure import used_views
-from dataplat.feature_store.kernel.answer import Answer, finished
+from dataplat.feature_store.kernel.answer import Answer, answer, finished
 from dataplat.feature_store.kernel.ask import Ask
+from dataplat.feature_store.kernel.asof import latest
 from dataplat.feature_store.kernel.ondemand import Transforms
 from dataplat.feature_store.online.connect import online_store
 from dataplat.feature_store.times import to_micros
@@ -126,3 +127,29 @@ def asked(store: FeatureStore, world: World) -> list[str]:
     """Return the columns that a lookup is asked with."""
     names = [name for view in used_views(world.service) for name in view.spine_keys]
     return list(dict.fromkeys([*names, *Transforms.of(world.service).request]))
+
+
+@pytest.mark.parametrize("first", range(0, 30, 10))
+def test_last_values_searched_part_by_part_are_those_of_all_rows(new_lake, first):
+    """Nothing is merged where last values alone are asked for: the same cells, and the same ties."""
+    searched = 0
+    for world in WORLDS[first : first + 10]:
+        store = landed(new_lake(), world, 3)
+        spine = world.spine_table()
+        t = to_micros(spine.column("t"), "t")
+        for view in used_views(world.service):
+            names = [each.feature for each in view.features if isinstance(each, dp.Field) and each.fill == "null"]
+            if not names:
+                continue
+            own, ask = view[names], Ask.of(view, spine, t)
+            source = ViewSource.of(store, own)
+            told, wanted = (
+                joined(own, source, ask, as_known=world.as_known),
+                answer(own, source.whole, ask, as_known=world.as_known),
+            )
+            searched += latest(source.parts, ask, as_known=world.as_known) is not None
+            for name in names:
+                assert repr(told.columns[name].to_pylist()) == repr(wanted.columns[name].to_pylist())
+                assert told.statuses[name].tolist() == wanted.statuses[name].tolist()
+                assert told.ages[name].tolist() == wanted.ages[name].tolist()
+    assert searched
