@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 import msgspec
 import numpy as np
 
+from dataplat._features._pushed_rows import PushedRows
 from dataplat._features._replay import Replay, Said, with_ttl
 from dataplat._features._served import DATASET, land
 from dataplat.errors import DatasetNotFound, VersionNotFound
@@ -153,7 +154,7 @@ def audit(
         return found
     found.first, found.last = rows.column("t")[0].as_py(), rows.column("t")[-1].as_py()
     found.snapshots = len(rows.column("snapshot").unique())
-    replay = Replay(store, meant, lambda pins, sequence: _pushed(store, meant, pins, sequence))
+    replay = Replay(store, meant, PushedRows(store, meant).up_to)
     closure, done = closure_hash(meant), 0
     for some in _groups(rows):
         _Group(replay, closure, some, found).audit()
@@ -161,14 +162,6 @@ def audit(
         if progress is not None:
             progress(done, rows.num_rows)
     return found
-
-
-def _pushed(
-    store: FeatureStore, service: FeatureService, pins: Mapping[str, str], sequence: int
-) -> Mapping[str, pa.Table]:
-    from dataplat._features._push import rows_up_to
-
-    return rows_up_to(store, service, pins, sequence)
 
 
 def _logged(

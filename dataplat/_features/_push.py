@@ -14,7 +14,7 @@ from __future__ import annotations
 import io
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -119,8 +119,8 @@ class Settling:
     @classmethod
     def before(cls, store: FeatureStore, service: FeatureService, space: str) -> Settling:
         """Look at the overlay."""
-        found = cls(store, tuple(dict.fromkeys(_datasets(service).values())))
-        names = _datasets(service)
+        found = cls(store, tuple(dict.fromkeys(datasets_of(service).values())))
+        names = datasets_of(service)
         for sequence, row in store.online.pending(space):
             base, _, id = row.idempotency.decode().partition(":")
             found.overlay.append((sequence, names.get(base, ""), id))
@@ -171,7 +171,7 @@ class Settling:
         )
 
 
-def _datasets(service: FeatureService) -> dict[str, str]:
+def datasets_of(service: FeatureService) -> dict[str, str]:
     """Return the dataset of each base of a service that rows can be pushed to."""
     found = {}
     for base in bases_of(service):
@@ -187,7 +187,7 @@ def _spread(store: FeatureStore, dataset: str, table: pa.Table, ids: Sequence[st
     for each in definitions(store):
         snapshot = store.online.snapshot(each.name)
         service = each.read()
-        names = [name for name, source in _datasets(service).items() if source == dataset]
+        names = [name for name, source in datasets_of(service).items() if source == dataset]
         if snapshot is None or not names:
             continue
         plan = ServingPlan.of(service, snapshot.types)
@@ -318,7 +318,7 @@ def _known(store: FeatureStore, dataset: str, waiting: Sequence[tuple[int, Pushe
     """Return which of these rows are in the dataset already."""
     import polars as pl
 
-    version = _version(store, PUSHED, store.lake.refs.head(store.branch).commit)
+    version = version_at(store, PUSHED, store.lake.refs.head(store.branch).commit)
     if version is None:
         return set()
     ids = [row.idempotency.decode() for _, row in waiting]
@@ -326,84 +326,6 @@ def _known(store: FeatureStore, dataset: str, waiting: Sequence[tuple[int, Pushe
     return set(rows["id"].to_pylist())
 
 
-def rows_up_to(
-    store: FeatureStore, service: FeatureService, pins: Mapping[str, str], sequence: int
-) -> dict[str, pa.Table]:
-    """Return by dataset the rows that a request could see beside a snapshot.
-
-    These are rows that were pushed to the service up to a sequence, and are not in the versions that the snapshot was made
-    from, whether they are in the dataset by now or not.
-
-    Args:
-        store: the feature store.
-        service: the service.
-        pins: what the snapshot was made from.
-        sequence: of the newest row that the request saw.
-    """
-    import pyarrow as pa
-
-    found: dict[str, pa.Table] = {}
-    seen = _seen(store, service, sequence)
-    for dataset, ids in seen.items():
-        held = _held(store, dataset, pins.get(dataset))
-        rows = [row for id, row in _raw(store, dataset, ids - held).items() if id not in held]
-        if rows:
-            found[dataset] = pa.concat_tables([pa.ipc.open_stream(row).read_all() for row in rows])
-    return found
-
-
-def _seen(store: FeatureStore, service: FeatureService, sequence: int) -> dict[str, set[str]]:
-    """Return the ids of rows that were pushed to a service up to a sequence, by dataset."""
-    import polars as pl
-
-    space, names = f"{service.name}@{service.version}", _datasets(service)
-    found: dict[str, set[str]] = {}
-    version = _version(store, SEQUENCES, store.lake.refs.head(store.branch).commit)
-    if version is not None:
-        wanted = (pl.col("space") == space) & (pl.col("sequence") <= sequence)
-        for row in version.to_arrow(columns=["dataset", "id"], where=wanted).to_pylist():
-            found.setdefault(row["dataset"], set()).add(row["id"])
-    for at, each in store.online.pending(space):
-        base, _, id = each.idempotency.decode().partition(":")
-        if at <= sequence and base in names:
-            found.setdefault(names[base], set()).add(id)
-    return found
-
-
-def _held(store: FeatureStore, dataset: str, pin: str | None) -> set[str]:
-    """Return the ids of the pushed rows that a version of a dataset holds: rows and ids landed together."""
-    from dataplat.versioning.history import versions
-
-    lake = store.lake
-    if pin is None:
-        return set()
-    head = lake.refs.head(store.branch).commit
-    commit = next((each.commit for each in versions(lake.objects, head, dataset) if each.change.version == pin), head)
-    version = _version(store, PUSHED, commit)
-    if version is None:
-        return set()
-    import polars as pl
-
-    return set(version.to_arrow(columns=["id"], where=pl.col("dataset") == dataset)["id"].to_pylist())
-
-
-def _raw(store: FeatureStore, dataset: str, ids: set[str]) -> dict[str, bytes]:
-    """Return pushed rows as they were noted down, by id."""
-    import polars as pl
-
-    found = {
-        row.idempotency.decode(): row.row
-        for _, row in store.online.pending(LOG + dataset)
-        if row.idempotency.decode() in ids
-    }
-    version = _version(store, PUSHED, store.lake.refs.head(store.branch).commit)
-    if version is not None:
-        wanted = pl.col("id").is_in(list(ids)) & (pl.col("dataset") == dataset)
-        for row in version.to_arrow(columns=["id", "row"], where=wanted).to_pylist():
-            found[row["id"]] = row["row"]
-    return found
-
-
-def _version(store: FeatureStore, dataset: str, commit: Commit) -> Version | None:
+def version_at(store: FeatureStore, dataset: str, commit: Commit) -> Version | None:
     state = commit.dataset(dataset, store.lake.objects.read)
     return None if state is None or state.version is None else store.lake.version(dataset, store.branch, commit)

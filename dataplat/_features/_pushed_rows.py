@@ -1,0 +1,119 @@
+"""Which pushed rows a request could see beside a snapshot: what an audit puts on top of a snapshot's sources.
+
+`features.sequences` says from which sequence on a service saw a row, `features.pushed` has the rows that landed; what has not
+landed, or is served from an overlay still, the online store has. A version of a dataset holds the rows of which the ids were
+there at its commit, since both are of one commit. All is read once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from dataplat._features._push import LOG, PUSHED, SEQUENCES, datasets_of, version_at
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from dataplat._features._store import FeatureStore
+    from dataplat.feature_store.definitions import FeatureService
+
+
+@dataclass
+class PushedRows:
+    """The rows that were pushed to the sources of a service.
+
+    Attributes:
+        store: the feature store.
+        service: the service.
+    """
+
+    store: FeatureStore
+    service: FeatureService
+    _held: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+    _read: dict[str, pa.Table] = field(default_factory=dict)
+
+    def up_to(self, pins: Mapping[str, str], sequence: int) -> dict[str, pa.Table]:
+        """Return by dataset the rows that were pushed up to a sequence and are not in the versions that are pinned.
+
+        Args:
+            pins: what a snapshot was made from.
+            sequence: of the newest row that a request saw.
+        """
+        import pyarrow as pa
+
+        found: dict[str, pa.Table] = {}
+        for dataset, seen in self._sequences.items():
+            ids = [id for id, at in seen.items() if at <= sequence]
+            if not ids:
+                continue
+            held = self._in(dataset, pins[dataset]) if dataset in pins else frozenset()
+            tables = [self._table(dataset, id) for id in ids if id not in held]
+            if tables:
+                found[dataset] = pa.concat_tables(tables, promote_options="permissive")
+        return found
+
+    @cached_property
+    def _sequences(self) -> dict[str, dict[str, int]]:
+        """By dataset and id the sequence from which on the service saw a row."""
+        import polars as pl
+
+        space, names = f"{self.service.name}@{self.service.version}", datasets_of(self.service)
+        found: dict[str, dict[str, int]] = {}
+        version = version_at(self.store, SEQUENCES, self.store.lake.refs.head(self.store.branch).commit)
+        if version is not None:
+            rows = version.to_arrow(columns=["dataset", "id", "sequence"], where=pl.col("space") == space)
+            for row in rows.sort_by("sequence").to_pylist():
+                found.setdefault(row["dataset"], {}).setdefault(row["id"], row["sequence"])
+        for sequence, each in self.store.online.pending(space):
+            base, _, id = each.idempotency.decode().partition(":")
+            if base in names:
+                found.setdefault(names[base], {}).setdefault(id, sequence)
+        return found
+
+    @cached_property
+    def _rows(self) -> dict[tuple[str, str], bytes]:
+        """By dataset and id the rows, as they were noted down."""
+        import polars as pl
+
+        datasets = list(self._sequences)
+        found = {
+            (dataset, row.idempotency.decode()): row.row
+            for dataset in datasets
+            for _, row in self.store.online.pending(LOG + dataset)
+        }
+        version = version_at(self.store, PUSHED, self.store.lake.refs.head(self.store.branch).commit)
+        if version is not None:
+            wanted = pl.col("dataset").is_in(datasets)
+            for row in version.to_arrow(columns=["dataset", "id", "row"], where=wanted).to_pylist():
+                found[row["dataset"], row["id"]] = row["row"]
+        return found
+
+    def _table(self, dataset: str, id: str) -> pa.Table:
+        import pyarrow as pa
+
+        key = f"{dataset}:{id}"
+        if key not in self._read:
+            self._read[key] = pa.ipc.open_stream(self._rows[dataset, id]).read_all()
+        return self._read[key]
+
+    def _in(self, dataset: str, version: str) -> frozenset[str]:
+        """Return the ids of the pushed rows that a version of a dataset holds."""
+        if (dataset, version) not in self._held:
+            self._held[dataset, version] = self._ids_at(dataset, version)
+        return self._held[dataset, version]
+
+    def _ids_at(self, dataset: str, version: str) -> frozenset[str]:
+        import polars as pl
+
+        from dataplat.versioning.history import versions
+
+        lake = self.store.lake
+        head = lake.refs.head(self.store.branch).commit
+        made = (each.commit for each in versions(lake.objects, head, dataset) if each.change.version == version)
+        pushed = version_at(self.store, PUSHED, next(made, head))
+        if pushed is None:
+            return frozenset()
+        return frozenset(pushed.to_arrow(columns=["id"], where=pl.col("dataset") == dataset)["id"].to_pylist())
