@@ -157,6 +157,15 @@ class Link:
             client.close()
 
 
+def answers(pipe: Any) -> list[Any]:
+    """Return the answers to a pipeline; raise the first error among them, without the command that it is about."""
+    found: list[Any] = pipe.execute(raise_on_error=False)
+    for answer in found:
+        if isinstance(answer, Exception):
+            raise answer
+    return found
+
+
 _links: weakref.WeakSet[Link] = weakref.WeakSet()
 
 

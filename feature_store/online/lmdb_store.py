@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 import msgspec
 
@@ -87,7 +87,8 @@ class LmdbStore:
         found = self._environment
         with found.guard:  # one call less each time: this is what a request waits for
             try:
-                transaction, opened = found.opened.env.begin(), found.opened  # type: ignore[union-attr]
+                opened = cast("Opened", found.opened)
+                transaction = opened.env.begin()
             except Exception:  # noqa: BLE001 - not open, or told apart there
                 transaction, opened = found.begin()
             try:

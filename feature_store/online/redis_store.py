@@ -26,7 +26,7 @@ import msgspec
 
 from dataplat.errors import IntegrityError, KeyViolation, NotMaterialized, SnapshotConflict
 from dataplat.feature_store.online import _redis_scripts as scripts
-from dataplat.feature_store.online._redis_link import Link
+from dataplat.feature_store.online._redis_link import Link, answers
 from dataplat.feature_store.online._redis_values import (
     Names,
     Side,
@@ -140,7 +140,7 @@ class RedisStore:
         pipe.hmget(names.rows, b"", *keys)
         for number, wanted in places.items():
             pipe.hmget(names.bucket(live.generation, live.buckets, number), b"", *(keys[place] for place in wanted))
-        head, rows, *parts = pipe.execute()
+        head, rows, *parts = answers(pipe)
         return head, rows, list(zip(places.values(), parts, strict=True))
 
     def pending(self, space: str, after: int = 0) -> Iterator[tuple[int, Pushed]]:
@@ -258,7 +258,7 @@ class RedisStore:
             pipe = client.pipeline(transaction=False)
             pipe.sadd(spaces_key(self.lake_id), space)
             pipe.execute_command("EVAL", scripts.PUSH, 4, *names.overlay, *arguments)
-            return int(pipe.execute()[1])
+            return int(answers(pipe)[1])
 
         return self._link.run(f"push to {space}", work)
 
@@ -437,7 +437,7 @@ class RedisStore:
         def work(client: Any) -> list[Any]:
             pipe = client.pipeline(transaction=False)
             fill(pipe)
-            return list(pipe.execute())
+            return answers(pipe)
 
         return self._link.run(what, work, PATIENCE)
 

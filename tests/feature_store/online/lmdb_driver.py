@@ -179,7 +179,9 @@ def any_moment(folder: Path) -> dict[str, int]:
             live = store.rollback(SPACE).id if step % 4 == 3 else name
             number = store.push(SPACE, [Pushed(b"p", name.encode(), number, 0, b"%d" % (number + 1))])
 
-    for _ in range(300 if MANY else 25):
+    deaths, end = 0, time.monotonic() + 60
+    while deaths < (300 if MANY else 25) or (len(seen_ids) < 6 and time.monotonic() < end):
+        deaths += 1
         pid = os.fork()
         if pid == 0:
             writing()
@@ -191,7 +193,12 @@ def any_moment(folder: Path) -> dict[str, int]:
         assert found.pushed[-1] == tuple(b"%d" % number for number in range(1, found.sequence + 1))
         seen_ids.add(found.snapshot.id)
         pushed = found.sequence
-    return {"snapshots": len(seen_ids), "pushed": pushed, "bytes": (folder / "data.mdb").stat().st_size}
+    return {
+        "deaths": deaths,
+        "snapshots": len(seen_ids),
+        "pushed": pushed,
+        "bytes": (folder / "data.mdb").stat().st_size,
+    }
 
 
 def slots_come_back(folder: Path) -> dict[str, int]:

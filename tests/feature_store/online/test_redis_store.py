@@ -170,9 +170,16 @@ from dataplat.feature_store.online._redis_link import Link
 from dataplat.feature_store.online.connect import RedisSettings
 from dataplat.feature_store.online.store import Pushed, Snapshot
 
-port, lake, operation, first, last = int(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5])
+port, lake, operation = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 redis_store.BATCH = 25
 space, keys, run = "delay_model@1", [b"k%03d" % number for number in range(60)], Link.run
+
+def begun(step):
+    store = redis_store.RedisStore(RedisSettings("127.0.0.1", port), f"{lake}-{step}")
+    store.load(space, Snapshot("s1", 1, {}, "c"), [(key, b"s1") for key in keys])
+    store.change(space, Snapshot("s2", 1, {}, "c", "s1"), [(key, b"s2") for key in keys])
+    store.push(space, [Pushed(b"k000", b"%d" % number, number, 0, b"%d" % number) for number in range(3)])
+    return store
 
 def operate(store):
     name = operation + " done"
@@ -186,7 +193,8 @@ def operate(store):
     else:
         store.push(space, [Pushed(key, b"new" + key, 9, 9, key) for key in keys[:5]])
 
-for step in range(first, last):
+for step in range(1, 100):
+    store = begun(step)
     pid = os.fork()
     if pid == 0:
         left = [step]
@@ -199,9 +207,10 @@ for step in range(first, last):
                     result = run(self, *arguments)
             return result
         Link.run = counting
-        operate(redis_store.RedisStore(RedisSettings("127.0.0.1", port), f"{lake}-{step}"))
+        operate(store)
         os._exit(0)
     status = os.waitpid(pid, 0)[1]
+    store.close()
     print(step, os.WTERMSIG(status) if os.WIFSIGNALED(status) else f"ended {os.WEXITSTATUS(status)}")
     if status == 0:
         break
@@ -213,18 +222,9 @@ def test_writers_killed_at_every_step(
     operation: str, shared_redis: RedisServer, opened: Callable[..., RedisStore]
 ) -> None:
     """Whoever is killed before or after any request leaves the old state or the new, and the next writer goes on."""
-    lake, steps = uuid4().hex, 40
-
-    def begun(step: int) -> RedisStore:
-        store = opened(shared_redis, f"{lake}-{step}")
-        store.load(SPACE, snapshot("s1"), [(key, b"s1") for key in KEYS])
-        store.change(SPACE, snapshot("s2", "s1"), [(key, b"s2") for key in KEYS])
-        store.push(SPACE, [row(b"k000", f"{number}", number) for number in range(3)])
-        return store
-
-    stores = {step: begun(step) for step in range(1, steps)}
+    lake = uuid4().hex
     told = subprocess.run(
-        [sys.executable, "-c", DYING, str(shared_redis.port), lake, operation, "1", str(steps)],
+        [sys.executable, "-c", DYING, str(shared_redis.port), lake, operation],
         capture_output=True, text=True, check=True, timeout=120,
     ).stdout.split("\n")[:-1]  # fmt: skip
     assert told[-1].endswith("ended 0"), told
@@ -233,7 +233,7 @@ def test_writers_killed_at_every_step(
     ends = set()
     new = {"load": "load done", "change": "change done", "rollback": "s1", "push": "s2"}[operation]
     for step in range(1, len(told) + 1):
-        store = stores[step]
+        store = opened(shared_redis, f"{lake}-{step}")
         found = store.read(SPACE, KEYS)
         assert set(found.records) == {found.snapshot.id.encode()}
         assert found.snapshot.id in {"s2", new}
@@ -250,7 +250,6 @@ def test_writers_killed_at_every_step(
         names = keys_of(shared_redis, f"{lake}-{step}/")
         assert len([name for name in names if ":head" not in name]) <= 9, names  # two generations, no more
     assert len(ends) == 2  # both were seen
-    stores[1].close()
 
 
 def test_a_writer_that_was_overtaken(shared_redis: RedisServer, opened: Callable[..., RedisStore]) -> None:
@@ -325,7 +324,9 @@ def test_a_redis_that_evicts(
 
 def test_a_redis_that_is_full(tmp_path: Path, opened: Callable[..., RedisStore]) -> None:
     """A Redis without room says so; the live snapshot stays, and is read."""
-    with redis_server(tmp_path, ["--maxmemory", "6mb", "--appendonly", "no", "--maxmemory-policy", "noeviction"]) as server:
+    with redis_server(
+        tmp_path, ["--maxmemory", "6mb", "--appendonly", "no", "--maxmemory-policy", "noeviction"]
+    ) as server:
         store = opened(server)
         store.load(SPACE, snapshot("s1"), [(b"a", b"1")])
         with pytest.raises(StoreError, match=r"is full .*raise maxmemory"):
