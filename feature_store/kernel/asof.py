@@ -58,8 +58,8 @@ def latest(parts: Sequence[Facts], ask: Ask, *, as_known: Literal["now"] | None 
     read = [_Part.of(part, as_known) for part in parts]
     if any(part is None for part in read):
         return None
-    found = Latest(*(np.full(len(ask), fill) for fill in (-1, 0, 0)), np.zeros(len(ask), bool), np.zeros(0, np.int64))
     k, same, future = np.zeros(len(ask), np.int64), np.zeros(len(ask), bool), np.zeros(len(ask), bool)
+    found = Latest(np.full(len(ask), -1), k.copy(), k.copy(), same.copy(), np.zeros(0, np.int64))
     for number in sorted(range(len(parts)), key=lambda each: -_newest(read[each])):
         part = read[number]
         assert part is not None
