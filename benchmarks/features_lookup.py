@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks._measure import DATA, Result, Side, compare, side_program
+from benchmarks import _feast
+from benchmarks._measure import DATA, HERE, Result, Side, compare, side_program
 from benchmarks._settings import Settings
 from benchmarks._table import Line, Table, at_most, of
 
 ENTITIES = 20_000
+FEW = 1000
+"""Entities of Feast, which loads some ten thousand cells a second."""
 CASES = ("shared", "five", "lmdb", "hops", "on_demand", "select")
 
 
 def tables(settings: Settings) -> list[Table]:
     """Measure each case in a process of its own; the figures are of calls within it."""
     DATA.mkdir(exist_ok=True)
-    results = compare([_side(case, ENTITIES) for case in CASES], settings.repeat)
+    sides = [_side(case, ENTITIES) for case in CASES]
+    python = _feast.python()
+    if settings.slow and python is not None:
+        program = str(HERE / "sides" / "feast_lookup.py")
+        sides.append(Side("Feast", lambda scratch: [str(python), program, str(scratch), str(FEW)], once=True))
+    results = compare(sides, settings.repeat)
     loads = compare([_side("load", min(settings.small, 1_000_000))], settings.repeat)
     return [
         Table("Lookups in process, microseconds", tuple(_lines(results)), tuple(results)),
@@ -39,8 +47,17 @@ def _lines(results: list[Result]) -> list[Line]:
         at_most("five on-demand features on a request, p50", of(results, "on_demand", "5 on 1 row p50 µs"), 300, "µs"),
         at_most("an on-demand feature, for each of 100 rows", _a_row(results), 3, "µs"),
     ]
+    for what, side in (("Feast's SDK", "Feast"), ("LMDB and struct", "lmdb")):
+        lines += [_beside(results, side, rows, what) for rows in ("1 entity", "100 entities")]
     hops = next((result.figures for result in results if result.side == "hops"), {})
     return lines + [at_most(f"hop feature, {name}", figure, 10, "µs") for name, figure in hops.items()]
+
+
+def _beside(results: list[Result], side: str, rows: str, what: str) -> Line:
+    """Return how long a peer takes, in lookups of ours."""
+    ours, theirs = (of(results, each, f"{rows} p50 µs") for each in ("shared", side))
+    reached = "" if ours is None or theirs is None else f"{theirs / ours:.2f} × ({theirs:,.1f} / {ours:,.1f} µs)"
+    return Line(f"{what}, {rows}", reached, "", None)
 
 
 def _a_row(results: list[Result]) -> float | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from decimal import Decimal
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -12,8 +14,9 @@ import pyarrow as pa
 import pytest
 
 from dataplat.errors import SchemaError
-from dataplat.feature_store.definitions import Entity, FeatureService, FeatureView
+from dataplat.feature_store.definitions import Entity, FeatureService, FeatureView, Field
 from dataplat.feature_store.kernel.answer import answers
+from dataplat.feature_store.kernel.lives import FOREVER
 from dataplat.feature_store.kernel.order import facts
 from dataplat.feature_store.online.plan import ServingPlan, types_of
 from dataplat.feature_store.online.record import pack
@@ -162,3 +165,43 @@ def test_4_an_expired_view_holds_nothing() -> None:
     found = Serving(plan).answer({"k": ["a"]}, {}, 8, lambda keys: Reading(snapshot, 0, [*map(records.get, keys)], []))
     assert dict(found.columns) == {"v__n_sum_lifetime": [None], "v__count_lifetime": [0]}
     assert found.statuses == {"v__n_sum_lifetime": [5], "v__count_lifetime": [5]}
+
+
+def test_22_every_time_of_a_small_world() -> None:
+    """Records made at every microsecond, asked at every later one: no edge is missed."""
+    rows = [(3, 3, None), (5, 9, None), (8, 8, 14), (12, 12, None), (13, 30, None), (20, 6, 26)]
+    table = pa.table(
+        {
+            "k": ["a"] * len(rows),
+            "t": pa.array([e for e, _, _ in rows]).cast(pa.timestamp("us", "UTC")),
+            "x": [float(at) if at != 3 else None for at in range(len(rows))],
+        }
+    )
+    features: list[Any] = ["x", Field("x", fill="last_non_null", default=-1.0, name="filled")]
+    for told in ({"window": "5us"}, {"window": "7us", "accuracy": "hop(3us)"}, {"window": None}):
+        name = f"{told.get('accuracy', '')}{told['window']}"
+        features += [Count(**told, name=f"count{name}"), Sum("x", **told, name=f"sum{name}")]
+        features += [Min("x", **told, name=f"min{name}"), Quantile("x", 0.4, **told, name=f"quantile{name}")]
+        features += [DistinctCount("x", **told, name=f"distinct{name}"), First("x", **told, name=f"first{name}")]
+        features += [Last("x", **told, name=f"last{name}"), LastN("x", 2, **told, name=f"last2{name}")]
+    view = FeatureView(
+        "v", source="s", entity=Entity("k"), timestamp="t", ttl="9us", features=features, history="commits"
+    )
+    service = FeatureService("s", [view])
+    plan = ServingPlan.of(service, types_of({"v": table.schema}))
+    known = np.array([k for _, k, _ in rows])
+    gone = np.array([FOREVER if end is None else end for _, _, end in rows])
+    own = facts(view, table, k=known, gone=gone)
+    times = np.arange(34)
+    wanted = answers(service, {"v": own}, pa.table({"k": ["a"] * len(times)}), times).to_pylist()
+    serving = Serving(plan)
+    for at in times.tolist():
+        records = dict(pack(plan, plan.groups[0], {"v": own}, at))
+        snapshot = Snapshot(f"s{at}", at, {}, plan.closure, types=plan.types)
+        for t in range(at, len(times)):
+            found = serving.answer({"k": ["a"]}, {}, t, partial(_read, snapshot, records))
+            assert found.table(statuses=True, ages=True).to_pylist() == [wanted[t]], (at, t)
+
+
+def _read(snapshot: Snapshot, records: dict[bytes, bytes], keys: Sequence[bytes]) -> Reading:
+    return Reading(snapshot, 0, [records.get(key) for key in keys], [])
