@@ -19,6 +19,7 @@ class Load:
         answered: how many answers of status 200.
         other: how many of another status, by status.
         lost: requests whose connection ended before they were answered.
+        lost_at: when, by `time.perf_counter`.
         refused: connections that could not be made.
         seconds: how long it went on.
         latencies: of each answer, in seconds.
@@ -27,6 +28,7 @@ class Load:
     answered: int = 0
     other: dict[int, int] = field(default_factory=dict)
     lost: int = 0
+    lost_at: list[float] = field(default_factory=list)
     refused: int = 0
     seconds: float = 0.0
     latencies: list[float] = field(default_factory=list)
@@ -37,8 +39,8 @@ class Load:
         return ordered[min(len(ordered) - 1, int(q * len(ordered)))] if ordered else float("nan")
 
 
-Check = Callable[[int, bytes], None]
-"""Is told which request was answered (its place), and the body of its answer."""
+Check = Callable[[int, bytes, float], None]
+"""Is told which request was answered (its place), the body of its answer, and when it was asked."""
 
 
 def request(path: str, body: bytes, headers: dict[str, str] | None = None, *, host: str = "127.0.0.1") -> bytes:
@@ -182,7 +184,7 @@ class _Asking(asyncio.Protocol):
             seen.answered += 1
             seen.latencies.append(time.perf_counter() - self.began)
             if turn.check is not None:
-                turn.check(self.asked % len(turn.requests), body)
+                turn.check(self.asked % len(turn.requests), body, self.began)
         else:
             seen.other[status] = seen.other.get(status, 0) + 1
         if turn.most is not None and self.all() >= turn.most and not turn.end.done():
@@ -194,5 +196,6 @@ class _Asking(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         if self.asked >= 0 and not self.turn.over:
             self.turn.seen.lost += 1
+            self.turn.seen.lost_at.append(time.perf_counter())
         if not self.ended.done():
             self.ended.set_result(None)

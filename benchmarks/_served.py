@@ -41,11 +41,15 @@ SPACE = "bench@1"
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How many keys, views of one entity, and features a view; of which most are floats, as they are usual."""
+    """How many keys, views of one entity, and features a view; of which most are floats, as they are usual.
+
+    Of every key that `odd` divides some values are null, and some NaN; 0: of none.
+    """
 
     keys: int = 10_000
     views: int = 5
     features: int = 10
+    odd: int = 20
 
     def kinds(self, feature: int) -> str:
         """Return the type of a feature of a view."""
@@ -72,16 +76,17 @@ class Shape:
 
 
 def value(shape: Shape, key: int, view: int, feature: int, number: int) -> Any:
-    """Return the value of a cell in a snapshot; of every twentieth key some are null, and some NaN."""
+    """Return the value of a cell in a snapshot."""
     told = key * 31 + view * 7 + feature + number * 1_000_003
     kind = shape.kinds(feature)
     if kind == "string":
         return f"s{told}"
     if kind == "int":
         return told
-    if key % 20 == 0 and feature == 0 and told % 3 == 0:
+    odd = shape.odd and key % shape.odd == 0
+    if odd and feature == 0 and told % 3 == 0:
         return None
-    return float("nan") if key % 20 == 0 and told % 5 == 0 else told / 8
+    return float("nan") if odd and told % 5 == 0 else told / 8
 
 
 def rows(shape: Shape, view: int, number: int) -> pa.Table:

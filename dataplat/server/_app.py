@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from dataplat.server._access import AccessLog, Line
@@ -87,17 +87,16 @@ class Front:
         self._at_work = count
         self._lookup.at_work = count
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer a request."""
-        if scope["type"] != "http":
-            return
-        if scope["path"] == PATH:
-            await self._lookup(scope, receive, send)
-        else:
-            await self._other(scope, receive, send)
+        if scope["type"] == "http" and scope["path"] == PATH:
+            return self._lookup(scope, receive, send)
+        return self._other(scope, receive, send)
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Have FastAPI answer, within the bounds of every request."""
+        if scope["type"] != "http":
+            return
         began = scope.get(BEGAN) or time.perf_counter()
         headers = dict(scope["headers"])
         asked_by = request_id(headers)

@@ -86,6 +86,8 @@ class Reader:
             Problem: A column is missing, unknown, of another length or type.
         """
         found = self._decoded(self._entities, head.entities, "entities")
+        if not self.request_names and len(head.request) <= 2:
+            return Asked(found, {}, self._rows(found, {}))
         more = self._decoded(self._request, head.request, "request") if len(head.request) > 2 else {}
         if twice := found.keys() & more.keys():
             raise Problem("invalid", f"{min(twice)} stands in entities and in request", field=f"request.{min(twice)}")
@@ -109,6 +111,8 @@ class Reader:
         return Asked(entities, request, self._rows(entities, request))
 
     def _rows(self, entities: Mapping[str, Any], request: Mapping[str, Any]) -> int:
+        if len(entities) == 1 and not request:
+            return len(next(iter(entities.values())))
         rows = -1
         for where, columns in (("entities", entities), ("request", request)):
             for name, values in columns.items():

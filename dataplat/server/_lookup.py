@@ -135,7 +135,9 @@ class LookupRoute:
         told.finish(headers.get(b"accept-encoding"))
 
     def _read(self, scope: Scope, headers: Mapping[bytes, bytes], body: bytes) -> tuple[Head, Any]:
-        kind = headers.get(b"content-type", JSON).partition(b";")[0].strip().lower()
+        kind = headers.get(b"content-type", JSON)
+        if kind != JSON:
+            kind = kind.partition(b";")[0].strip().lower()
         if kind == JSON:
             return head_of(body), None
         if kind != _arrow.MEDIA_TYPE:

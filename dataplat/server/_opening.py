@@ -62,17 +62,19 @@ class LakeCatalogue:
         keys = {name: dtype(entity) for name, entity in entities.items()}
         rest = {name: parse_type(kind) for name, kind in request.items()}
         computed = frozenset(each.name for each in plan.transforms.expressions)
+        fresh = tuple((view.name, view.view.freshness) for view in used_views(meant) if view.view.freshness is not None)
         return Service(
             space,
             plan.closure,
             entities,
             request,
-            tuple((view.name, view.view.freshness) for view in used_views(meant) if view.view.freshness is not None),
+            fresh,
             serving,
             self._store.online,
             Reader(space, keys, rest, self._most),
             Writer(space, serving.kinds, computed),
             self._counts.place_of(space),
+            min((most for _, most in fresh), default=float("inf")),
         )
 
     def snapshot(self, space: str) -> Snapshot | None:

@@ -56,11 +56,11 @@ async def body_of(headers: Mapping[bytes, bytes], receive: Receive, most: int) -
         Problem: It is larger than `most` bytes, by what its header says or by what came, or in a coding.
         Gone: The connection was closed before it was whole.
     """
-    coding = headers.get(b"content-encoding", b"identity").lower()
-    if coding not in (b"identity", b""):
+    coding = headers.get(b"content-encoding")
+    if coding is not None and coding.lower() not in (b"identity", b""):
         raise Problem("unsupported-media-type", "a body is sent as it is, without Content-Encoding")
-    told = headers.get(b"content-length", b"0")
-    if _DIGITS.fullmatch(told) is None or int(told) > most:
+    told = headers.get(b"content-length")
+    if told is not None and (len(told) > 18 or not told.isdigit() or int(told) > most):
         raise _too_large(most)
     message = await receive()
     if message["type"] == "http.disconnect":

@@ -50,6 +50,7 @@ class Service:
         read: reads a request.
         write: writes an answer.
         place: where lookups of it are counted.
+        least: of `freshness`, the microseconds below which none is stale.
     """
 
     space: str
@@ -62,6 +63,7 @@ class Service:
     read: Reader
     write: Writer
     place: int
+    least: float
 
     @property
     def name(self) -> str:
@@ -114,6 +116,8 @@ class Service:
 
     def stale(self, at: int, t: int) -> tuple[str, ...]:
         """Return the views for which a snapshot of a time is too old."""
+        if t - at <= self.least:
+            return ()
         return tuple(view for view, most in self.freshness if t - at > most)
 
     def json(

@@ -139,7 +139,7 @@ def test_snapshots_are_swapped_without_a_failed_request(shared):
     until(lambda: server.ask("GET", "/readyz").status == 200)
     seen = set()
 
-    def check(key, body):
+    def check(key, body, _began):
         told = json.loads(body)
         number = int(told["snapshot"][1:])
         seen.add(number)
