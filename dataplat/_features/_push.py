@@ -22,6 +22,7 @@ from dataplat._features._registry import definitions, resolve_view
 from dataplat._features._spine import spine_of
 from dataplat.errors import CommitConflict, ConfigError, KeyViolation, SchemaError
 from dataplat.feature_store.definitions import FeatureService, FeatureView
+from dataplat.feature_store.kernel.order import facts
 from dataplat.feature_store.online.plan import ServingPlan, bases_of
 from dataplat.feature_store.online.pushed import rows as rows_of
 from dataplat.feature_store.online.store import Pushed, Snapshot
@@ -73,9 +74,13 @@ def push(
     table = _typed(store, meant, dataset, spine_of(store, rows).table, stamp)
     ids = _ids(table.num_rows, idempotency)
     log = [Pushed(b"row", id.encode(), stamp, stamp, _bytes(table.slice(at, 1))) for at, id in enumerate(ids)]
+    facts(meant, table)  # what could not be read as features is refused before anything is kept
+    spread = _spread(store, dataset, table, ids, stamp)
     if log:
         store.online.push(LOG + dataset, log)
-    return PushResult(meant.name, len(log), stamp, _spread(store, dataset, table, ids, stamp))
+    return PushResult(
+        meant.name, len(log), stamp, {space: store.online.push(space, made) for space, made in spread.items()}
+    )
 
 
 def pushed_to(view: FeatureView) -> str:
@@ -181,9 +186,11 @@ def datasets_of(service: FeatureService) -> dict[str, str]:
     return found
 
 
-def _spread(store: FeatureStore, dataset: str, table: pa.Table, ids: Sequence[str], stamp: int) -> dict[str, int]:
-    """Put rows into the overlay of every service that reads the dataset and has a snapshot."""
-    sequences: dict[str, int] = {}
+def _spread(
+    store: FeatureStore, dataset: str, table: pa.Table, ids: Sequence[str], stamp: int
+) -> dict[str, list[Pushed]]:
+    """Return what goes into the overlay of every service that reads the dataset and has a snapshot."""
+    found: dict[str, list[Pushed]] = {}
     for each in definitions(store):
         snapshot = store.online.snapshot(each.name)
         service = each.read()
@@ -198,8 +205,8 @@ def _spread(store: FeatureStore, dataset: str, table: pa.Table, ids: Sequence[st
             for row in rows_of(plan, base.view, table, [stamp] * table.num_rows)
         ]
         if made:
-            sequences[each.name] = store.online.push(each.name, made)
-    return sequences
+            found[each.name] = made
+    return found
 
 
 def _stamp(store: FeatureStore) -> int:
