@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from dataplat.server._access import AccessLog, Line
 from dataplat.server._counts import Counts
 from dataplat.server._keyring import Keyring
-from dataplat.server._lookup import PATH, LookupRoute, Record
+from dataplat.server._lookup import PATH, LookupRoute, Record, log_failure
 from dataplat.server._problems import MEDIA_TYPE, Problem
 from dataplat.server._protocol import BEGAN
 from dataplat.server._request import Receive, Scope, Send, request_id
@@ -120,6 +120,8 @@ class Front:
             head = [(b"content-type", MEDIA_TYPE), (b"content-length", b"%d" % len(body)), *problem.headers]
             await sending({"type": "http.response.start", "status": problem.status, "headers": head})
             await sending({"type": "http.response.body", "body": body})
+        except Exception as error:  # noqa: BLE001  (FastAPI has answered with a problem, and hands the error on)
+            log_failure(asked_by, error)
         seconds = time.perf_counter() - began
         self._desk.counts.answered(1 if path == PUSH else 2, status, seconds)
         if self._desk.access.on:

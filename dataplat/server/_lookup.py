@@ -183,8 +183,7 @@ class _Told:
         """Tell what went wrong."""
         problem = problem_of(error)
         if problem.status == 500:
-            lines = "".join(traceback.format_tb(error.__traceback__))  # its message may hold values
-            _LOG.error("request %s: %s\n%s", self.id, type(error).__name__, lines)
+            log_failure(self.id, error)
         elif problem.kind == "store-unavailable":
             _LOG.warning("request %s: the online store: %s", self.id, type(error).__name__)
         self.served = None
@@ -231,6 +230,12 @@ def _work(told: _Told, service: Service, head: Head) -> None:
         told.body = service.arrow(served, statuses=head.statuses, ages=head.ages)
     else:
         told.body = service.json(served, told.rows, told.t, told.stale, statuses=head.statuses, ages=head.ages)
+
+
+def log_failure(asked_by: str, error: Exception) -> None:
+    """Log a defect with its traceback, without its message, which may hold values."""
+    lines = "".join(traceback.format_tb(error.__traceback__))
+    _LOG.error("request %s: %s\n%s", asked_by, type(error).__name__, lines)
 
 
 def _late(limit: float) -> Problem:

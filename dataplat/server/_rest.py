@@ -133,7 +133,7 @@ def rest(desk: Desk) -> FastAPI:
         summary=_first(desk.push),
         **_openapi.of("push"),
     )
-    for kind in (Problem, HTTPException, RequestValidationError, DataplatError):
+    for kind in (Problem, HTTPException, RequestValidationError, DataplatError, Exception):
         app.add_exception_handler(kind, _told)
     if desk.settings.docs:
         app.openapi = lambda: _openapi.document(app, desk.services, desk.settings)  # type: ignore[method-assign]

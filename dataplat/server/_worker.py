@@ -115,6 +115,7 @@ def _config(front: Front, settings: Settings) -> uvicorn.Config:
         http=protocol_of(settings),
         ws="none",
         lifespan="off",
+        interface="asgi3",
         loop="auto",
         log_config=None,
         log_level="warning",
