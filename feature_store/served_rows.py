@@ -87,7 +87,7 @@ def table_of(requests: Iterable[Request], batch: str) -> pa.Table:
 
 def _rows(request: Request, batch: str, first: int) -> list[dict[str, Any]]:
     served, plan = request.served, request.served.plan
-    chosen = range(request.rows)
+    chosen: Sequence[int] = range(request.rows)
     if request.rows > ROWS:
         chosen = sorted(random.sample(chosen, ROWS))  # which rows are looked at is no secret
     kinds = served.kinds

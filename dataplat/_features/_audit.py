@@ -290,10 +290,11 @@ class _Others:
         if group.types.get(name) != said.types[name] and self._same_but_type(name, row, said):
             return "type"
         together = [each for each in said.values if _view(each) == _view(name)] if _view(name) else list(said.values)
-        for cause in ("expired", "late"):
+        causes: tuple[Cause, ...] = ("expired", "late")
+        for cause in causes:
             for other in self._answers(cause):
                 if not any(_unequal_cell(group.served, other, each, row) for each in together):
-                    return cause  # type: ignore[return-value]
+                    return cause
         return "store"
 
     def _same_but_type(self, name: str, row: int, said: Said) -> bool:

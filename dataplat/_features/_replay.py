@@ -91,7 +91,7 @@ class Replay:
 
         kinds = {name: dtype(entity) for name, entity in self.plan.entities.items()}
         asked = {name: plan_type(kind) for name, kind in self.plan.transforms.request.items()}
-        columns = {}
+        columns: dict[str, pa.Array] = {}
         for column, wanted in (("request", asked), ("entities", kinds)):
             told = [msgspec.json.decode(each) for each in rows.column(column).to_pylist()]
             columns |= {name: typed([each.get(name) for each in told], kind) for name, kind in wanted.items()}
