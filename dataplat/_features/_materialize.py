@@ -18,7 +18,7 @@ import numpy as np
 
 from dataplat._features._registry import definition
 from dataplat._features._sources import ViewSource
-from dataplat.errors import ConfigError, FeatureNotFound
+from dataplat.errors import ConfigError, ContractFailed, FeatureNotFound
 from dataplat.feature_store.closure import closure_hash
 from dataplat.feature_store.definitions import FeatureService
 from dataplat.feature_store.online.plan import Group, ServingPlan, bases_of, types_of
@@ -71,13 +71,20 @@ class Materialized:
 
 
 def materialize(
-    store: FeatureStore, service: FeatureService | str, meter: Meter, *, full: bool, plan: bool
+    store: FeatureStore,
+    service: FeatureService | str,
+    meter: Meter,
+    *,
+    full: bool,
+    plan: bool,
+    contracts: Mapping[str, Any],
 ) -> Materialized:
     """Make the snapshot of a service that is live from then on.
 
     Raises:
         FeatureNotFound: The service was not applied.
         ConfigError: It was applied with another definition.
+        ContractFailed: A source does not meet its contract: what was live is served.
         SnapshotConflict: Somebody else made one meanwhile.
         SchemaError: A source lost a column, or holds what features cannot be made of.
     """
@@ -85,6 +92,7 @@ def materialize(
     meant = _applied(store, service)
     meter.enter("looking at what changed")
     work = _Work.of(store, meant, full=full, plan=plan)
+    _hold(work, contracts)
     if plan:
         return work.planned(time.monotonic() - begun)
     if work.live is not None and work.same:
@@ -102,6 +110,20 @@ def materialize(
         full=work.changed is None,
         settled=work.settling,
     )
+
+
+def _hold(work: _Work, contracts: Mapping[str, Any]) -> None:
+    """Raise where a source does not meet its contract."""
+    for source in work.sources.values():
+        for version in source.versions.values():
+            contract = contracts.get(version.dataset)
+            if contract is not None and not (report := version.validate(contract)).ok:
+                lines = "\n  ".join(outcome.line() for outcome in report.failed[:5])
+                raise ContractFailed(
+                    f"{version.dataset}@id:{version.id[:12]} does not meet contract {report.contract}, so {work.space} "
+                    f"goes on to serve what is live:\n  {lines}",
+                    report,
+                )
 
 
 def _applied(store: FeatureStore, service: FeatureService | str) -> FeatureService:

@@ -229,6 +229,7 @@ class FeatureStore:
         *,
         full: bool = False,
         dry_run: bool = False,
+        contracts: Mapping[str, Any] | None = None,
         progress: Listener | None = None,
     ) -> Materialized:
         """Make the snapshot of a service that is served from then on: at first all of it, later only keys that changed.
@@ -239,10 +240,12 @@ class FeatureStore:
             service: a service that was applied, its name (its newest version), or `name@version`.
             full: make all of it anew.
             dry_run: only say what would be done.
+            contracts: by dataset what it has to meet before anything of it is served; `no_drift` in one is a gate of drift.
             progress: is told how far it is.
 
         Raises:
             FeatureNotFound: It was not applied.
+            ContractFailed: A source does not meet its contract; what was live is served.
             SnapshotConflict: Somebody else made a snapshot meanwhile; theirs is live.
             SchemaError: A source lost a column, or holds what features cannot be made of.
             StoreError: The online store does not answer, or its disk is full: the snapshot before is served.
@@ -250,7 +253,7 @@ class FeatureStore:
         from dataplat._features._materialize import materialize
         from dataplat.ingest._progress import Meter
 
-        return materialize(self, service, Meter(progress), full=full, plan=dry_run)
+        return materialize(self, service, Meter(progress), full=full, plan=dry_run, contracts=contracts or {})
 
     def rollback(self, service: FeatureService | str) -> Snapshot:
         """Serve the snapshot before again, in one step.
