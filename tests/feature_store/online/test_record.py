@@ -248,3 +248,21 @@ def test_19_a_key_with_nothing_left_is_told() -> None:
     assert [each is None for each in before.values()] == [False, False]
     assert [each is None for each in after.values()] == [True, False]
     assert [key for key, _ in pack(plan, plan.groups[0], {"v": own}, 5)] == [list(after)[1]]
+
+
+def test_2_many_rows_expire_at_their_time() -> None:
+    """An age of exactly ttl is served, a microsecond more is not; each row by its own age, unknown keys between."""
+    view = FeatureView("v", source="s", entity=Entity("k"), timestamp="t", ttl="10us", features=["x"])
+    plan = ServingPlan.of(FeatureService("s", [view]), {"v": {"x": "float64"}})
+    times = pa.array(range(20)).cast(pa.timestamp("us", "UTC"))
+    table = pa.table({"k": [f"k{at}" for at in range(20)], "t": times, "x": [float(at) for at in range(20)]})
+    records = dict(pack(plan, plan.groups[0], {"v": facts(view, table)}, 19))
+    snapshot = Snapshot("s", 19, {}, plan.closure, types=plan.types)
+    keys = [f"k{at}" for at in range(30)] + [None]
+    for t in range(19, 32):
+        found = Serving(plan).answer(
+            {"k": keys}, {}, t, lambda some: Reading(snapshot, 0, [*map(records.get, some)], [])
+        )
+        served = [float(at) if t - at <= 10 else None for at in range(20)]
+        assert found.columns["v__x"] == [*served, *[None] * 11]
+        assert found.statuses["v__x"] == [*(5 if value is None else 0 for value in served), *[3] * 11]
