@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from dataplat._features._pushed_misfits import set_aside, sort_out
 from dataplat._features._registry import definitions, resolve_view
 from dataplat._features._spine import spine_of
 from dataplat.errors import CommitConflict, ConfigError, KeyViolation, SchemaError
@@ -300,6 +301,7 @@ def _land(store: FeatureStore, dataset: str, waiting: Sequence[tuple[int, Pushed
         if not rows:
             return 0
         table = pa.concat_tables([pa.ipc.open_stream(row.row).read_all() for row in rows])
+        fits = sort_out(store, dataset, table)
         ids = pa.table(
             {
                 "dataset": [dataset] * len(rows),
@@ -312,12 +314,16 @@ def _land(store: FeatureStore, dataset: str, waiting: Sequence[tuple[int, Pushed
                 store.branch, message=f"features: {len(rows):,} pushed rows of {dataset}"
             ) as tx:
                 tx.ingest(ids, into=PUSHED, mode="append", key=["dataset", "id"])
-                tx.ingest(table, into=dataset, mode="append")
+                if any(fits):
+                    tx.ingest(table.filter(pa.array(fits)), into=dataset, mode="append")
+                if misfits := [row for row, fit in zip(rows, fits, strict=True) if not fit]:
+                    names = [row.idempotency.decode() for row in misfits]
+                    set_aside(tx, dataset, names, [row.row for row in misfits])
         except (CommitConflict, KeyViolation):
             if attempt == _AGAIN - 1:
                 raise
             continue
-        return len(rows)
+        return sum(fits)
     raise AssertionError("a loop that returns or raises")
 
 
