@@ -92,6 +92,8 @@ proofs: $(READY)-dev ## the long ones: every damage, every death of an erase or 
 	  $(BIN)/python -m pytest tests/ingest/stream/test_killed_stream.py
 	DATAPLAT_HANGS=60 $(BIN)/python -m pytest tests/ingest/stream/test_trouble.py -k hangs
 	DATAPLAT_DRIFT_PAIRS=1000 $(BIN)/python -m pytest tests/validation/drift/test_false_alarms.py
+	DATAPLAT_SERVE_SECONDS=600 $(BIN)/python -m pytest tests/server/test_load_proof.py
+	DATAPLAT_SERVE_EXAMPLES=300 $(BIN)/python -m pytest tests/server/test_serve.py -k schemathesis
 	$(BIN)/python -m dataplat.testing.feed
 
 dvc: $(READY)-dev ## the real DVC in the user's cache, for the tests of what is exported to it (`make test` makes it)

@@ -8,7 +8,7 @@ from decimal import Decimal
 import msgspec
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataplat.server._asked import Reader, head_of
@@ -178,6 +178,7 @@ def test_null_keys_are_asked_for():
     assert asked(changed("entities", "airport", [None])).entities["airport"] == [None]
 
 
+@settings(deadline=None, max_examples=100)
 @given(st.binary(max_size=200))
 def test_no_bytes_are_a_surprise(body):
     """Whatever comes is read, or is a problem of 4xx."""
@@ -202,6 +203,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None, max_examples=100)
 @given(st.fixed_dictionaries({"service": st.just("m")}, optional={"entities": JSON, "request": JSON, "closure": JSON}))
 def test_no_json_is_a_surprise(body):
     """Whatever JSON comes is read, or is a problem of 4xx whose body is JSON again."""

@@ -4,13 +4,12 @@ import json
 import os
 import signal
 import socket
-import threading
 import time
 
 import pytest
 
 from benchmarks._load import load, request
-from benchmarks._served import SPACE, expected, fill
+from benchmarks._served import SPACE, fill
 from dataplat.errors import ConfigError
 from dataplat.server._supervisor import listening
 from servers.features import running, until
@@ -130,33 +129,6 @@ def test_a_hung_worker_is_killed(tmp_path):
         until(lambda: server.workers() and victim not in server.workers())
         assert server.lookup(BODY).status == 200
         assert "does not answer: it is killed" in server.log.read_text()
-
-
-def test_snapshots_are_swapped_without_a_failed_request(shared):
-    """While snapshots go live one after another every answer is whole, of one of them, and none fails."""
-    server = shared
-    fill(server.store, server.shape, 1)
-    until(lambda: server.ask("GET", "/readyz").status == 200)
-    seen = set()
-
-    def check(key, body, _began):
-        told = json.loads(body)
-        number = int(told["snapshot"][1:])
-        seen.add(number)
-        assert {name: column[0] for name, column in told["features"].items()} == expected(server.shape, key, number)
-
-    def swap():
-        for number in range(2, 8):
-            fill(server.store, server.shape, number)
-            time.sleep(0.2)
-
-    swapping = threading.Thread(target=swap)
-    swapping.start()
-    found = load(*server.place, bodies(server.shape), 8, seconds=3, check=check, renew=50)
-    swapping.join()
-    assert (found.other, found.lost, found.refused) == ({}, 0, 0)
-    assert found.answered > 100
-    assert len(seen) > 2
 
 
 def test_ready_once_there_is_a_snapshot(shared):
