@@ -1,6 +1,6 @@
 """Sorted facts of parts, remembered on this machine: files that are mapped into memory, so they cost no memory of their own.
 
-    <folder>/<computation>/<part>-<deletes>.run        an Arrow IPC file, and behind it the hash of its bytes
+    <folder>/<computation>/<parts and deletes>.run        an Arrow IPC file, and behind it the hash of its bytes
 
 A part never changes, so its facts never do: they are sorted once. What is here can be made again from the lake; a torn or
 damaged file is as good as none. Files that were used longest ago go when all together are too large.
@@ -13,7 +13,7 @@ import json
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -40,27 +40,46 @@ class Runs:
 
     folder: Path
     size: int = SIZE
+    _whole: set[tuple[str, int, int, int]] = field(default_factory=set, repr=False, compare=False)
 
-    def facts(self, view: FeatureView, schema: pa.Schema, name: str, make: Callable[[], Facts]) -> Facts:
-        """Return the facts that `name` stands for (a part and its deletes), made now if they are not here.
+    def read(self, view: FeatureView, schema: pa.Schema, name: str) -> Facts | None:
+        """Return the facts that `name` stands for, mapped into memory until they are let go; None: they are not here.
 
         Args:
             view: whose facts they are.
             schema: of its source: in which types rows are read.
             name: what they are facts of.
-            make: makes them.
         """
-        path = self.folder / computation(view, schema) / f"{name}.run"
-        found = _read(path, view)
+        path = self._path(view, schema, name)
+        found = _read(path, view, self._whole)
         if found is not None:
             with suppress(OSError):
                 os.utime(path)
+                self._whole.add(_same(path))
+        return found
+
+    def keep(self, view: FeatureView, schema: pa.Schema, name: str, made: Facts) -> bool:
+        """Remember facts; False where they cannot be: the disk is full, or read only."""
+        try:
+            self._write(self._path(view, schema, name), made)
+        except OSError:  # it is made again next time
+            return False
+        return self.size > 0
+
+    def facts(self, view: FeatureView, schema: pa.Schema, name: str, make: Callable[[], Facts]) -> Facts:
+        """Return the facts that `name` stands for, made now if they are not here."""
+        found = self.read(view, schema, name)
+        if found is not None:
             return found
         made = make()
-        with suppress(OSError):  # full, read only: it is made again next time
-            self._write(path, made)
-            return _read(path, view) or made
-        return made
+        return (self.keep(view, schema, name, made) and self.read(view, schema, name)) or made
+
+    def has(self, view: FeatureView, schema: pa.Schema, name: str) -> bool:
+        """Say whether there is a file, whole or not."""
+        return self._path(view, schema, name).exists()
+
+    def _path(self, view: FeatureView, schema: pa.Schema, name: str) -> Path:
+        return self.folder / computation(view, schema) / f"{name}.run"
 
     def _write(self, path: Path, made: Facts) -> None:
         import pyarrow as pa
@@ -147,10 +166,12 @@ def _table(made: Facts) -> pa.Table:
     return pa.table(columns)
 
 
-def _read(path: Path, view: FeatureView) -> Facts | None:
+def _read(path: Path, view: FeatureView, known: set[tuple[str, int, int, int]]) -> Facts | None:
+    """Map a file, unless it is damaged; one that was looked through before, and is the same, is not again."""
     import pyarrow as pa
 
     try:
+        same = _same(path)
         with pa.memory_map(str(path)) as file:
             whole = file.read_buffer()
     except OSError:
@@ -158,10 +179,18 @@ def _read(path: Path, view: FeatureView) -> Facts | None:
     if len(whole) < _HASH:
         return None
     data = whole.slice(0, len(whole) - _HASH)
-    if xxhash.xxh3_128(memoryview(data)).digest() != whole.slice(len(data)).to_pybytes():
-        return None
+    if same not in known:
+        if xxhash.xxh3_128(memoryview(data)).digest() != whole.slice(len(data)).to_pybytes():
+            return None
+        known.add(same)
     table = pa.ipc.open_file(data).read_all()
     return _facts(table, view)
+
+
+def _same(path: Path) -> tuple[str, int, int, int]:
+    """Return what changes when a file does."""
+    told = path.stat()
+    return str(path), told.st_ino, told.st_size, told.st_mtime_ns
 
 
 def _facts(table: pa.Table, view: FeatureView) -> Facts:

@@ -7,12 +7,14 @@ brought was known when it was committed, what a later one took away was gone the
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+import os
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -40,6 +42,9 @@ Pins: TypeAlias = Mapping[str, str]
 """Versions that are read, by dataset."""
 
 _WHOLE = 1 << 64
+_DAY = 86_400_000_000
+PIECE = 1_000_000
+"""Rows that are sorted and searched together, if one part has no more."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +56,14 @@ class ViewSource:
         runs: where facts of parts are remembered.
         versions: what is read, by the name that the view or its query calls it.
         query: the query, where the source is one.
+        horizon: parts of which no row was known by then are not read; None: all are.
     """
 
     view: FeatureView
     runs: Runs
     versions: Mapping[str, Version]
     query: Query | None
+    horizon: int | None = None
 
     @classmethod
     def of(cls, store: FeatureStore, view: FeatureView, commit: Commit | None = None) -> ViewSource:
@@ -121,18 +128,26 @@ class ViewSource:
         return self.version.schema if self.query is None else self.query.schema
 
     @cached_property
-    def parts(self) -> list[Facts]:
-        """The facts of each part, or of all where there are none."""
+    def parts(self) -> Pieces:
+        """The facts of parts, small ones together, or of all where there are none: read when they are looked at."""
         if self.query is not None:
-            return [self._remembered(self._name_of_query(), lambda: facts(self.view, self._queried()))]
+            name, make = self._name_of_query(), lambda: facts(self.view, self._queried())
+            return Pieces(self, (name,), (make,))
         if self.view.view.history == "commits":
-            return [self._remembered(f"{self.version.id}-commits", self._by_commits)]
-        found = [self._part(part) for part in self.version.parts]
-        return found or [facts(self.view, self.schema.empty_table())]
+            return Pieces(self, (f"{self.version.id}-commits",), (self._by_commits,))
+        found = [some for some in together(self.version.parts) if any(map(self._matters, some))]
+        if not found:
+            return Pieces(self, ("",), (lambda: facts(self.view, self.schema.empty_table()),))
+        return Pieces(self, tuple(map(_name, found)), tuple(partial(self._made, some) for some in found))
+
+    def until(self, t: int) -> ViewSource:
+        """Return it without parts that hold only rows which nobody knew at `t`, microseconds (PIT 15)."""
+        return replace(self, horizon=t)
 
     @cached_property
     def whole(self) -> Facts:
         """All facts, in memory."""
+        self.parts.make()
         return merged(self.view, self.parts)
 
     @cached_property
@@ -142,7 +157,9 @@ class ViewSource:
 
     @property
     def rows(self) -> int:
-        """How many facts there are."""
+        """How many facts there are, at most."""
+        if self.query is None and self.view.view.history == "append":
+            return sum(part.live for part in self.version.parts if self._matters(part))
         return sum(map(len, self.parts))
 
     def ranges(self, count: int) -> Iterator[tuple[int, int, Facts]]:
@@ -174,19 +191,25 @@ class ViewSource:
         """The version, where one dataset is the source."""
         return next(iter(self.versions.values()))
 
-    def _remembered(self, name: str, make: Any) -> Facts:
-        return self.runs.facts(self.view, self.schema, name, make)
-
-    def _part(self, part: Part) -> Facts:
+    def _made(self, parts: Sequence[Part]) -> Facts:
         from dataplat.lake.scan import to_table
 
         version = self.version
+        wanted = [name for name in columns_of(self.view) if name in version.schema.names]
+        return facts(self.view, to_table(version.objects, parts, version.manifest.schema, columns=wanted))
 
-        def make() -> Facts:
-            wanted = [name for name in columns_of(self.view) if name in version.schema.names]
-            return facts(self.view, to_table(version.objects, [part], version.manifest.schema, columns=wanted))
+    def _matters(self, part: Part) -> bool:
+        """Say whether a row of a part may have been known by the horizon, as far as its statistics tell."""
+        import pyarrow as pa
 
-        return self._remembered(f"{part.id}-{part.deletes or 0}", make)
+        told = self.view.view
+        column = told.known_at or told.timestamp
+        if self.horizon is None or column not in self.schema.names or column not in part.stats:
+            return True
+        low = part.stats[column].low
+        if not isinstance(low, int) or not pa.types.is_timestamp(self.schema.field(column).type):
+            return True
+        return low // 1000 - _DAY + told.delay <= self.horizon  # a day: naive times of a zone
 
     def _name_of_query(self) -> str:
         return hashlib.sha256(repr(sorted(self.pins.items())).encode()).hexdigest()
@@ -250,6 +273,75 @@ class ViewSource:
             came.append(pa.Table.from_struct_array(changed.column(changed.num_columns - 1)))
         both = [pa.concat_tables(each, promote_options="permissive") for each in (went, came)]
         return both[0], both[1]
+
+
+@dataclass(frozen=True)
+class Pieces(Sequence["Facts"]):
+    """Facts piece by piece: sorted once and remembered; each is mapped into memory when it is looked at, and then let go.
+
+    So memory is bounded by a few of them, whatever the history. What cannot be remembered is kept.
+
+    Attributes:
+        source: whose facts they are.
+        names: of each piece.
+        makes: makes each.
+    """
+
+    source: ViewSource
+    names: tuple[str, ...]
+    makes: tuple[Callable[[], Facts], ...]
+    _kept: dict[int, Facts] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, at: int) -> Facts:  # type: ignore[override] - no slices
+        source, name = self.source, self.names[at]
+        if at in self._kept:
+            return self._kept[at]
+        found = source.runs.read(source.view, source.schema, name) if name else None
+        if found is None:
+            found = _typed(self.makes[at](), source.schema)
+            if not name or not source.runs.keep(source.view, source.schema, name, found):
+                self._kept[at] = found
+        return found
+
+    def make(self) -> None:
+        """Make those that are missing, several beside each other."""
+        source = self.source
+        missing = [
+            at for at, name in enumerate(self.names) if name and not source.runs.has(source.view, source.schema, name)
+        ]
+        if len(missing) > 1:
+            with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+                deque(pool.map(lambda at: self[at] and None, missing), maxlen=0)
+
+
+def _typed(found: Facts, schema: pa.Schema) -> Facts:
+    """Return facts in the types of a source to the last name: readers call the items of lists differently."""
+    import pyarrow as pa
+
+    names = found.columns.schema.names
+    if not any(pa.types.is_nested(kind) for kind in found.columns.schema.types):
+        return found
+    return replace(found, columns=found.columns.cast(pa.schema([(name, schema.field(name).type) for name in names])))
+
+
+def together(parts: Sequence[Part]) -> Iterator[list[Part]]:
+    """Yield parts in their order, small ones together, so that few of them are searched; more parts only change the last."""
+    some: list[Part] = []
+    for part in parts:
+        if some and sum(each.rows for each in some) + part.rows > PIECE:
+            yield some
+            some = []
+        some.append(part)
+    if some:
+        yield some
+
+
+def _name(parts: Sequence[Part]) -> str:
+    names = [f"{part.id}-{part.deletes or 0}" for part in parts]
+    return names[0] if len(names) == 1 else hashlib.sha256(" ".join(names).encode()).hexdigest()
 
 
 def _version_at(store: FeatureStore, dataset: str, commit: Commit, whose: str) -> Version:

@@ -144,6 +144,8 @@ def joined(
 
     Memory is bounded by `rows` of the source either way.
     """
+    if as_known is None and len(ask):
+        source = source.until(int(ask.t.max()))
     order = np.lexsort((ask.t, ask.high))
     found = _searched(view, source, ask.take(order), as_known) if plain(view) else None
     if found is None:
@@ -165,6 +167,7 @@ def plain(view: FeatureView) -> bool:
 
 def _searched(view: FeatureView, source: ViewSource, ask: Ask, as_known: Literal["now"] | None) -> Answer | None:
     """Return last values found in each part by itself; None where rows of a part come in another order than they happen."""
+    source.parts.make()
     told = latest(source.parts, ask, as_known=as_known)
     if told is None:
         return None

@@ -184,13 +184,14 @@ def served(view: FeatureView, parts: Sequence[Facts], found: Latest, ask: Ask) -
     places[there] = np.arange(len(there))
     empty = status != Status.PRESENT
     told = Answer(ties=int(found.tied.sum()))
+    pieces: dict[str, list[pa.Array]] = {each.column: [] for each in view.features if isinstance(each, Field)}
+    for part, rows in zip(parts, order, strict=True):
+        taken = pa.array(found.row[rows])
+        for name, mine in pieces.items():
+            mine.append(one(part.columns.column(name)).take(taken))
     for each in view.features:
         assert isinstance(each, Field)
-        pieces = [
-            one(part.columns.column(each.column)).take(pa.array(found.row[rows]))
-            for part, rows in zip(parts, order, strict=True)
-        ]
-        values = one(pa.chunked_array(pieces)).take(pa.array(places, mask=empty))
+        values = one(pa.chunked_array(pieces[each.column])).take(pa.array(places, mask=empty))
         own = np.where((status == Status.PRESENT) & ~np.asarray(values.is_valid()), Status.NULL, status)
         if each.default is not None:
             values, own = _defaulted(view, each, values, own)

@@ -48,21 +48,20 @@ class Latest:
 def latest(parts: Sequence[Facts], ask: Ask, *, as_known: Literal["now"] | None = None) -> Latest | None:
     """Return the newest row of each question, or None where rows of a part do not come in the order of their event times.
 
-    The parts with the newest rows are searched first: of the others only what can hold a newer row is asked.
+    The last parts, which mostly have the newest rows, are searched first: of the others only what can hold a newer row is
+    asked.
 
     Args:
-        parts: facts of parts.
+        parts: facts of parts; each is looked at once, and let go.
         ask: the questions, best in the order of (high, t), in which searches are quick.
         as_known: "now" takes every row that is there as known.
     """
-    read = [_Part.of(part, as_known) for part in parts]
-    if any(part is None for part in read):
-        return None
     k, same, future = np.zeros(len(ask), np.int64), np.zeros(len(ask), bool), np.zeros(len(ask), bool)
     found = Latest(np.full(len(ask), -1), k.copy(), k.copy(), same.copy(), np.zeros(0, np.int64))
-    for number in sorted(range(len(parts)), key=lambda each: -_newest(read[each])):
-        part = read[number]
-        assert part is not None
+    for number in reversed(range(len(parts))):
+        part = _Part.of(parts[number], as_known)
+        if part is None:
+            return None
         wanted = (found.part < 0) | (found.e <= part.last)
         if not part.early:
             wanted &= ask.t >= part.first
@@ -84,11 +83,6 @@ def latest(parts: Sequence[Facts], ask: Ask, *, as_known: Literal["now"] | None 
         found.tied[newer] = tied[later] | level[later]
         found.part[newer], found.row[newer], found.e[newer], k[newer] = number, row[later], e[later], known[later]
     return replace(found, open=np.flatnonzero(same | future & (found.part < 0)))
-
-
-def _newest(part: _Part | None) -> int:
-    assert part is not None
-    return part.last
 
 
 @dataclass(frozen=True, slots=True)
