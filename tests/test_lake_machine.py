@@ -231,5 +231,5 @@ class LakeMachine(RuleBasedStateMachine):
 
 TestLakeMachine = LakeMachine.TestCase
 TestLakeMachine.settings = settings(
-    max_examples=40, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=25, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
 )

@@ -129,7 +129,7 @@ def cases(draw):
     return pa.table({name: pa.array(values, TYPES[name]) for name, values in rows.items()}), draw(tree)
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=400, deadline=None)
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=200, deadline=None)
 @given(cases(), st.integers(1, 5), st.integers(1, 3))
 def test_pruning_never_loses_a_row(case, row_group_rows, row_groups):
     """For any table and predicate, the pruned scan of its parts is the mask over all of its rows."""

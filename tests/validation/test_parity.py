@@ -104,7 +104,7 @@ def dataplat_says(contract, table, size):
     return sorted(found, key=str)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(cases(), st.integers(1, 13))
 def test_same_failing_rows_as_pandera(case, size):
     """Every check fails on the rows on which it fails in pandera, whatever the batches."""
@@ -117,7 +117,7 @@ def test_same_failing_rows_as_pandera(case, size):
     assert dataplat_says(contract, table, size) == pandera_says(schema, table)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(cases(), st.integers(1, 13))
 def test_good_rows_are_a_fixed_point(case, size):
     """Good rows and bad rows are the input, and the good ones pass the row checks again."""
@@ -147,7 +147,7 @@ REPEATED = {
 }
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.data(), st.integers(1, 20), st.sampled_from([2, 3, 8, 1000]), st.sampled_from([1, 2, 1000]))
 @pytest.mark.parametrize("kind", sorted(REPEATED))
 def test_repeats_equal_is_duplicated(kind, data, size, digests, classes):

@@ -1,6 +1,6 @@
 """Merges of random branches against a plain oracle: results and conflicts agree, under every policy.
 
-`DATAPLAT_MERGE_CASES` sets how many (300 in `make test`, 10,000 for the proof).
+`DATAPLAT_MERGE_CASES` sets how many (150 in `make test`, 10,000 for the proof).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from dataplat.versioning.publish import PlannedChange, commit
 
 from .oracle import WIDTHS, Column, Merge, Table  # noqa: TID252
 
-CASES = int(os.environ.get("DATAPLAT_MERGE_CASES", "300"))
+CASES = int(os.environ.get("DATAPLAT_MERGE_CASES", "150"))
 KEYS = range(8)
 VALUES = [None, 1, 2, 3]
 NAMES = ["a", "b", "c", "d", "e"]
@@ -286,7 +286,7 @@ def test_rows_lack_what_their_side_dropped(keyed, dropper, renamer):
 
 
 @settings(
-    max_examples=CASES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=CASES <= 300, database=None
+    max_examples=CASES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=CASES <= 150, database=None
 )
 @given(st.booleans(), rows, ops, ops, st.booleans())
 def test_merges_give_what_the_oracle_gives(keyed, first, mine, other, mixed):
