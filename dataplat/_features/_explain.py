@@ -106,9 +106,7 @@ def explain(
     wanted = {name for view in used_views(service) for name in view.spine_keys}
     for name in entities:
         if name not in wanted:
-            raise SchemaError(
-                f"{service.name} has no entity {name!r}{did_you_mean(name, sorted(wanted))}; it has {', '.join(sorted(wanted))}"
-            )
+            raise SchemaError(f"{service.name} has no entity {name!r}{did_you_mean(name, sorted(wanted))}")
     spine = pa.table({name: [value] for name, value in entities.items()})
     views = [_explained(store, view, spine, at, limit) for view in used_views(service)]
     return Explanation(f"{service.name}@{service.version}", t, views)

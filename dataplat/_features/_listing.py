@@ -149,4 +149,5 @@ def _what(feature: Feature) -> str:
     of = f" of {told['column']}" if told["column"] else ""
     how = "" if told["accuracy"] == "exact" else f", {told['accuracy']}"
     length = "all time" if told["span"] is None else spoken(told["span"])
-    return f"{told['window']}{of} over {length}{how}"
+    which = f" {told['q']}" if "q" in told else f" {told['n']}" if "n" in told else ""
+    return f"{told['window'].replace('_', ' ')}{which}{of} over {length}{how}"

@@ -101,8 +101,7 @@ def definition(store: FeatureStore, name: str) -> Definition:
     if not own:
         names = sorted({each.service for each in there})
         raise FeatureNotFound(
-            f"no feature service {called!r} was applied on branch {store.branch}{did_you_mean(called, names)}; "
-            f"there are: {', '.join(names) or 'none'}"
+            f"no feature service {called!r} was applied on branch {store.branch}{_near(called, names)}"
         )
     found = [each for each in own if not at or str(each.version) == version]
     if not found:
@@ -110,6 +109,11 @@ def definition(store: FeatureStore, name: str) -> Definition:
             f"feature service {called!r} has no version {version!r}; it has {', '.join(str(each.version) for each in own)}"
         )
     return found[-1]
+
+
+def _near(name: str, names: list[str]) -> str:
+    """Return the nearest of some names, else those that there are."""
+    return did_you_mean(name, names) if names else "; none was"
 
 
 def resolve_view(store: FeatureStore, view: FeatureView | str) -> FeatureView:
@@ -123,8 +127,7 @@ def resolve_view(store: FeatureStore, view: FeatureView | str) -> FeatureView:
     found = views(store)
     if view not in found:
         raise FeatureNotFound(
-            f"no feature view {view!r} was applied on branch {store.branch}{did_you_mean(view, sorted(found))}; "
-            f"there are: {', '.join(sorted(found)) or 'none'}"
+            f"no feature view {view!r} was applied on branch {store.branch}{_near(view, sorted(found))}"
         )
     return found[view]
 
