@@ -294,6 +294,10 @@ def _typed(values: Any, kind: pa.DataType, what: str) -> pa.Array:
     try:
         if isinstance(values, pa.Array | pa.ChunkedArray):
             return values.cast(kind)
+        if pa.types.is_integer(kind):  # Arrow would cut them off
+            for at, value in enumerate(values):
+                if isinstance(value, float) and not value.is_integer():
+                    raise SchemaError(f"{what}, row {at}: {value!r} is no {kind}")
         return pa.array(values, kind)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         for at, value in enumerate(values):
