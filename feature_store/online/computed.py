@@ -59,17 +59,21 @@ class OnDemand:
             name: _column(name, kind, check=name in self.wanted) for name, kind in (self.kinds | self.wanted).items()
         }
         self.inputs = None if None in columns.values() else {name: each for name, each in columns.items() if each}
-        self.plain = self.inputs is not None and all(str(kind) in _WORDS for kind in made_kinds(plan).values())
+        made = made_kinds(plan)
+        self.plain = self.inputs is not None and all(
+            str(made[each.name]) in _WORDS for each in plan.transforms.expressions
+        )
+        self.select = _selecting(self.exprs)
 
     def values(
-        self, raw: Mapping[str, Sequence[Any]], request: Mapping[str, Sequence[Any]]
+        self, raw: Mapping[str, Sequence[Any]], request: Mapping[str, Sequence[Any]], rows: int
     ) -> dict[str, Sequence[Any]]:
         """Return their values."""
-        found = self._quickly(raw, request) if self.plain else None
+        found = self._quickly(raw, request, rows) if self.plain else None
         return self.columns(raw, request)[0] if found is None else found
 
     def _quickly(
-        self, raw: Mapping[str, Sequence[Any]], request: Mapping[str, Sequence[Any]]
+        self, raw: Mapping[str, Sequence[Any]], request: Mapping[str, Sequence[Any]], rows: int
     ) -> dict[str, Sequence[Any]] | None:
         """Return their values; None: it cannot be done so."""
         import polars as pl
@@ -77,13 +81,13 @@ class OnDemand:
         assert self.inputs is not None
         try:
             columns = [made(request[name] if name in self.wanted else raw[name]) for name, made in self.inputs.items()]
-            frame = _frame(columns).select(self.exprs)
+            frame = self.select(columns)
         except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError, KeyError):
             return None
         found: dict[str, Sequence[Any]] = {}
         for series, default in zip(frame.get_columns(), self.defaults, strict=True):
             values = series.to_list()
-            if default is not None and None in values:
+            if len(values) != rows or (default is not None and None in values):
                 return None
             found[series.name] = values
         return found
@@ -152,12 +156,29 @@ def _dtype(kind: pa.DataType) -> Any:
     return found.dtype
 
 
-def _frame(columns: Sequence[Any]) -> pl.DataFrame:
-    """Return a frame of columns as Polars has them inside: to make one of series checks what is known here."""
-    from polars._plr import PyDataFrame
-    from polars._utils.wrap import wrap_df
+def _selecting(exprs: Sequence[pl.Expr]) -> Callable[[Sequence[Any]], pl.DataFrame]:
+    """Return what selects expressions of columns as Polars has them inside.
 
-    return wrap_df(PyDataFrame(list(columns)))
+    What `DataFrame(…).select(…)` does each time, parsing and checking, is half of what a request would wait for. It is asked
+    for by names that are Polars' own and may go: then a frame is made as usual.
+    """
+    try:
+        from polars._plr import PyDataFrame
+        from polars._utils.wrap import wrap_ldf
+        from polars.lazyframe.opt_flags import QueryOptFlags
+
+        parsed = [each._pyexpr for each in exprs]  # noqa: SLF001
+        flags = QueryOptFlags._eager()  # noqa: SLF001
+        collect = type(wrap_ldf(PyDataFrame([]).lazy().select([])))._collect_eager  # noqa: SLF001
+    except (ImportError, AttributeError, TypeError):
+        return lambda columns: _frame(columns).select(exprs)
+    return lambda columns: collect(wrap_ldf(PyDataFrame(columns).lazy().select(parsed)), optimizations=flags)
+
+
+def _frame(columns: Sequence[Any]) -> pl.DataFrame:
+    import polars as pl
+
+    return pl.DataFrame([pl.Series._from_pyseries(each) for each in columns])  # noqa: SLF001
 
 
 def _values(series: pl.Series) -> list[Any]:

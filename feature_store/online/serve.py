@@ -270,7 +270,7 @@ class Serving:
         """Return all columns in their order, as records have them, and as Arrow gives them to Python."""
         found = raw.dict() if isinstance(raw, OneRow) else dict(raw)
         if self._on_demand is not None:
-            found |= self._on_demand.values(found, request)
+            found |= self._on_demand.values(found, request, rows)
         found = {name: found[name] for name in self.plan.columns}
         if not self._temporal:
             return found, found
