@@ -150,4 +150,5 @@ def _what(feature: Feature) -> str:
     how = "" if told["accuracy"] == "exact" else f", {told['accuracy']}"
     length = "all time" if told["span"] is None else spoken(told["span"])
     which = f" {told['q']}" if "q" in told else f" {told['n']}" if "n" in told else ""
-    return f"{told['window'].replace('_', ' ')}{which}{of} over {length}{how}"
+    word = "last" if told["window"] == "last_n" else told["window"]
+    return f"{word}{which}{of} over {length}{how}"
