@@ -175,7 +175,7 @@ class Talk:
 
 def _pause(heard: Answered | Lost, tried: int) -> float:
     """Return how many seconds to wait before the next try: what the server says, at most twice as long each time."""
-    usual = _PAUSE * 2**tried
+    usual: float = _PAUSE * 2.0**tried
     if isinstance(heard, Answered) and heard.headers.get("retry-after", "").isdigit():
         return min(float(heard.headers["retry-after"]), max(usual, 1.0))
     return usual
@@ -184,10 +184,8 @@ def _pause(heard: Answered | Lost, tried: int) -> float:
 def error_of(answer: Answered) -> DataplatError:
     """Return the error that an answer is, as the store itself would have raised it."""
     try:
-        problem: dict[str, Any] = msgspec.json.decode(answer.body)
-    except msgspec.DecodeError:
-        problem = {}
-    if not isinstance(problem, dict):
+        problem = msgspec.json.decode(answer.body, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError):
         problem = {}
     word = str(problem.get("type", "")).rpartition(":")[2]
     detail = str(problem.get("detail") or f"the feature server answered {answer.status}")
