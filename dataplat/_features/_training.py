@@ -20,6 +20,7 @@ from dataplat.feature_store.kernel.answer import Answer, answer, finished, one, 
 from dataplat.feature_store.kernel.ask import Ask
 from dataplat.feature_store.kernel.asof import latest
 from dataplat.feature_store.kernel.ondemand import Transforms
+from dataplat.feature_store.kernel.order import by_high
 from dataplat.feature_store.status import NAMES
 from dataplat.feature_store.windows import micros
 from dataplat.lake.schema import did_you_mean
@@ -146,7 +147,7 @@ def joined(
     """
     if as_known is None and len(ask):
         source = source.until(int(ask.t.max()))
-    order = np.lexsort((ask.t, ask.high))
+    order = by_high(ask.high)
     found = _searched(view, source, ask.take(order), as_known) if plain(view) else None
     if found is None:
         return _ranged(view, source, ask, as_known, rows)

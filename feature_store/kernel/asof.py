@@ -53,7 +53,7 @@ def latest(parts: Sequence[Facts], ask: Ask, *, as_known: Literal["now"] | None 
 
     Args:
         parts: facts of parts; each is looked at once, and let go.
-        ask: the questions, best in the order of (high, t), in which searches are quick.
+        ask: the questions, best in the order of `high`, in which searches are quick.
         as_known: "now" takes every row that is there as known.
     """
     k, same, future = np.zeros(len(ask), np.int64), np.zeros(len(ask), bool), np.zeros(len(ask), bool)

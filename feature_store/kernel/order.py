@@ -241,17 +241,17 @@ def _taken(table: pa.Table, places: pa.Array) -> pa.Table:
 def _ordered(found: Facts) -> Facts:
     """Put facts in order: (high, low, e, k), then (PIT 6) own columns. Rows without a key are of the key 0, so they come first."""
     if len(found) > 1 and not _rising(found).all():
-        found = taken(found, _by_high(found.high))
+        found = taken(found, by_high(found.high))
         if np.count_nonzero(~_rising(found)) > len(found) >> 4:  # rows came in no order of time
             rows = np.lexsort((found.k, found.e)) if (found.k != found.e).any() else np.argsort(found.e, kind="stable")
-            found = taken(found, rows[_by_high(found.high[rows])])
+            found = taken(found, rows[by_high(found.high[rows])])
         rows = _torn(found)
         found = found if rows is None else taken(found, rows)
     rows = _ties(found)
     return found if rows is None else taken(found, rows)
 
 
-def _by_high(high: Words) -> Ints:
+def by_high(high: Words) -> Ints:
     """Return the order of the upper halves of digests, by as many of their bits as leave room for the number of the row.
 
     Both in one word, so that it is sorted without looking anything up, and rows of a key stay as they were.
@@ -264,7 +264,7 @@ def _by_high(high: Words) -> Ints:
 
 
 def _torn(found: Facts) -> Ints | None:
-    """Return the order of rows that `_by_high` has put in order but for a few; None where that is how they are.
+    """Return the order of rows that `by_high` has put in order but for a few; None where that is how they are.
 
     What is wrong is wrong within rows whose upper bits agree: only those are sorted again.
     """
@@ -428,6 +428,7 @@ def without_moves(found: Facts) -> bool:
 
 __all__ = [
     "between",
+    "by_high",
     "columns_of",
     "digests",
     "facts",
