@@ -88,6 +88,7 @@ proofs: $(READY)-dev ## the long ones: every damage, every death of an erase or 
 	DATAPLAT_DEATHS=1 $(BIN)/python -m pytest tests/stores/test_server_dies.py
 	DATAPLAT_ODD_ANSWERS=1 $(BIN)/python -m pytest tests/stores/test_odd_commits.py
 	DATAPLAT_STORE_HISTORIES=20 $(BIN)/python -m pytest tests/stores/test_histories.py
+	DATAPLAT_RECORD_WORLDS=2000 $(BIN)/python -m pytest -n 2 tests/feature_store/online/test_record.py
 	DATAPLAT_STREAM_KILLS=300 DATAPLAT_STREAM_MESSAGES=2000000 \
 	  $(BIN)/python -m pytest tests/ingest/stream/test_killed_stream.py
 	DATAPLAT_HANGS=60 $(BIN)/python -m pytest tests/ingest/stream/test_trouble.py -k hangs
