@@ -7,7 +7,7 @@ be lost: it goes into `features.refused`, in the commit in which the others land
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import polars as pl
@@ -44,10 +44,11 @@ def _among(frame: pl.DataFrame, names: list[str]) -> pl.Expr:
     """Return a condition that rows of these keys meet, and few others."""
     import polars as pl
 
-    found: Any = pl.lit(True)
+    found = pl.lit(value=True)
     for name in names:
         column = frame[name].drop_nulls()
-        found = found & (pl.col(name) >= column.min()) & (pl.col(name) <= column.max()) if len(column) else found
+        if len(column):
+            found &= (pl.col(name) >= column.min()) & (pl.col(name) <= column.max())
     return found
 
 
