@@ -133,6 +133,14 @@ class SnapshotsConformance:
         assert found is not None
         assert (found.id, found.parent, found.keys) == ("s2", "s1", 3)
 
+    def test_a_key_twice_in_a_change(self, store: OnlineStore) -> None:
+        """Of a key that comes twice in a difference the later record counts, and a rollback brings back what was before."""
+        store.load(SPACE, snapshot("s1"), [(b"a", b"1")])
+        store.change(SPACE, snapshot("s2", "s1"), [(b"a", b"2"), (b"b", b"2"), (b"a", b"3"), (b"b", None)])
+        assert content(store, [b"a", b"b"]) == {b"a": b"3", b"b": None}
+        store.rollback(SPACE)
+        assert content(store, [b"a", b"b"]) == {b"a": b"1", b"b": None}
+
     def test_changes_on_changes(self, store: OnlineStore) -> None:
         """A long chain of differences is what a dictionary would be, and each step goes back by one."""
         store.load(SPACE, snapshot("s0"), [(b"k%d" % number, b"0") for number in range(10)])

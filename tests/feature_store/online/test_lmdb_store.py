@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ from typing import Any
 import lmdb
 import pytest
 
-from dataplat.errors import IntegrityError, LakeFormatError, StoreError, StoreTimeout
-from dataplat.feature_store.online import _lmdb_environment
+from dataplat.errors import IntegrityError, LakeFormatError, SnapshotConflict, StoreError, StoreTimeout
+from dataplat.feature_store.online import _lmdb_environment, lmdb_store
 from dataplat.feature_store.online._group import GroupCommit
 from dataplat.feature_store.online.lmdb_store import LmdbStore
 from dataplat.testing.online_suite import SPACE, row, snapshot
@@ -192,6 +193,24 @@ def test_too_many_snapshots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     store.drop("a@1")
     store.load("c@1", snapshot("s1"), [(b"a", b"1")])
     assert store.spaces() == ["b@1", "c@1"]
+    store.close()
+
+
+def test_a_large_change_that_was_overtaken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy that is changed does not go live where what it was copied from is not live any more."""
+    monkeypatch.setattr(lmdb_store, "IN_MEMORY", 1)
+    store = LmdbStore(tmp_path / "online")
+    store.load(SPACE, snapshot("s1"), [(b"a", b"1")])
+    store.change(SPACE, snapshot("s2", "s1"), [(b"a", b"2"), (b"b", b"2")])
+
+    def items() -> Iterator[tuple[bytes, bytes]]:
+        yield from ((b"a", b"3"), (b"b", b"3"), (b"c", b"3"))
+        store.rollback(SPACE)
+        yield b"d", b"3"
+
+    with pytest.raises(SnapshotConflict, match="s1 is live meanwhile"):
+        store.change(SPACE, snapshot("s3", "s2"), items())
+    assert store.read(SPACE, [b"a", b"b", b"d"]).records == [b"1", None, None]
     store.close()
 
 
