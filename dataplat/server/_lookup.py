@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from dataplat.errors import DataplatError
 from dataplat.server import _arrow
 from dataplat.server._access import AccessLog, Line
 from dataplat.server._asked import Asked, Head, head_of
@@ -127,6 +128,8 @@ class LookupRoute:
             try:
                 await asyncio.wait_for(work, left)
             except TimeoutError as error:
+                if isinstance(error, DataplatError):  # the store's own time was over, not the request's
+                    raise
                 raise _late(limit) from error
         else:
             _work(told, service, head)
