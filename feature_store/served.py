@@ -22,7 +22,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from dataplat.feature_store.served_rows import ROWS, Request, schema, table_of
 
@@ -40,6 +40,8 @@ WAITING: Final = 50_000
 SEGMENT_BYTES: Final = 8 * 10**6
 SEGMENT_SECONDS: Final = 60.0
 OPEN, CLOSED = ".open", ".served"
+_Told: TypeAlias = "tuple[str, Mapping[str, Sequence[Any]], Mapping[str, Sequence[Any]], int, int, Served]"
+"""The fields of a `Request`: one is made of them by the thread."""
 _LOG: Final = logging.getLogger("dataplat.serve")
 
 
@@ -61,7 +63,7 @@ class ServedLog:
     def __init__(self, folder: Path, *, sample: float = 1.0, most: float | None = MOST, every: float = EVERY) -> None:
         self._folder, self._sample, self._most, self._every = folder, sample, most, every
         self._left = 0.0 if most is None else max(most, 1.0)
-        self._waiting: deque[Request] = deque()
+        self._waiting: deque[_Told] = deque()
         self._rows = 0
         self.logged = self.skipped = self.dropped = 0
         self._segment: _Segment | None = None
@@ -92,7 +94,7 @@ class ServedLog:
             return
         self._rows += rows
         self._left -= min(rows, ROWS)
-        self._waiting.append(Request(space, entities, request, rows, t, served))
+        self._waiting.append((space, entities, request, rows, t, served))
 
     def flush(self) -> None:
         """Write what waits."""
@@ -121,7 +123,7 @@ class ServedLog:
 
     def _write(self) -> None:
         """Write what waits now; later ones wait for the next time."""
-        requests = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        requests = [Request(*self._waiting.popleft()) for _ in range(len(self._waiting))]
         if not requests:
             return
         rows = sum(min(request.rows, ROWS) for request in requests)
@@ -142,7 +144,7 @@ class ServedLog:
             self.skipped += sum(request.rows for request in requests) - rows
             self._troubled = False
         finally:
-            self._rows = sum(request.rows for request in list(self._waiting))
+            self._rows = sum(told[3] for told in list(self._waiting))
 
     def _rotate(self) -> None:
         segment, self._segment = self._segment, None

@@ -42,6 +42,10 @@ if TYPE_CHECKING:
 Types: TypeAlias = Mapping[str, Mapping[str, JsonType]]
 """The types of columns, by base and column, as `dataplat.lake.schema` spells them."""
 
+LAYOUT: Final = ""
+"""Among types, where the layout of records is: no base is called so."""
+FORMAT: Final = 1
+"""Of records: another one for another layout, which then is made anew before it is read."""
 ORDERED: Final = (First, Last, LastN)
 """Functions that look at the order of events."""
 MOMENTS: Final = (Sum, Mean, Std)
@@ -191,8 +195,9 @@ class ServingPlan:
 
     @cached_property
     def types(self) -> dict[str, dict[str, Any]]:
-        """The types that it was made with, of the columns that it needs."""
-        return {base.name: {name: type_to_json(kind) for name, kind in base.types.items()} for base in self.bases}
+        """The types that it was made with, of the columns that it needs; and under no base's name the layout of records."""
+        found = {base.name: {name: type_to_json(kind) for name, kind in base.types.items()} for base in self.bases}
+        return {LAYOUT: {"format": FORMAT}, **found}
 
     @cached_property
     def layouts(self) -> tuple[Layout, ...]:

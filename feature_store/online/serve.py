@@ -18,7 +18,7 @@ from dataplat.errors import NotMaterialized, SchemaError
 from dataplat.feature_store.keys import encoder, value_encoder
 from dataplat.feature_store.online.computed import OnDemand, made_kinds
 from dataplat.feature_store.online.layout import CLEAN, Layout
-from dataplat.feature_store.online.plan import Ask, ServingPlan
+from dataplat.feature_store.online.plan import LAYOUT, Ask, ServingPlan
 from dataplat.feature_store.online.raw import natural
 from dataplat.feature_store.online.rows import Part, batched, rowed, spread
 from dataplat.feature_store.online.state import NULL, PRESENT, PUSHED, Answered, Cell, Pushed, state
@@ -230,6 +230,11 @@ class Serving:
             raise NotMaterialized(
                 f"the snapshot {snapshot.id} of {plan.space} was made with other definitions ({snapshot.closure}) than "
                 f"those that are asked for ({plan.closure}): materialise it anew"
+            )
+        if snapshot.types.get(LAYOUT) != plan.types[LAYOUT]:
+            raise NotMaterialized(
+                f"the snapshot {snapshot.id} of {plan.space} was made by another version of dataplat, which lays records out "
+                "otherwise: materialise it anew"
             )
         alike = snapshot.types == plan.types
         found = self if alike else Serving(ServingPlan.of(plan.service, snapshot.types))

@@ -16,6 +16,7 @@ from dataplat._features import FeatureStore
 from dataplat._features._audit import CAUSES
 from dataplat._features._served import DATASET, ServedLog, folder_of, land
 from dataplat._features._sources import ViewSource
+from dataplat.errors import NotMaterialized
 from dataplat.feature_store.closure import closure_hash
 from dataplat.feature_store.kernel.order import facts
 from dataplat.feature_store.online.plan import ServingPlan, bases_of, types_of
@@ -289,3 +290,17 @@ def replace_struct(snapshot: Snapshot, **changes: Any) -> Snapshot:
     import msgspec
 
     return msgspec.structs.replace(snapshot, **changes)
+
+
+def test_records_of_another_layout_are_refused_and_made_anew(desk, monkeypatch):
+    """A snapshot that another version of dataplat laid out is never read as if it were ours."""
+    from dataplat.feature_store.online import plan
+
+    desk.store.apply(desk.service)
+    with monkeypatch.context() as older:
+        older.setattr(plan, "FORMAT", 0)
+        desk.store.materialize(desk.service)
+    with pytest.raises(NotMaterialized, match="another version of dataplat"):
+        desk.temps("JFK")
+    assert desk.store.materialize(desk.service).full
+    assert desk.temps("JFK") != [None]
