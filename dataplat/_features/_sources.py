@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import pairwise
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -295,15 +295,17 @@ class Pieces(Sequence["Facts"]):
     def __len__(self) -> int:
         return len(self.names)
 
-    def __getitem__(self, at: int) -> Facts:  # type: ignore[override] - no slices
-        source, name = self.source, self.names[at]
-        if at in self._kept:
-            return self._kept[at]
+    def __getitem__(self, at: Any) -> Any:
+        if isinstance(at, slice):
+            return [self[each] for each in range(*at.indices(len(self)))]
+        source, name, place = self.source, self.names[at], range(len(self))[at]
+        if place in self._kept:
+            return self._kept[place]
         found = source.runs.read(source.view, source.schema, name) if name else None
         if found is None:
             found = _typed(self.makes[at](), source.schema)
             if not name or not source.runs.keep(source.view, source.schema, name, found):
-                self._kept[at] = found
+                self._kept[place] = found
         return found
 
     def make(self) -> None:

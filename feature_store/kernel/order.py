@@ -243,10 +243,12 @@ def _ordered(found: Facts) -> Facts:
     if len(found) > 1 and not _rising(found).all():
         found = taken(found, by_high(found.high))
         if np.count_nonzero(~_rising(found)) > len(found) >> 4:  # rows came in no order of time
-            rows = np.lexsort((found.k, found.e)) if (found.k != found.e).any() else np.argsort(found.e, kind="stable")
-            found = taken(found, rows[by_high(found.high[rows])])
-        rows = _torn(found)
-        found = found if rows is None else taken(found, rows)
+            moment = (
+                np.lexsort((found.k, found.e)) if (found.k != found.e).any() else np.argsort(found.e, kind="stable")
+            )
+            found = taken(found, moment[by_high(found.high[moment])])
+        again = _torn(found)
+        found = found if again is None else taken(found, again)
     rows = _ties(found)
     return found if rows is None else taken(found, rows)
 
