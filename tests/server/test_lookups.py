@@ -216,14 +216,16 @@ def test_a_deadline_that_has_passed(server):
     """A body that came later than the caller could wait for is not answered with values."""
     data = json.dumps(body_of(1)).encode()
     head = (
-        b"POST /features/lookup HTTP/1.1\r\nhost: x\r\ndataplat-deadline-ms: 100\r\ncontent-length: %d\r\n\r\n"
+        b"POST /features/lookup HTTP/1.1\r\nhost: x\r\nconnection: close\r\ndataplat-deadline-ms: 100\r\ncontent-length: %d\r\n\r\n"
         % len(data)
     )
     with server.socket() as connection:
         connection.sendall(head)
         time.sleep(0.3)
         connection.sendall(data)
-        answer = connection.recv(65536)
+        answer = b""
+        while piece := connection.recv(65536):
+            answer += piece
     assert answer.startswith(b"HTTP/1.1 504")
     assert b"urn:dataplat:problem:deadline" in answer
 
