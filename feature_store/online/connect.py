@@ -164,7 +164,9 @@ def redis_settings(url: str, settings: Mapping[str, Any], config: Config) -> Red
         )
         raise ConfigError(f"the URL of {parts.hostname}: {only}")
     known = {name: value for name, value in settings.items() if name not in {"online", "password"}}
-    files: dict[str, Any] = {name: _beside(config, known[name]) for name in ("ca_bundle", "certificate", "key") if name in known}
+    files: dict[str, Any] = {
+        name: _beside(config, known[name]) for name in ("ca_bundle", "certificate", "key") if name in known
+    }
     if files and not tls:
         raise ConfigError(
             f"features.{next(iter(files))} is of TLS, and {parts.scheme}:// is in the clear: write rediss://"
