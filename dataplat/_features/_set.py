@@ -138,8 +138,7 @@ class TrainingSet:
             held = self._shares(self._columns(by), seed) < holdout
         import pyarrow as pa
 
-        rows = pa.array(held)
-        return self._some(pa.compute.invert(rows)), self._some(rows)
+        return self._some(pa.array(~held)), self._some(pa.array(held))
 
     def save(self, into: str, *, message: str | None = None, contract: Any = None) -> IngestResult:
         """Make it a version of the dataset `into`; its lineage names the versions that it was made of.
