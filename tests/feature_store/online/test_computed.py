@@ -73,7 +73,11 @@ KEYS = ["a", "b", "c", "d", "e", None]
 ROWS = {"d": [2.0, 1.0, 0.0, None, 1.0, 1.0], "w": ["!", "", None, "?", "", ""], "m": [1, 2, 3, None, 5, 6]}
 
 
-@pytest.mark.parametrize("features", [*([each] for each in FEATURES), FEATURES[:4], FEATURES], ids=str)
+@pytest.mark.parametrize(
+    "features",
+    [*([each] for each in FEATURES), FEATURES[:4], FEATURES],
+    ids=lambda each: "+".join(one.name for one in each),
+)
 def test_25_values_statuses_and_types_are_those_of_training_sets(features: list[Any]) -> None:
     """Of one row and of many; null, NaN, failed, of other types."""
     site = Site(features)
