@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dataplat.feature_store.definitions import FeatureService, FeatureView
     from dataplat.feature_store.online.store import OnlineStore, Snapshot
     from dataplat.feature_store.runs import Runs
+    from dataplat.feature_store.verify import Verified
     from dataplat.feature_store.windows import Duration
     from dataplat.ingest._progress import Listener
 
@@ -349,3 +350,19 @@ class FeatureStore:
         from dataplat._features._registry import retire
 
         return retire(self, name, message)
+
+    def verify(self, service: FeatureService | str, *, worlds: int = 50, seed: int = 0) -> Verified:
+        """Prove on a service's own definitions that training and serving agree, to the last bit.
+
+        Rows are drawn in the shape of its sources, hard ones: ties, late and future rows, nulls, NaN, rows on the edges of
+        windows. Training, parts in another order, searches without merging, and records that are served are compared.
+
+        Args:
+            service: a service, its name (its newest version), or `name@version`; it need not be applied.
+            worlds: how many sets of rows.
+            seed: of what is drawn.
+        """
+        from dataplat._features._registry import resolve
+        from dataplat._features._verify import verify
+
+        return verify(self, resolve(self, service), worlds=worlds, seed=seed)

@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "push": (f"{_SERVE}:push", "Add rows that are served at once."),
     "rollback": (f"{_SERVE}:rollback", "Serve the snapshot before."),
     "freshness": (f"{_LOOK}:freshness", "Show how old what is served is, view by view."),
+    "verify": (f"{_PROVE}:verify", "Prove that training and serving agree on your definitions."),
     "audit": (f"{_PROVE}:audit", "Hold what was served against the lake, to the last bit."),
 }
 
