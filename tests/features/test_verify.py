@@ -106,7 +106,9 @@ def test_what_is_broken_is_found(monkeypatch, broken):
 
         def off(*given, **more):
             table = answers(*given, **more)
-            ages = pa.array([None if each.value is None else each.value + 1 for each in table["plain__x__age"]], pa.int64())
+            ages = pa.array(
+                [None if each.value is None else each.value + 1 for each in table["plain__x__age"]], pa.int64()
+            )
             place = table.schema.get_field_index("plain__x__age")
             return table.set_column(place, "plain__x__age", ages.cast(pa.duration("us")))
 
