@@ -14,6 +14,7 @@ import dataplat as dp
 from dataplat._features._served import ServedLog
 from dataplat.cli import main
 from dataplat.cli._app import app
+from dataplat.feature_store import verify
 
 WEATHER = "airport,seen,temp\n" + "".join(
     f"{name},2026-01-01T{hour:02d}:00:00Z,{base + hour}\n"
@@ -264,6 +265,16 @@ def test_an_audit_of_what_was_served_ends_in_zero_and_of_a_lie_in_one(served, ca
     assert "as served: 9 cells, 1 difference\n" in told
     assert "the online store held something else, or the log does" in told
     assert served.json("features", "audit", "model", "--until", "2026-01-01T00:00Z")["rows"] == 0
+
+
+def test_definitions_are_verified_before_anything_is_served(applied, monkeypatch):
+    """On drawn rows: 0 where all ways agree, 1 where one does not, and each difference is printed."""
+    assert "5 worlds" in applied("features", "verify", "model", "--worlds", "5")
+    told = applied.json("features", "verify", "model", "--worlds", "2", "--seed", "7")
+    assert (told["ok"], told["worlds"], told["differences"]) == (True, 2, [])
+    pack = verify.pack
+    monkeypatch.setattr(verify, "pack", lambda *given: list(pack(*given))[1:])
+    assert "in training" in applied("features", "verify", "model", "--worlds", "5", code=1)
 
 
 def test_a_version_is_retired(served):
