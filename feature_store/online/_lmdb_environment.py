@@ -200,7 +200,9 @@ class Environment:
             try:
                 self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             except OSError as error:
-                raise StoreError(f"{self.folder}: no online store can be made there: {error.strerror}") from error
+                raise StoreError(
+                    f"{self.folder}: no online store can be made there ({error.strerror}): name another folder with [features] online"
+                ) from error
             if not os.access(self.folder, os.W_OK | os.X_OK):
                 raise StoreError(
                     f"{self.folder}: the online store cannot be written; readers write there, too (who reads what), so give "
