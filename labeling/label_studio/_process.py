@@ -61,6 +61,9 @@ class Daemon:
         until = time.monotonic() + seconds
         while not ready():
             running = self.pid is not None
+            if not running:  # while it becomes another program its command line is empty for a moment
+                time.sleep(0.1)
+                running = self.pid is not None
             if running and time.monotonic() < until:
                 time.sleep(0.1)
                 continue
