@@ -159,14 +159,15 @@ def test_columns_whose_names_look_like_paths(stage, objects):
 def test_stopping_early_leaves_no_thread(stage, objects):
     """A scan that is given up reads no more, and its threads end."""
     parts = written(stage, rows_of(100), row_group_rows=5, target_rows=10)
-    before = threading.active_count()
+    others = set(threading.enumerate())  # of tests before this one; some may end meanwhile
     batches = scan(objects, parts, SCHEMA, threads=2)
     assert next(batches).column("n")[0].as_py() == 0
+    mine = set(threading.enumerate()) - others
+    assert mine
     batches.close()
-    for thread in threading.enumerate():
-        if thread.name.startswith("dataplat-scan"):
-            thread.join()
-    assert threading.active_count() == before
+    for thread in mine:
+        thread.join(60)
+    assert not [thread.name for thread in mine if thread.is_alive()]
 
 
 def test_few_row_groups_are_ahead(stage):

@@ -67,7 +67,7 @@ def test_only_row_groups_whose_dictionary_fails_are_read(tmp_path: Path, decoded
     pq.write_table(pa.table({"c": values, "n": list(range(4000))}), tmp_path / "f.parquet", row_group_size=1000)
     contract = carriers(*TEXT_CHECKS).add_columns({"n": pdr.Column(int, pdr.Check.lt(3500))})
     report = dp.validate(tmp_path / "f.parquet", contract)
-    assert decoded == [(2, ("c",)), (3, ("n",))]
+    assert sorted(decoded) == [(2, ("c",)), (3, ("n",))]  # two threads read
     assert {check.name: check.failing for check in report.failed} == {
         "isin(['AA', 'UA', 'DL', 'é'])": 1,
         "notin(['ZZ'])": 1,
