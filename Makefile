@@ -85,6 +85,10 @@ proofs: $(READY)-dev ## the long ones: every damage, every death of an erase or 
 	DATAPLAT_EVOLVE_EXAMPLES=2000 $(BIN)/python -m pytest tests/test_evolve.py
 	for chunk in 1 2 3 4 5 6 7 8 9 10; do \
 	  DATAPLAT_MERGE_CASES=1000 $(BIN)/python -m pytest tests/versioning/merge/test_oracle.py || exit 1; done
+	DATAPLAT_FLIPPED_BITS=1 $(BIN)/python -m pytest tests/lake/test_scan.py -k flipped
+	DATAPLAT_RACE_ROUNDS=3 $(BIN)/python -m pytest tests/stores/test_races.py
+	DATAPLAT_FAR_DEMOS=1 $(BIN)/python -m pytest tests/examples/test_flights.py -k far_away
+	DATAPLAT_BENCHMARKS=1 $(BIN)/python -m pytest tests/benchmarks
 	DATAPLAT_DEATHS=1 $(BIN)/python -m pytest tests/stores/test_server_dies.py tests/feature_store/online
 	DATAPLAT_ODD_ANSWERS=1 $(BIN)/python -m pytest tests/stores/test_odd_commits.py
 	DATAPLAT_STORE_HISTORIES=20 $(BIN)/python -m pytest tests/stores/test_histories.py

@@ -19,7 +19,7 @@ from dataplat.lake.content_id import content_id, digest
 from dataplat.lake.stores import MemoryStore
 from dataplat.versioning.lakefile import create_lake
 
-EXAMPLES = int(os.environ.get("DATAPLAT_EVOLVE_EXAMPLES", "150"))  # `make proof` may ask for more
+EXAMPLES = int(os.environ.get("DATAPLAT_EVOLVE_EXAMPLES", "60"))  # `make proofs` asks for more
 PHASES = [Phase.explicit, Phase.reuse, Phase.generate]  # a walk that failed is read as it is: shrinking takes minutes
 NAMES = ["a", "b", "c", "d", "e"]
 WIDER = {"int8": "int16", "int16": "int32", "int32": "int64", "float32": "float64"}

@@ -38,7 +38,7 @@ def _rows(table: pa.Table) -> Counter[tuple[Any, ...]]:
     return Counter(zip(table["a"].to_pylist(), table["b"].to_pylist(), strict=True))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(ROWS, min_size=1, max_size=3), st.sampled_from(["append", "replace"]))
 def test_good_and_bad_are_the_input_and_the_good_meet_the_contract(batches: Any, mode: Any) -> None:
     """Whatever comes: rows landed and rows in quarantine are the input, and what the branch holds is met, again and again."""

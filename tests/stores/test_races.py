@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 import dataplat as dp
 from servers.writers import by_threads, in_a_process
 
-WRITERS, ROUNDS = 16, 2
+WRITERS = 16
+ROUNDS = int(os.environ.get("DATAPLAT_RACE_ROUNDS", "1"))  # `make proofs` asks for more
 HDFS = pytest.param("hdfs", marks=pytest.mark.xdist_group("hdfs"))
 
 

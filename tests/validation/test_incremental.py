@@ -91,7 +91,7 @@ def ours(report: Report) -> dict[tuple[Any, ...], list[str]]:
     return found
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(histories())
 def test_every_version_is_judged_as_pandera_would(
     history: tuple[pdr.DataFrameSchema, pa.DataType, list[list[Any]], set[int]],

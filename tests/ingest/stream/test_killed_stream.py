@@ -34,7 +34,7 @@ from servers.topics import read
 
 pytestmark = pytest.mark.slow
 
-KILLS = int(os.environ.get("DATAPLAT_STREAM_KILLS", "10"))
+KILLS = int(os.environ.get("DATAPLAT_STREAM_KILLS", "6"))
 MESSAGES = int(os.environ.get("DATAPLAT_STREAM_MESSAGES", "40000"))
 SEED = int(os.environ.get("DATAPLAT_STREAM_SEED") or secrets.randbelow(1_000_000))
 CLIENTS = ("kafka-python", "confluent")
