@@ -3,7 +3,7 @@
 A model remembers the hash it was trained under, sends it, and is refused where it differs. In it: the columns in their
 order (models take them by position), the used features with defaults and fills, sources, keys, times, ttl, windows,
 conditions, expressions, the types of the request, and the version of the kernel. Not in it: what is only said about
-features, the name and version of the service, features that it does not use, limits and freshness, and the order of
+features, the name and version of the service, features that it does not use, limits, freshness and drift, and the order of
 declarations that give no order to anything.
 """
 

@@ -111,6 +111,7 @@ def view_to_json(view: FeatureView) -> Json:
         "features": [_feature_to_json(each) for each in kept.features],
         "columns": list(kept.columns),
         **{name: getattr(kept, name) for name in _VIEW},
+        **({"drift": dict(kept.drift)} if kept.drift else {}),
     }
 
 
@@ -125,6 +126,7 @@ def view_from_json(told: Mapping[str, Any]) -> FeatureView:
         features=tuple(_feature_from_json(each) for each in told["features"]),
         columns=tuple(told["columns"]),
         **{name: told[name] for name in _VIEW},
+        drift=tuple((name, bound) for name, bound in told.get("drift", {}).items()),
     )
     return FeatureView.made_of(told["name"], parts, tuple((entity, column) for entity, column in told["renamed"]))
 

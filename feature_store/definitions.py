@@ -13,7 +13,8 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from dataplat.errors import ConfigError
-from dataplat.feature_store.windows import Duration, Ratio, Window, micros
+from dataplat.feature_store.windows import Duration, LastN, Ratio, Window, micros
+from dataplat.lake.schema import did_you_mean
 
 if TYPE_CHECKING:
     import polars as pl
@@ -85,6 +86,7 @@ class ViewParts:
     Attributes:
         columns: those that its features are of, as it declares them: they order rows that tie (PIT 6), also where only
             some of its features are asked for.
+        drift: by feature how far its values may move from one snapshot to the next; what is not named may move freely.
     """
 
     source: str | Sql
@@ -102,6 +104,7 @@ class ViewParts:
     history: Literal["append", "commits"]
     max_events_per_key: int
     freshness: int | None
+    drift: tuple[tuple[str, float], ...] = ()
 
 
 class FeatureView:
@@ -124,6 +127,9 @@ class FeatureView:
             the commit (PIT 28).
         max_events_per_key: above which an exact window is refused, and hop is suggested (PIT 22).
         freshness: how old a snapshot may be, before it is called stale.
+        drift: how far what is served of a feature may move with a new snapshot, else that does not go live: one bound for
+            all features, or one by feature, as an effect of `dataplat.validation.drift` (`ks` of numbers, `chi2` of
+            categories: from 0, nothing, to 1).
 
     Raises:
         ConfigError: A name, duration or combination that makes no sense.
@@ -147,6 +153,7 @@ class FeatureView:
         history: Literal["append", "commits"] = "append",
         max_events_per_key: int = 100_000,
         freshness: Duration | None = None,
+        drift: float | Mapping[str, float] | None = None,
     ) -> None:
         check_name("feature view", name)
         entities = () if entity is None else (entity,) if isinstance(entity, Entity) else tuple(entity)
@@ -167,6 +174,7 @@ class FeatureView:
             history=history,
             max_events_per_key=max_events_per_key,
             freshness=None if freshness is None else micros(freshness, "freshness"),
+            drift=_drift(name, made, drift),
         )
         self.renamed: tuple[tuple[str, str], ...] = ()
 
@@ -346,6 +354,28 @@ def _columns(features: Sequence[Feature]) -> tuple[str, ...]:
     """Return the columns of features, in the order in which they come up."""
     parts = [part for each in features for part in ((each.above, each.below) if isinstance(each, Ratio) else (each,))]
     return tuple(dict.fromkeys(part.column for part in parts if part.column is not None))
+
+
+def _drift(
+    view: str, features: Sequence[Feature], drift: float | Mapping[str, float] | None
+) -> tuple[tuple[str, float], ...]:
+    """Return the bounds of drift by feature, in the order of these."""
+    if drift is None:
+        return ()
+    names = [each.feature for each in features]
+    lists = {each.feature for each in features if isinstance(each, LastN)}
+    plain = [name for name in names if name not in lists]
+    given = dict(drift) if isinstance(drift, Mapping) else dict.fromkeys(plain, drift)
+    for name, bound in given.items():
+        if name not in names:
+            raise ConfigError(
+                f"view {view}: drift= names {name!r}, which is none of its features{did_you_mean(name, names)}"
+            )
+        if name in lists:
+            raise ConfigError(f"view {view}: drift= names {name!r}, which is of lists: their drift cannot be told")
+        if isinstance(bound, bool) or not isinstance(bound, int | float) or not 0 < bound <= 1:
+            raise ConfigError(f"view {view}: drift= of {name} is an effect above 0 and up to 1, and not {bound!r}")
+    return tuple((name, float(given[name])) for name in names if name in given)
 
 
 def _condition(where: pl.Expr | str | None) -> str | None:

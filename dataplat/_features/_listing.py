@@ -134,6 +134,7 @@ def _view(view: FeatureView) -> Shown:
         "where": kept.where,
         "zone": kept.zone,
         "freshness": None if kept.freshness is None else spoken(kept.freshness),
+        "drift": ", ".join(f"{name} {bound:g}" for name, bound in kept.drift),
     }
     return Shown("view", view.name, about, tuple((each.feature, _what(each)) for each in view.features))
 

@@ -261,7 +261,7 @@ def _columns(each: FeatureView | OnDemand) -> list[str]:
 
 def identity(view: FeatureView) -> Any:
     """Return what is equal for a view and its aliases, whichever of its features are used."""
-    return replace(view.view, features=(), max_events_per_key=0, freshness=None)
+    return replace(view.view, features=(), max_events_per_key=0, freshness=None, drift=())
 
 
 def _united(views: Sequence[FeatureView]) -> tuple[FeatureView, ...]:

@@ -84,10 +84,10 @@ def test_all_of_these_hashes_differ():
 
 
 def test_what_values_do_not_depend_on_changes_nothing():
-    """Name and version of the service, limits, freshness, the order of keys, entities and of row keys."""
+    """Name and version of the service, limits, freshness, drift, the order of keys, entities and of row keys."""
     ours = closure_hash(service())
     assert closure_hash(FeatureService("other", [view()], version=7)) == ours
-    assert closure_hash(service(max_events_per_key=5, freshness="1h")) == ours
+    assert closure_hash(service(max_events_per_key=5, freshness="1h", drift=0.1)) == ours
     assert closure_hash(service(entity=(B, A))) == ours
     assert closure_hash(service(keys={"b": "b", "col": "a"})) == ours
     assert closure_hash(service(row_key=["part", "id"])) == ours
