@@ -103,23 +103,17 @@ class Sums:
     def __len__(self) -> int:
         return int(self.limbs.shape[1])
 
-    def __add__(self, other: Sums) -> Sums:
-        return self._with(other, 1)
-
     def __sub__(self, other: Sums) -> Sums:
-        return self._with(other, -1)
-
-    def _with(self, other: Sums, sign: int) -> Sums:
         first = min(self.first, other.first)
         height = max(self.first + len(self.limbs), other.first + len(other.limbs)) - first
         limbs = np.zeros((height, len(self)), np.int64)
         limbs[self.first - first :][: len(self.limbs)] = self.limbs
-        limbs[other.first - first :][: len(other.limbs)] += sign * other.limbs
+        limbs[other.first - first :][: len(other.limbs)] -= other.limbs
         if self.wild is None and other.wild is None:
             return Sums(first, limbs)
         wild = np.zeros((3, len(self)), np.int64) if self.wild is None else self.wild.copy()
         if other.wild is not None:
-            wild += sign * other.wild
+            wild -= other.wild
         return Sums(first, limbs, wild)
 
     def take(self, places: Any) -> Sums:
@@ -143,31 +137,6 @@ class Sums:
             first, rows = first + 1, rows[1:]
         wild = self.wild if self.wild is not None and self.wild.any() else None
         return Sums(first if len(rows) > 1 or rows[0].any() else 0, np.stack(rows), wild)
-
-    def placed(self, places: Ints, length: int) -> Sums:
-        """Return `length` sums: these at their places, others of nothing."""
-        limbs = np.zeros((len(self.limbs), length), np.int64)
-        limbs[:, places] = self.limbs
-        if self.wild is None:
-            return Sums(self.first, limbs)
-        wild = np.zeros((3, length), np.int64)
-        wild[:, places] = self.wild
-        return Sums(self.first, limbs, wild)
-
-    def running(self) -> Sums:
-        """Return the sums of the first 0, 1, 2, … of them."""
-        limbs = np.zeros((len(self.limbs), len(self) + 1), np.int64)
-        np.cumsum(self.limbs, axis=1, out=limbs[:, 1:])
-        if self.wild is None:
-            return Sums(self.first, limbs)
-        wild = np.zeros((3, len(self) + 1), np.int64)
-        np.cumsum(self.wild, axis=1, out=wild[:, 1:])
-        return Sums(self.first, limbs, wild)
-
-    def grouped(self, starts: Ints) -> Sums:
-        """Return the sums of neighbours: of those from each of `starts` to before the next one."""
-        wild = None if self.wild is None else np.add.reduceat(self.wild, starts, axis=1)
-        return Sums(self.first, np.add.reduceat(self.limbs, starts, axis=1), wild)
 
     def rounded(self) -> Floats:
         """Return the nearest floats, ties to even: `math.fsum` of the values; infinite beyond the largest."""

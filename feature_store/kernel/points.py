@@ -8,11 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from dataplat.feature_store.kernel.exact import Sums
-    from dataplat.feature_store.kernel.tiles import Moments
+from typing import Final
 
 UNIT: Final = 1088
 """Totals are in 2^-1088, a multiple of 32 below the smallest float; squares in 2^-2176."""
@@ -71,23 +67,6 @@ class Point:
         n = self.count
         spread = n * self.squares - self.total**2
         return math.sqrt(_divided(spread, n * (n - 1) << 2 * UNIT)) / 10.0**scale
-
-
-def points(moments: Moments) -> list[Point]:
-    """Return the exact sums of tiles, one by one."""
-    totals = _integers(moments.total, UNIT)
-    squares = [0] * len(totals) if moments.squares is None else _integers(moments.squares, 2 * UNIT)
-    wild = moments.total.wild
-    kinds = [None] * len(totals) if wild is None else [(int(a), int(b), int(c)) for a, b, c in wild.T]
-    return [Point(*each) for each in zip(moments.valid.tolist(), totals, squares, kinds, strict=True)]
-
-
-def _integers(sums: Sums, unit: int) -> list[int]:
-    found = [0] * len(sums)
-    for place, limb in enumerate(sums.limbs.tolist(), sums.first):
-        shift = 32 * place + unit
-        found = [before + (each << shift) for before, each in zip(found, limb, strict=True)]
-    return found
 
 
 def _added(one: tuple[int, int, int], other: tuple[int, int, int], sign: int) -> tuple[int, int, int]:

@@ -11,8 +11,10 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataplat.feature_store.kernel.points import Point, points
-from dataplat.feature_store.kernel.tiles import answers, tiles
+from dataplat.feature_store.kernel.lives import lives
+from dataplat.feature_store.kernel.points import Point
+from dataplat.feature_store.kernel.windows import windows
+from dataplat.feature_store.online.values import point
 from dataplat.feature_store.windows import Mean, Std, Sum
 
 FEATURES: list[Any] = [kind("x", window=None) for kind in (Sum, Mean, Std)]
@@ -26,37 +28,39 @@ def bits(value: float | None) -> Any:
     return None if value is None else "nan" if math.isnan(value) else struct.pack("<d", value)
 
 
-def of(values: list[Any], kind: pa.DataType) -> tuple[Any, list[Point]]:
-    """Return tiles of one event each, and their points."""
-    key = np.zeros(len(values), np.uint64)
-    kept = tiles(1, key, key, np.arange(len(values)), {"x": pa.array(values, kind)}, FEATURES)
-    return kept, points(kept.moments["x"])
+def each(values: list[Any]) -> list[Point]:
+    """Return the points of values, one by one."""
+    return [point([value] if value is not None else [], squares=True) for value in values]
+
+
+def many(values: list[Any], kind: pa.DataType) -> list[Any]:
+    """Return sum, mean and deviation of all of them, as arrays have it."""
+    at = np.arange(len(values))
+    found = lives(np.array([0, len(values)]), at, at)
+    asked = np.zeros(1, np.int64), np.array([len(values)])
+    return [column.to_pylist()[0] for column in windows(found, {"x": pa.array(values, kind)}, *asked, FEATURES)]
 
 
 @settings(deadline=None)
 @given(st.lists(VALUES, min_size=1, max_size=10))
 def test_23_one_window_is_what_many_are(values: list[float | None]) -> None:
-    """Sum, mean and standard deviation of added tiles, and of what is left of them, to the last bit."""
-    kept, each = of(values, pa.float64())
-    total = sum(each, Point())
-    zero = np.zeros(1, np.uint64)
-    expected = [column.to_pylist()[0] for column in answers(kept, zero, zero, np.array([len(values)]), FEATURES)]
-    assert list(map(bits, (total.sum(), total.mean(), total.std()))) == list(map(bits, expected))
-    rest = total - each[0]
-    again = sum(each[1:], Point())
-    assert list(map(bits, (rest.sum(), rest.mean(), rest.std()))) == list(
-        map(bits, (again.sum(), again.mean(), again.std()))
-    )
+    """Sum, mean and standard deviation of added points, and of what is left of them, to the last bit."""
+    first, *others = each(values)
+    rest = sum(others, Point())
+    total = first + rest
+    assert list(map(bits, (total.sum(), total.mean(), total.std()))) == list(map(bits, many(values, pa.float64())))
+    left = total - first
+    assert list(map(bits, (left.sum(), left.mean(), left.std()))) == list(map(bits, many(values[1:], pa.float64())))
 
 
 @given(st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=6))
 @settings(deadline=None)
 def test_24_integers_are_integers(values: list[int]) -> None:
     """Beyond int64, too."""
-    assert sum(of(values, pa.int64())[1], Point()).integer() == sum(values)
+    assert sum(each(values), Point()).integer() == sum(values)
 
 
 def test_23_nothing_is_null() -> None:
     """Of no values there is no sum, and of one no deviation."""
     assert (Point().sum(), Point().integer(), Point().mean(), Point().std()) == (None, None, None, None)
-    assert sum(of([1.0], pa.float64())[1], Point()).std() is None
+    assert sum(each([1.0]), Point()).std() is None
