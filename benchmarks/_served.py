@@ -108,7 +108,9 @@ def fill(store: OnlineStore, shape: Shape, number: int, at: int | None = None) -
     plan = ServingPlan.of(service, types_of({name: table.schema for name, table in tables.items()}))
     facts = {base.name: order.facts(base.view, tables[base.name]) for base in plan.bases}
     at = time.time_ns() // 1000 if at is None else at
-    snapshot = Snapshot(f"n{number}", at, {"source": f"v{number}"}, plan.closure, made=at, types=plan.types)
+    live = store.snapshot(SPACE)
+    parent = live.id if live is not None else None
+    snapshot = Snapshot(f"n{number}", at, {"source": f"v{number}"}, plan.closure, parent, at, types=plan.types)
     store.load(SPACE, snapshot, (item for group in plan.groups for item in pack(plan, group, facts, at)))
     return snapshot
 

@@ -46,7 +46,8 @@ class Store:
     def load(self, name: str, given: Iterable[tuple[bytes, bytes]]) -> None:
         from dataplat.feature_store.online.store import Snapshot
 
-        self.store.load(SPACE, Snapshot(name, 1, {}, "c"), given)
+        live = self.store.snapshot(SPACE)
+        self.store.load(SPACE, Snapshot(name, 1, {}, "c", live.id if live is not None else None), given)
 
     def change(self, given: Iterable[tuple[bytes, bytes]]) -> None:
         from dataplat.feature_store.online.store import Snapshot

@@ -212,7 +212,7 @@ class _Work:
             at=self.at,
             pins=self.pins,
             closure=closure_hash(service),
-            parent=None if self.changed is None or self.live is None else self.live.id,
+            parent=None if self.live is None else self.live.id,
             made=time.time_ns() // 1000,
             types=self.plan.types,
         )

@@ -27,6 +27,8 @@ _ITEMS = st.lists(st.tuples(st.sampled_from(KEYS), _RECORDS), max_size=6)
 _CHANGES = st.lists(st.tuples(st.sampled_from(KEYS), st.none() | _RECORDS), max_size=6)
 _TIMES = st.integers(-2, 2)
 _SETTLED = st.none() | st.integers(0, 12)
+_STALE = st.sampled_from(["", "", "", "", "another", "none"])
+"""Which parent a snapshot names: now and then not the one that is live."""
 
 
 @dataclass(frozen=True)
@@ -92,19 +94,27 @@ class OnlineMachine(RuleBasedStateMachine):
         self.number += 1
         return Snapshot(f"s{self.number}", self.number, {"d": "v"}, "closure", parent)
 
-    @rule(space=st.sampled_from(SPACES), items=_ITEMS, settled=_SETTLED)
-    def load(self, space: str, items: list[tuple[bytes, bytes]], settled: int | None) -> None:
-        """Load a whole snapshot."""
-        model, snapshot = self.models[space], self._snapshot(None)
-        self.store.load(space, snapshot, iter(items), settled=settled)
+    @rule(space=st.sampled_from(SPACES), items=_ITEMS, settled=_SETTLED, stale=_STALE)
+    def load(self, space: str, items: list[tuple[bytes, bytes]], settled: int | None, stale: str) -> None:
+        """Load a whole snapshot, now and then in the place of what is not live."""
+        model = self.models[space]
+        live = None if model.live is None else model.live.id
+        parent = {"": live, "another": "another", "none": None}[stale]
+        snapshot = self._snapshot(parent)
+        try:
+            self.store.load(space, snapshot, iter(items), settled=settled)
+        except SnapshotConflict:
+            assert parent != live
+            return
+        assert parent == live
         model.move(Side(snapshot.id, dict(items), model.settled(settled)))
 
-    @rule(space=st.sampled_from(SPACES), items=_CHANGES, settled=_SETTLED, stale=st.sampled_from([False] * 5 + [True]))
-    def change(self, space: str, items: list[tuple[bytes, bytes | None]], settled: int | None, stale: bool) -> None:  # noqa: FBT001 - drawn
+    @rule(space=st.sampled_from(SPACES), items=_CHANGES, settled=_SETTLED, stale=_STALE)
+    def change(self, space: str, items: list[tuple[bytes, bytes | None]], settled: int | None, stale: str) -> None:
         """Load a difference, now and then one to what is not live."""
         model = self.models[space]
-        parent = None if model.live is None else model.live.id
-        snapshot = self._snapshot("another" if stale else parent)
+        live = None if model.live is None else model.live.id
+        snapshot = self._snapshot({"": live, "another": "another", "none": None}[stale])
         try:
             self.store.change(space, snapshot, iter(items), settled=settled)
         except SnapshotConflict:

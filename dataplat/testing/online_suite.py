@@ -11,44 +11,25 @@ store. `dataplat.testing.online_machine` holds a store against a dictionary, thr
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
 from dataplat.errors import KeyViolation, NotMaterialized, SnapshotConflict
-from dataplat.feature_store.online.store import OnlineStore, Pushed, Snapshot
+from dataplat.feature_store.online.store import OnlineStore, Pushed
+from dataplat.testing._online_samples import ODD_KEYS, SPACE, content, row, snapshot
+from dataplat.testing._online_together import TogetherConformance
 
-SPACE = "delay_model@1"
-ODD_KEYS = [
-    b"\0",
-    b"\xff" * 8,
-    b"k" * 479,
-    b"k" * 480,
-    b"k" * 481,
-    b"k" * 481 + b"x",
-    b"k" * 20_000,
-    "ключ\n{tag}*?[x]".encode(),
-    b"with \0 in it",
+__all__ = [
+    "SPACE",
+    "OnlineConformance",
+    "OverlayConformance",
+    "SnapshotsConformance",
+    "TogetherConformance",
+    "row",
+    "snapshot",
 ]
-
-
-def snapshot(name: str, parent: str | None = None) -> Snapshot:
-    """Return a snapshot of a name."""
-    return Snapshot(
-        name, at=1_000_000, pins={"weather": f"pin of {name}"}, closure="c" * 16, parent=parent, made=2_000_000
-    )
-
-
-def row(key: bytes, name: str, e: int = 0, k: int = 0) -> Pushed:
-    """Return a row to be pushed, whose bytes are its idempotency key."""
-    return Pushed(key, name.encode(), e, k, name.encode())
-
-
-def content(store: OnlineStore, keys: list[bytes], space: str = SPACE) -> dict[bytes, bytes | None]:
-    """Return the records of keys."""
-    return dict(zip(keys, store.read(space, keys).records, strict=True))
 
 
 class SnapshotsConformance:
@@ -103,7 +84,7 @@ class SnapshotsConformance:
         """A record without a key is an error, and the old snapshot stays."""
         store.load(SPACE, snapshot("s1"), [(b"a", b"1")])
         with pytest.raises(KeyViolation, match="empty key"):
-            store.load(SPACE, snapshot("s2"), [(b"a", b"2"), (b"", b"x")])
+            store.load(SPACE, snapshot("s2", "s1"), [(b"a", b"2"), (b"", b"x")])
         with pytest.raises(KeyViolation, match="empty key"):
             store.change(SPACE, snapshot("s2", "s1"), [(b"a", b"2"), (b"", b"x")])
         assert content(store, [b"a"]) == {b"a": b"1"}
@@ -172,6 +153,56 @@ class SnapshotsConformance:
             store.change(SPACE, snapshot("s2", "s9"), [(b"a", b"2")])
         assert content(store, [b"a"]) == {b"a": b"1"}
 
+    def test_a_load_of_another_parent(self, store: OnlineStore) -> None:
+        """A whole snapshot that takes the place of what is not live is refused before a record is asked for, and changes nothing."""
+
+        def never() -> Iterator[tuple[bytes, bytes]]:
+            raise AssertionError("a record was asked for")
+            yield b"a", b"2"
+
+        with pytest.raises(SnapshotConflict, match="none is live"):
+            store.load(SPACE, snapshot("s2", "s1"), never())
+        store.load(SPACE, snapshot("s1"), [(b"a", b"1")])
+        with pytest.raises(SnapshotConflict, match="is the first, and s1 is live"):
+            store.load(SPACE, snapshot("s2"), never())
+        with pytest.raises(SnapshotConflict, match="takes the place of s9, and s1 is live"):
+            store.load(SPACE, snapshot("s2", "s9"), never())
+        assert content(store, [b"a"]) == {b"a": b"1"}
+
+    def test_a_load_that_was_overtaken(self, store: OnlineStore, again: Callable[[], OnlineStore]) -> None:
+        """A slow load never takes the place of what went live while it was under way: it was made of older data."""
+        other = again()
+
+        def slow(then: Callable[[], object]) -> Iterator[tuple[bytes, bytes]]:
+            yield b"a", b"older"
+            then()
+            yield b"b", b"older"
+
+        first = partial(other.load, SPACE, snapshot("s1"), [(b"a", b"newer")])
+        with pytest.raises(SnapshotConflict, match="is the first, and s1 is live"):
+            store.load(SPACE, snapshot("late"), slow(first))
+        assert content(store, [b"a", b"b"]) == {b"a": b"newer", b"b": None}
+        second = partial(other.load, SPACE, snapshot("s2", "s1"), [(b"a", b"newest")])
+        with pytest.raises(SnapshotConflict, match="takes the place of s1, and s2 is live"):
+            store.load(SPACE, snapshot("late", "s1"), slow(second))
+        change = partial(other.change, SPACE, snapshot("s3", "s2"), [(b"a", b"changed")])
+        with pytest.raises(SnapshotConflict, match="takes the place of s2, and s3 is live"):
+            store.load(SPACE, snapshot("late", "s2"), slow(change))
+        assert content(store, [b"a", b"b"]) == {b"a": b"changed", b"b": None}
+        assert store.rollback(SPACE).id == "s2"
+        assert content(store, [b"a", b"b"]) == {b"a": b"newest", b"b": None}
+        store.load(SPACE, snapshot("s4", "s2"), [(b"a", b"4")])
+        assert content(store, [b"a", b"b"]) == {b"a": b"4", b"b": None}
+
+    def test_a_load_sent_again(self, store: OnlineStore) -> None:
+        """A load that is live already stays as it is, and can still be gone back from."""
+        store.load(SPACE, snapshot("s1"), [(b"a", b"1")])
+        for _ in range(2):
+            store.load(SPACE, snapshot("s2", "s1"), [(b"a", b"2")])
+        assert content(store, [b"a"]) == {b"a": b"2"}
+        store.rollback(SPACE)
+        assert content(store, [b"a"]) == {b"a": b"1"}
+
     def test_a_change_sent_again(self, store: OnlineStore) -> None:
         """A change that is live already stays as it is, and can still be gone back from."""
         store.load(SPACE, snapshot("s1"), [(b"a", b"1")])
@@ -184,7 +215,7 @@ class SnapshotsConformance:
     def test_back_from_a_load(self, store: OnlineStore) -> None:
         """A rollback brings the snapshot before back, as it was, and goes one step alone."""
         store.load(SPACE, snapshot("s1"), [(b"a", b"1"), (b"b", b"1")])
-        store.load(SPACE, snapshot("s2"), [(b"b", b"2"), (b"c", b"2")])
+        store.load(SPACE, snapshot("s2", "s1"), [(b"b", b"2"), (b"c", b"2")])
         assert content(store, [b"a", b"b", b"c"]) == {b"a": None, b"b": b"2", b"c": b"2"}
         assert store.rollback(SPACE).id == "s1"
         assert content(store, [b"a", b"b", b"c"]) == {b"a": b"1", b"b": b"1", b"c": None}
@@ -203,13 +234,13 @@ class SnapshotsConformance:
 
         store.load(SPACE, snapshot("s1"), [(b"k000001", b"old")])
         with pytest.raises(RuntimeError, match="broke"):
-            store.load(SPACE, snapshot("s2"), broken())
+            store.load(SPACE, snapshot("s2", "s1"), broken())
         with pytest.raises(RuntimeError, match="broke"):
             store.change(SPACE, snapshot("s2", "s1"), broken())
         assert content(store, [b"k000001", b"k000002"]) == {b"k000001": b"old", b"k000002": None}
         store.change(SPACE, snapshot("s3", "s1"), [(b"x", b"1")])
         assert content(store, [b"k000001", b"k000002", b"x"]) == {b"k000001": b"old", b"k000002": None, b"x": b"1"}
-        store.load(SPACE, snapshot("s4"), [(b"x", b"2")])
+        store.load(SPACE, snapshot("s4", "s3"), [(b"x", b"2")])
         assert content(store, [b"k000001", b"x"]) == {b"k000001": None, b"x": b"2"}
 
     def test_spaces_are_apart(self, store: OnlineStore) -> None:
@@ -302,9 +333,9 @@ class OverlayConformance:
         store.rollback(SPACE)
         assert store.read(SPACE, [b"a"])[1:] == (3, [b"1"], [(b"x", b"y", b"z")])
         assert [number for number, _ in store.pending(SPACE)] == [1, 2, 3]
-        store.load(SPACE, snapshot("s3"), [(b"a", b"with all")], settled=3)
+        store.load(SPACE, snapshot("s3", "s1"), [(b"a", b"with all")], settled=3)
         assert store.read(SPACE, [b"a"])[1:] == (3, [b"with all"], [()])
-        store.load(SPACE, snapshot("s4"), [(b"a", b"still")], settled=1)
+        store.load(SPACE, snapshot("s4", "s3"), [(b"a", b"still")], settled=1)
         assert store.read(SPACE, [b"a"])[1:] == (3, [b"still"], [()])
         assert store.push(SPACE, [row(b"a", "later")]) == 4
         assert store.read(SPACE, [b"a"])[1:] == (4, [b"still"], [(b"later",)])
@@ -333,7 +364,7 @@ class OverlayConformance:
         assert list(store.pending(SPACE, after=4_990)) == list(enumerate(rows[4_990:], 4_991))
         assert list(store.pending(SPACE, after=5_000)) == []
         store.load(SPACE, snapshot("s1"), [], settled=4_999)
-        store.load(SPACE, snapshot("s2"), [], settled=4_999)
+        store.load(SPACE, snapshot("s2", "s1"), [], settled=4_999)
         assert list(store.pending(SPACE)) == [(5_000, rows[-1])]
         store.drop(SPACE)
         assert list(store.pending(SPACE)) == []
@@ -363,93 +394,6 @@ class OverlayConformance:
         with pytest.raises(KeyViolation, match=f"row 1 .*{says}"):
             store.push(SPACE, [row(b"a", "good"), bad])
         assert store.read(SPACE, [b"a"])[1:] == (0, [None], [()])
-
-
-class TogetherConformance:
-    """Readers, pushers and writers at once."""
-
-    def test_readers_see_one_snapshot(self, store: OnlineStore) -> None:
-        """While snapshots go live and are gone back from, every read sees all keys of one, the one that it names."""
-        keys = [b"k%d" % number for number in range(40)]
-        store.load(SPACE, snapshot("0"), [(key, b"0") for key in keys])
-        done = threading.Event()
-
-        def reader() -> int:
-            reads = 0
-            while not done.is_set() or reads < 5:
-                found = store.read(SPACE, keys)
-                assert set(found.records) == {found.snapshot.id.encode()}
-                reads += 1
-            return reads
-
-        with ThreadPoolExecutor(3) as pool:
-            readers = [pool.submit(reader) for _ in range(3)]
-            try:
-                live = "0"
-                for step in range(1, 40):
-                    items = [(key, b"%d" % step) for key in keys]
-                    if step % 4 == 0:
-                        store.load(SPACE, snapshot(f"{step}"), items)
-                    else:
-                        store.change(SPACE, snapshot(f"{step}", live), items)
-                    live = store.rollback(SPACE).id if step % 3 == 0 else f"{step}"
-            finally:
-                done.set()
-            assert all(each.result() >= 5 for each in readers)
-
-    def test_pushes_at_once(self, store: OnlineStore) -> None:
-        """Rows that many threads push at once, some of them the same, are there once each, with sequences of their own."""
-        store.load(SPACE, snapshot("s1"), [])
-        together = threading.Barrier(8)
-
-        def pusher(thread: int) -> list[int]:
-            together.wait()
-            return [store.push(SPACE, [row(b"a", f"{thread % 4}-{number}", number)]) for number in range(25)]
-
-        with ThreadPoolExecutor(8) as pool:
-            sequences = list(pool.map(pusher, range(8)))
-        assert all(each == sorted(each) for each in sequences)
-        found = store.read(SPACE, [b"a"])
-        assert found.sequence == 100
-        assert sorted(found.pushed[0]) == sorted(
-            f"{thread}-{number}".encode() for thread in range(4) for number in range(25)
-        )
-        assert [number for number, _ in store.pending(SPACE)] == list(range(1, 101))
-
-    def test_a_pushed_row_is_seen_at_once(self, store: OnlineStore, again: Callable[[], OnlineStore]) -> None:
-        """What a push returned for is in the next read of another who holds the store."""
-        store.load(SPACE, snapshot("s1"), [])
-        other = again()
-        for number in range(20):
-            sequence = store.push(SPACE, [row(b"a", f"{number}", number)])
-            found = other.read(SPACE, [b"a"])
-            assert found.sequence == sequence
-            assert len(found.pushed[0]) == number + 1
-
-    def test_two_change_at_once(self, store: OnlineStore) -> None:
-        """Of changes to one parent one at most goes live, whole; each that does not says so."""
-        keys = [b"k%d" % number for number in range(300)]
-        store.load(SPACE, snapshot("s1"), [(key, b"s1") for key in keys])
-        together = threading.Barrier(4)
-
-        def changer(name: str) -> str | None:
-            together.wait()
-            try:
-                store.change(SPACE, snapshot(name, "s1"), [(key, name.encode()) for key in keys])
-            except SnapshotConflict:
-                return None
-            return name
-
-        with ThreadPoolExecutor(4) as pool:
-            landed = [name for name in pool.map(changer, ["a", "b", "c", "d"]) if name is not None]
-        assert len(landed) <= 1
-        found = store.read(SPACE, keys)
-        assert found.snapshot.id == (landed[0] if landed else "s1")
-        assert set(found.records) == {found.snapshot.id.encode()}
-        store.change(SPACE, snapshot("next", found.snapshot.id), [(key, b"next") for key in keys])
-        assert set(store.read(SPACE, keys).records) == {b"next"}
-        assert store.rollback(SPACE).id == found.snapshot.id
-        assert set(store.read(SPACE, keys).records) == {found.snapshot.id.encode()}
 
 
 class OnlineConformance(SnapshotsConformance, OverlayConformance, TogetherConformance):

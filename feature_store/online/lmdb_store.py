@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 import msgspec
 
-from dataplat.errors import KeyViolation, NotMaterialized, SnapshotConflict
+from dataplat.errors import KeyViolation, NotMaterialized
 from dataplat.feature_store.online import _lmdb_overlay as overlay
 from dataplat.feature_store.online._group import GroupCommit
 from dataplat.feature_store.online._lmdb_environment import Environment, Opened, environment
@@ -41,10 +41,12 @@ from dataplat.feature_store.online._lmdb_state import (
     state_bytes,
     unsealed,
 )
-from dataplat.feature_store.online.store import Pushed, Reading, Size, Snapshot, checked_rows
+from dataplat.feature_store.online.store import Pushed, Reading, Size, Snapshot, checked_rows, overtaken
 
 if TYPE_CHECKING:
     import lmdb
+
+    from dataplat.errors import SnapshotConflict
 
 Item: TypeAlias = tuple[bytes, bytes | None]
 
@@ -154,7 +156,9 @@ class LmdbStore:
     def load(
         self, space: str, snapshot: Snapshot, items: Iterable[tuple[bytes, bytes]], *, settled: int | None = None
     ) -> None:
-        """Make a snapshot of (key, record) live, in the place of whatever was; fastest where keys ascend."""
+        """Make a snapshot of (key, record) live, in the place of its parent; fastest where keys ascend."""
+        if not self._due(space, snapshot)[0]:
+            return
         slot = self._slot()
         try:
             self._fill(slot, items)
@@ -165,8 +169,11 @@ class LmdbStore:
 
     def change(self, space: str, snapshot: Snapshot, items: Iterable[Item], *, settled: int | None = None) -> None:
         """Make a snapshot live that differs from its parent in some keys; a record of None takes the key away."""
-        if (state := self._changeable(space, snapshot)) is None:
+        due, state = self._due(space, snapshot)
+        if not due:
             return
+        if state is None or state.live is None:
+            raise self._conflict(space, snapshot, state)
         batches = _batches(items, IN_MEMORY)
         first, more = next(batches, []), next(batches, None)
         if more is None:
@@ -254,7 +261,7 @@ class LmdbStore:
 
         def work(transaction: lmdb.Transaction[bytes], opened: Opened) -> None:
             state, sequence = _made(transaction, opened, space)
-            if based is not None and state.revision != based.revision:
+            if _live_id(state) != snapshot.parent or (based is not None and state.revision != based.revision):
                 raise self._conflict(space, snapshot, state)
             if state.previous is not None:
                 gone = state.previous.undo if state.previous.undo is not None else state.previous.side.slot
@@ -266,21 +273,23 @@ class LmdbStore:
 
         self._environment.write(work)
 
-    def _changeable(self, space: str, snapshot: Snapshot) -> State | None:
-        """Return the state that a change is made to, None where the snapshot is live already."""
+    def _due(self, space: str, snapshot: Snapshot) -> tuple[bool, State | None]:
+        """Return whether a snapshot is not live yet, and the state in which its parent is.
+
+        Raises:
+            SnapshotConflict: the parent is not what is live.
+        """
         with self._environment.reading() as (transaction, opened):
             state, _ = _state(transaction, opened, space)
-        if state is not None and state.live is not None and state.live.snapshot.id == snapshot.id:
-            return None
-        if state is None or state.live is None or state.live.snapshot.id != snapshot.parent:
+        live = _live_id(state)
+        if live == snapshot.id:
+            return False, state
+        if live != snapshot.parent:
             raise self._conflict(space, snapshot, state)
-        return state
+        return True, state
 
     def _conflict(self, space: str, snapshot: Snapshot, state: State | None) -> SnapshotConflict:
-        live = state.live.snapshot.id if state is not None and state.live is not None else "none"
-        return SnapshotConflict(
-            f"{space}: snapshot {snapshot.id} is made from {snapshot.parent}, and {live} is live meanwhile; materialise again"
-        )
+        return overtaken(space, snapshot, _live_id(state))
 
     def _change(self, space: str, snapshot: Snapshot, items: list[Item], settled: int | None) -> None:
         """Change the live records in one transaction, and put aside what undoes it."""
@@ -288,7 +297,7 @@ class LmdbStore:
 
         def work(transaction: lmdb.Transaction[bytes], opened: Opened) -> None:
             state, sequence = _made(transaction, opened, space)
-            if state.live is None or state.live.snapshot.id != snapshot.parent:
+            if state.live is None or _live_id(state) != snapshot.parent:
                 raise self._conflict(space, snapshot, state)
             if state.previous is not None:
                 gone = state.previous.undo if state.previous.undo is not None else state.previous.side.slot
@@ -357,6 +366,10 @@ class LmdbStore:
 def _state(transaction: lmdb.Transaction[bytes], opened: Opened, space: str) -> tuple[State | None, int]:
     raw = transaction.get(space.encode(), None, opened.meta)
     return read_state(raw) if raw is not None else (None, 0)
+
+
+def _live_id(state: State | None) -> str | None:
+    return None if state is None or state.live is None else state.live.snapshot.id
 
 
 def _made(transaction: lmdb.Transaction[bytes], opened: Opened, space: str) -> tuple[State, int]:

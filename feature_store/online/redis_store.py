@@ -44,7 +44,7 @@ from dataplat.feature_store.online._redis_values import (
     state_of,
     version,
 )
-from dataplat.feature_store.online.store import RETRIES, Pushed, Reading, Size, Snapshot, checked_rows
+from dataplat.feature_store.online.store import RETRIES, Pushed, Reading, Size, Snapshot, checked_rows, overtaken
 
 if TYPE_CHECKING:
     from dataplat.feature_store.online.connect import RedisSettings
@@ -180,8 +180,12 @@ class RedisStore:
     def load(
         self, space: str, snapshot: Snapshot, items: Iterable[tuple[bytes, bytes]], *, settled: int | None = None
     ) -> None:
-        """Make a snapshot of (key, record) live, in the place of whatever was."""
+        """Make a snapshot of (key, record) live, in the place of its parent."""
+        if not self._due(space, snapshot, self._head(space)[0]):
+            return
         turn = self._begin(space)
+        if not self._due(space, snapshot, turn.state):
+            return
         generation, buckets = secrets.token_hex(6), self._link.buckets
         names = self._of(space)
         heads = [names.bucket(generation, buckets, number) for number in range(buckets)]
@@ -189,7 +193,7 @@ class RedisStore:
         try:
             self._announce(space, generation, buckets, heads, turn)
             for batch in _batches(items, BATCH):
-                nbytes += self._write(space, turn, heads, batch)
+                nbytes += self._write(space, snapshot, turn, heads, batch)
             keys = sum(self._piped(f"count {space}", lambda pipe: [pipe.hlen(head) for head in heads])) - buckets
             counted = msgspec.structs.replace(snapshot, keys=keys, nbytes=nbytes)
             side = Side(counted, generation, buckets, turn.number, turn.number, turn.settled(settled))
@@ -202,9 +206,9 @@ class RedisStore:
     def change(self, space: str, snapshot: Snapshot, items: Iterable[Item], *, settled: int | None = None) -> None:
         """Make a snapshot live that differs from its parent in some keys; a record of None takes the key away."""
         state, _ = self._head(space)
-        if state is not None and state.live.snapshot.id == snapshot.id:
+        if not self._due(space, snapshot, state):
             return
-        if state is None or state.live.snapshot.id != snapshot.parent:
+        if state is None:
             raise self._conflict(space, snapshot, state)
         turn = self._begin(space)
         if turn.state is None or turn.state.live != state.live:
@@ -315,12 +319,18 @@ class RedisStore:
     def _not_there(self, space: str) -> NotMaterialized:
         return NotMaterialized(f"{space} has no snapshot in Redis at {self.settings.place}; materialise it first")
 
+    def _due(self, space: str, snapshot: Snapshot, state: State | None) -> bool:
+        """Return whether a snapshot is not live yet; raise `SnapshotConflict` where its parent is not."""
+        live = state.live.snapshot.id if state is not None else None
+        if live not in {snapshot.id, snapshot.parent}:
+            raise self._conflict(space, snapshot, state)
+        return live != snapshot.id
+
     def _conflict(self, space: str, snapshot: Snapshot, state: State | None) -> SnapshotConflict:
-        live = state.live.snapshot.id if state is not None else "none"
-        made = f" is made from {snapshot.parent}, and" if snapshot.parent is not None else ":"
-        return SnapshotConflict(
-            f"{space}: snapshot {snapshot.id}{made} {live} is live, or another writer began meanwhile; materialise again"
-        )
+        live = state.live.snapshot.id if state is not None else None
+        if live == snapshot.parent:
+            return SnapshotConflict(f"{space}: another writer began meanwhile; snapshot {snapshot.id} is given up")
+        return overtaken(space, snapshot, live)
 
     def _list(self, space: str) -> None:
         self._link.run(f"list {space}", lambda client: client.sadd(spaces_key(self.lake_id), space))
@@ -342,7 +352,9 @@ class RedisStore:
         self._link.run(f"load {space}", lambda client: client.hset(names.generations, generation, buckets), PATIENCE)
         self._piped(f"load {space}", lambda pipe: [pipe.hset(bucket, b"", head) for bucket in heads])
 
-    def _write(self, space: str, turn: Turn, heads: list[str], batch: dict[bytes, bytes | None]) -> int:
+    def _write(
+        self, space: str, snapshot: Snapshot, turn: Turn, heads: list[str], batch: dict[bytes, bytes | None]
+    ) -> int:
         """Write records of a load; return their bytes."""
         placed: dict[int, dict[bytes, bytes]] = {}
         nbytes = 0
@@ -358,7 +370,7 @@ class RedisStore:
                 pipe.hset(heads[number], mapping=values)
 
         if self._piped(f"load {space}", write)[0] != b"%d" % turn.number:
-            raise SnapshotConflict(f"{space}: another writer began meanwhile; this load is given up")
+            raise self._conflict(space, snapshot, self._head(space)[0])
         return nbytes
 
     def _change(

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from dataplat.errors import KeyViolation
+from dataplat.errors import KeyViolation, SnapshotConflict
 
 RETRIES = 250_000
 """How many of a space's settled pushes are still known by their idempotency key: a retry after as many more counts anew."""
@@ -26,7 +26,7 @@ class Snapshot(msgspec.Struct, frozen=True):
         at: as of when, microseconds UTC.
         pins: the version of each dataset that it was made from.
         closure: the hash of the definitions that it was made with.
-        parent: the snapshot that it was made from by difference.
+        parent: the snapshot whose place it takes, by difference or as a whole; None: it is the first.
         made: when, microseconds UTC.
         keys: how many records it has.
         nbytes: of their keys and values.
@@ -117,9 +117,9 @@ class OnlineStore(Protocol):
     def load(
         self, space: str, snapshot: Snapshot, items: Iterable[tuple[bytes, bytes]], *, settled: int | None = None
     ) -> None:
-        """Make a snapshot of (key, record) live, in the place of whatever was; fastest where keys ascend.
+        """Make a snapshot of (key, record) live, in the place of its parent; fastest where keys ascend.
 
-        Where a key comes twice the later record counts.
+        Where a key comes twice the later record counts. One that is live already stays as it is: a load may be sent again.
 
         Args:
             space: the space.
@@ -127,6 +127,10 @@ class OnlineStore(Protocol):
             items: all of its records.
             settled: the sequence up to which it holds pushed rows: they leave the overlay at the same moment, and come
                 back with a rollback. By default none more than before.
+
+        Raises:
+            SnapshotConflict: the parent is not what is live, or there is a snapshot and it names no parent: what was looked
+                at before the live one was made may not take its place.
         """
         ...
 
@@ -181,6 +185,14 @@ class OnlineStore(Protocol):
     def close(self) -> None:
         """Let go of files and connections; a closed store opens again when it is used."""
         ...
+
+
+def overtaken(space: str, snapshot: Snapshot, live: str | None) -> SnapshotConflict:
+    """Return the error of a snapshot whose parent is not what is live."""
+    made = "is the first" if snapshot.parent is None else f"takes the place of {snapshot.parent}"
+    return SnapshotConflict(
+        f"{space}: snapshot {snapshot.id} {made}, and {live or 'none'} is live meanwhile; materialise again"
+    )
 
 
 def checked_rows(space: str, rows: Sequence[Pushed]) -> list[Pushed]:

@@ -14,7 +14,7 @@ import pytest
 
 import dataplat as dp
 from dataplat._features import FeatureStore
-from dataplat.errors import ConfigError, FeatureNotFound, NotMaterialized, SchemaError
+from dataplat.errors import ClosureMismatch, FeatureNotFound, NotMaterialized, SchemaError
 from dataplat.feature_store.closure import closure_hash
 from dataplat.feature_store.kernel.order import facts
 from dataplat.feature_store.online.lmdb_store import LmdbStore
@@ -176,10 +176,9 @@ def test_a_clock_that_goes_backwards_is_refused(store: FeatureStore) -> None:
 def test_26_a_model_of_other_definitions_is_refused(store: FeatureStore) -> None:
     """Both hashes are named; the right one passes."""
     assert store.lookup(SERVICE, ASKED, t=NOON, closure=closure_hash(SERVICE))
-    with pytest.raises(
-        ConfigError, match=f"trained under abc, and service delays version 1 is {closure_hash(SERVICE)}"
-    ):
+    with pytest.raises(ClosureMismatch, match=f"trained under 'abc', and delays@1 is {closure_hash(SERVICE)}") as caught:
         store.lookup(SERVICE, ASKED, t=NOON, closure="abc")
+    assert (caught.value.sent, caught.value.served) == ("abc", closure_hash(SERVICE))
 
 
 def test_26_a_snapshot_of_other_definitions_is_refused(store: FeatureStore) -> None:
@@ -225,7 +224,9 @@ def test_types_may_change_between_snapshots(store: FeatureStore) -> None:
     table = pa.table(ROWS).set_column(2, "temp", pa.array([1, 2, 7], pa.int16()))
     plan = ServingPlan.of(PLAIN, types_of({"weather": table.schema}))
     own = {"weather": facts(plan.bases[0].view, table)}
-    snapshot = Snapshot("two", micros(NOON), {}, plan.closure, types=plan.types)
+    live = store.online.snapshot(plan.space)
+    assert live is not None
+    snapshot = Snapshot("two", micros(NOON), {}, plan.closure, live.id, types=plan.types)
     store.online.load(plan.space, snapshot, pack(plan, plan.groups[0], own, micros(NOON)))
     found = store.lookup(PLAIN, {"airport": ["JFK"]}, t=NOON)
     assert found.to_dict() == {"weather__temp": [7]}

@@ -82,7 +82,7 @@ def seen(store: LmdbStore) -> tuple[Any, ...]:
 
 ROWS = [Pushed(key, b"new" + key, 9, 9, key) for key in KEYS[:5]]
 OPERATIONS: dict[str, Callable[[LmdbStore], object]] = {
-    "load": lambda store: store.load(SPACE, snapshot("s3"), [(key, b"s3" * 40) for key in KEYS[10:]], settled=2),
+    "load": lambda store: store.load(SPACE, snapshot("s3", "s2"), [(key, b"s3" * 40) for key in KEYS[10:]], settled=2),
     "change": lambda store: store.change(SPACE, snapshot("s3", "s2"), [(key, None) for key in KEYS[5:40]], settled=2),
     "rollback": lambda store: store.rollback(SPACE),
     "push": lambda store: store.push(SPACE, ROWS),
@@ -175,7 +175,7 @@ def any_moment(folder: Path) -> dict[str, int]:
             if step % 3:
                 store.change(SPACE, snapshot(name, live), items)
             else:
-                store.load(SPACE, snapshot(name), items)
+                store.load(SPACE, snapshot(name, live), items)
             live = store.rollback(SPACE).id if step % 4 == 3 else name
             number = store.push(SPACE, [Pushed(b"p", name.encode(), number, 0, b"%d" % (number + 1))])
 
@@ -210,12 +210,12 @@ def slots_come_back(folder: Path) -> dict[str, int]:
             yield b"a", b"x"
             die()
 
-        store.load(SPACE, snapshot("s3"), items())
+        store.load(SPACE, snapshot("s3", "s2"), items())
 
     count = _lmdb_environment.SLOTS + 10
     for _ in range(count):
         assert os.WTERMSIG(forked(dying)) == signal.SIGKILL
-    store.load(SPACE, snapshot("s3"), [(b"a", b"1")])
+    store.load(SPACE, snapshot("s3", "s2"), [(b"a", b"1")])
     return {"deaths": count, "bytes": (folder / "data.mdb").stat().st_size}
 
 
@@ -227,10 +227,11 @@ def readers_come_back(folder: Path) -> dict[str, int]:
         with store._environment.reading():
             die()
 
-    sizes = []
+    sizes, live = [], "s2"
     for number in range(60):
         assert os.WTERMSIG(forked(dying)) == signal.SIGKILL
-        store.load(SPACE, snapshot(f"s{number}"), [(key, os.urandom(400)) for key in KEYS * 3])
+        store.load(SPACE, snapshot(f"r{number}", live), [(key, os.urandom(400)) for key in KEYS * 3])
+        live = f"r{number}"
         sizes.append((folder / "data.mdb").stat().st_size)
     left = store._environment.opened.env.readers().count("\n") - 2
     assert sizes[-1] == sizes[20], sizes
@@ -270,7 +271,7 @@ def growing(folder: Path) -> dict[str, int]:
             os._exit(0)
         pids.append(pid)
     for step in range(1, 8):
-        store.load(SPACE, snapshot(f"{step}"), [(key, b"%d" % step * 900 * step) for key in keys])
+        store.load(SPACE, snapshot(f"{step}", f"{step - 1}"), [(key, b"%d" % step * 900 * step) for key in keys])
     size = store._environment.opened.env.info()["map_size"]
     stop.touch()
     assert [os.waitpid(pid, 0)[1] for pid in pids] == [0, 0, 0]
@@ -350,7 +351,7 @@ def disk_full(folder: Path) -> dict[str, str]:
     said = {}
     big = [(b"%06d" % number, os.urandom(900)) for number in range(2_000)]
     attempts: dict[str, Callable[[], object]] = {
-        "load": lambda: store.load(SPACE, snapshot("s3"), big),
+        "load": lambda: store.load(SPACE, snapshot("s3", "s2"), big),
         "change": lambda: store.change(SPACE, snapshot("s3", "s2"), big),
         "push": lambda: store.push(SPACE, [Pushed(b"k000", key, 0, 0, row) for key, row in big]),
     }
@@ -364,7 +365,7 @@ def disk_full(folder: Path) -> dict[str, str]:
         assert seen(LmdbStore(folder)) == before
     store.push(SPACE, [Pushed(b"k000", b"small", 5, 0, b"small")])
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    store.load(SPACE, snapshot("s3"), big)
+    store.load(SPACE, snapshot("s3", "s2"), big)
     assert store.read(SPACE, [b"001999", b"k000"]).records == [big[-1][1], None]
     assert store.read(SPACE, [b"k000"]).pushed == [(b"1", b"2", b"small")]
     return said
@@ -378,11 +379,11 @@ def little_memory(folder: Path) -> dict[str, Any]:
     before = seen(store)
     said = ""
     try:
-        store.load(SPACE, snapshot("s3"), ((b"%09d" % number, b"x" * 1_000) for number in range(600_000)))
+        store.load(SPACE, snapshot("s3", "s2"), ((b"%09d" % number, b"x" * 1_000) for number in range(600_000)))
     except StoreError as error:
         said = str(error)
     assert seen(store) == before
-    store.load(SPACE, snapshot("s3"), [(b"a", b"1")])
+    store.load(SPACE, snapshot("s3", "s2"), [(b"a", b"1")])
     return {"said": said}
 
 

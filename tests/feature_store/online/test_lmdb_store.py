@@ -130,7 +130,7 @@ def test_a_flipped_bit(folder: Path) -> None:
     with pytest.raises(IntegrityError, match="materialise the service again"):
         store.read(SPACE, [b"k0007"])
     assert store.read(SPACE, [b"k0043"]).records == [b"record 0043"]
-    store.load(SPACE, snapshot("s2"), [(b"k0042", b"record 0042")], settled=1)
+    store.load(SPACE, snapshot("s2", "s1"), [(b"k0042", b"record 0042")], settled=1)
     assert store.read(SPACE, [b"k0042", b"k0007"]).records == [b"record 0042", None]
     store.close()
 
@@ -186,8 +186,8 @@ def test_too_many_snapshots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(_lmdb_environment, "SLOTS", 4)
     store = LmdbStore(tmp_path / "online")
     for space in ("a@1", "b@1"):
-        for name in ("s1", "s2"):
-            store.load(space, snapshot(name), [(b"a", b"1")])
+        for name, parent in (("s1", None), ("s2", "s1")):
+            store.load(space, snapshot(name, parent), [(b"a", b"1")])
     with pytest.raises(StoreError, match="no room for another snapshot beside its 4"):
         store.load("c@1", snapshot("s1"), [(b"a", b"1")])
     store.drop("a@1")

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -184,7 +185,7 @@ def begun(step):
 def operate(store):
     name = operation + " done"
     if operation == "load":
-        store.load(space, Snapshot(name, 1, {}, "c"), [(key, b"load done") for key in keys], settled=2)
+        store.load(space, Snapshot(name, 1, {}, "c", "s2"), [(key, b"load done") for key in keys], settled=2)
     elif operation == "change":
         items = [(key, b"change done") for key in keys]
         store.change(space, Snapshot(name, 1, {}, "c", "s2"), items, settled=2)
@@ -245,8 +246,8 @@ def test_writers_killed_at_every_step(
             assert set(store.read(SPACE, KEYS).records) == {name.encode()}
         store.rollback(SPACE)
         assert set(store.read(SPACE, KEYS).records) == {b"after"}
-        store.load(SPACE, snapshot("whole"), [(b"k000", b"whole")])
-        store.load(SPACE, snapshot("whole 2"), [(b"k000", b"whole")])
+        store.load(SPACE, snapshot("whole", "after"), [(b"k000", b"whole")])
+        store.load(SPACE, snapshot("whole 2", "whole"), [(b"k000", b"whole")])
         names = keys_of(shared_redis, f"{lake}-{step}/")
         assert len([name for name in names if ":head" not in name]) <= 9, names  # two generations, no more
     assert len(ends) == 2  # both were seen
@@ -272,15 +273,14 @@ def test_a_writer_that_was_overtaken(shared_redis: RedisServer, opened: Callable
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(redis_store, "BATCH", 10)
-        with pytest.raises(SnapshotConflict, match="another writer began meanwhile"):
+        with pytest.raises(SnapshotConflict, match="takes the place of s2, and s3 is live meanwhile"):
             slow.change(SPACE, snapshot("slow", "s2"), items(overtake))
         expected = [b"s3", *[b"s1"] * 59]
         for store in (slow, fast):
             assert store.read(SPACE, KEYS).records == expected
-        with pytest.raises(SnapshotConflict, match="another writer began meanwhile"):
-            slow.load(
-                SPACE, snapshot("slow"), items(lambda: fast.change(SPACE, snapshot("s4", "s3"), [(b"k001", b"s4")]))
-            )
+        change = partial(fast.change, SPACE, snapshot("s4", "s3"), [(b"k001", b"s4")])
+        with pytest.raises(SnapshotConflict, match="takes the place of s3, and s4 is live meanwhile"):
+            slow.load(SPACE, snapshot("slow", "s3"), items(change))
     assert slow.read(SPACE, KEYS).records == [b"s3", b"s4", *[b"s1"] * 58]
     assert slow.rollback(SPACE).id == "s3"
     assert slow.read(SPACE, KEYS).records == expected
@@ -300,7 +300,7 @@ def test_records_that_are_gone(shared_redis: RedisServer, opened: Callable[..., 
         client.delete(names.bucket(generation, 1, 0))
         with pytest.raises(IntegrityError, match=r"records of snapshot s1 are missing in Redis .* materialise again"):
             store.read(SPACE, [b"a"])
-        store.load(SPACE, snapshot("s2"), [(b"a", b"2")])
+        store.load(SPACE, snapshot("s2", "s1"), [(b"a", b"2")])
         assert store.read(SPACE, [b"a"]).records == [b"2"]
         client.delete(*keys_of(shared_redis, store.lake_id))
     with pytest.raises(NotMaterialized, match="materialise it first"):
@@ -330,7 +330,7 @@ def test_a_redis_that_is_full(tmp_path: Path, opened: Callable[..., RedisStore])
         store = opened(server)
         store.load(SPACE, snapshot("s1"), [(b"a", b"1")])
         with pytest.raises(StoreError, match=r"is full .*raise maxmemory"):
-            store.load(SPACE, snapshot("s2"), ((b"%d" % number, b"x" * 5_000) for number in range(2_000)))
+            store.load(SPACE, snapshot("s2", "s1"), ((b"%d" % number, b"x" * 5_000) for number in range(2_000)))
         assert store.read(SPACE, [b"a"]).records == [b"1"]
         store.change(SPACE, snapshot("s2", "s1"), [(b"a", b"2")])
         assert store.read(SPACE, [b"a"]).records == [b"2"]
