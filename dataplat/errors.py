@@ -42,6 +42,7 @@ knows nothing of dataplat can catch `FileNotFoundError` or `ValueError`.
     │       └── LabelServerTooLarge (ValueError)      one request held more than the server takes
     ├── FeatureError                          a feature store cannot do what is asked
     │   ├── FeatureNotFound (KeyError)        no view, service or entity of that name, or none of that version
+    │   ├── ClosureMismatch (ValueError)      a model was trained under other definitions; `.sent`, `.served`
     │   ├── NotMaterialized (LookupError)     a service has no snapshot that could be served
     │   └── SnapshotConflict                  another snapshot went live meanwhile
     ├── FeatureServerError (OSError)          a feature server did not do what was asked; `.status`, `.request_id`
@@ -231,6 +232,15 @@ class FeatureNotFound(FeatureError, KeyError):
     """No view, service or entity has that name, or none of that version."""
 
     __str__ = Exception.__str__
+
+
+class ClosureMismatch(FeatureError, ValueError):
+    """A model was trained under other definitions than are served; `.sent` and `.served` are the hashes of both."""
+
+    def __init__(self, message: str, sent: str = "", served: str = "") -> None:
+        super().__init__(message)
+        self.sent = sent
+        self.served = served
 
 
 class NotMaterialized(FeatureError, LookupError):

@@ -15,13 +15,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from dataplat.errors import ConfigError
+from dataplat.errors import ClosureMismatch, ConfigError
 from dataplat.feature_store.definitions import Feature, FeatureService, FeatureView, Field, OnDemand, Sql
 from dataplat.feature_store.kernel import VERSION
 from dataplat.feature_store.kernel.ondemand import Expression, Transforms
 from dataplat.feature_store.windows import First, Last, LastN, Ratio, Window
 
 FORMAT: Final = 1
+LEAST: Final = 12
+"""Digits of a hash that tell it from every other, as of ids elsewhere."""
 
 
 def closure_hash(service: FeatureService) -> str:
@@ -30,12 +32,30 @@ def closure_hash(service: FeatureService) -> str:
 
 
 def check_closure(service: FeatureService, sent: str) -> None:
-    """Raise `ConfigError`, with both hashes, if a model was trained under another closure than that of the service."""
-    if (ours := closure_hash(service)) != sent.strip().lower():
-        raise ConfigError(
-            f"the model was trained under {sent}, and service {service.name} version {service.version} is {ours}: a "
-            "definition changed since. Serve the version it was trained under, or train it again"
-        )
+    """Raise `ClosureMismatch` if a model was trained under another closure than that of the service (PIT 26)."""
+    check_hash(f"{service.name}@{service.version}", closure_hash(service), sent)
+
+
+def check_hash(space: str, served: str, sent: str) -> None:
+    """Refuse a model that was trained under another closure than is served, naming both (PIT 26).
+
+    Args:
+        space: what is served, as `service@version`.
+        served: the hash of its closure.
+        sent: what the model was trained under: that hash, or its first 12 digits or more, as commands print it.
+
+    Raises:
+        ClosureMismatch: It is another.
+    """
+    given = sent.strip().lower()
+    if given == served or (len(given) >= LEAST and served.startswith(given)):
+        return
+    raise ClosureMismatch(
+        f"the model was trained under {sent!r}, and {space} is {served}: a definition changed since. Ask for the version "
+        "that it was trained under, or train it again",
+        sent,
+        served,
+    )
 
 
 def closure(service: FeatureService) -> dict[str, Any]:

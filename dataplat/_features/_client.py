@@ -71,7 +71,7 @@ class FeatureClient:
             closure: the hash that a model was trained under.
 
         Raises:
-            ConfigError: The service has another closure.
+            ClosureMismatch: The service has another closure: a definition changed since.
             SchemaError: A column is missing, unknown, or holds a value of another type.
             FeatureNotFound: There is no such service.
             NotMaterialized: It has no snapshot yet.

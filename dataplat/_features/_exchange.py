@@ -33,7 +33,7 @@ _PAUSE: Final = 0.05
 """Seconds before something is tried again for the first time."""
 _AGAIN: Final = frozenset({502, 503, 504})
 _KINDS: Final[Mapping[str, str]] = {
-    "closure-mismatch": "ConfigError",
+    "closure-mismatch": "ClosureMismatch",
     "invalid": "SchemaError",
     "too-many-entities": "SchemaError",
     "not-materialized": "NotMaterialized",
@@ -195,6 +195,8 @@ def error_of(answer: Answered) -> DataplatError:
     kind = getattr(errors, _KINDS.get(word, "FeatureServerError"), FeatureServerError)
     if issubclass(kind, FeatureServerError):
         return kind(message, answer.status, request_id)
+    if kind is errors.ClosureMismatch:
+        return errors.ClosureMismatch(message, str(problem.get("sent", "")), str(problem.get("served", "")))
     found: DataplatError = kind(message)
     return found
 

@@ -9,7 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 from dataplat.errors import NotMaterialized, SchemaError
-from dataplat.feature_store.closure import check_closure
+from dataplat.feature_store.closure import check_hash
 from dataplat.feature_store.online.plan import ServingPlan
 from dataplat.feature_store.online.serve import OneRow, Served, Serving
 from dataplat.feature_store.status import NAMES
@@ -209,7 +209,7 @@ def lookup(
     """Look features up: see `FeatureStore.lookup`."""
     known = lookups.known(service)
     if closure is not None:
-        check_closure(known.service, closure)
+        check_hash(known.space, known.serving.plan.closure, closure)
     if not known.columns.issuperset(entities):
         extra = next(name for name in entities if name not in known.columns)
         raise SchemaError(f"{known.space} is not asked by {extra!r}{did_you_mean(extra, sorted(known.columns))}")

@@ -93,7 +93,7 @@ class FeatureStore:
             SchemaError: A column is missing or unknown, of another length, or holds a value of another type; it is named.
             FeatureNotFound: There is no such service, or not that version.
             NotMaterialized: It has no snapshot, or only one of after `t`: the clock went backwards.
-            ConfigError: The model was trained under other definitions.
+            ClosureMismatch: The model was trained under other definitions.
             StoreError: The online store does not answer.
         """
         from dataplat._features._lookup import lookup

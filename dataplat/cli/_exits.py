@@ -46,6 +46,7 @@ _CODES: tuple[tuple[type[errors.DataplatError], int], ...] = (
     (errors.LabelConfigError, USAGE),
     (errors.LabelServerError, STORE),
     (errors.FeatureNotFound, NOT_FOUND),
+    (errors.ClosureMismatch, USAGE),
     (errors.NotMaterialized, NOT_FOUND),
     (errors.SnapshotConflict, CONFLICT),
     (errors.FeatureServerError, STORE),

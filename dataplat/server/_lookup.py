@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from dataplat.errors import DataplatError
+from dataplat.feature_store.closure import check_hash
 from dataplat.server import _arrow
 from dataplat.server._access import AccessLog, Line
 from dataplat.server._asked import Asked, Head, head_of
@@ -113,7 +114,8 @@ class LookupRoute:
         body = await body_of(headers, receive, self._settings.max_body)
         head, table = self._read(scope, headers, body)
         told.service = service = self._services.find(head.service)
-        service.check_closure(head.closure)
+        if head.closure is not None:
+            check_hash(service.space, service.closure, head.closure)
         if table is None:
             told.asked = service.read(head)
         else:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from dataplat.errors import (
+    ClosureMismatch,
     ConfigError,
     DataplatError,
     FeatureNotFound,
@@ -95,6 +96,10 @@ def problem_of(error: Exception) -> Problem:
     """Return what an error is for whoever asked; one that is not theirs says nothing of what is inside."""
     if isinstance(error, Problem):
         return error
+    if isinstance(error, ClosureMismatch):
+        return Problem(
+            "closure-mismatch", str(error), field="closure", more={"sent": error.sent, "served": error.served}
+        )
     if isinstance(error, NotMaterialized):
         return Problem("not-materialized", str(error))
     if isinstance(error, StoreError):

@@ -80,15 +80,6 @@ class Service:
         """Which of that are on-demand features."""
         return frozenset(each.name for each in self.serving.plan.transforms.expressions)
 
-    def check_closure(self, sent: str | None) -> None:
-        """Refuse a model that was trained under other definitions, naming both (PIT 26)."""
-        if sent is not None and sent != self.closure and sent.strip().lower() != self.closure:
-            detail = (
-                f"the model was trained under {sent}, and {self.space} is {self.closure}: a definition changed since. "
-                "Ask for the version that it was trained under, or train it again"
-            )
-            raise Problem("closure-mismatch", detail, field="closure", more={"sent": sent, "served": self.closure})
-
     def answer(self, asked: Asked, t: int) -> Served:
         """Look up.
 

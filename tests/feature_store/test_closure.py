@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 import dataplat.feature_store.windows as w
-from dataplat.errors import ConfigError
+from dataplat.errors import ClosureMismatch, ConfigError
 from dataplat.feature_store import closure as module
 from dataplat.feature_store.closure import check_closure, closure, closure_hash, used_views
 from dataplat.feature_store.definitions import Entity, FeatureService, FeatureView, Field, Request, Sql, on_demand
@@ -165,11 +165,14 @@ def test_kernel_is_part_of_it(monkeypatch):
 
 
 def test_model_of_another_closure_is_refused_with_both_hashes():
-    """In whatever case it writes them."""
+    """In whatever case it writes them, and whole or in the 12 digits that commands print."""
     ours, theirs = closure_hash(service()), closure_hash(service(ttl="5h"))
-    check_closure(service(), ours.upper())
-    with pytest.raises(ConfigError, match=f"{theirs}.*m version 1 is {ours}"):
-        check_closure(service(), theirs)
+    for sent in (ours.upper(), f" {ours} ", ours[:12], ours[:40]):
+        check_closure(service(), sent)
+    for sent in (theirs, theirs[:12], ours[:11], "", f"{ours}0"):
+        with pytest.raises(ClosureMismatch, match=f"'{sent}'.*m@1 is {ours}") as caught:
+            check_closure(service(), sent)
+        assert (caught.value.sent, caught.value.served) == (sent, ours)
 
 
 def test_hash_is_the_same_in_another_process():

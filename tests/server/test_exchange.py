@@ -73,7 +73,7 @@ def test_time_comes_to_an_end():
 @pytest.mark.parametrize(
     ("kind", "status", "error"),
     [
-        ("closure-mismatch", 409, "ConfigError"),
+        ("closure-mismatch", 409, "ClosureMismatch"),
         ("invalid", 422, "SchemaError"),
         ("too-many-entities", 413, "SchemaError"),
         ("not-materialized", 503, "NotMaterialized"),
@@ -89,6 +89,13 @@ def test_problems_are_the_errors_of_the_store(kind, status, error):
     found = error_of(problem(kind, status, field="entities.a"))
     assert type(found) is getattr(errors, error)
     assert str(found) == "why (entities.a) [request r1]"
+
+
+def test_both_hashes_come_back():
+    """Whoever is refused for another closure is told both, as the store itself tells them."""
+    found = error_of(problem("closure-mismatch", 409, sent="00ff", served="3f9a", field="closure"))
+    assert isinstance(found, errors.ClosureMismatch)
+    assert (found.sent, found.served) == ("00ff", "3f9a")
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'"x"', b"\xff"])

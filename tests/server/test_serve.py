@@ -149,16 +149,23 @@ def test_http_says_what_the_store_says(place, client, times):
 
 def test_the_errors_are_those_of_the_store(place, client):
     """A wrong column, type, service or closure raises what the store raises, and names it."""
+    _, store = place
     with pytest.raises(dp.SchemaError, match="carrier"):
         client.lookup("delay_model", {"airport": ["JFK"], "distance": [1.0]})
     with pytest.raises(dp.SchemaError, match=r"entities\.carrier\[0\]"):
         client.lookup("delay_model", {"airport": ["JFK"], "carrier": ["AA"], "distance": [1.0]})
     with pytest.raises(dp.errors.FeatureNotFound, match="delay_model"):
         client.lookup("delays_model", {})
-    with pytest.raises(dp.ConfigError, match="trained under 00ff"):
-        client.lookup("delay_model", ASKED, closure="00ff")
     closure = client.service("delay_model")["closure"]
-    assert len(client.lookup("delay_model", ASKED, closure=closure)) == 5
+    for lookup in (client.lookup, store.lookup):
+        with pytest.raises(dp.errors.ClosureMismatch, match="trained under '00ff'") as caught:
+            lookup("delay_model", ASKED, closure="00ff")
+        assert (caught.value.sent, caught.value.served) == ("00ff", closure)
+    many = {name: values * 60 for name, values in ASKED.items()}  # which are asked for by Arrow
+    with pytest.raises(dp.errors.ClosureMismatch):
+        client.lookup("delay_model", many, closure="00ff")
+    for sent in (closure, closure.upper(), closure[:12]):
+        assert len(client.lookup("delay_model", ASKED, closure=sent)) == 5
 
 
 def test_keys_are_for_what_they_are_for(url):

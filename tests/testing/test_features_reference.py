@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 import dataplat.feature_store.windows as w
-from dataplat.errors import ConfigError, SchemaError
+from dataplat.errors import ClosureMismatch, ConfigError, SchemaError
 from dataplat.feature_store.closure import check_closure, closure_hash
 from dataplat.feature_store.definitions import Entity, FeatureService, FeatureView, Field, Request, on_demand
 from dataplat.testing._features_functions import tile_of
@@ -422,7 +422,7 @@ def test_26_changed_definition_is_refused():
     """Both hashes are named; who owns it, or how it is called, changes nothing."""
     service, other = FeatureService("m", [view(ttl="5s")]), FeatureService("m", [view(ttl="6s")], version=2)
     check_closure(FeatureService("renamed", [view(ttl="5s")], version=9), closure_hash(service))
-    with pytest.raises(ConfigError, match=f"{closure_hash(other)}.*{closure_hash(service)}"):
+    with pytest.raises(ClosureMismatch, match=f"{closure_hash(other)}.*{closure_hash(service)}"):
         check_closure(service, closure_hash(other))
 
 
