@@ -30,7 +30,7 @@ def test_half_a_header(server):
         answer, seconds = ended(connection)
     assert answer.startswith(b"HTTP/1.1 408")
     assert b"urn:dataplat:problem:request-timeout" in answer
-    assert PATIENCE * 0.8 < seconds < PATIENCE + 4
+    assert PATIENCE * 0.8 < seconds < PATIENCE + 20
 
 
 def test_half_a_body(server):
@@ -39,7 +39,7 @@ def test_half_a_body(server):
         connection.sendall(HEAD + BODY[:10])
         answer, seconds = ended(connection)
     assert answer.startswith(b"HTTP/1.1 408")
-    assert seconds < PATIENCE + 4
+    assert seconds < PATIENCE + 20
 
 
 def test_a_byte_at_a_time(server):
@@ -57,7 +57,7 @@ def test_a_byte_at_a_time(server):
             except OSError:
                 break
             break
-        assert time.monotonic() - began < PATIENCE + 4
+        assert time.monotonic() - began < PATIENCE + 20
     assert b"408" in answer
     assert server.lookup(BODY).status == 200
 

@@ -71,7 +71,7 @@ def test_a_certificate_that_nobody_signed_is_refused_at_once(server):
     with pytest.raises(StoreError, match=r"certificate cannot be verified.*Give `ca_bundle`") as raised:
         dp.open("s3://bucket/lake", options=options(server[0]))
     assert not isinstance(raised.value, StoreTimeout)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 30
 
 
 def test_gcs_does_not_believe_it_either(server):

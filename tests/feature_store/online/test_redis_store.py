@@ -134,7 +134,7 @@ def test_a_server_that_hangs(own_redis: RedisServer, opened: Callable[..., Redis
         store.read(SPACE, [b"a"])
     with pytest.raises(StoreTimeout, match="to push to delay_model@1"):
         store.push(SPACE, [row(b"a", "x")])
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 20
     own_redis.resume()
     assert store.push(SPACE, [row(b"a", "x")]) == 1
     assert store.read(SPACE, [b"a"])[1:] == (1, [b"1"], [(b"x",)])

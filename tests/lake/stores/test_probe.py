@@ -129,12 +129,12 @@ def test_an_unsafe_store_is_refused(store, told):
     assert list(held.list("")) == []
 
 
-def test_a_good_store_passes_quickly(tmp_path):
-    """Memory and file stores pass, in well under a second, and the report says what was tried."""
+def test_a_good_store_passes(tmp_path):
+    """Memory and file stores pass, and the report says what was tried."""
     for store in (MemoryStore(), FileStore(tmp_path)):
         report = probe(store)
         assert (report.racers, report.rounds) == (16, 3)
-        assert 0 < report.seconds < 5
+        assert report.seconds > 0
         assert [(check.name, check.calls) for check in report.checks] == [
             ("create if absent", 3 * 32),
             ("read what was written", 6),

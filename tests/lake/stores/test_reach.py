@@ -107,11 +107,11 @@ def test_a_first_call_that_blocks_is_left_behind():
     with pytest.raises(StoreTimeout, match="no answer to the test"):
         within(0.05, release.wait, "the test")
     release.set()
-    slow = RetryingStore(LatencyStore(MemoryStore(), 5.0), 0.2, server=f"test://{uuid.uuid4()}", base=0.001)
+    slow = RetryingStore(LatencyStore(MemoryStore(), 30.0), 0.2, server=f"test://{uuid.uuid4()}", base=0.001)
     started = time.monotonic()
     with pytest.raises(StoreTimeout, match="never answered"):
         slow.read("x")
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
 
 
 def test_errors_of_a_first_call_come_through():
