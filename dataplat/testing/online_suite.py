@@ -314,6 +314,34 @@ class OverlayConformance:
         assert store.push(SPACE, [row(b"a", "x")]) == 1
         assert store.read(SPACE, [b"a"])[1:] == (1, [b"with x"], [()])
 
+    def test_what_was_pushed_first_is_kept(self, store: OnlineStore) -> None:
+        """By its idempotency key a row comes back as it was pushed first, until a snapshot holds it for good."""
+        assert store.kept(SPACE, [b"x"]) == [None]
+        first = Pushed(b"a", b"x", 1, -2, b"first")
+        store.push(SPACE, [first, row(b"b", "y" * 600)])
+        store.push(SPACE, [Pushed(b"other", b"x", 3, 4, b"second")])
+        found = store.kept(SPACE, [b"y" * 600, b"none", b"x", b"x"])
+        assert found == [row(b"b", "y" * 600), None, first, first]
+        assert store.kept(SPACE, []) == []
+        assert store.kept("another@1", [b"x"]) == [None]
+        store.load(SPACE, snapshot("s1"), [], settled=1)
+        store.change(SPACE, snapshot("s2", "s1"), [], settled=1)
+        assert store.kept(SPACE, [b"x", b"y" * 600]) == [None, row(b"b", "y" * 600)]
+        store.drop(SPACE)
+        assert store.kept(SPACE, [b"y" * 600]) == [None]
+
+    def test_rows_of_several_spaces(self, store: OnlineStore) -> None:
+        """They are added to each, once; a bad one among them keeps out all, of every space."""
+        assert store.push_all([]) == []
+        both = [("log", [row(b"a", "x"), row(b"a", "y")]), (SPACE, [row(b"b", "x")])]
+        assert store.push_all(both) == [2, 1]
+        assert store.push_all([(SPACE, [row(b"b", "x"), row(b"b", "z")]), ("log", [])]) == [2, 2]
+        assert [each.row for _, each in store.pending("log")] == [b"x", b"y"]
+        assert [each.row for _, each in store.pending(SPACE)] == [b"x", b"z"]
+        with pytest.raises(KeyViolation, match=f"{SPACE}: row 0 "):
+            store.push_all([("log", [row(b"a", "later")]), (SPACE, [Pushed(b"", b"i", 0, 0, b"")])])
+        assert len(list(store.pending("log"))) == 2
+
     def test_rows_before_the_first_snapshot(self, store: OnlineStore) -> None:
         """What is pushed before a space is materialised is there when it is, and until a snapshot holds it."""
         assert store.push(SPACE, [row(b"a", "x")]) == 1

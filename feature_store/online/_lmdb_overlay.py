@@ -72,6 +72,17 @@ def logged(transaction: lmdb.Transaction[bytes], opened: Opened, number: int, af
     return found
 
 
+def of_idempotency(
+    transaction: lmdb.Transaction[bytes], opened: Opened, number: int, idempotency: Sequence[bytes]
+) -> list[bytes | None]:
+    """Return the rows of idempotency keys, as they stand in the log; None of one that is not known, or was purged."""
+    found: list[bytes | None] = []
+    for each in idempotency:
+        sequence = transaction.get(known_key(number, each), db=opened.known)
+        found.append(None if sequence is None else transaction.get(number.to_bytes(4, "big") + sequence, db=opened.log))
+    return found
+
+
 def count(transaction: lmdb.Transaction[bytes], opened: Opened, state: State) -> int:
     """Return how many rows are not settled."""
     prefix = of_space(state.number)[:4]

@@ -80,22 +80,28 @@ return {0, keys, bytes}
 """Records get one more version each; those of the parent and of the snapshot before it stay."""
 
 PUSH: Final = """
--- head, rows, log, known; then (key, idempotency, times, row) ... -> sequence
-local sequence = tonumber(redis.call('HGET', KEYS[1], 'sequence') or '0')
-for i = 1, #ARGV, 4 do
-  local key, known, times, row = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
-  if redis.call('HSETNX', KEYS[4], known, sequence + 1) == 1 then
-    sequence = sequence + 1
-    local entry = struct.pack('>I4', #row) .. times .. struct.pack('>I8', sequence) .. row
-    redis.call('HSET', KEYS[2], key, (redis.call('HGET', KEYS[2], key) or '') .. entry)
-    local logged = struct.pack('>I4I4', #key, #known) .. key .. known .. times .. row
-    redis.call('HSET', KEYS[3], sequence, logged)
+-- of each space head, rows, log, known; of each how many rows, then (key, idempotency, times, row) ... -> sequences
+local at, told = 1, {}
+for first = 1, #KEYS, 4 do
+  local head, rows, log, knowns = KEYS[first], KEYS[first + 1], KEYS[first + 2], KEYS[first + 3]
+  local sequence = tonumber(redis.call('HGET', head, 'sequence') or '0')
+  local last = at + 4 * tonumber(ARGV[at])
+  for i = at + 1, last, 4 do
+    local key, known, times, row = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
+    if redis.call('HSETNX', knowns, known, sequence + 1) == 1 then
+      sequence = sequence + 1
+      local entry = struct.pack('>I4', #row) .. times .. struct.pack('>I8', sequence) .. row
+      redis.call('HSET', rows, key, (redis.call('HGET', rows, key) or '') .. entry)
+      local logged = struct.pack('>I4I4', #key, #known) .. key .. known .. times .. row
+      redis.call('HSET', log, sequence, logged)
+    end
   end
+  local purged = string.sub(redis.call('HGET', rows, '') or string.rep('\\0', 16), 1, 8)
+  redis.call('HSET', rows, '', purged .. struct.pack('>I8', sequence))
+  redis.call('HSET', head, 'sequence', sequence)
+  at, told[#told + 1] = last + 1, sequence
 end
-local purged = string.sub(redis.call('HGET', KEYS[2], '') or string.rep('\\0', 16), 1, 8)
-redis.call('HSET', KEYS[2], '', purged .. struct.pack('>I8', sequence))
-redis.call('HSET', KEYS[1], 'sequence', sequence)
-return sequence
+return told
 """
 """Rows are added once each: those of a key lie together, with what orders them by (e, k)."""
 

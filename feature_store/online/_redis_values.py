@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
 from zlib import crc32
 
 import msgspec
 
-from dataplat.feature_store.online.store import Pushed, Snapshot
+from dataplat.feature_store.online.store import Pushed, Reading, Snapshot
 
 ABSENT: Final = 2**32 - 1
 """The length of a version that says that there is no record."""
@@ -25,6 +26,10 @@ _ROW: Final = struct.Struct(">IQQQ")
 _TIMES: Final = struct.Struct(">QQ")
 _LOGGED: Final = struct.Struct(">II")
 _SIGN: Final = 2**63  # what makes an int64 an unsigned number of the same order
+
+
+Part: TypeAlias = tuple[list[int], list[bytes | None]]
+"""Places in a request, and what was answered of them: the head of their bucket, and records."""
 
 
 class Side(msgspec.Struct, frozen=True, array_like=True):
@@ -61,6 +66,28 @@ class State(msgspec.Struct, frozen=True, array_like=True):
         """The revision before the live one that its generation must keep: its own where there is none."""
         same = self.previous is not None and self.previous.generation == self.live.generation
         return self.previous.revision if same and self.previous is not None else self.live.revision
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a writer that began has: its revision, and the state it began at."""
+
+    number: int
+    raw: bytes
+    state: State | None
+    sequence: int
+    purged: int
+    aborted: tuple[int, ...]
+
+    def settled(self, given: int | None) -> int:
+        """Return the sequence up to which its snapshot holds pushed rows."""
+        before = self.state.live.settled if self.state is not None else self.purged
+        return before if given is None else max(before, min(given, self.sequence))
+
+    def dead(self, kept: Side) -> tuple[int, ...]:
+        """Return revisions that count nowhere, as far as a side that is kept could hold records of theirs."""
+        known = (*(self.state.dead if self.state is not None else ()), *self.aborted)
+        return tuple(sorted({number for number in known if number > kept.base}))
 
 
 state_of = msgspec.msgpack.Decoder(State).decode
@@ -173,3 +200,22 @@ def logged_row(value: bytes) -> Pushed:
     key, at = value[8 : 8 + keyed], 8 + keyed + knowing
     e, k = _TIMES.unpack_from(value, at)
     return Pushed(key, value[8 + keyed : at], e - _SIGN, k - _SIGN, value[at + 16 :])
+
+
+# ---------------------------------------------------------------------------------------------------------------- reads
+
+
+def reading(state: State, keys: Sequence[bytes], found: tuple[Any, Any, list[Part]]) -> Reading | None:
+    """Return what was read as of a state; None where something moved that it needs."""
+    (_, newest), (rows, *pushed), parts = found
+    live, sequence = state.live, int(newest or 0)
+    purged, known = rows_head(rows)
+    if purged > live.settled or known < sequence:
+        return None
+    records: list[bytes | None] = [None] * len(keys)
+    for places, (head, *values) in parts:
+        if not readable(head, live.revision):
+            return None
+        for place, value in zip(places, values, strict=True):
+            records[place] = record_at(value, live.revision, state.dead)
+    return Reading(live.snapshot, sequence, records, [rows_at(value, live.settled, sequence) for value in pushed])

@@ -64,6 +64,8 @@ class LmdbStore:
         folder: where; made when it is first written to. Two lakes must not share one.
     """
 
+    together: Final = True
+
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self._environment = environment(self.folder)
@@ -222,7 +224,20 @@ class LmdbStore:
 
     def push(self, space: str, rows: Sequence[Pushed]) -> int:
         """Add rows to the overlay, all or none; return the sequence of the newest row of the space."""
-        return self._pushes.do((space, checked_rows(space, rows)))
+        return self.push_all([(space, rows)])[0]
+
+    def push_all(self, jobs: Sequence[tuple[str, Sequence[Pushed]]]) -> list[int]:
+        """Add rows to several spaces, all or none; return the sequence of each."""
+        return self._pushes.do([(space, checked_rows(space, rows)) for space, rows in jobs])
+
+    def kept(self, space: str, idempotency: Sequence[bytes]) -> list[Pushed | None]:
+        """Return of each idempotency key the row that was pushed under it first, if it is not purged."""
+        with self._environment.reading() as (transaction, opened):
+            state, _ = _state(transaction, opened, space)
+            if state is None:
+                return [None] * len(idempotency)
+            found = overlay.of_idempotency(transaction, opened, state.number, idempotency)
+        return [None if value is None else read_row(value) for value in found]
 
     def settle(self, space: str, sequence: int) -> None:
         """Say that the live snapshot holds pushed rows up to a sequence."""
@@ -380,19 +395,20 @@ def _made(transaction: lmdb.Transaction[bytes], opened: Opened, space: str) -> t
     return (msgspec.structs.replace(state, dropped=False) if state.dropped else state), sequence
 
 
-def _push(environment: Environment, jobs: list[tuple[str, list[Pushed]]]) -> list[int]:
+def _push(environment: Environment, several: list[list[tuple[str, list[Pushed]]]]) -> list[list[int]]:
     """Add rows to spaces, in one transaction."""
 
-    def work(transaction: lmdb.Transaction[bytes], opened: Opened) -> list[int]:
-        done = []
-        for space, rows in jobs:
-            state, sequence = _made(transaction, opened, space)
-            sequence = overlay.add(transaction, opened, state.number, rows, sequence)
-            transaction.put(space.encode(), state_bytes(state, sequence), db=opened.meta)
-            done.append(sequence)
-        return done
+    def work(transaction: lmdb.Transaction[bytes], opened: Opened) -> list[list[int]]:
+        return [[_added(transaction, opened, space, rows) for space, rows in jobs] for jobs in several]
 
     return environment.write(work)
+
+
+def _added(transaction: lmdb.Transaction[bytes], opened: Opened, space: str, rows: list[Pushed]) -> int:
+    state, sequence = _made(transaction, opened, space)
+    sequence = overlay.add(transaction, opened, state.number, rows, sequence)
+    transaction.put(space.encode(), state_bytes(state, sequence), db=opened.meta)
+    return sequence
 
 
 def _batches(items: Iterable[Item], most: int) -> Iterator[list[Item]]:

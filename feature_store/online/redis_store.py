@@ -17,7 +17,6 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from operator import methodcaller
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -29,16 +28,16 @@ from dataplat.feature_store.online import _redis_scripts as scripts
 from dataplat.feature_store.online._redis_link import Link, answers
 from dataplat.feature_store.online._redis_values import (
     Names,
+    Part,
     Side,
     State,
+    Turn,
     bucket_head,
     bucket_of,
     encoded,
     logged_row,
     pushed_arguments,
-    readable,
-    record_at,
-    rows_at,
+    reading,
     rows_head,
     spaces_key,
     state_of,
@@ -59,28 +58,6 @@ PATIENCE: Final = 60.0
 """Seconds for which a load waits for a Redis that is away."""
 ROUNDS: Final = 30
 """How often a read begins again where what is live moves, before it is told that records are missing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """What a writer that began has: its revision, and the state it began at."""
-
-    number: int
-    raw: bytes
-    state: State | None
-    sequence: int
-    purged: int
-    aborted: tuple[int, ...]
-
-    def settled(self, given: int | None) -> int:
-        """Return the sequence up to which its snapshot holds pushed rows."""
-        before = self.state.live.settled if self.state is not None else self.purged
-        return before if given is None else max(before, min(given, self.sequence))
-
-    def dead(self, kept: Side) -> tuple[int, ...]:
-        """Return revisions that count nowhere, as far as a side that is kept could hold records of theirs."""
-        known = (*(self.state.dead if self.state is not None else ()), *self.aborted)
-        return tuple(sorted({number for number in known if number > kept.base}))
 
 
 class RedisStore:
@@ -119,9 +96,9 @@ class RedisStore:
             if found[0][0] != raw:
                 self._remember(space, found[0][0])
                 continue
-            reading = _reading(state, keys, found)
-            if reading is not None:
-                return reading
+            seen = reading(state, keys, found)
+            if seen is not None:
+                return seen
             if attempt:
                 time.sleep(0.002 * attempt)
         raise IntegrityError(
@@ -129,7 +106,7 @@ class RedisStore:
             "keys, or came back with less than it had; materialise again, in full"
         )
 
-    def _flush(self, client: Any, space: str, state: State, keys: Sequence[bytes]) -> tuple[Any, Any, list[_Part]]:
+    def _flush(self, client: Any, space: str, state: State, keys: Sequence[bytes]) -> tuple[Any, Any, list[Part]]:
         """Ask for the head, the rows, and the records in their buckets, in one flush to each node."""
         names, live = self._of(space), state.live
         places: dict[int, list[int]] = {}
@@ -253,18 +230,49 @@ class RedisStore:
 
     # ------------------------------------------------------------------------------------------------ pushed rows
 
+    @property
+    def together(self) -> bool:
+        """Of a cluster no step is at several nodes."""
+        return not self.settings.cluster
+
     def push(self, space: str, rows: Sequence[Pushed]) -> int:
         """Add rows to the overlay, all or none; return the sequence of the newest row of the space."""
-        names = self._of(space)
-        arguments = [part for row in checked_rows(space, rows) for part in pushed_arguments(row)]
+        return self.push_all([(space, rows)])[0]
 
-        def work(client: Any) -> int:
+    def push_all(self, jobs: Sequence[tuple[str, Sequence[Pushed]]]) -> list[int]:
+        """Add rows to several spaces, one after another on a cluster, else all or none; return the sequence of each."""
+        checked = [(space, checked_rows(space, rows)) for space, rows in jobs]
+        steps = [checked] if self.together else [[job] for job in checked]
+        return [sequence for step in steps if step for sequence in self._push(step)]
+
+    def _push(self, jobs: Sequence[tuple[str, Sequence[Pushed]]]) -> list[int]:
+        """Add rows in one step."""
+        keys = [key for space, _ in jobs for key in self._of(space).overlay]
+        arguments: list[bytes | int] = []
+        for _, rows in jobs:
+            arguments += [len(rows), *(part for row in rows for part in pushed_arguments(row))]
+
+        def work(client: Any) -> list[int]:
             pipe = client.pipeline(transaction=False)
-            pipe.sadd(spaces_key(self.lake_id), space)
-            pipe.execute_command("EVAL", scripts.PUSH, 4, *names.overlay, *arguments)
-            return int(answers(pipe)[1])
+            pipe.sadd(spaces_key(self.lake_id), *(space for space, _ in jobs))
+            pipe.execute_command("EVAL", scripts.PUSH, len(keys), *keys, *arguments)
+            return [int(sequence) for sequence in answers(pipe)[1]]
 
-        return self._link.run(f"push to {space}", work)
+        return self._link.run(f"push to {', '.join(space for space, _ in jobs)}", work)
+
+    def kept(self, space: str, idempotency: Sequence[bytes]) -> list[Pushed | None]:
+        """Return of each idempotency key the row that was pushed under it first, if it is not purged."""
+        names, what = self._of(space), f"look for rows pushed to {space}"
+        found: list[Pushed | None] = [None] * len(idempotency)
+        if not idempotency:
+            return found
+        known = self._link.run(what, methodcaller("hmget", names.known, list(idempotency)))
+        there = [(place, sequence) for place, sequence in enumerate(known) if sequence is not None]
+        if there:
+            rows = self._link.run(what, methodcaller("hmget", names.log, [sequence for _, sequence in there]))
+            for (place, _), value in zip(there, rows, strict=True):
+                found[place] = None if value is None else logged_row(value)
+        return found
 
     def settle(self, space: str, sequence: int) -> None:
         """Say that the live snapshot holds pushed rows up to a sequence."""
@@ -456,25 +464,6 @@ class RedisStore:
     def close(self) -> None:
         """Close all connections; the next use opens new ones."""
         self._link.close()
-
-
-_Part: TypeAlias = tuple[list[int], list[bytes | None]]  # places in a request, and the head and records of their bucket
-
-
-def _reading(state: State, keys: Sequence[bytes], found: tuple[Any, Any, list[_Part]]) -> Reading | None:
-    """Return what was read as of a state; None where something moved that it needs."""
-    (_, newest), (rows, *pushed), parts = found
-    live, sequence = state.live, int(newest or 0)
-    purged, known = rows_head(rows)
-    if purged > live.settled or known < sequence:
-        return None
-    records: list[bytes | None] = [None] * len(keys)
-    for places, (head, *values) in parts:
-        if not readable(head, live.revision):
-            return None
-        for place, value in zip(places, values, strict=True):
-            records[place] = record_at(value, live.revision, state.dead)
-    return Reading(live.snapshot, sequence, records, [rows_at(value, live.settled, sequence) for value in pushed])
 
 
 def _batches(items: Iterable[Item], most: int) -> Iterator[dict[bytes, bytes | None]]:

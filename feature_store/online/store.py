@@ -102,6 +102,11 @@ class OnlineStore(Protocol):
     change took effect; `IntegrityError` where it holds other bytes than were written.
     """
 
+    @property
+    def together(self) -> bool:
+        """Whether `push_all` is one step: rows of several spaces are added all or none."""
+        ...
+
     def snapshot(self, space: str) -> Snapshot | None:
         """Return the live snapshot, None where there is none."""
         ...
@@ -159,6 +164,21 @@ class OnlineStore(Protocol):
 
         They are durable before any read sees them, and seen by every read after. A row whose idempotency key was pushed
         before is left out, the first counts. A space need not have a snapshot yet.
+        """
+        ...
+
+    def push_all(self, jobs: Sequence[tuple[str, Sequence[Pushed]]]) -> list[int]:
+        """Add rows to several spaces, as `push` does to one; return the sequence of each.
+
+        All or none, where the store can (`together`); else one space after another, as they stand: whoever dies in between
+        leaves those that come first.
+        """
+        ...
+
+    def kept(self, space: str, idempotency: Sequence[bytes]) -> list[Pushed | None]:
+        """Return of each idempotency key the row that was pushed under it first.
+
+        None where there is none, or it is settled and was let go; what a rollback would bring back is there still.
         """
         ...
 
