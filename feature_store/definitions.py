@@ -13,6 +13,7 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from dataplat.errors import ConfigError
+from dataplat.feature_store.given import count, mapping, one_of, several, text
 from dataplat.feature_store.windows import Duration, LastN, Ratio, Window, micros
 from dataplat.lake.schema import did_you_mean
 
@@ -65,6 +66,10 @@ class Field:
     default: Any = None
     fill: Fill = "null"
     name: str | None = None
+
+    def __post_init__(self) -> None:
+        text(self.column, "the column of a Field")
+        one_of(self.fill, f"fill of {self.column}", ("null", "last_non_null"))
 
     @property
     def feature(self) -> str:
@@ -156,24 +161,24 @@ class FeatureView:
         drift: float | Mapping[str, float] | None = None,
     ) -> None:
         check_name("feature view", name)
-        entities = () if entity is None else (entity,) if isinstance(entity, Entity) else tuple(entity)
+        entities = () if entity is None else several(entity, f"entities of view {name}", Entity, "dataplat.Entity(…)")
         self.name = name
         self.view = ViewParts(
-            source=source,
+            source=_source(name, source, one_of(history, f"view {name}: history", ("append", "commits"))),
             entities=entities,
             keys=_keys(name, entities, keys or {}),
-            timestamp=timestamp,
-            known_at=known_at,
-            delay=0 if delay is None else micros(delay, "delay"),
-            ttl=None if ttl is None else micros(ttl, "ttl"),
-            row_key=tuple(row_key),
-            where=_condition(where),
+            timestamp=text(timestamp, f"view {name}: timestamp"),
+            known_at=None if known_at is None else text(known_at, f"view {name}: known_at"),
+            delay=0 if delay is None else micros(delay, f"view {name}: delay"),
+            ttl=None if ttl is None else micros(ttl, f"view {name}: ttl"),
+            row_key=several(row_key, f"view {name}: row_key", str, "columns of its source"),
+            where=_condition(name, where),
             features=(made := _features(name, features)),
             columns=_columns(made),
-            zone=zone,
+            zone=None if zone is None else text(zone, f"view {name}: zone"),
             history=history,
-            max_events_per_key=max_events_per_key,
-            freshness=None if freshness is None else micros(freshness, "freshness"),
+            max_events_per_key=count(max_events_per_key, f"view {name}: max_events_per_key"),
+            freshness=None if freshness is None else micros(freshness, f"view {name}: freshness"),
             drift=_drift(name, made, drift),
         )
         self.renamed: tuple[tuple[str, str], ...] = ()
@@ -207,13 +212,19 @@ class FeatureView:
 
     def __getitem__(self, names: str | Sequence[str]) -> FeatureView:
         """Return the view with some of its features: `view[["temp"]]`."""
-        wanted = [names] if isinstance(names, str) else list(names)
+        wanted = several(names, f"features of {self.name}", str, "names")
         there = {feature.feature: feature for feature in self.features}
         for name in wanted:
             if name not in there:
                 raise ConfigError(f"{self.name} has no feature {name!r}; it has {', '.join(there)}")
         narrowed = replace(self.view, features=tuple(there[name] for name in wanted))
         return FeatureView.made_of(self.name, narrowed, self.renamed)
+
+    def with_features(self, more: Sequence[Feature]) -> FeatureView:
+        """Return the view with these features, too, as far as it has none that are called so."""
+        have = {feature.feature for feature in self.features}
+        new = tuple(feature for feature in more if feature.feature not in have)
+        return FeatureView.made_of(self.name, replace(self.view, features=self.features + new), self.renamed)
 
     def describe(self) -> dict[str, Any]:
         """Return it as plain values: all that its features depend on."""
@@ -288,9 +299,10 @@ class FeatureService:
 
     def __init__(self, name: str, features: Sequence[FeatureView | OnDemand], version: int = 1) -> None:
         check_name("feature service", name)
+        made = several(features, f"features of service {name}", (FeatureView, OnDemand), "views and on-demand features")
         object.__setattr__(self, "name", name)
-        object.__setattr__(self, "features", tuple(features))
-        object.__setattr__(self, "version", version)
+        object.__setattr__(self, "features", made)
+        object.__setattr__(self, "version", count(version, f"the version of service {name}"))
         seen: set[str] = set()
         for each in self.features:
             if each.name in seen:
@@ -299,14 +311,11 @@ class FeatureService:
 
     @property
     def views(self) -> tuple[FeatureView, ...]:
-        """Its views, those that only on-demand features use last."""
-        found = [each for each in self.features if isinstance(each, FeatureView)]
-        for each in self.features:
-            if isinstance(each, OnDemand):
-                for view in each.views:
-                    if view.name not in {other.name for other in found}:
-                        found.append(view)
-        return tuple(found)
+        """Its views, those that only on-demand features use last, each with the features of all places that name it."""
+        found = {each.name: each for each in self.features if isinstance(each, FeatureView)}
+        for view in (view for each in self.features if isinstance(each, OnDemand) for view in each.views):
+            found[view.name] = found[view.name].with_features(view.features) if view.name in found else view
+        return tuple(found.values())
 
 
 def on_demand(
@@ -324,14 +333,18 @@ def on_demand(
 
 def check_name(what: str, name: str) -> str:
     """Return a name; raise `ConfigError` where it is none, or holds what joins names (`__`)."""
-    if not _NAME.fullmatch(name) or "__" in name:
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or "__" in name:
         raise ConfigError(f"{name!r} cannot name a {what}: letters, digits and single _, not beginning with a digit")
     return name
 
 
 def _keys(view: str, entities: Sequence[Entity], keys: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """Return (source column, entity) in the order of the entities."""
-    by_entity = {entity: column for column, entity in keys.items()}
+    by_entity = {
+        entity: column for column, entity in mapping(keys, f"view {view}: keys", "columns to entities").items()
+    }
+    if len({entity.name for entity in entities}) < len(entities):
+        raise ConfigError(f"view {view} has an entity twice; declare another one for the second key")
     unknown = set(by_entity) - {entity.name for entity in entities}
     if unknown:
         raise ConfigError(f"view {view}: keys name {min(unknown)!r}, which is not among its entities")
@@ -339,11 +352,15 @@ def _keys(view: str, entities: Sequence[Entity], keys: Mapping[str, str]) -> tup
 
 
 def _features(view: str, features: Sequence[str | Feature]) -> tuple[Feature, ...]:
-    made = tuple(Field(each) if isinstance(each, str) else each for each in features)
+    kinds = (str, Field, Window, Ratio)
+    given = several(features, f"features of view {view}", kinds, "columns, Fields, windows and Ratios")
+    made = tuple(Field(each) if isinstance(each, str) else each for each in given)
     seen: set[str] = set()
     for each in made:
         if each.feature in seen:
             raise ConfigError(f"view {view} has the feature {each.feature!r} twice; give one of them name=")
+        if each.feature.endswith(("__status", "__age")):
+            raise ConfigError(f"view {view}: {each.feature!r} would be taken for a status or an age; give it name=")
         seen.add(each.feature)
     if not made:
         raise ConfigError(f"view {view} has no features")
@@ -378,8 +395,20 @@ def _drift(
     return tuple((name, float(given[name])) for name in names if name in given)
 
 
-def _condition(where: pl.Expr | str | None) -> str | None:
+def _source(view: str, source: str | Sql, history: str) -> str | Sql:
+    if not isinstance(source, Sql) and (not isinstance(source, str) or not source):
+        raise ConfigError(
+            f'view {view}: source is the name of a dataset, or dataplat.sql("select …"), and not {source!r}'
+        )
+    if isinstance(source, Sql) and history == "commits":
+        raise ConfigError(f"view {view}: a query has no commits: history='commits' is of a dataset")
+    return source
+
+
+def _condition(view: str, where: pl.Expr | str | None) -> str | None:
     """Return a condition as text: SQL as given, an expression as the JSON that Polars writes."""
     if where is None or isinstance(where, str):
         return where
+    if not hasattr(where, "meta"):
+        raise ConfigError(f"view {view}: where is a Polars expression or SQL, and not {where!r}")
     return where.meta.serialize(format="json")

@@ -7,7 +7,7 @@ words in which its length was given, unless it has a name.
 from __future__ import annotations
 
 import re
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import timedelta
 from typing import Any, ClassVar, Final, TypeAlias
 
@@ -72,6 +72,8 @@ class Window:
     lifelong: ClassVar[str] = "lifetime"
 
     def __post_init__(self) -> None:
+        if isinstance(self.window, bool) or (isinstance(self.window, int) and self.window <= 0):
+            raise ConfigError(f"a window is longer than nothing, as in 24h, and not {self.window!r}")
         if self.window is not None and not isinstance(self.window, int):
             length = micros(self.window, "a window")
             if self.name is None:  # as it was written: 24h and 1d are the same, and are called what they were called
@@ -93,7 +95,7 @@ class Window:
         """The width of a tile in microseconds; None where it is exact."""
         if self.accuracy == "exact":
             return None
-        match = re.fullmatch(r"hop\((.+)\)", self.accuracy)
+        match = re.fullmatch(r"hop\((.+)\)", str(self.accuracy))
         if match is None:
             raise ConfigError(f"accuracy is exact, or hop(1h), and not {self.accuracy!r}")
         hop = micros(match[1], "a hop")
@@ -183,26 +185,10 @@ class Quantile(Window):
     q: float = 0.5
     function: ClassVar[str] = "quantile"
 
-    def __init__(
-        self,
-        column: str,
-        q: float = 0.5,
-        *,
-        window: Duration | int | None,
-        accuracy: str = "exact",
-        name: str | None = None,
-    ) -> None:
-        if not 0 <= q <= 1:
-            raise ConfigError(f"a quantile is of 0 to 1, and not {q!r}")
-        for attribute, value in (
-            ("column", column),
-            ("q", q),
-            ("window", window),
-            ("accuracy", accuracy),
-            ("name", name),
-        ):
-            object.__setattr__(self, attribute, value)
-        self.__post_init__()
+    def __post_init__(self) -> None:
+        if isinstance(self.q, bool) or not isinstance(self.q, int | float) or not 0 <= self.q <= 1:
+            raise ConfigError(f"a quantile is of 0 to 1, and not {self.q!r}")
+        Window.__post_init__(self)
 
     @property
     def words(self) -> str:
@@ -218,7 +204,7 @@ class Quantile(Window):
 class First(Window):
     """The value of the oldest event of the window, null if that is null."""
 
-    window: Duration | int | None = None
+    window: Duration | int | None = field(default=None, kw_only=True)
     function: ClassVar[str] = "first"
     lifelong: ClassVar[str] = ""
 
@@ -227,7 +213,7 @@ class First(Window):
 class Last(Window):
     """The value of the newest event of the window, null if that is null."""
 
-    window: Duration | int | None = None
+    window: Duration | int | None = field(default=None, kw_only=True)
     function: ClassVar[str] = "last"
     lifelong: ClassVar[str] = ""
 
@@ -237,29 +223,14 @@ class LastN(Window):
     """The values of the newest `n` events, the newest first, as a list."""
 
     n: int = 1
+    window: Duration | int | None = field(default=None, kw_only=True)
     function: ClassVar[str] = "last_n"
     lifelong: ClassVar[str] = ""
 
-    def __init__(
-        self,
-        column: str,
-        n: int,
-        *,
-        window: Duration | int | None = None,
-        accuracy: str = "exact",
-        name: str | None = None,
-    ) -> None:
-        if n < 1:
-            raise ConfigError(f"LastN is of 1 value or more, and not {n!r}")
-        for attribute, value in (
-            ("column", column),
-            ("n", n),
-            ("window", window),
-            ("accuracy", accuracy),
-            ("name", name),
-        ):
-            object.__setattr__(self, attribute, value)
-        self.__post_init__()
+    def __post_init__(self) -> None:
+        if type(self.n) is not int or self.n < 1:
+            raise ConfigError(f"LastN is of 1 value or more, and not {self.n!r}")
+        Window.__post_init__(self)
 
     @property
     def words(self) -> str:
@@ -279,6 +250,11 @@ class Ratio:
     below: Window
     _: KW_ONLY
     name: str | None = None
+
+    def __post_init__(self) -> None:
+        for each in (self.above, self.below):
+            if not isinstance(each, Window):
+                raise ConfigError(f"a Ratio is of two windows, such as Sum and Count, and not of {each!r}")
 
     @property
     def feature(self) -> str:

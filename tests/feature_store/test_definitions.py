@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -50,3 +51,100 @@ def test_bounds_of_drift_that_make_no_sense(drift, said):
     """View, feature and bound are named."""
     with pytest.raises(ConfigError, match=f"view v: .*{said}"):
         view_of(drift=drift)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"source": 3}, "source is the name of a dataset, or dataplat.sql"),
+        ({"source": ""}, "source is the name of a dataset"),
+        ({"source": dp.sql("select 1"), "history": "commits"}, "a query has no commits"),
+        ({"history": "comits"}, "history is 'append' or 'commits', and not 'comits'"),
+        ({"timestamp": None}, "timestamp is a name, and not None"),
+        ({"known_at": 3}, "known_at is a name, and not 3"),
+        ({"zone": 3}, "zone is a name, and not 3"),
+        ({"entity": "a"}, "entities of view v are dataplat.Entity"),
+        ({"entity": [dp.Entity("a"), dp.Entity("a")]}, "view v has an entity twice"),
+        ({"keys": ["a"]}, "keys maps columns to entities"),
+        ({"keys": {"a": 3}}, "keys maps columns to entities"),
+        ({"row_key": [3]}, "row_key are columns of its source, and not 3"),
+        ({"where": 3}, "where is a Polars expression or SQL, and not 3"),
+        ({"max_events_per_key": 0}, "max_events_per_key is a whole number from 1 on, and not 0"),
+        ({"max_events_per_key": 1.5}, "and not 1.5"),
+        ({"ttl": 0}, "view v: ttl is a number and us, ms"),
+        ({"features": [3]}, "features of view v are columns, Fields, windows and Ratios, and not 3"),
+        ({"features": []}, "view v has no features"),
+        ({"features": ["x__age"]}, "would be taken for a status or an age"),
+    ],
+)
+def test_views_that_make_no_sense(options, said):
+    """Are refused where they are declared, with what is meant."""
+    with pytest.raises(ConfigError, match=said):
+        view_of(**options)
+
+
+def test_one_name_is_a_list_of_one():
+    """And not the letters of it."""
+    view = view_of(features="temp", row_key="flight_id")
+    assert [each.feature for each in view.features] == ["temp"]
+    assert view.view.row_key == ("flight_id",)
+    with pytest.raises(ConfigError, match="features of v are names, and not 3"):
+        _ = view[[3]]  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: dp.Field(""), "the column of a Field is a name"),
+        (lambda: dp.Field("x", fill="last"), "fill of x is 'null' or 'last_non_null', and not 'last'"),
+        (lambda: dp.Quantile("x", "a", window="1h"), "a quantile is of 0 to 1, and not 'a'"),
+        (lambda: dp.Quantile("x", 1.1, window="1h"), "and not 1.1"),
+        (lambda: dp.LastN("x", 1.5), "LastN is of 1 value or more, and not 1.5"),
+        (lambda: dp.Mean("x", window=-5), "a window is longer than nothing"),
+        (lambda: dp.Mean("x", window=True), "a window is longer than nothing"),
+        (lambda: dp.Mean("x", window="1h", accuracy=None), "accuracy is exact, or hop"),
+        (lambda: dp.Ratio("x", "y"), "a Ratio is of two windows"),
+    ],
+)
+def test_features_that_make_no_sense(make, said):
+    """Are refused where they are declared."""
+    with pytest.raises(ConfigError, match=said):
+        make()
+
+
+def test_windows_can_be_made_anew_from_their_fields():
+    """As every frozen dataclass: `replace` and keywords work, all that is no column or parameter is a keyword."""
+    made = dp.Quantile("x", 0.9, window="7d")
+    assert replace(made, q=0.5, name=None).feature == "x_p50_7d"
+    assert dp.LastN(column="x", n=3) == dp.LastN("x", 3)
+    for kind in (dp.First, dp.Last):
+        with pytest.raises(TypeError):
+            kind("x", "7d")
+
+
+@pytest.mark.parametrize("version", [0, -1, 1.5, "a", True, None])
+def test_versions_are_whole_numbers_from_1_on(version):
+    """Others could not be named, or kept."""
+    with pytest.raises(ConfigError, match="the version of service m is a whole number from 1 on"):
+        dp.FeatureService("m", [view_of()], version=version)
+
+
+def test_services_are_of_views_and_on_demand_features():
+    """One of them alone is a service of one; a name is none."""
+    assert dp.FeatureService("m", view_of()) == dp.FeatureService("m", [view_of()])
+    with pytest.raises(ConfigError, match="features of service m are views and on-demand features, and not 'v'"):
+        dp.FeatureService("m", ["v"])
+    with pytest.raises(ConfigError, match="3 cannot name a feature service"):
+        dp.FeatureService(3, [view_of()])
+
+
+def test_views_of_a_service_have_the_features_of_all_that_use_them():
+    """Those that it names, and those that its on-demand features read."""
+    view = view_of()
+
+    @dp.on_demand(inputs=[view[["y_mean_1h", "x"]]])
+    def twice(t):
+        return t.y_mean_1h * 2
+
+    [found] = dp.FeatureService("m", [view[["x"]], twice]).views
+    assert [each.feature for each in found.features] == ["x", "y_mean_1h"]
