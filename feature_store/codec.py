@@ -82,12 +82,24 @@ def service_from_json(told: Mapping[str, Any]) -> FeatureService:
     """Return the service of `service_to_json`.
 
     Raises:
-        LakeFormatError: It is of another format, or Polars cannot read one of its expressions.
+        LakeFormatError: It is of another format, says what this version knows nothing of, or Polars cannot read one of its
+            expressions.
     """
     if told.get("format") != FORMAT:
         raise LakeFormatError(
             f"the definition of a service has format {told.get('format')!r}, and this dataplat knows {FORMAT}: use a newer one"
         )
+    try:
+        return _service(told)
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, AssertionError) as error:
+        raise LakeFormatError(
+            f"the definition of service {told.get('service')!r} version {told.get('version')} was kept by another version "
+            f"of dataplat, and this one cannot read it ({type(error).__name__}: {error}): use that version, or apply the "
+            "service again, as a new version"
+        ) from error
+
+
+def _service(told: Mapping[str, Any]) -> FeatureService:
     inputs = [view_from_json(each) for each in told["inputs"]]
     views = [view_from_json(each["view"]) for each in told["features"] if "view" in each]
     made = iter(views)
@@ -116,7 +128,15 @@ def view_to_json(view: FeatureView) -> Json:
 
 
 def view_from_json(told: Mapping[str, Any]) -> FeatureView:
-    """Return the view of `view_to_json`."""
+    """Return the view of `view_to_json`; a ValueError says what would be written otherwise: nothing is overlooked."""
+    made = _view(told)
+    again = view_to_json(made)
+    if other := [name for name in told if name not in again or again[name] != told[name]]:
+        raise ValueError(f"what view {told['name']} says of {', '.join(other)}")
+    return made
+
+
+def _view(told: Mapping[str, Any]) -> FeatureView:
     source = told["source"]
     parts = ViewParts(
         source=Sql(source["sql"]) if isinstance(source, dict) else source,
