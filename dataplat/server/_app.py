@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from dataplat.server._access import AccessLog, Line
 from dataplat.server._counts import Counts
 from dataplat.server._keyring import Keyring
-from dataplat.server._lookup import PATH, LookupRoute, Record, log_failure
+from dataplat.server._lookup import PATH, Clock, LookupRoute, Record, log_failure, now
 from dataplat.server._problems import MEDIA_TYPE, Problem
-from dataplat.server._protocol import BEGAN
-from dataplat.server._request import Receive, Scope, Send, request_id
+from dataplat.server._request import BEGAN, Receive, Scope, Send, request_id
 from dataplat.server._rest import Desk, rest
 from dataplat.server._services import EVERY, Services
 from dataplat.server._settings import Settings
@@ -56,14 +55,25 @@ class Front:
         self._refreshed = 0.0
         self._refreshing: asyncio.Future[None] | None = None
         self.app: Callable[..., Any] = self
+        self.at_once = None if desk.settings.telemetry or desk.services.far else lookup
+        """Answers lookups where they are read; None where each is a span, or waits for another machine."""
         if desk.settings.telemetry:
             from dataplat.server._telemetry import observed
 
             self.app = observed(self)
 
     @classmethod
-    def of(cls, services: Services, settings: Settings, counts: Counts, log: Log | None = None) -> Front:
+    def of(
+        cls, services: Services, settings: Settings, counts: Counts, log: Log | None = None, *, clock: Clock = now
+    ) -> Front:
         """Return the application that serves these services.
+
+        Args:
+            services: what is served.
+            settings: bounds.
+            counts: where requests are counted.
+            log: of what is served.
+            clock: the time for which lookups are answered, microseconds.
 
         Raises:
             ConfigError: A key cannot be read, or the access log not opened.
@@ -71,7 +81,8 @@ class Front:
         keyring, access = Keyring(settings.keys), AccessLog(settings.access_log)
         desk = Desk(services, settings, keyring, counts, access)
         record = None if log is None else log.record
-        return cls(LookupRoute(services, settings, keyring, counts, access, record=record), rest(desk), desk, log)
+        lookup = LookupRoute(services, settings, keyring, counts, access, record=record, clock=clock)
+        return cls(lookup, rest(desk), desk, log)
 
     @property
     def ending(self) -> bool:

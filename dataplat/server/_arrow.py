@@ -27,9 +27,13 @@ def parameters(query: bytes) -> dict[str, Any]:
         Problem: There is no service, an unknown name, or a switch that is neither true nor false.
     """
     found: dict[str, Any] = {"closure": None, "statuses": False, "ages": False}
+    seen: set[str] = set()
     for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
         if name not in _PARAMETERS:
             raise Problem("invalid", f"?{name}= is unknown; there are {', '.join(_PARAMETERS)}", field=f"?{name}")
+        if name in seen:
+            raise Problem("invalid", f"?{name}= stands there twice: nobody knows which one is meant", field=f"?{name}")
+        seen.add(name)
         if name in ("statuses", "ages"):
             if value.lower() not in _SWITCHES:
                 raise Problem("invalid", f"?{name}= is true or false, and not {value!r}", field=f"?{name}")

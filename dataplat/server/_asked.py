@@ -17,10 +17,12 @@ from typing import Any, Final
 import msgspec
 
 from dataplat._features._typed_json import json_type, reader
+from dataplat.server._names import check_once, quoted
 from dataplat.server._problems import Problem
 
 _AT: Final = re.compile(r"(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?", re.DOTALL)
 _NAMED: Final = re.compile(r"(?P<what>Object (?:missing required|contains unknown) field) `(?P<name>[^`]*)`")
+_NO_WORD: Final = re.compile(r"Invalid enum value (?P<given>.*)", re.DOTALL)
 _TOO_LONG: Final = re.compile(r"Expected `array` of length (?:at most|<=) (\d+)")
 
 
@@ -77,14 +79,20 @@ class Reader:
         self._request = _decoder("request", {}, optional, most)
         self._readers = {name: found for name, kind in {**request, **entities}.items() if (found := reader(kind))}
         self._known = (*entities, *optional)
+        self._quoted = quoted((*Head.__struct_fields__, *self._known))
         self.kinds = {**request, **entities}
 
-    def __call__(self, head: Head) -> Asked:
+    def __call__(self, head: Head, body: bytes = b"") -> Asked:
         """Return the columns that a body has.
 
+        Args:
+            head: the body, read by `head_of`.
+            body: itself, to see that no name stands there twice.
+
         Raises:
-            Problem: A column is missing, unknown, of another length or type.
+            Problem: A column is missing, unknown, there twice, of another length or type.
         """
+        check_once(body, self._quoted)
         found = self._decoded(self._entities, head.entities, "entities")
         if not self.request_names and len(head.request) <= 2:
             return Asked(found, {}, self._rows(found, {}))
@@ -184,4 +192,7 @@ def problem_in(error: Exception, where: str) -> Problem:
     inside = where + ("." if where and path and path[0] != "[" else "") + path
     if (named := _NAMED.match(match["what"])) is not None:
         inside += ("." if inside else "") + named["name"]
-    return Problem("invalid", f"{match['what']}" + (f" at {inside}" if inside else ""), field=inside or None)
+    what = match["what"]
+    if (word := _NO_WORD.fullmatch(what)) is not None:  # the only words that stand for values are those of numbers
+        what = f'Expected a number, or "NaN", "Infinity", "-Infinity", got {word["given"]}'
+    return Problem("invalid", what + (f" at {inside}" if inside else ""), field=inside or None)

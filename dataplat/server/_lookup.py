@@ -20,8 +20,7 @@ from dataplat.server._counts import Counts
 from dataplat.server._keyring import Keyring
 from dataplat.server._problems import MEDIA_TYPE as PROBLEM
 from dataplat.server._problems import Problem, problem_of
-from dataplat.server._protocol import BEGAN
-from dataplat.server._request import Gone, Receive, Scope, Send, body_of, deadline, request_id
+from dataplat.server._request import BEGAN, Gone, Receive, Scope, Send, body_of, check_coding, deadline, request_id
 from dataplat.server._services import Service, Services
 from dataplat.server._settings import Settings
 
@@ -42,6 +41,12 @@ _ARROW_HEADER: Final = (b"content-type", _arrow.MEDIA_TYPE)
 Record: TypeAlias = "Callable[[str, Mapping[str, Sequence[Any]], Mapping[str, Sequence[Any]], int, int, Served], None]"
 """Told of every lookup that was answered, after its answer was sent: service@version, keys, columns of the request, rows,
 the time, the answer. It must not wait for anything."""
+Clock: TypeAlias = Callable[[], int]
+
+
+def now() -> int:
+    """Return the time in microseconds UTC."""
+    return time.time_ns() // 1000
 
 
 class LookupRoute:
@@ -54,6 +59,7 @@ class LookupRoute:
         counts: where requests are counted.
         access: where they are noted.
         record: is told of lookups that were answered.
+        clock: the time, in microseconds, for which a lookup is answered.
     """
 
     def __init__(
@@ -65,8 +71,9 @@ class LookupRoute:
         access: AccessLog,
         *,
         record: Record | None = None,
+        clock: Clock = now,
     ) -> None:
-        self._services, self._settings, self._keyring = services, settings, keyring
+        self._services, self._settings, self._keyring, self._clock = services, settings, keyring, clock
         self._counts, self._access, self._record = counts, access, record
         self.at_work: Callable[[], int] = lambda: 0
         """How many requests of this process are not answered yet."""
@@ -76,10 +83,18 @@ class LookupRoute:
         """Answer a request."""
         began = scope.get(BEGAN) or time.perf_counter()
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        asked_by = request_id(headers)
-        told = _Told(asked_by)
+        told = Told(request_id(headers))
         try:
-            await self._answer(scope, headers, receive, told, began)
+            limit = self._admitted(scope["method"], headers, told)
+            body = await body_of(headers, receive, self._settings.max_body)
+            head = self._understood(headers, scope["query_string"], body, told)
+            _in_time(limit, began)
+            if told.rows > APART or self._services.far:
+                await self._beside(told, head, limit, began)
+            else:
+                _work(told, head, self._clock)
+            _in_time(limit, began)
+            told.finish(headers.get(b"accept-encoding"))
         except Gone:
             told.status = 0
         except Exception as error:  # noqa: BLE001  (whatever it is, whoever asked is told)
@@ -87,59 +102,91 @@ class LookupRoute:
         if told.status:
             await send({"type": "http.response.start", "status": told.status, "headers": told.headers})
             await send({"type": "http.response.body", "body": told.body})
+        self.note(told, began)
+
+    def at_once(self, headers: Mapping[bytes, bytes], query: bytes, body: bytes, began: float) -> Told | None:
+        """Answer a POST whose body is here and within bounds, waiting for nothing; None: it is better made beside the loop.
+
+        It does what the route does; `note` is to be called once the answer is sent.
+
+        Args:
+            headers: of the request, by name in lower case.
+            query: of its address.
+            body: the whole of it.
+            began: when its first byte was here.
+        """
+        told = Told(request_id(headers))
+        try:
+            limit = self._admitted("POST", headers, told)
+            check_coding(headers)
+            head = self._understood(headers, query, body, told)
+            if told.rows > APART:
+                return None
+            _in_time(limit, began)
+            _work(told, head, self._clock)
+            _in_time(limit, began)
+            told.finish(headers.get(b"accept-encoding"))
+        except Exception as error:  # noqa: BLE001  (whatever it is, whoever asked is told)
+            told.failed(error)
+        return told
+
+    def gone(self, headers: Mapping[bytes, bytes], began: float) -> None:
+        """Take note of a request whose body never came."""
+        told = Told(request_id(headers))
+        told.status = 0
+        self.note(told, began)
+
+    def note(self, told: Told, began: float) -> None:
+        """Count a request that was answered, and tell the logs."""
         seconds = time.perf_counter() - began
         self._counts.answered(ROUTE, told.status, seconds)
+        service = told.service
         if self._access.on:
-            space = "" if told.service is None else told.service.space
+            space = "" if service is None else service.space
             self._access.note(
-                Line(time.time(), "POST", PATH, told.status, seconds, told.rows, space, told.caller, asked_by)
+                Line(time.time(), "POST", PATH, told.status, seconds, told.rows, space, told.caller, told.id)
             )
-        if told.served is not None and told.service is not None:
-            self._counts.served(told.service.place, told.rows, bool(told.stale))
+        if told.served is not None and service is not None:
+            self._counts.served(service.place, told.rows, bool(told.stale))
             if self._record is not None and told.asked is not None:
                 asked = told.asked
-                self._record(told.service.space, asked.entities, asked.request, asked.rows, told.t, told.served)
+                self._record(service.space, asked.entities, asked.request, asked.rows, told.t, told.served)
 
-    async def _answer(
-        self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, told: _Told, began: float
-    ) -> None:
-        if scope["method"] != "POST":
+    def _admitted(self, method: str, headers: Mapping[bytes, bytes], told: Told) -> float:
+        """Look at all but the body, and return in how many seconds an answer is worth something."""
+        if method != "POST":
             raise Problem("method-not-allowed", "lookups are made by POST", headers=((b"allow", b"POST"),))
-        caller = self._keyring.caller(headers.get(b"authorization"), "lookup")
-        told.caller = caller.name
+        told.caller = self._keyring.caller(headers.get(b"authorization"), "lookup").name
         if self.at_work() > self._settings.concurrency:
             raise Problem("overloaded", f"{self._settings.concurrency} requests are at work in this worker")
-        limit = deadline(headers, self._settings.deadline)
         told.arrow = _answers_arrow(headers)
-        body = await body_of(headers, receive, self._settings.max_body)
-        head, table = self._read(scope, headers, body)
+        return deadline(headers, self._settings.deadline)
+
+    def _understood(self, headers: Mapping[bytes, bytes], query: bytes, body: bytes, told: Told) -> Head:
+        """Read what is asked."""
+        head, table = self._read(headers, query, body)
         told.service = service = self._services.find(head.service)
         if head.closure is not None:
             check_hash(service.space, service.closure, head.closure)
         if table is None:
-            told.asked = service.read(head)
+            told.asked = service.read(head, body)
         else:
-            told.asked = service.read.of_columns(
-                *_arrow.columns_of(table, service.entities, service.request, service.space)
-            )
+            columns = _arrow.columns_of(table, service.entities, service.request, service.space)
+            told.asked = service.read.of_columns(*columns)
         told.rows = told.asked.rows
-        if (left := limit - (time.perf_counter() - began)) <= 0:
-            raise _late(limit)
-        if told.rows > APART or self._services.far:
-            work = asyncio.get_running_loop().run_in_executor(self._threads, _work, told, service, head)
-            try:
-                await asyncio.wait_for(work, left)
-            except TimeoutError as error:
-                if isinstance(error, DataplatError):  # the store's own time was over, not the request's
-                    raise
-                raise _late(limit) from error
-        else:
-            _work(told, service, head)
-        if time.perf_counter() - began > limit:
-            raise _late(limit)
-        told.finish(headers.get(b"accept-encoding"))
+        return head
 
-    def _read(self, scope: Scope, headers: Mapping[bytes, bytes], body: bytes) -> tuple[Head, Any]:
+    async def _beside(self, told: Told, head: Head, limit: float, began: float) -> None:
+        """Have a lookup worked on in a thread, as long as its answer is worth something."""
+        work = asyncio.get_running_loop().run_in_executor(self._threads, _work, told, head, self._clock)
+        try:
+            await asyncio.wait_for(work, limit - (time.perf_counter() - began))
+        except TimeoutError as error:
+            if isinstance(error, DataplatError):  # the store's own time was over, not the request's
+                raise
+            raise _late(limit) from error
+
+    def _read(self, headers: Mapping[bytes, bytes], query: bytes, body: bytes) -> tuple[Head, Any]:
         kind = headers.get(b"content-type", JSON)
         if kind != JSON:
             kind = kind.partition(b";")[0].strip().lower()
@@ -148,14 +195,14 @@ class LookupRoute:
         if kind != _arrow.MEDIA_TYPE:
             detail = f"a lookup is {JSON.decode()} or {_arrow.MEDIA_TYPE.decode()}, and not {kind.decode('latin-1')}"
             raise Problem("unsupported-media-type", detail, field="header Content-Type")
-        return Head(**_arrow.parameters(scope["query_string"])), _arrow.table_of(body, self._settings.max_entities)
+        return Head(**_arrow.parameters(query)), _arrow.table_of(body, self._settings.max_entities)
 
     def close(self) -> None:
         """Let the threads end."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-class _Told:
+class Told:
     """What becomes of a request."""
 
     __slots__ = (
@@ -224,12 +271,14 @@ class _Told:
         self.headers.append((b"content-length", b"%d" % len(self.body)))
 
 
-def _work(told: _Told, service: Service, head: Head) -> None:
+def _work(told: Told, head: Head, clock: Clock) -> None:
     """Look up, and write the answer."""
+    service = told.service
+    assert service is not None
     assert told.asked is not None
-    now = time.time_ns() // 1000
-    told.served = served = service.answer(told.asked, now)
-    told.t = max(now, served.snapshot.at)
+    t = clock()
+    told.served = served = service.answer(told.asked, t)
+    told.t = max(t, served.snapshot.at)
     told.stale = service.stale(served.snapshot.at, told.t)
     if told.arrow:
         told.body = service.arrow(served, statuses=head.statuses, ages=head.ages)
@@ -241,6 +290,12 @@ def log_failure(asked_by: str, error: Exception) -> None:
     """Log a defect with its traceback, without its message, which may hold values."""
     lines = "".join(traceback.format_tb(error.__traceback__))
     _LOG.error("request %s: %s\n%s", asked_by, type(error).__name__, lines)
+
+
+def _in_time(limit: float, began: float) -> None:
+    """Refuse to answer later than an answer is worth something."""
+    if time.perf_counter() - began > limit:
+        raise _late(limit)
 
 
 def _late(limit: float) -> Problem:

@@ -12,6 +12,7 @@ from dataplat._features._typed_json import json_type, reader
 from dataplat.errors import FeatureNotFound
 from dataplat.server import _arrow
 from dataplat.server._asked import problem_in
+from dataplat.server._names import check_once, quoted
 from dataplat.server._problems import Problem
 from dataplat.server._services import Services
 
@@ -28,20 +29,23 @@ class Push(msgspec.Struct, forbid_unknown_fields=True):
         view: of which view they are rows.
         rows: a list of objects, not read yet, or an Arrow table.
         idempotency: what names each row, or all of them; sent again with the same they count once.
+        body: the whole of it, where it is JSON.
     """
 
     view: str
     rows: Any
     idempotency: str | list[str] | None = None
+    body: bytes = b""
 
 
 class _Body(msgspec.Struct, forbid_unknown_fields=True):
     view: str
     rows: msgspec.Raw
-    idempotency: str | list[str] | None = None
+    idempotency: str | list[str] | msgspec.UnsetType | None = msgspec.UNSET
 
 
 _BODY: Final = msgspec.json.Decoder(_Body)
+_QUOTED: Final = quoted(_Body.__struct_fields__)
 
 
 def read(headers: Mapping[bytes, bytes], body: bytes, query: bytes, most: int) -> Push:
@@ -66,7 +70,8 @@ def read(headers: Mapping[bytes, bytes], body: bytes, query: bytes, most: int) -
         found = _BODY.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise problem_in(error, "") from error
-    return Push(found.view, found.rows, found.idempotency)
+    given = found.idempotency
+    return Push(found.view, found.rows, None if given is msgspec.UNSET else given, body)
 
 
 def push(services: Services, pushed: Push, most: int) -> dict[str, Any]:
@@ -79,17 +84,17 @@ def push(services: Services, pushed: Push, most: int) -> dict[str, Any]:
     try:
         rows = pushed.rows
         if isinstance(rows, msgspec.Raw):
-            rows = table_of(rows, services.catalogue.columns(pushed.view), most)
+            rows = table_of(rows, services.catalogue.columns(pushed.view), most, pushed.body)
         return services.catalogue.push(pushed.view, rows, pushed.idempotency)
     except FeatureNotFound as error:
         raise Problem("unknown-view", str(error), field="view") from error
 
 
-def table_of(raw: msgspec.Raw, kinds: Mapping[str, pa.DataType], most: int) -> pa.Table:
+def table_of(raw: msgspec.Raw, kinds: Mapping[str, pa.DataType], most: int, body: bytes) -> pa.Table:
     """Return rows of JSON as a table; a column that no row has is left out, and is null where only some have it.
 
     Raises:
-        Problem: A value is none of its type, a column unknown, or there are more rows than `most`.
+        Problem: A value is none of its type, a column unknown or there twice, or there are more rows than `most`.
     """
     import pyarrow as pa
 
@@ -105,6 +110,9 @@ def table_of(raw: msgspec.Raw, kinds: Mapping[str, pa.DataType], most: int) -> p
         raise Problem("too-many-entities", detail, field="rows", more={"max_entities": most})
     if found and all(getattr(each, slot) is msgspec.UNSET for each in found for slot in names):
         raise Problem("invalid", f"the rows are empty; they have columns among {', '.join(kinds)}", field="rows")
+    values = sum(getattr(each, slot) is not msgspec.UNSET for each in found for slot in names)
+    own = sum(name in body for name in _QUOTED)
+    check_once(body, quoted((*_Body.__struct_fields__, *kinds)), own + values)
     columns: dict[str, Any] = {}
     for slot, name in names.items():
         values = [getattr(each, slot) for each in found]

@@ -14,6 +14,8 @@ Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+BEGAN: Final = "dataplat.began"
+"""In the scope of a request: when its first byte was here, by `time.perf_counter`."""
 REQUEST_ID: Final = b"x-request-id"
 DEADLINE: Final = b"dataplat-deadline-ms"
 _ID: Final = re.compile(rb"[A-Za-z0-9._~:/+=-]{1,128}")
@@ -49,6 +51,14 @@ def deadline(headers: Mapping[bytes, bytes], usual: float) -> float:
     return min(int(given) / 1000, usual)
 
 
+def check_coding(headers: Mapping[bytes, bytes]) -> None:
+    """Refuse a body in a coding: what it would grow to is not known before."""
+    coding = headers.get(b"content-encoding")
+    if coding is not None and coding.lower() not in (b"identity", b""):
+        detail = "a body is sent as it is, without Content-Encoding"
+        raise Problem("unsupported-media-type", detail, field="header Content-Encoding")
+
+
 async def body_of(headers: Mapping[bytes, bytes], receive: Receive, most: int) -> bytes:
     """Return the body of a request.
 
@@ -56,9 +66,7 @@ async def body_of(headers: Mapping[bytes, bytes], receive: Receive, most: int) -
         Problem: It is larger than `most` bytes, by what its header says or by what came, or in a coding.
         Gone: The connection was closed before it was whole.
     """
-    coding = headers.get(b"content-encoding")
-    if coding is not None and coding.lower() not in (b"identity", b""):
-        raise Problem("unsupported-media-type", "a body is sent as it is, without Content-Encoding")
+    check_coding(headers)
     told = headers.get(b"content-length")
     if told is not None and (len(told) > 18 or not told.isdigit() or int(told) > most):
         raise _too_large(most)

@@ -112,7 +112,7 @@ class Worker(uvicorn.Server):
 def _config(front: Front, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         front.app,
-        http=protocol_of(settings),
+        http=protocol_of(settings, front.at_once),
         ws="none",
         lifespan="off",
         interface="asgi3",

@@ -46,7 +46,8 @@ READER = Reader("m@1", ENTITIES, REQUEST, most=10)
 
 def asked(body):
     """Read a body, as Python or as text."""
-    return READER(head_of(body if isinstance(body, bytes) else json.dumps(body).encode()))
+    told = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return READER(head_of(told), told)
 
 
 def changed(where, name, value):
@@ -99,7 +100,9 @@ def test_numbers_that_json_lacks_are_words():
     found = asked(changed("request", "distance", ["NaN"])).request["distance"]
     assert math.isnan(found[0])
     assert asked(changed("request", "distance", ["-Infinity"])).request["distance"] == [-math.inf]
-    assert refused(changed("request", "distance", ["nan"])).field == "request.distance[0]"
+    problem = refused(changed("request", "distance", ["nan"]))
+    assert problem.field == "request.distance[0]"
+    assert problem.detail.startswith('Expected a number, or "NaN", "Infinity", "-Infinity", got \'nan\'')
     bare = json.dumps(GOOD).replace("2475.0", "NaN").encode()
     problem = refused(bare)
     assert (problem.status, problem.kind) == (400, "malformed")
@@ -132,6 +135,35 @@ def test_what_is_wrong_is_named(where, name, value, field):
     """A wrong type, a missing or unknown column, a length that differs: 422, and the field is named."""
     problem = refused(changed(where, name, value))
     assert (problem.status, problem.kind, problem.field) == (422, "invalid", field)
+
+
+TEXT = json.dumps(GOOD)
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        (TEXT.replace('"service"', '"service": "other", "service"'), "service"),
+        (TEXT.replace('"entities"', '"entities": {}, "entities"'), "entities"),
+        (TEXT.replace('"airport"', '"airport": ["LAX"], "airport"'), "entities.airport"),
+        (TEXT.replace('"airport"', '"\\u0061irport": ["LAX"], "airport"'), "entities.airport"),
+        (TEXT.replace('"seats"', '"seats": [[[{}]]], "seats"'), "request.seats"),
+        (TEXT.replace('"an odd name"', '"an odd name": [], "an odd name"'), "request.an odd name"),
+    ],
+)
+def test_a_name_that_stands_twice_is_refused(text, field):
+    """Nobody knows which value is meant, so neither counts; what is written with escapes is the same name."""
+    problem = refused(text.encode())
+    assert (problem.status, problem.kind, problem.field) == (422, "invalid", field)
+
+
+def test_values_that_are_written_like_names():
+    """A key may be written like a column, with escapes too."""
+    body = {"service": "m", "entities": {}, "request": {}}
+    for where in ("entities", "request"):
+        body[where] = {name: values * 4 for name, values in GOOD[where].items()}
+    body["entities"]["airport"] = ["airport", "service", 'a"carrier"', "\\"]
+    assert asked(body).entities["airport"] == ["airport", "service", 'a"carrier"', "\\"]
 
 
 DEEP = b'{"service": "m", "entities": ' + b"[" * 100_000
