@@ -7,18 +7,21 @@ What was pushed and is in the dataset by then leaves the overlay in the same ste
 
 from __future__ import annotations
 
-import hashlib
-import json
+import random
+import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dataplat._features._gates import bound, hold
+from dataplat._features._kept import Kept
 from dataplat._features._registry import definition
 from dataplat._features._sources import ViewSource
-from dataplat.errors import ConfigError, ContractFailed, FeatureNotFound
+from dataplat.errors import ConfigError, FeatureNotFound, SnapshotConflict, StoreError, VersionNotFound
 from dataplat.feature_store.closure import closure_hash
 from dataplat.feature_store.definitions import FeatureService
 from dataplat.feature_store.online.plan import Group, ServingPlan, bases_of, types_of
@@ -33,6 +36,10 @@ if TYPE_CHECKING:
 
 ROWS = 8_000_000
 """Rows of a source whose records are made at once."""
+_AGAIN = 6
+"""How often it is begun because somebody else made a snapshot meanwhile."""
+_FIRST_WAIT = 0.1
+"""Seconds that are waited at most before the second time, doubled each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +58,7 @@ class Materialized:
         pins: the versions that it was made from.
         seconds: how long it took.
         plan: whether nothing was done.
+        notes: what could not be looked at, in words.
     """
 
     service: str
@@ -64,66 +72,92 @@ class Materialized:
     pins: Mapping[str, str]
     seconds: float
     plan: bool = False
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values."""
         return asdict(self)
 
 
-def materialize(
-    store: FeatureStore,
-    service: FeatureService | str,
-    meter: Meter,
-    *,
-    full: bool,
-    plan: bool,
-    contracts: Mapping[str, Any],
-) -> Materialized:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How a snapshot is to be made.
+
+    Attributes:
+        full: all of it anew.
+        plan: only say what would be done.
+        contracts: by dataset what it has to meet.
+        accept_drift: features may move as far as they do.
+    """
+
+    full: bool = False
+    plan: bool = False
+    contracts: Mapping[str, Any] = field(default_factory=dict)
+    accept_drift: bool = False
+
+
+def materialize(store: FeatureStore, service: FeatureService | str, meter: Meter, asked: Asked) -> Materialized:
     """Make the snapshot of a service that is live from then on.
+
+    Where another one went live meanwhile it begins anew, and so with what is there by then: nothing older takes its place.
 
     Raises:
         FeatureNotFound: The service was not applied.
-        ConfigError: It was applied with another definition.
-        ContractFailed: A source does not meet its contract: what was live is served.
-        SnapshotConflict: Somebody else made one meanwhile.
+        ConfigError: It was applied with another definition, or a contract is of what is no source.
+        ContractFailed: A source does not meet its contract, or features move too far: what was live is served.
+        SnapshotConflict: Others made one again and again meanwhile.
         SchemaError: A source lost a column, or holds what features cannot be made of.
     """
     begun = time.monotonic()
-    meant = _applied(store, service)
+    for attempt in range(_AGAIN):
+        try:
+            return _made(store, _applied(store, service), meter, asked, begun)
+        except SnapshotConflict:
+            if attempt == _AGAIN - 1:
+                raise
+            time.sleep(random.uniform(0, _FIRST_WAIT * 2**attempt))  # noqa: S311 - who waits how long is no secret
+    raise AssertionError("a loop that returns or raises")
+
+
+def rollback(store: FeatureStore, service: FeatureService) -> Snapshot:
+    """Serve the snapshot before again."""
+    space = f"{service.name}@{service.version}"
+    gone = store.online.snapshot(space)
+    back = store.online.rollback(space)
+    if gone is not None and gone.id != back.id:
+        Kept(store, space).drop(gone.id)
+    return back
+
+
+def _made(store: FeatureStore, service: FeatureService, meter: Meter, asked: Asked, begun: float) -> Materialized:
     meter.enter("looking at what changed")
-    work = _Work.of(store, meant, full=full, plan=plan)
-    _hold(work, contracts)
-    if plan:
-        return work.planned(time.monotonic() - begun)
-    if work.live is not None and work.same:
-        return work.done(0, 0, time.monotonic() - begun, full=False, settled=0)
-    meter.enter("packing")
-    counted = _Counted(meter)
-    if work.changed is None:
-        work.online.load(work.space, work.snapshot, counted.whole(work.everything()), settled=work.settled)
-    else:
-        work.online.change(work.space, work.snapshot, counted.some(work.changes()), settled=work.settled)
-    return work.done(
-        counted.written,
-        counted.removed,
-        time.monotonic() - begun,
-        full=work.changed is None,
-        settled=work.settling,
-    )
-
-
-def _hold(work: _Work, contracts: Mapping[str, Any]) -> None:
-    """Raise where a source does not meet its contract."""
-    for source in work.sources.values():
-        for version in source.versions.values():
-            contract = contracts.get(version.dataset)
-            if contract is not None and not (report := version.validate(contract)).ok:
-                lines = "\n  ".join(outcome.line() for outcome in report.failed[:5])
-                raise ContractFailed(
-                    f"{version.dataset}@id:{version.id[:12]} does not meet contract {report.contract}, so {work.space} "
-                    f"goes on to serve what is live:\n  {lines}",
-                    report,
-                )
+    work = _Work.of(store, service, asked)
+    if work.same:
+        assert work.live is not None
+        if not asked.plan:
+            work.kept.tidy(work.live, work.commits)
+        return work.done(0, 0, time.monotonic() - begun, plan=asked.plan)
+    hold(work.space, work.sources, asked.contracts)
+    if asked.plan:
+        work.compare()
+        notes = work.gate(asked)
+        return replace(work.planned(time.monotonic() - begun), notes=notes)
+    work.kept.take(work.id, work.commits)
+    try:
+        work.compare()
+        notes = work.gate(asked)
+        meter.enter("packing")
+        counted = _Counted(meter)
+        if work.changed is None:
+            work.online.load(work.space, work.snapshot, counted.whole(work.everything()), settled=work.settled)
+        else:
+            work.online.change(work.space, work.snapshot, counted.some(work.changes()), settled=work.settled)
+    except BaseException:
+        work.let_go()
+        raise
+    if work.live is not None:
+        work.kept.drop(work.live.parent)  # a step back leads to what was live, and no further
+    return work.done(counted.written, counted.removed, time.monotonic() - begun, notes=notes)
 
 
 def _applied(store: FeatureStore, service: FeatureService | str) -> FeatureService:
@@ -136,7 +170,7 @@ def _applied(store: FeatureStore, service: FeatureService | str) -> FeatureServi
         raise FeatureNotFound(f"{error}; apply it before it is materialised") from error
     if held.closure != closure_hash(service):
         raise ConfigError(f"{name} was applied with another definition: give this one another version, and apply it")
-    return service
+    return held.read()  # limits may have been applied since, without another version
 
 
 @dataclass
@@ -147,47 +181,50 @@ class _Work:
         live: the snapshot that is live.
         settled: the sequence up to which the sources hold what was pushed; None: as far as before.
         settling: how many pushed rows that is.
+        difference: whether the new snapshot can be made of what is live and what changed.
         changed: by group the digests of keys that changed; None: all are made.
+        id: of the new snapshot.
     """
 
     plan: ServingPlan
     sources: Mapping[str, ViewSource]
     online: OnlineStore
+    kept: Kept
     live: Snapshot | None
     settled: int | None
     settling: int
     at: int
+    difference: bool
     changed: dict[int, tuple[Any, Any]] | None = None
+    id: str = field(default_factory=lambda: secrets.token_hex(8))
 
     @classmethod
-    def of(cls, store: FeatureStore, service: FeatureService, *, full: bool, plan: bool) -> _Work:
+    def of(cls, store: FeatureStore, service: FeatureService, asked: Asked) -> _Work:
         from dataplat._features._push import Settling
 
         online, space = store.online, f"{service.name}@{service.version}"
         live = online.snapshot(space)
         settling = Settling.before(store, service, space)  # first what was pushed, then the sources that hold it
-        if not plan:
+        if not asked.plan:
             settling.flush()
         commit = store.lake.refs.head(store.branch).commit
         sources = {base.name: ViewSource.of(store, base, commit) for base in bases_of(service)}
         types = types_of({name: source.schema for name, source in sources.items()})
         settled, count = settling.after()
-        if not plan:
+        if not asked.plan:
             settling.remember(space, count)
-        now = time.time_ns() // 1000
-        work = cls(
-            ServingPlan.of(service, types),
+        now, serving = time.time_ns() // 1000, ServingPlan.of(service, types)
+        return cls(
+            serving,
             sources,
             online,
+            Kept(store, space),
             live,
             settled,
             count,
             now if live is None else max(now, live.at),
+            not asked.full and live is not None and live.closure == serving.closure and live.types == serving.types,
         )
-        fits = live is not None and live.closure == closure_hash(service) and live.types == work.plan.types
-        if fits and not full:
-            work.changed = {group.number: work._changed(group) for group in work.plan.groups}
-        return work
 
     @property
     def space(self) -> str:
@@ -200,18 +237,45 @@ class _Work:
     @property
     def same(self) -> bool:
         """Whether what is live is what would be made."""
+        return self.difference and self.live is not None and self.live.pins == self.pins and not self.settling
+
+    @property
+    def commits(self) -> tuple[str, ...]:
+        """The commits that have these versions."""
+        found = {version.found_at.id for source in self.sources.values() for version in source.versions.values()}
+        return tuple(sorted(found))
+
+    def compare(self) -> None:
+        """Find the keys that changed; all of them where what is live was made of what is not there any more."""
+        if not self.difference:
+            return
         assert self.live is not None
-        return self.changed is not None and self.live.pins == self.pins and not self.settling
+        try:
+            if not any(self.sources[base.name].erased(self.live.pins) for base in self.plan.bases):
+                self.changed = {group.number: self._changed(group) for group in self.plan.groups}
+        except VersionNotFound:
+            self.changed = None
+
+    def gate(self, asked: Asked) -> tuple[str, ...]:
+        """Raise where features would move too far; return what could not be compared."""
+        if self.live is None or asked.accept_drift:
+            return ()
+        return bound(self.space, [base.view for base in self.plan.bases], self.sources, self.live, self.at)
+
+    def let_go(self) -> None:
+        """Let go of versions that were held for a snapshot that did not go live; where it is not known they stay."""
+        with suppress(StoreError):
+            live = self.online.snapshot(self.space)
+            if live is None or live.id != self.id:
+                self.kept.drop(self.id)
 
     @property
     def snapshot(self) -> Snapshot:
-        service = self.plan.service
-        about = [closure_hash(service), sorted(self.pins.items()), self.at, self.settled, self.live and self.live.id]
         return Snapshot(
-            id=hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16],
+            id=self.id,
             at=self.at,
             pins=self.pins,
-            closure=closure_hash(service),
+            closure=self.plan.closure,
             parent=None if self.live is None else self.live.id,
             made=time.time_ns() // 1000,
             types=self.plan.types,
@@ -291,11 +355,24 @@ class _Work:
             count += len(np.unique(np.concatenate(words), axis=0))
         return count
 
-    def done(self, written: int, removed: int, seconds: float, *, full: bool, settled: int) -> Materialized:
+    def done(
+        self, written: int, removed: int, seconds: float, *, plan: bool = False, notes: tuple[str, ...] = ()
+    ) -> Materialized:
         live = self.online.snapshot(self.space)
         assert live is not None
         return Materialized(
-            self.space, live.id, written, removed, live.keys, live.nbytes, full, settled, self.pins, seconds
+            self.space,
+            live.id,
+            written,
+            removed,
+            live.keys,
+            live.nbytes,
+            not self.same and self.changed is None,
+            self.settling,
+            self.pins,
+            seconds,
+            plan,
+            notes,
         )
 
 

@@ -122,6 +122,14 @@ class ViewSource:
             query.inputs = found
         return ViewSource(self.view, self.runs, found, query)
 
+    def erased(self, before: Pins) -> bool:
+        """Say whether rows were erased from versions that were read then: no difference to them tells which.
+
+        Raises:
+            VersionNotFound: One of them was collected.
+        """
+        return any(version.id != before.get(name, version.id) for name, version in self.at(before).versions.items())
+
     @cached_property
     def schema(self) -> pa.Schema:
         """The columns of the source, and their types."""

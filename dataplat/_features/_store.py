@@ -231,6 +231,7 @@ class FeatureStore:
         full: bool = False,
         dry_run: bool = False,
         contracts: Mapping[str, Any] | None = None,
+        accept_drift: bool = False,
         progress: Listener | None = None,
     ) -> Materialized:
         """Make the snapshot of a service that is served from then on: at first all of it, later only keys that changed.
@@ -241,20 +242,22 @@ class FeatureStore:
             service: a service that was applied, its name (its newest version), or `name@version`.
             full: make all of it anew.
             dry_run: only say what would be done.
-            contracts: by dataset what it has to meet before anything of it is served; `no_drift` in one is a gate of drift.
+            contracts: by dataset what it has to meet before anything of it is served: a contract, or FILE:NAME.
+            accept_drift: let features move further than their views allow (`FeatureView(…, drift=…)`), this once.
             progress: is told how far it is.
 
         Raises:
             FeatureNotFound: It was not applied.
-            ContractFailed: A source does not meet its contract; what was live is served.
-            SnapshotConflict: Somebody else made a snapshot meanwhile; theirs is live.
+            ConfigError: A contract is of a dataset that is no source of it.
+            ContractFailed: A source does not meet its contract, or features move too far; what was live is served.
+            SnapshotConflict: Others made snapshots meanwhile, again and again; theirs is live.
             SchemaError: A source lost a column, or holds what features cannot be made of.
             StoreError: The online store does not answer, or its disk is full: the snapshot before is served.
         """
-        from dataplat._features._materialize import materialize
+        from dataplat._features._materialize import Asked, materialize
         from dataplat.ingest._progress import Meter
 
-        return materialize(self, service, Meter(progress), full=full, plan=dry_run, contracts=contracts or {})
+        return materialize(self, service, Meter(progress), Asked(full, dry_run, contracts or {}, accept_drift))
 
     def rollback(self, service: FeatureService | str) -> Snapshot:
         """Serve the snapshot before again, in one step.
@@ -262,10 +265,10 @@ class FeatureStore:
         Raises:
             NotMaterialized: There is none before.
         """
+        from dataplat._features._materialize import rollback
         from dataplat._features._registry import resolve
 
-        meant = resolve(self, service)
-        return self.online.rollback(f"{meant.name}@{meant.version}")
+        return rollback(self, resolve(self, service))
 
     def push(self, view: FeatureView | str, rows: Any, *, idempotency: str | Sequence[str] | None = None) -> PushResult:
         """Serve rows of a view from now on, in every service that uses its dataset; they land in the dataset later.

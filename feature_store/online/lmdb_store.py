@@ -16,6 +16,7 @@ comes.
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain
@@ -26,6 +27,7 @@ import msgspec
 
 from dataplat.errors import KeyViolation, NotMaterialized
 from dataplat.feature_store.online import _lmdb_overlay as overlay
+from dataplat.feature_store.online import _lmdb_records as records
 from dataplat.feature_store.online._group import GroupCommit
 from dataplat.feature_store.online._lmdb_environment import Environment, Opened, environment
 from dataplat.feature_store.online._lmdb_state import (
@@ -37,7 +39,6 @@ from dataplat.feature_store.online._lmdb_state import (
     read_row,
     read_state,
     row_prefix,
-    sealed,
     state_bytes,
     unsealed,
 )
@@ -54,7 +55,6 @@ BATCH: Final = 16 * 2**20
 """Bytes of a batch in memory that is one transaction of a load, less than half of it records: a push waits for one."""
 IN_MEMORY: Final = 64 * 2**20
 """Bytes of a difference that are one transaction."""
-ABSENT: Final = b"\0"  # in what undoes a change: there was no record; else 1 and the record
 
 
 class LmdbStore:
@@ -74,6 +74,11 @@ class LmdbStore:
 
     def __repr__(self) -> str:
         return f"LmdbStore({str(self.folder)!r})"
+
+    @property
+    def place(self) -> str:
+        """The folder, and whose: a path means another one on another machine."""
+        return f"{platform.node()}:{self._environment.folder}"
 
     def __reduce__(self) -> tuple[type[LmdbStore], tuple[Path]]:
         return LmdbStore, (self.folder,)
@@ -197,7 +202,7 @@ class LmdbStore:
             if undo is None:
                 transaction.drop(opened.slots[state.live.slot], delete=False)
             else:
-                _undo(transaction, opened.slots[side.slot], opened.slots[undo])
+                records.undo(transaction, opened.slots[side.slot], opened.slots[undo])
                 transaction.drop(opened.slots[undo], delete=False)
             back = State(state.number, state.revision + 1, side)
             transaction.put(space.encode(), state_bytes(back, sequence), db=opened.meta)
@@ -269,7 +274,7 @@ class LmdbStore:
     def _fill(self, slot: int, items: Iterable[Item]) -> None:
         """Write records to a slot that nobody reads, some megabytes a transaction."""
         for batch in _batches(items, BATCH):
-            self._environment.write(partial(_put, slot=slot, batch=batch))
+            self._environment.write(partial(records.put, slot=slot, batch=batch))
 
     def _flip(self, space: str, snapshot: Snapshot, slot: int, settled: int | None, based: State | None) -> None:
         """Make the records of a slot live; where it is `based` on a state, that must hold still."""
@@ -320,7 +325,7 @@ class LmdbStore:
             if not claimed:
                 claimed.append(self._environment.claim(transaction, opened, _used(transaction, opened)))
             undo, slot = claimed[0], state.live.slot
-            _replace(transaction, opened.slots[slot], opened.slots[undo], items)
+            records.replace(transaction, opened.slots[slot], opened.slots[undo], items)
             side = _side(transaction, opened, snapshot, slot, _settled(state, sequence, settled))
             new = State(state.number, state.revision + 1, side, Previous(state.live, undo))
             transaction.put(space.encode(), state_bytes(new, sequence), db=opened.meta)
@@ -340,7 +345,7 @@ class LmdbStore:
         try:
             after: bytes | None = None
             while some := self._copied(state.live.slot, after):
-                self._environment.write(partial(_put_raw, slot=slot, values=some))
+                self._environment.write(partial(records.put_raw, slot=slot, values=some))
                 after = some[-1][0]
             for batch in batches:
                 self._fill(slot, batch)
@@ -425,47 +430,6 @@ def _batches(items: Iterable[Item], most: int) -> Iterator[list[Item]]:
             batch, held = [], 0
     if batch:
         yield batch
-
-
-def _put(transaction: lmdb.Transaction[bytes], opened: Opened, slot: int, batch: list[Item]) -> None:
-    """Write records, None takes one away; where all of them come behind what is there they are appended."""
-    table = opened.slots[slot]
-    if any(record is None for _, record in batch):
-        for key, record in batch:
-            if record is None:
-                transaction.delete(fitted(key), db=table)
-            else:
-                transaction.put(fitted(key), sealed(record), db=table)
-        return
-    _put_raw(transaction, opened, slot, [(fitted(key), sealed(record)) for key, record in batch if record is not None])
-
-
-def _put_raw(
-    transaction: lmdb.Transaction[bytes], opened: Opened, slot: int, values: list[tuple[bytes, bytes]]
-) -> None:
-    with transaction.cursor(opened.slots[slot]) as cursor:
-        _, added = cursor.putmulti(values, append=True)
-        if added != len(values):  # not in order, or twice
-            cursor.putmulti(values)
-
-
-def _replace(
-    transaction: lmdb.Transaction[bytes], table: lmdb._Database, undo: lmdb._Database, items: list[Item]
-) -> None:
-    """Write records, and what was there before to `undo`."""
-    for key, record in items:
-        fit = fitted(key)
-        before = transaction.pop(fit, table) if record is None else transaction.replace(fit, sealed(record), table)
-        transaction.put(fit, ABSENT if before is None else b"\1" + before, overwrite=False, db=undo)
-
-
-def _undo(transaction: lmdb.Transaction[bytes], table: lmdb._Database, undo: lmdb._Database) -> None:
-    with transaction.cursor(undo) as cursor:
-        for key, before in cursor:
-            if before == ABSENT:
-                transaction.delete(key, db=table)
-            else:
-                transaction.put(key, before[1:], db=table)
 
 
 def _side(transaction: lmdb.Transaction[bytes], opened: Opened, snapshot: Snapshot, slot: int, settled: int) -> Side:

@@ -78,6 +78,11 @@ class RedisStore:
     def __repr__(self) -> str:
         return f"RedisStore({self.settings.place!r}, {self.lake_id!r})"
 
+    @property
+    def place(self) -> str:
+        """The server, its database, and whose keys."""
+        return f"redis:{self.settings.place}/{self.settings.database}/{self.lake_id}"
+
     def __reduce__(self) -> tuple[type[RedisStore], tuple[RedisSettings, str]]:
         return RedisStore, (self.settings, self.lake_id)
 

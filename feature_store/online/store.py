@@ -107,6 +107,11 @@ class OnlineStore(Protocol):
         """Whether `push_all` is one step: rows of several spaces are added all or none."""
         ...
 
+    @property
+    def place(self) -> str:
+        """Where it is: stores of one place hold the same."""
+        ...
+
     def snapshot(self, space: str) -> Snapshot | None:
         """Return the live snapshot, None where there is none."""
         ...
