@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from dataplat.errors import ConfigError, SchemaError
+from dataplat.errors import ConfigError, DataplatError, SchemaError
 from dataplat.feature_store.definitions import FeatureService, FeatureView, OnDemand, Request
 from dataplat.feature_store.status import Status
 from dataplat.lake.schema import did_you_mean, parse_type
@@ -62,12 +62,17 @@ def expression(feature: OnDemand) -> Expression:
     """Call the function of an on-demand feature, and return the expression with what it reads.
 
     Raises:
-        ConfigError: It returns none, reads what is not among its inputs, or two inputs share a name that it uses.
+        ConfigError: It fails, returns none, reads what is not among its inputs, or two inputs share a name that it uses.
     """
     import polars as pl
 
     inputs = _Inputs(feature)
-    made = feature.function(inputs)
+    try:
+        made = feature.function(inputs)
+    except DataplatError:
+        raise
+    except Exception as error:
+        raise ConfigError(f"{feature.name}: its function failed: {type(error).__name__}: {error}") from error
     if not isinstance(made, pl.Expr):
         raise ConfigError(
             f"{feature.name} returns {type(made).__name__}; an on-demand feature returns a Polars expression"

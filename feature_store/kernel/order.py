@@ -356,9 +356,7 @@ def _check(view: FeatureView, table: pa.Table) -> None:
     there = table.schema.names
     for column in columns_of(view):
         if column not in there:
-            raise SchemaError(
-                f"view {view.name}: its source has no column {column!r}{did_you_mean(column, there)}; it has {', '.join(there)}"
-            )
+            raise SchemaError(f"view {view.name}: its source has no column {column!r}{did_you_mean(column, there)}")
 
 
 def _times(view: FeatureView, table: pa.Table, column: str) -> Ints:
