@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from dataplat._features._registry import definition, definitions
+from dataplat._features._registry import definition, readable
 from dataplat._features._sources import ViewSource
 from dataplat.errors import DataplatError, FeatureNotFound
 from dataplat.feature_store.closure import used_views
 from dataplat.feature_store.definitions import FeatureService, OnDemand, Sql
+from dataplat.lake.schema import did_you_mean
 
 if TYPE_CHECKING:
     from dataplat._features._registry import Definition
@@ -62,12 +63,14 @@ def lineage(store: FeatureStore, name: str) -> list[Node]:
     Raises:
         FeatureNotFound: Nothing is called so.
     """
-    wanted = [each for each in definitions(store) if name in _names(each.read())]
+    there = readable(store)
+    wanted = [each for each, service in there if name in _names(service)]
     if "@" in name or any(each.service == name for each in wanted):
         wanted = [definition(store, name)] if "@" in name else [each for each in wanted if each.service == name]
     if not wanted:
-        there = sorted({each for made in definitions(store) for each in _names(made.read())})
-        raise FeatureNotFound(f"no service, view or source is called {name!r}; there are: {', '.join(there) or 'none'}")
+        names = sorted({each for _, service in there for each in _names(service) if "@" not in each})
+        near = did_you_mean(name, names) if names else "; nothing was applied"
+        raise FeatureNotFound(f"no service, view or source is called {name!r}{near}")
     trees: dict[str, Node] = {}
     for each in wanted:
         made = _service(store, each)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dataplat._features._registry import definition, definitions, resolve_view
-from dataplat.errors import FeatureNotFound
+from dataplat._features._registry import definition, definitions, resolve_view, views
+from dataplat.errors import FeatureNotFound, LakeFormatError
 from dataplat.feature_store.closure import closure, used_views
 from dataplat.feature_store.definitions import FeatureView, Field, OnDemand, Sql
 from dataplat.feature_store.windows import spoken
+from dataplat.lake.schema import did_you_mean
 
 if TYPE_CHECKING:
+    from dataplat._features._registry import Definition
     from dataplat._features._store import FeatureStore
     from dataplat.feature_store.definitions import Feature
 
@@ -28,6 +30,7 @@ class Listed:
         views: the views that it reads.
         snapshot: the id of the snapshot that is served; None: none is.
         keys: records of that.
+        unreadable: why this version of dataplat cannot read the definition; None: it can.
     """
 
     service: str
@@ -37,6 +40,7 @@ class Listed:
     views: tuple[str, ...]
     snapshot: str | None
     keys: int
+    unreadable: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -74,35 +78,35 @@ class Shown:
 
 def listed(store: FeatureStore) -> list[Listed]:
     """Return all versions of all services."""
-    found = []
-    for each in definitions(store):
+    return [_listed(store, each) for each in definitions(store)]
+
+
+def _listed(store: FeatureStore, each: Definition) -> Listed:
+    snapshot = store.online.snapshot(each.name)
+    served = (None, 0) if snapshot is None else (snapshot.id, snapshot.keys)
+    try:
         service = each.read()
-        snapshot = store.online.snapshot(each.name)
-        views = tuple(view.name for view in used_views(service))
-        columns = sum(1 if isinstance(one, OnDemand) else len(one.features) for one in service.features)
-        found.append(
-            Listed(
-                each.service,
-                each.version,
-                each.closure,
-                columns,
-                views,
-                None if snapshot is None else snapshot.id,
-                0 if snapshot is None else snapshot.keys,
-            )
-        )
-    return found
+    except LakeFormatError as error:
+        return Listed(each.service, each.version, each.closure, 0, (), *served, unreadable=str(error))
+    read = tuple(view.name for view in used_views(service))
+    columns = sum(1 if isinstance(one, OnDemand) else len(one.features) for one in service.features)
+    return Listed(each.service, each.version, each.closure, columns, read, *served)
 
 
 def show(store: FeatureStore, name: str) -> Shown:
-    """Return what a service or a view is; a service's newest version, unless `name@version` says which."""
-    try:
-        held = definition(store, name)
-    except FeatureNotFound as missing:
-        try:
+    """Return what a service or a view is; a service's newest version, unless `name@version` says which.
+
+    Raises:
+        FeatureNotFound: Neither is called so.
+    """
+    services = {each.service for each in definitions(store)}
+    if name.partition("@")[0] not in services:
+        there = views(store)
+        if name in there:
             return _view(resolve_view(store, name))
-        except FeatureNotFound:
-            raise missing from None
+        near = did_you_mean(name, sorted(services | set(there))) if services else "; nothing was"
+        raise FeatureNotFound(f"no feature service or view {name!r} was applied on branch {store.branch}{near}")
+    held = definition(store, name)
     service = held.read()
     features: list[tuple[str, str]] = []
     for each in service.features:

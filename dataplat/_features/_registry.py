@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from dataplat.errors import CommitConflict, ConfigError, FeatureNotFound, KeyViolation
+from dataplat.errors import CommitConflict, ConfigError, FeatureNotFound, KeyViolation, LakeFormatError
 from dataplat.feature_store.closure import closure, closure_hash, used_views
 from dataplat.feature_store.codec import service_from_json, service_to_json
 from dataplat.feature_store.definitions import FeatureService, FeatureView
+from dataplat.feature_store.online.plan import identity
+from dataplat.feature_store.windows import spoken
 from dataplat.lake.schema import did_you_mean
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from dataplat._features._store import FeatureStore
+    from dataplat.ingest._request import Mode
 
 DATASET: Final = "features.definitions"
+RETIRED: Final = "features.retired"
+"""What retired versions meant: none of them means something else when it comes back (PIT 26)."""
 KEY: Final = ("service", "version")
 _AGAIN: Final = 5
 
@@ -30,7 +36,7 @@ class Applied:
     Attributes:
         service: `name@version`.
         closure: its hash.
-        commit: the commit; None where the same definition was there.
+        commit: the commit; None where the same definition was there, with the same limits.
     """
 
     service: str
@@ -121,6 +127,7 @@ def resolve_view(store: FeatureStore, view: FeatureView | str) -> FeatureView:
 
     Raises:
         FeatureNotFound: No service that was applied has it.
+        ConfigError: Two services have views of that name, of different sources.
     """
     if isinstance(view, FeatureView):
         return view
@@ -129,35 +136,89 @@ def resolve_view(store: FeatureStore, view: FeatureView | str) -> FeatureView:
         raise FeatureNotFound(
             f"no feature view {view!r} was applied on branch {store.branch}{_near(view, sorted(found))}"
         )
-    return found[view]
+    if len(sources := {getattr(each.view.source, "query", each.view.source) for each in found[view]}) > 1:
+        raise ConfigError(
+            f"services have different views called {view!r}, of {' and '.join(map(repr, sorted(sources)))}; give one of them an alias"
+        )
+    return found[view][0]
 
 
-def views(store: FeatureStore) -> dict[str, FeatureView]:
-    """Return the views of the newest version of each service, by name."""
-    newest = {each.service: each for each in definitions(store)}
-    found: dict[str, FeatureView] = {}
-    for each in newest.values():
-        for view in each.read().views:
-            if view.name not in found or len(view.features) > len(found[view.name].features):
-                found[view.name] = view
+def views(store: FeatureStore) -> dict[str, list[FeatureView]]:
+    """Return the views of the newest version of each service, by name, each with the features that any service uses.
+
+    Where services have different views of one name, there are several, those with more features first.
+    """
+    newest = {each.service: service for each, service in readable(store)}
+    found: dict[str, list[FeatureView]] = {}
+    for service in newest.values():
+        for view in used_views(service):
+            own = found.setdefault(view.name, [])
+            at = next((at for at, each in enumerate(own) if _alike(each, view)), len(own))
+            own[at : at + 1] = [own[at].with_features(view.features) if at < len(own) else view]
+    return {name: sorted(own, key=lambda each: -len(each.features)) for name, own in found.items()}
+
+
+def _alike(one: FeatureView, other: FeatureView) -> bool:
+    """Say whether two views of one name are the same, whichever of its features are used."""
+    return one.renamed == other.renamed and identity(one) == identity(other)
+
+
+def readable(store: FeatureStore) -> list[tuple[Definition, FeatureService]]:
+    """Return all versions of all services that this version of dataplat can read, by name and version."""
+    found = []
+    for each in definitions(store):
+        with suppress(LakeFormatError):
+            found.append((each, each.read()))
     return found
 
 
+def retired(store: FeatureStore, name: str) -> str | None:
+    """Return the closure of a version (`service@version`) that was retired; None where none was."""
+    commit = store.lake.refs.head(store.branch).commit
+    state = commit.dataset(RETIRED, store.lake.objects.read)
+    if state is None or state.version is None:
+        return None
+    rows = store.lake.version(RETIRED, store.branch, commit).to_arrow().to_pylist()
+    return next((str(row["closure"]) for row in rows if f"{row['service']}@{row['version']}" == name), None)
+
+
+def otherwise(store: FeatureStore, service: FeatureService, hashed: str) -> str | None:
+    """Return why a version of a service cannot be applied: it means something else, or did before it was retired."""
+    name = f"{service.name}@{service.version}"
+    own = [each for each in definitions(store) if each.service == service.name]
+    held = next((each for each in own if each.name == name), None)
+    if held is not None and held.closure != hashed:
+        return (
+            f"{name} is applied already, and defined otherwise: a version never changes its meaning; give this definition "
+            f"version={own[-1].version + 1}"
+        )
+    before = None if held is not None else retired(store, name)
+    if before not in (None, hashed):
+        newest = max(service.version, *(each.version for each in own), 0)
+        return (
+            f"{name} was retired, and meant something else (closure {str(before)[:12]}): a version never changes its meaning; "
+            f"give this definition version={newest + 1}"
+        )
+    return None
+
+
 def apply(store: FeatureStore, service: FeatureService, message: str = "") -> Applied:
-    """Commit the definition of a service, unless the same is there.
+    """Commit the definition of a service, unless the same is there; limits of its views may change.
 
     Raises:
         ConfigError: That version of the service is defined otherwise (PIT 26).
     """
     name, hashed = f"{service.name}@{service.version}", closure_hash(service)
     for attempt in range(_AGAIN):
-        held = [each for each in definitions(store) if each.name == name]
-        if held:
-            _check_same(held[0], service, hashed)
+        if (reason := otherwise(store, service, hashed)) is not None:
+            raise ConfigError(reason)
+        held = next((each for each in definitions(store) if each.name == name), None)
+        if held is not None and limits_changed(held, service) == []:
             return Applied(name, hashed, None)
         try:
             with store.lake.transaction(store.branch, message=message or f"features: apply {name}") as tx:
-                tx.ingest(_row(service, hashed), into=DATASET, mode="append", key=list(KEY))
+                mode: Mode = "append" if held is None else "upsert"
+                tx.ingest(_row(service, hashed), into=DATASET, mode=mode, key=list(KEY))
         except (CommitConflict, KeyViolation):  # somebody else was at it: the same, or another one
             if attempt == _AGAIN - 1:
                 raise
@@ -169,30 +230,55 @@ def apply(store: FeatureStore, service: FeatureService, message: str = "") -> Ap
 def retire(store: FeatureStore, name: str, message: str = "") -> str | None:
     """Take a version of a service (`name@version`) out of use; return the commit. Its snapshot goes, too.
 
-    Earlier commits still have its definition, and the same definition may be applied again.
+    Earlier commits still have its definition. The same definition may be applied again, and no other under its version.
+    Where a snapshot outlived it (the online store was away), it goes now, and there is no commit.
 
     Raises:
         FeatureNotFound: There is none.
         ConfigError: No version is named.
     """
     import polars as pl
+    import pyarrow as pa
 
     if "@" not in name:
         raise ConfigError(f"say which version of {name} is to be retired: {name}@1")
-    held = definition(store, name)
+    try:
+        held = definition(store, name)
+    except FeatureNotFound:
+        if retired(store, name) is None or store.online.snapshot(name) is None:
+            raise
+        store.online.drop(name)
+        return None
     wanted = (pl.col("service") == held.service) & (pl.col("version") == held.version)
-    result = store.lake.delete(DATASET, wanted, branch=store.branch, message=message or f"features: retire {held.name}")
+    meant = {"service": [held.service], "version": pa.array([held.version], pa.int64()), "closure": [held.closure]}
+    with store.lake.transaction(store.branch, message=message or f"features: retire {held.name}") as tx:
+        tx.delete(DATASET, wanted)
+        tx.ingest(pa.table(meant), into=RETIRED, mode="upsert", key=list(KEY))
     store.online.drop(held.name)
-    return result.commit
+    return None if tx.commit is None else tx.commit.id
 
 
-def _check_same(held: Definition, service: FeatureService, hashed: str) -> None:
-    if held.closure != hashed:
-        told = "; ".join(differences(held.read(), service)) or "its columns"
-        raise ConfigError(
-            f"{held.name} is defined already, and otherwise ({told}): a version never changes its meaning. Give the new "
-            f"definition version={held.version + 1}"
-        )
+def limits_changed(held: Definition, service: FeatureService) -> list[str]:
+    """Return, in words, which limits of a service's views are others than what is kept: no meaning changes with them."""
+    try:
+        before = {view.name: _limits(view) for view in held.read().views}
+    except LakeFormatError:
+        return ["it is kept anew: another version of dataplat did"]
+    return [
+        f"view {view.name}: {name} is {limit}, and was {before[view.name][name]}"
+        for view in service.views
+        for name, limit in _limits(view).items()
+        if view.name in before and before[view.name][name] != limit
+    ]
+
+
+def _limits(view: FeatureView) -> dict[str, str]:
+    told = view.view
+    return {
+        "freshness": "not limited" if told.freshness is None else spoken(told.freshness),
+        "max_events_per_key": f"{told.max_events_per_key:,}",
+        "drift": ", ".join(f"{name} {bound!r}" for name, bound in told.drift) or "not limited",
+    }
 
 
 def differences(before: FeatureService, after: FeatureService) -> list[str]:

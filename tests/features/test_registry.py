@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
+import pyarrow as pa
 import pytest
 
 import dataplat as dp
 from dataplat._features import FeatureStore
-from dataplat.errors import ConfigError, FeatureNotFound
+from dataplat.errors import ConfigError, FeatureNotFound, LakeFormatError, StoreError
 from dataplat.feature_store.closure import closure_hash
 from dataplat.feature_store.codec import service_from_json, service_to_json
 from dataplat.testing.features_worlds import drawn_world
@@ -88,6 +91,140 @@ def test_retired_is_gone_and_may_come_back(desk):
     assert desk.store.list() == []
     assert desk.store.online.snapshot("delays@1") is None
     assert desk.store.apply(desk.service).commit is not None
+
+
+def test_retired_never_comes_back_as_something_else(desk):
+    """A version never changes its meaning, not even when it was away (PIT 26)."""
+    desk.store.apply(desk.service)
+    desk.store.retire("delays@1")
+    other = dp.FeatureService("delays", [desk.view_of(ttl="6h")])
+    made = desk.store.plan(other)
+    assert made.state == "changed"
+    assert "was retired, and meant something else" in made.refused[0]
+    with pytest.raises(ConfigError, match="was retired, and meant something else.*version=2"):
+        desk.store.apply(other)
+    assert desk.store.apply(desk.service).commit is not None
+    desk.store.retire("delays@1")
+    assert desk.store.apply(dp.FeatureService("delays", [desk.view_of(ttl="6h")], version=2)).commit is not None
+
+
+def test_a_snapshot_that_outlived_its_service_goes_when_that_is_retired_again(desk, monkeypatch):
+    """An online store that was away leaves nothing half done; what was never there is no service."""
+    desk.store.apply(desk.service)
+    desk.store.materialize("delays")
+    with monkeypatch.context() as away:
+        away.setattr(desk.store.online, "drop", lambda space: (_ for _ in ()).throw(StoreError("away")))
+        with pytest.raises(StoreError, match="away"):
+            desk.store.retire("delays@1")
+    assert desk.store.list() == []
+    assert desk.store.retire("delays@1") is None
+    assert desk.store.online.snapshot("delays@1") is None
+    with pytest.raises(FeatureNotFound):
+        desk.store.retire("delays@1")
+
+
+def test_limits_may_change_without_a_new_version(desk):
+    """Freshness, events of a key and drift are no part of what a version means; the plan says what changes."""
+    first = desk.store.apply(desk.service)
+    service = dp.FeatureService("delays", [desk.view_of(freshness="1h", drift={"temp": 0.1})])
+    made = desk.store.plan(service)
+    assert (made.state, made.ok) == ("same", True)
+    assert made.changes == [
+        "view airport_weather: freshness is 1h, and was not limited",
+        "view airport_weather: drift is temp 0.1, and was not limited",
+    ]
+    second = desk.store.apply(service)
+    assert second.commit not in (None, first.commit)
+    [held] = desk.store.services()
+    assert held.read().views[0].view.drift == (("temp", 0.1),)
+    assert desk.store.apply(service).commit is None
+    assert "drift: temp 0.1" in repr(desk.store.show("airport_weather"))
+
+
+def test_views_have_the_features_of_all_that_use_them(desk):
+    """Of one service, of on-demand features, and of several services."""
+    view = desk.view_of()
+
+    @dp.on_demand(inputs=[view[["count_3h"]]])
+    def twice(t):
+        return t.count_3h * 2
+
+    desk.store.apply(dp.FeatureService("one", [view[["temp"]], twice]))
+    desk.store.apply(dp.FeatureService("two", [view[["temp_mean_3h"]]]))
+    assert [name for name, _ in desk.store.show("airport_weather").features] == ["temp", "count_3h", "temp_mean_3h"]
+
+
+def test_a_name_that_means_two_sources_is_refused(desk):
+    """Nobody can say which is meant."""
+    desk.lake.ingest(desk.weather(range(3)), into="other")
+    desk.store.apply(desk.service)
+    desk.store.apply(dp.FeatureService("others", [desk.view_of(source="other")]))
+    with pytest.raises(ConfigError, match="different views called 'airport_weather', of 'other' and 'weather'"):
+        desk.store.push("airport_weather", {})
+
+
+def test_what_cannot_be_read_hides_nothing_else(desk):
+    """A service of another version of dataplat is listed as that; others are served, and it can be retired or kept anew."""
+    desk.store.apply(desk.service)
+    desk.store.apply(dp.FeatureService("mine", [desk.view_of()]))
+    broken = desk.lake["features.definitions"].to_arrow().to_pylist()
+    for row in broken:
+        if row["service"] == "delays":
+            row["definition"] = row["definition"].replace('"ttl"', '"time_to_live"')
+    desk.lake.ingest(pa.Table.from_pylist(broken), into="features.definitions", mode="replace")
+    listed = {each.service: each for each in desk.store.list()}
+    assert "another version of dataplat" in (listed["delays"].unreadable or "")
+    assert listed["mine"].unreadable is None
+    assert desk.store.show("airport_weather").kind == "view"
+    assert "service mine@1" in repr(desk.store.lineage("weather"))
+    with pytest.raises(LakeFormatError, match="another version of dataplat"):
+        desk.store.show("delays")
+    with pytest.raises(ConfigError, match="defined otherwise"):
+        desk.store.apply(dp.FeatureService("delays", [desk.view_of(ttl="6h")]))
+    assert desk.store.apply(desk.service).commit is not None
+    assert desk.store.show("delays").name == "delays@1"
+
+
+_RACER = """
+import sys
+import dataplat as dp
+from dataplat.errors import ConfigError
+
+url, ttl = sys.argv[1:]
+view = dp.FeatureView(
+    "w", source="weather", entity=dp.Entity("airport"), keys={"origin": "airport"}, timestamp="at", ttl=ttl, features=["temp"]
+)
+store = dp.open(url).features
+sys.stdin.read()
+for name in ("raced", f"own_{ttl}"):
+    try:
+        print(store.apply(dp.FeatureService(name, [view])).commit is not None)
+    except ConfigError as error:
+        print("refused" if "a version never changes its meaning" in str(error) else error)
+"""
+
+
+def test_processes_that_apply_at_once(tmp_path, desk):
+    """One definition of a version wins, the others are told; services of their own all land."""
+    lake = dp.open(tmp_path / "lake", create=True)
+    lake.ingest(desk.weather(range(6)), into="weather")
+    racers = [
+        subprocess.Popen(
+            [sys.executable, "-c", _RACER, str(tmp_path / "lake"), ttl],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for ttl in ("1h", "2h", "3h")
+    ]
+    for racer in racers:  # all are started before one goes on
+        assert racer.stdin is not None
+        racer.stdin.close()
+        racer.stdin = None
+    told = [racer.communicate(timeout=60)[0].split() for racer in racers]
+    assert sorted(each[0] for each in told) == ["True", "refused", "refused"]
+    assert [each[1] for each in told] == ["True"] * 3
+    assert [each.name for each in lake.features.services()] == ["own_1h@1", "own_2h@1", "own_3h@1", "raced@1"]
 
 
 def test_where_as_an_expression_comes_back(desk):
