@@ -7,27 +7,30 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from dataplat._features._registry import definitions, differences
+from dataplat._features._grows import shrunk
+from dataplat._features._registry import definitions, differences, limits_changed, otherwise
 from dataplat._features._sources import ViewSource
-from dataplat.errors import DataplatError
-from dataplat.feature_store.closure import closure_hash, used_views
+from dataplat._features._tried import missing, uncomputable
+from dataplat.errors import DataplatError, LakeFormatError
+from dataplat.feature_store.closure import closure_hash
 from dataplat.feature_store.definitions import FeatureService, FeatureView, Sql
 from dataplat.feature_store.kernel.locality import prove
-from dataplat.feature_store.kernel.ondemand import Transforms
-from dataplat.feature_store.kernel.order import columns_of, of_keys, starts_of, tied
+from dataplat.feature_store.kernel.order import of_keys, starts_of, tied
 from dataplat.feature_store.online.plan import ServingPlan, bases_of, flat, types_of
 from dataplat.feature_store.online.record import pack
+from dataplat.feature_store.online.weights import Weighs
 from dataplat.feature_store.windows import spoken
-from dataplat.lake.schema import did_you_mean, type_to_json
+from dataplat.lake.schema import type_to_json
 
 if TYPE_CHECKING:
+    from dataplat._features._registry import Definition
     from dataplat._features._store import FeatureStore
     from dataplat.feature_store.kernel.facts import Facts
 
 _SAMPLE: Final = 2_000
 """Keys of which records are packed, to see how large they are."""
-_GROWS: Final = frozenset({"append", "compact", "erase", "create", "rename", "describe"})
-"""Modes of changes that take no row away that was served."""
+_SIDES: Final = 2
+"""Snapshots that are kept: the live one, and the one before, to go back to."""
 
 
 @dataclass(slots=True)
@@ -71,7 +74,10 @@ class Plan:
         views: what it is made of.
         keys: records that a snapshot would have.
         bytes_per_key: of a record, about.
-        nbytes: of a snapshot, about; it lies in the page cache while it is served.
+        nbytes: of a snapshot, about.
+        memory: bytes of memory that serving takes at most, about: the live snapshot and the one before, as the online store
+            that is in force keeps them. Rows that are pushed come on top until a snapshot holds them.
+        memory_is: how that is estimated, in words.
     """
 
     service: str
@@ -84,6 +90,8 @@ class Plan:
     keys: int = 0
     bytes_per_key: float = 0.0
     nbytes: int = 0
+    memory: int = 0
+    memory_is: str = ""
 
     @property
     def ok(self) -> bool:
@@ -102,6 +110,7 @@ class Plan:
         lines.append(
             f"  snapshot: {self.keys:,} keys, about {self.bytes_per_key:,.0f} bytes each, {self.nbytes:,} in all"
         )
+        lines += [f"  memory: at most about {self.memory:,} bytes ({self.memory_is})"] * bool(self.memory)
         lines += [f"  ! {each}" for each in self.warnings]
         lines += [f"  x {each}" for each in self.refused]
         return "\n".join(lines)
@@ -111,99 +120,79 @@ def plan(store: FeatureStore, service: FeatureService) -> Plan:
     """Say what applying a service would do; nothing is changed."""
     made = Plan(f"{service.name}@{service.version}", closure_hash(service), "new")
     _against_others(store, service, made)
-    views = used_views(service)
-    sources = {view.name: source for view in views if (source := _source(store, view, made)) is not None}
-    if len(sources) < len(views):
-        return made
-    _proven(service, sources, made)
-    if made.refused:
-        return made
-    bases = {base.name: ViewSource.of(store, base) for base in bases_of(service)}
-    for view in views:
-        _grows(view, sources[view.name], made)
-    for source in bases.values():
+    bases = bases_of(service)
+    if not bases:
+        made.refused.append(f"service {service.name} has no features of a view: nothing of it could be kept and served")
+    sources = {base.name: source for base in bases if (source := _source(store, base, made)) is not None}
+    for source in sources.values():
+        _looked(source, made)
+    if bases and len(sources) == len(bases):
         try:
-            made.views.append(_view(source))
+            serving = ServingPlan.of(service, types_of({name: source.schema for name, source in sources.items()}))
+            _prove(serving)
         except DataplatError as error:
             made.refused.append(str(error))
-            continue
-        _counted(source.view, made.views[-1], made)
-    if not made.refused:
-        _sized(service, bases, made)
+            return made
+        if not made.refused:
+            _sized(store, serving, sources, made)
     return made
 
 
 def _against_others(store: FeatureStore, service: FeatureService, made: Plan) -> None:
     own = [each for each in definitions(store) if each.service == service.name]
-    same = [each for each in own if each.version == service.version]
-    if same:
-        made.state = "same" if same[0].closure == made.closure else "changed"
-        if made.state == "changed":
-            made.changes = differences(same[0].read(), service)
-            made.refused.append(
-                f"{made.service} is applied already, and defined otherwise: a version never changes its meaning; give this "
-                f"definition version={own[-1].version + 1}"
-            )
+    same = next((each for each in own if each.version == service.version), None)
+    if (reason := otherwise(store, service, made.closure)) is not None:
+        made.state = "changed"
+        made.refused.append(reason)
+        made.changes = [] if same is None else _differences(same, service)
+    elif same is not None:
+        made.state = "same"
+        made.changes = limits_changed(same, service)
     elif own:
-        before = [each for each in own if each.version < service.version] or own
-        made.changes = [f"since {before[-1].name}: {each}" for each in differences(before[-1].read(), service)]
-        if not made.changes:
-            made.warnings.append(f"it is defined as {before[-1].name} is")
+        before = ([each for each in own if each.version < service.version] or own)[-1]
+        made.changes = [f"since {before.name}: {each}" for each in _differences(before, service)]
+        if before.closure == made.closure:
+            made.warnings.append(f"it is defined as {before.name} is")
+
+
+def _differences(before: Definition, service: FeatureService) -> list[str]:
+    try:
+        return differences(before.read(), service)
+    except LakeFormatError as error:
+        return [f"{before.name} cannot be compared: {error}"]
 
 
 def _source(store: FeatureStore, view: FeatureView, made: Plan) -> ViewSource | None:
     """Return the source of a view, if it is there and has the columns that the view reads."""
     try:
         source = ViewSource.of(store, view)
-        names = source.schema.names
+        lost = missing(view, source.schema.names)
     except DataplatError as error:
-        made.refused.append(str(error))
-        return None
-    missing = [name for name in columns_of(view) if name not in names]
-    for name in missing:
-        made.refused.append(
-            f"view {view.name}: its source has no column {name!r}{did_you_mean(name, names)}; it has {', '.join(names)}"
-        )
-    return None if missing else source
+        lost = [str(error)]
+    made.refused += lost
+    return None if lost else source
 
 
-def _proven(service: FeatureService, sources: dict[str, ViewSource], made: Plan) -> None:
-    """Prove that on-demand features look at one row at a time (PIT 25)."""
-    try:
-        schemas = {base.name: sources[base.name].schema for base in bases_of(service)}
-        serving = ServingPlan.of(service, types_of(schemas))
-        kinds = {name: type_to_json(kind) for name, kind in serving.kinds.items()}
-        for each in Transforms.of(service).expressions:
-            prove(each, kinds | dict(each.request))
-    except DataplatError as error:
-        made.refused.append(str(error))
-
-
-def _grows(view: FeatureView, source: ViewSource, made: Plan) -> None:
-    """Refuse a source whose history vanishes, unless the view says how it is to be read (PIT 28)."""
-    from dataplat.versioning.history import log
-
-    told = view.view
-    if told.history == "commits" or isinstance(told.source, Sql):
-        return
-    version = source.version
-    times = {told.timestamp, *([told.known_at] if told.known_at else [])}
-    if version.key and times <= set(version.key):
-        return
-    shrunk = next(
-        (each for each in log(version.objects, version.found_at, version.dataset) if each.change.mode not in _GROWS),
-        None,
-    )
-    if shrunk is None:
-        return
-    when = f"commit {shrunk.commit.id[:12]} ({shrunk.change.mode})"
-    reason = (
-        f"view {view.name}: {version.dataset} does not only grow: {when} changed or took away rows that training sets must "
-        f'still see as they were. Read its commits (history="commits"), or make {" and ".join(sorted(times))} part of its '
-        "key, or append corrections as new rows with a known_at"
-    )
-    if reason not in made.refused:
+def _looked(source: ViewSource, made: Plan) -> None:
+    """Look at the rows of a source: whether they stay, what they are, and whether features can be computed of them."""
+    view = source.view
+    if (reason := shrunk(view, source)) is not None:
         made.refused.append(reason)
+    try:
+        told = _view(source)
+    except DataplatError as error:
+        made.refused.append(str(error))
+        return
+    made.views.append(told)
+    _counted(view, told, made)
+    made.refused += uncomputable(source)
+
+
+def _prove(serving: ServingPlan) -> None:
+    """Prove that on-demand features look at one row at a time (PIT 25)."""
+    kinds = {name: type_to_json(kind) for name, kind in serving.kinds.items()}
+    for each in serving.transforms.expressions:
+        prove(each, kinds | dict(each.request))
 
 
 def _view(source: ViewSource) -> ViewPlan:
@@ -266,11 +255,11 @@ def _counted(view: FeatureView, told: ViewPlan, made: Plan) -> None:
         )
 
 
-def _sized(service: FeatureService, bases: dict[str, ViewSource], made: Plan) -> None:
+def _sized(store: FeatureStore, serving: ServingPlan, sources: dict[str, ViewSource], made: Plan) -> None:
     """Pack the records of some keys, to see how large a snapshot will be."""
-    serving = ServingPlan.of(service, types_of({name: source.schema for name, source in bases.items()}))
+    online, memory = store.online, 0.0
     for group in serving.groups:
-        own = {base.name: bases[base.name] for base in group.bases}
+        own = {base.name: sources[base.name] for base in group.bases}
         words = [np.column_stack((each.whole.high, each.whole.low)) for each in own.values()]
         keys = np.unique(np.concatenate(words), axis=0)
         step = max(1, len(keys) // _SAMPLE)
@@ -279,7 +268,12 @@ def _sized(service: FeatureService, bases: dict[str, ViewSource], made: Plan) ->
         high, low = (np.ascontiguousarray(some[:, lane]) for lane in (0, 1))
         facts = {name: each.whole if whole else of_keys(each.whole, high, low) for name, each in own.items()}
         at = max((int(np.maximum(each.e, each.k).max()) for each in facts.values() if len(each)), default=0)
-        sizes = [len(key) + len(record) for key, record in pack(serving, group, facts, at)]
+        sizes = [(len(key), len(record)) for key, record in pack(serving, group, facts, at)]
+        share = len(keys) / max(len(sizes), 1)
         made.keys += len(keys)
-        made.nbytes += round(sum(sizes) / max(len(sizes), 1) * len(keys))
+        made.nbytes += round(share * sum(key + record for key, record in sizes))
+        if isinstance(online, Weighs):
+            memory += share * sum(online.weight(*each) for each in sizes)
     made.bytes_per_key = made.nbytes / max(made.keys, 1)
+    if isinstance(online, Weighs):
+        made.memory, made.memory_is = round(_SIDES * memory), online.kept_as

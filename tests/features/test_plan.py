@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pyarrow as pa
 import pytest
 
@@ -37,6 +39,10 @@ def test_what_differs_from_the_version_before(desk):
         ({"keys": {"temp": "airport"}}, "no key of entity airport"),
         ({"features": [dp.Count(window="3h")], "max_events_per_key": 2}, "max_events_per_key is 2.*accuracy='hop"),
         ({"where": "temp >"}, "where"),
+        ({"where": "tmp > 3"}, "no column 'tmp'; did you mean 'temp'"),
+        ({"features": [dp.Mean("origin", window="3h")]}, "view airport_weather: origin holds string.*cannot be summed"),
+        ({"features": [dp.Quantile("origin", 0.5, window="3h")]}, "origin holds string, which has no quantiles"),
+        ({"features": [dp.Field("temp", default="x")]}, "default of temp is 'x', and temp holds double"),
     ],
 )
 def test_what_cannot_be_is_refused(desk, options, said):
@@ -72,6 +78,122 @@ def test_a_source_that_loses_rows_is_refused(desk):
     assert desk.store.plan(dp.FeatureService("keyed", [desk.view_of(source="keyed")])).ok
 
 
+def test_merging_rows_that_only_came_is_growing(desk):
+    """A branch that appended, a new column: nothing vanished; a branch that deleted took rows away."""
+    lake = desk.lake
+    for name, rows in (("taken", None), ("merged", desk.weather([9]))):
+        lake.branch(name)
+        lake.ingest(desk.weather([7, 8]), into="weather", branch=name)
+        if rows is not None:
+            lake.ingest(rows, into="weather")
+        lake.merge(name, into="main")
+        assert desk.store.plan(desk.service).refused == []
+    lake.branch("deleted")
+    lake.delete("weather", "temp = 3", branch="deleted")
+    lake.ingest(desk.weather([10]), into="weather")
+    lake.evolve("weather", add={"extra": "int64"})
+    assert desk.store.plan(desk.service).refused == []
+    lake.merge("deleted", into="main")
+    assert "(merge) changed or took away rows" in desk.store.plan(desk.service).refused[0]
+
+
+def test_going_back_takes_rows_away(desk):
+    """However many there are afterwards; so does dropping a dataset, and to begin it anew."""
+    desk.lake.ingest(desk.weather([7]), into="weather")
+    desk.lake.rollback("weather~1")
+    assert "(rollback) changed or took away rows" in desk.store.plan(desk.service).refused[0]
+    desk.lake.ingest(desk.weather(range(3)), into="dropped")
+    desk.lake.drop("dropped")
+    desk.lake.ingest(desk.weather(range(3)), into="dropped")
+    made = desk.store.plan(dp.FeatureService("d", [desk.view_of(source="dropped")]))
+    assert "(drop) changed or took away rows" in made.refused[0]
+
+
+def test_a_whole_export_that_holds_all_rows_that_there_were_grows(desk):
+    """A replace is told by its rows: whether one went, or became another one."""
+    desk.lake.ingest(desk.weather(range(8)), into="weather", mode="replace")
+    assert desk.store.plan(desk.service).refused == []
+    desk.lake.ingest(desk.weather(range(1, 9)), into="weather", mode="replace")
+    assert "(replace) changed or took away rows" in desk.store.plan(desk.service).refused[0]
+
+
+def test_an_upsert_over_event_times_alone_is_refused(desk):
+    """Without a known time in the key the value that was served is gone; it is refused once rows were replaced (PIT 28)."""
+    rows = desk.weather(range(3)).drop(["seen"])
+    desk.lake.ingest(rows, into="upserted", key=["origin", "at"])
+    service = dp.FeatureService("u", [desk.view_of(source="upserted", known_at=None, features=["temp"])])
+    assert desk.store.plan(service).ok
+    other = rows.set_column(2, "temp", pa.array([9.0] * 6))
+    desk.lake.ingest(other, into="upserted", mode="upsert", key=["origin", "at"])
+    assert "(upsert) changed or took away rows" in desk.store.plan(service).refused[0]
+
+
+def test_a_query_of_rows_that_vanish_is_refused(desk):
+    """As its dataset would be, unless it reads one version; reading commits is no way out, since a query has none."""
+    pinned = dp.sql(f'select * from "weather@id:{desk.lake["weather"].id[:12]}"')
+    desk.lake.delete("weather", "temp = 3")
+    made = desk.store.plan(dp.FeatureService("q", [desk.view_of(source=dp.sql("select * from weather"))]))
+    assert "view airport_weather: weather does not only grow" in made.refused[0]
+    assert "history=" not in made.refused[0]
+    assert desk.store.plan(dp.FeatureService("q", [desk.view_of(source=pinned)])).refused == []
+
+
+def test_all_that_is_wrong_is_said_at_once(desk):
+    """Of all views and features, and not one thing at a time; a source that is not there hides nothing of the others."""
+    view = desk.view_of(features=[dp.Mean("origin", window="3h"), dp.Field("temp", default="x")])
+    given = {"timestamp": "at", "ttl": None}
+    other = dp.FeatureView("other", source="weather", features=["tmp", "orign"], **given)
+    nowhere = dp.FeatureView("nowhere", source="wether", features=["temp"], **given)
+    desk.lake.delete("weather", "temp = 3")
+    refused = desk.store.plan(dp.FeatureService("bad", [view, other, nowhere])).refused
+    said = ["no column 'tmp'", "no column 'orign'", "no dataset 'wether'", "does not only grow", "be summed", "default"]
+    assert len(refused) == len(said)
+    assert all(any(each in reason for reason in refused) for each in said)
+
+
+def test_a_plan_as_json_is_the_same_each_time(desk):
+    """Plain values under names that stay."""
+    names = "service closure state changes refused warnings views keys bytes_per_key nbytes memory memory_is ok"
+    told = [json.dumps(desk.store.plan(desk.service).to_dict()) for _ in range(2)]
+    assert told[0] == told[1]
+    assert list(json.loads(told[0])) == names.split()
+    view = json.loads(told[0])["views"][0]
+    assert list(view) == ["view", "source", "versions", "rows", "keys", "keyless", "ties", "events", "features"]
+
+
+def test_a_plan_asks_for_each_source_once(desk, monkeypatch):
+    """A view and its alias are one source; the columns of a query are asked for once, and so is how it is served."""
+    from dataplat._features import _plan
+    from dataplat._query import Query
+
+    asked, made = [], []
+    schema, of = Query.schema, _plan.ServingPlan.of
+    monkeypatch.setattr(Query, "schema", property(lambda query: asked.append(1) or schema.__get__(query)))
+    monkeypatch.setattr(_plan.ServingPlan, "of", lambda *given: made.append(1) or of(*given))
+    view = desk.view_of(source=dp.sql("select * from weather"))
+    service = dp.FeatureService("q", [view, view.alias("there", on={"other": "airport"})])
+    assert desk.store.plan(service).refused == []
+    assert (len(asked), len(made)) == (1, 1)
+
+
+def test_functions_that_fail_and_services_of_nothing(desk):
+    """Are named, and no traceback."""
+    view = desk.view_of()
+
+    @dp.on_demand(inputs=[view])
+    def boom(t):
+        raise RuntimeError("of its own")
+
+    @dp.on_demand(inputs=[dp.Request({"distance": "float64"})])
+    def doubled(t):
+        return t.distance * 2
+
+    with pytest.raises(ConfigError, match="boom: its function failed: RuntimeError: of its own"):
+        desk.store.plan(dp.FeatureService("b", [view, boom]))
+    for nothing in ([], [doubled]):
+        assert "has no features of a view" in desk.store.plan(dp.FeatureService("e", nothing)).refused[0]
+
+
 def test_naive_times_are_refused_unless_a_zone_is_named(desk):
     """Naive times could be any (PIT 13)."""
     naive = desk.weather(range(3)).set_column(
@@ -100,6 +222,9 @@ def test_labels_do_not_leak(desk):
     itself = dp.FeatureView("itself", source="labels", features=["late"], **asked)
     with pytest.raises(ConfigError, match="made of the label itself"):
         desk.store.training_set(spine, dp.FeatureService("l", [itself]), labels="labels", label_on="origin")
+    asked_of = dp.FeatureView("asked", source="labels", where="late > 0", features=[dp.Count(window="3h")], **asked)
+    with pytest.raises(ConfigError, match="its where= looks at the label itself .labels: late"):
+        desk.store.training_set(spine, dp.FeatureService("l", [asked_of]), labels="labels", label_on="origin")
     silent = dp.FeatureView("silent", source="labels", features=[dp.Count(window="3h")], **asked)
     with pytest.raises(ConfigError, match="does not say when its rows were known"):
         desk.store.training_set(spine, dp.FeatureService("l", [silent]), labels="labels", label_on="origin")

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 import dataplat as dp
+from dataplat.errors import SchemaError
 from dataplat.feature_store import verify as verified
 from dataplat.feature_store.verify import verify
 
@@ -132,3 +133,11 @@ def test_by_the_store(desk):
     found = desk.store.verify("delays", worlds=3)
     assert found.ok
     assert found.to_dict()["worlds"] == 3
+
+
+def test_a_source_that_lost_a_column_is_said(desk):
+    """View and column are named."""
+    desk.store.apply(desk.service)
+    desk.lake.ingest(desk.weather(range(3)).drop(["temp"]), into="weather", mode="replace")
+    with pytest.raises(SchemaError, match="view airport_weather: its source has no column 'temp'"):
+        desk.store.verify("delays", worlds=1)
