@@ -28,6 +28,7 @@ import msgspec
 from dataplat.errors import KeyViolation, NotMaterialized
 from dataplat.feature_store.online import _lmdb_overlay as overlay
 from dataplat.feature_store.online import _lmdb_records as records
+from dataplat.feature_store.online import weights
 from dataplat.feature_store.online._group import GroupCommit
 from dataplat.feature_store.online._lmdb_environment import Environment, Opened, environment
 from dataplat.feature_store.online._lmdb_state import (
@@ -71,6 +72,9 @@ class LmdbStore:
         self._environment = environment(self.folder)
         self._seen: dict[str, tuple[bytes, State, Side, int]] = {}  # what bytes of `meta` say, by space
         self._pushes = GroupCommit(partial(_push, self._environment))
+
+    weight = staticmethod(weights.in_lmdb)
+    kept_as = weights.LMDB
 
     def __repr__(self) -> str:
         return f"LmdbStore({str(self.folder)!r})"

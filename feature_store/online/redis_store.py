@@ -25,6 +25,7 @@ import msgspec
 
 from dataplat.errors import IntegrityError, KeyViolation, NotMaterialized, SnapshotConflict
 from dataplat.feature_store.online import _redis_scripts as scripts
+from dataplat.feature_store.online import weights
 from dataplat.feature_store.online._redis_link import Link, answers
 from dataplat.feature_store.online._redis_values import (
     Names,
@@ -74,6 +75,9 @@ class RedisStore:
         self._link = Link(settings)
         self._names: dict[str, Names] = {}
         self._states: dict[str, tuple[bytes, State]] = {}  # as last seen, by space
+
+    weight = staticmethod(weights.in_redis)
+    kept_as = weights.REDIS
 
     def __repr__(self) -> str:
         return f"RedisStore({self.settings.place!r}, {self.lake_id!r})"

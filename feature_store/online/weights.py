@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final, Protocol, runtime_checkable
 
+LMDB: Final = "pages of LMDB, of the snapshot and the one before; the system takes them back where memory is short"
+REDIS: Final = "hashes of Redis, of the snapshot and the one before"
 PAGE: Final = 4096
 _HEADER: Final = 16
 """Bytes of a page that are no records."""
