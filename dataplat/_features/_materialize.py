@@ -29,6 +29,7 @@ from dataplat.feature_store.online.record import changes, keys_of, pack
 from dataplat.feature_store.online.store import Snapshot
 
 if TYPE_CHECKING:
+    from dataplat._features._pushed_settling import Settling
     from dataplat._features._store import FeatureStore
     from dataplat.feature_store.kernel.facts import Facts
     from dataplat.feature_store.online.store import OnlineStore
@@ -157,7 +158,13 @@ def _made(store: FeatureStore, service: FeatureService, meter: Meter, asked: Ask
         raise
     if work.live is not None:
         work.kept.drop(work.live.parent)  # a step back leads to what was live, and no further
-    return work.done(counted.written, counted.removed, time.monotonic() - begun, notes=notes)
+    done = work.done(counted.written, counted.removed, time.monotonic() - begun, notes=notes)
+    if (
+        work.live is None and work.pushed.missed()
+    ):  # rows that came meanwhile: there was no snapshot to serve them beside
+        later = _made(store, service, meter, asked, begun)
+        return replace(done, snapshot=later.snapshot, keys=later.keys, nbytes=later.nbytes, pins=later.pins)
+    return done
 
 
 def _applied(store: FeatureStore, service: FeatureService | str) -> FeatureService:
@@ -179,6 +186,7 @@ class _Work:
 
     Attributes:
         live: the snapshot that is live.
+        pushed: what was pushed.
         settled: the sequence up to which the sources hold what was pushed; None: as far as before.
         settling: how many pushed rows that is.
         difference: whether the new snapshot can be made of what is live and what changed.
@@ -191,6 +199,7 @@ class _Work:
     online: OnlineStore
     kept: Kept
     live: Snapshot | None
+    pushed: Settling
     settled: int | None
     settling: int
     at: int
@@ -200,14 +209,14 @@ class _Work:
 
     @classmethod
     def of(cls, store: FeatureStore, service: FeatureService, asked: Asked) -> _Work:
-        from dataplat._features._push import Settling
+        from dataplat._features._pushed_settling import Settling
 
         online, space = store.online, f"{service.name}@{service.version}"
         live = online.snapshot(space)
         settling = Settling.before(store, service, space)  # first what was pushed, then the sources that hold it
         if not asked.plan:
             settling.flush()
-        commit = store.lake.refs.head(store.branch).commit
+        commit = settling.head or store.lake.refs.head(store.branch).commit
         sources = {base.name: ViewSource.of(store, base, commit) for base in bases_of(service)}
         types = types_of({name: source.schema for name, source in sources.items()})
         settled, count = settling.after()
@@ -220,6 +229,7 @@ class _Work:
             online,
             Kept(store, space),
             live,
+            settling,
             settled,
             count,
             now if live is None else max(now, live.at),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from dataplat._features._push import LOG, PUSHED, SEQUENCES, datasets_of, version_at
+from dataplat._features._pushed_names import LOG, PUSHED, SEQUENCES, datasets_of, version_at
 
 if TYPE_CHECKING:
     import pyarrow as pa

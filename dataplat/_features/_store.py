@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from dataplat._features._materialize import Materialized
     from dataplat._features._plan import Plan
     from dataplat._features._push import PushResult
+    from dataplat._features._pushed_landed import Landed
     from dataplat._features._registry import Applied, Definition
     from dataplat._features._set import TrainingSet
     from dataplat._lake import Lake
@@ -46,6 +48,7 @@ class FeatureStore:
         self.branch = branch
         self.known_definitions: dict[str, builtins.list[Definition]] = {}
         self.stamped = 0
+        self.stamping = Lock()
 
     def __repr__(self) -> str:
         return f"FeatureStore({self.lake.url!r}, branch={self.branch!r})"
@@ -64,6 +67,13 @@ class FeatureStore:
         from dataplat.lake._cache_dir import cache_dir
 
         return Runs(cache_dir() / "features")
+
+    @cached_property
+    def landed(self) -> Landed:
+        """The keys of pushed rows that landed lately."""
+        from dataplat._features._pushed_landed import Landed
+
+        return Landed()
 
     @cached_property
     def _lookups(self) -> Lookups:
@@ -292,7 +302,7 @@ class FeatureStore:
 
     def flush(self, dataset: str) -> int:
         """Commit what was pushed to a dataset; return how many rows landed."""
-        from dataplat._features._push import flush
+        from dataplat._features._pushed_flush import flush
 
         return flush(self, dataset)
 

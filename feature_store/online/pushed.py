@@ -1,6 +1,6 @@
 """Pushed rows as bytes: what the overlay of an online store holds until a snapshot does (PIT 9).
 
-    for row in rows(plan, view, table, stamps):
+    for row in rows(plan, view, table):
         Pushed(row.key, idempotency[row.place], row.e, row.k, row.data)
 
 They are read by `feature_store.online.state`, which puts them among the rows of a record in the order of PIT 6: so the newest
@@ -45,7 +45,7 @@ class Row(NamedTuple):
     data: bytes
 
 
-def rows(plan: ServingPlan, view: FeatureView, table: pa.Table, k: Sequence[int]) -> list[Row]:
+def rows(plan: ServingPlan, view: FeatureView, table: pa.Table, k: Sequence[int] | None = None) -> list[Row]:
     """Return rows that are pushed to a view, for one service; none where it does not use the view.
 
     Rows that do not pass the view's `where`, or of which a value of the key is null, are left out: nobody asks for them.
@@ -54,8 +54,8 @@ def rows(plan: ServingPlan, view: FeatureView, table: pa.Table, k: Sequence[int]
         plan: of the service.
         view: the view, or an alias of it.
         table: rows, with all columns that the view reads of its source.
-        k: when each was known, microseconds, without the delay; not looked at where rows of the view are known when they
-            happen.
+        k: when each was known, microseconds, without the delay, where the rows do not say; not looked at where rows of
+            the view are known when they happen.
 
     Raises:
         SchemaError: A column is missing, or a value is of another type; column and value are named.
@@ -63,7 +63,7 @@ def rows(plan: ServingPlan, view: FeatureView, table: pa.Table, k: Sequence[int]
     base = base_of(plan, view)
     if base is None or not table.num_rows:
         return []
-    stamps = np.asarray(k, np.int64) if base.known else None
+    stamps = np.asarray(k, np.int64) if base.known and k is not None else None
     # `gone` orders nothing, and is carried along: here by the places of rows
     found = facts(base.view, table, k=stamps, gone=np.arange(table.num_rows))
     assert found.gone is not None

@@ -1,0 +1,90 @@
+"""What a pushed row is in the overlays of services: of every one that reads its dataset, and has a snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dataplat._features._pushed_names import datasets_of
+from dataplat._features._registry import definitions
+from dataplat.feature_store.online.plan import ServingPlan, bases_of
+from dataplat.feature_store.online.pushed import rows as rows_of
+from dataplat.feature_store.online.store import Pushed, Snapshot
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from dataplat._features._store import FeatureStore
+    from dataplat.feature_store.online.plan import Base
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """A service that serves rows of a dataset.
+
+    Attributes:
+        plan: how it is served.
+        bases: those of its bases that read the dataset.
+        snapshot: the one that is live.
+    """
+
+    plan: ServingPlan
+    bases: tuple[Base, ...]
+    snapshot: Snapshot
+
+    @property
+    def space(self) -> str:
+        """What online stores call it."""
+        return self.plan.space
+
+    def pushes(self, table: pa.Table, ids: Sequence[str], without: Collection[str] = ()) -> list[Pushed]:
+        """Return what of some rows goes into the overlay; of those that it asks for.
+
+        Args:
+            table: rows of the dataset, stamped.
+            ids: the key that each was pushed under.
+            without: ids of rows that are left out.
+        """
+        return [
+            Pushed(row.key, _id(base, ids[row.place]), row.e, row.k, row.data)
+            for base in self.bases
+            for row in rows_of(self.plan, base.view, table)
+            if ids[row.place] not in without
+        ]
+
+    def lacks(self, store: FeatureStore, ids: Sequence[str]) -> list[int]:
+        """Return the places of rows that its overlay does not hold for each of its bases."""
+        found: set[int] = set()
+        for base in self.bases:
+            kept = store.online.kept(self.space, [_id(base, id) for id in ids])
+            found.update(place for place, row in enumerate(kept) if row is None)
+        return sorted(found)
+
+
+def overlays(store: FeatureStore, dataset: str) -> list[Overlay]:
+    """Return the services of which rows of a dataset are served from now on."""
+    found = []
+    for each in definitions(store):
+        service = each.read()
+        names = [name for name, source in datasets_of(service).items() if source == dataset]
+        snapshot = store.online.snapshot(each.name) if names else None
+        if snapshot is not None:
+            plan = ServingPlan.of(service, snapshot.types)
+            found.append(Overlay(plan, tuple(base for base in plan.bases if base.name in names), snapshot))
+    return found
+
+
+def stamped_columns(store: FeatureStore, dataset: str) -> set[str]:
+    """Return the columns in which services find when a row of a dataset was known."""
+    return {
+        str(view.view.known_at)
+        for each in definitions(store)
+        for view in bases_of(each.read())
+        if view.view.source == dataset and view.view.known_at is not None
+    }
+
+
+def _id(base: Base, id: str) -> bytes:
+    """Return the key of a row in an overlay: each base of a service has a row of its own."""
+    return f"{base.name}:{id}".encode()
