@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from dataplat.errors import ConfigError
+from dataplat.errors import ConfigError, SchemaError
 from dataplat.feature_store.given import count, mapping, one_of, several, text
 from dataplat.feature_store.windows import Duration, LastN, Ratio, Window, micros
 from dataplat.lake.schema import did_you_mean
@@ -32,7 +32,13 @@ class Entity:
     dtype: str = "string"
 
     def __post_init__(self) -> None:
+        from dataplat.feature_store.keys import dtype
+
         check_name("entity", self.name)
+        try:
+            dtype(self)
+        except SchemaError as error:
+            raise ConfigError(f"entity {self.name}: {error}") from error
 
     def describe(self) -> dict[str, Any]:
         """Return it as plain values."""

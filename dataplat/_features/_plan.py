@@ -10,8 +10,8 @@ import numpy as np
 from dataplat._features._grows import shrunk
 from dataplat._features._registry import definitions, differences, limits_changed, otherwise
 from dataplat._features._sources import ViewSource
-from dataplat._features._tried import missing, uncomputable
-from dataplat.errors import DataplatError, LakeFormatError
+from dataplat._features._tried import first_line, missing, proven, said, uncomputable
+from dataplat.errors import DataplatError
 from dataplat.feature_store.closure import closure_hash
 from dataplat.feature_store.definitions import FeatureService, FeatureView, Sql
 from dataplat.feature_store.kernel.locality import prove
@@ -23,7 +23,6 @@ from dataplat.feature_store.windows import spoken
 from dataplat.lake.schema import type_to_json
 
 if TYPE_CHECKING:
-    from dataplat._features._registry import Definition
     from dataplat._features._store import FeatureStore
     from dataplat.feature_store.kernel.facts import Facts
 
@@ -131,7 +130,7 @@ def plan(store: FeatureStore, service: FeatureService) -> Plan:
             serving = ServingPlan.of(service, types_of({name: source.schema for name, source in sources.items()}))
             _prove(serving)
         except DataplatError as error:
-            made.refused.append(str(error))
+            made.refused.append(first_line(error))
             return made
         if not made.refused:
             _sized(store, serving, sources, made)
@@ -144,22 +143,14 @@ def _against_others(store: FeatureStore, service: FeatureService, made: Plan) ->
     if (reason := otherwise(store, service, made.closure)) is not None:
         made.state = "changed"
         made.refused.append(reason)
-        made.changes = [] if same is None else _differences(same, service)
     elif same is not None:
         made.state = "same"
         made.changes = limits_changed(same, service)
     elif own:
         before = ([each for each in own if each.version < service.version] or own)[-1]
-        made.changes = [f"since {before.name}: {each}" for each in _differences(before, service)]
+        made.changes = [f"since {before.name}: {each}" for each in differences(before, service)]
         if before.closure == made.closure:
             made.warnings.append(f"it is defined as {before.name} is")
-
-
-def _differences(before: Definition, service: FeatureService) -> list[str]:
-    try:
-        return differences(before.read(), service)
-    except LakeFormatError as error:
-        return [f"{before.name} cannot be compared: {error}"]
 
 
 def _source(store: FeatureStore, view: FeatureView, made: Plan) -> ViewSource | None:
@@ -168,7 +159,7 @@ def _source(store: FeatureStore, view: FeatureView, made: Plan) -> ViewSource | 
         source = ViewSource.of(store, view)
         lost = missing(view, source.schema.names)
     except DataplatError as error:
-        lost = [str(error)]
+        lost = [said(view, error)]
     made.refused += lost
     return None if lost else source
 
@@ -179,9 +170,10 @@ def _looked(source: ViewSource, made: Plan) -> None:
     if (reason := shrunk(view, source)) is not None:
         made.refused.append(reason)
     try:
+        proven(view, source)
         told = _view(source)
     except DataplatError as error:
-        made.refused.append(str(error))
+        made.refused.append(said(view, error))
         return
     made.views.append(told)
     _counted(view, told, made)
@@ -246,6 +238,11 @@ def _counted(view: FeatureView, told: ViewPlan, made: Plan) -> None:
             f"view {view.name}: {longest.feature} keeps {told.events:,} events of one key online, and max_events_per_key is "
             f"{most:,}: make it of tiles (accuracy={width!r}), or allow more"
         )
+    for each in flat(view.features):
+        if each.span is not None and each.span < 1_000_000:
+            made.warnings.append(
+                f"view {view.name}: {each.feature} looks back {spoken(each.span)} (a number is microseconds): '24h' is a day"
+            )
     if told.keyless:
         made.warnings.append(f"view {view.name}: {told.keyless:,} rows have no key, and are never served")
     if told.ties:

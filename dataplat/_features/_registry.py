@@ -27,6 +27,8 @@ RETIRED: Final = "features.retired"
 """What retired versions meant: none of them means something else when it comes back (PIT 26)."""
 KEY: Final = ("service", "version")
 _AGAIN: Final = 5
+_TOLD_BY_OTHERS: Final = frozenset({"tree", "ties"})
+"""Parts of a closure that differ where others do: an expression is told by its words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,9 +190,10 @@ def otherwise(store: FeatureStore, service: FeatureService, hashed: str) -> str 
     own = [each for each in definitions(store) if each.service == service.name]
     held = next((each for each in own if each.name == name), None)
     if held is not None and held.closure != hashed:
+        told = "; ".join(differences(held, service)) or "its columns"
         return (
-            f"{name} is applied already, and defined otherwise: a version never changes its meaning; give this definition "
-            f"version={own[-1].version + 1}"
+            f"{name} is applied already, and defined otherwise ({told}): a version never changes its meaning; give this "
+            f"definition version={own[-1].version + 1}"
         )
     before = None if held is not None else retired(store, name)
     if before not in (None, hashed):
@@ -281,9 +284,12 @@ def _limits(view: FeatureView) -> dict[str, str]:
     }
 
 
-def differences(before: FeatureService, after: FeatureService) -> list[str]:
-    """Return what differs between two definitions, in words."""
-    one, other = closure(before), closure(after)
+def differences(before: Definition, after: FeatureService) -> list[str]:
+    """Return in which way a definition differs from one that is kept, in words."""
+    try:
+        one, other = closure(before.read()), closure(after)
+    except LakeFormatError:
+        return [f"another version of dataplat kept {before.name}"]
     told = []
     for what, word in (("views", "view"), ("on_demand", "on-demand feature")):
         for name in sorted({*one[what], *other[what]}):
@@ -292,7 +298,7 @@ def differences(before: FeatureService, after: FeatureService) -> list[str]:
             elif name not in one[what]:
                 told.append(f"{word} {name} is new")
             elif one[what][name] != other[what][name]:
-                told.append(f"{word} {name} differs in {_changed(one[what][name], other[what][name])}")
+                told.append(f"{word} {name}: {_changed(one[what][name], other[what][name])}")
     if one["columns"] != other["columns"]:
         gone = [name for name in one["columns"] if name not in other["columns"]]
         new = [name for name in other["columns"] if name not in one["columns"]]
@@ -302,8 +308,23 @@ def differences(before: FeatureService, after: FeatureService) -> list[str]:
 
 
 def _changed(one: dict[str, Any], other: dict[str, Any]) -> str:
-    names = [name for name in one if one[name] != other.get(name)]
-    return ", ".join(names)
+    """Return what differs between a view and a view, or an expression and an expression, of closures."""
+    told = []
+    for name in (name for name in one if one[name] != other[name] and name not in _TOLD_BY_OTHERS):
+        if name != "features":
+            told.append(f"{name} is {_said(name, other[name])}, and was {_said(name, one[name])}")
+            continue
+        before, after = one[name], other[name]
+        told += [f"without {each}" for each in before if each not in after]
+        told += [f"with {each}" for each in after if each not in before]
+        told += [f"{each} is made otherwise" for each in after if each in before and before[each] != after[each]]
+    return ", ".join(told) or ("its expression" if "tree" in one else "the order of its columns")
+
+
+def _said(name: str, value: Any) -> str:
+    if name in {"ttl", "delay"}:
+        return spoken(value) if value else "none"
+    return "none" if value in (None, [], {}) else value if isinstance(value, str) else json.dumps(value)
 
 
 def _row(service: FeatureService, hashed: str) -> pa.Table:

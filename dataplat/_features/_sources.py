@@ -23,6 +23,7 @@ from dataplat.feature_store.definitions import FeatureView, Sql
 from dataplat.feature_store.kernel.lives import FOREVER
 from dataplat.feature_store.kernel.order import between, columns_of, facts, merged, of_keys, starts_of, without_moves
 from dataplat.feature_store.runs import Runs
+from dataplat.lake.schema import did_you_mean
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -357,8 +358,9 @@ def _name(parts: Sequence[Part]) -> str:
 def _version_at(store: FeatureStore, dataset: str, commit: Commit, whose: str) -> Version:
     state = commit.dataset(dataset, store.lake.objects.read)
     if state is None or state.version is None:
-        there = ", ".join(each.name for each in store.lake.datasets(store.branch)) or "none"
-        raise DatasetNotFound(f"{whose}: there is no dataset {dataset!r} on branch {store.branch}; there are: {there}")
+        names = [each.name for each in store.lake.datasets(store.branch)]
+        near = did_you_mean(dataset, names) if names else "; there is none"
+        raise DatasetNotFound(f"{whose}: there is no dataset {dataset!r} on branch {store.branch}{near}")
     return store.lake.version(dataset, store.branch, commit)
 
 

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from dataplat.errors import DataplatError
+from dataplat.feature_store.definitions import Field
 from dataplat.feature_store.kernel.answer import answer
 from dataplat.feature_store.kernel.ask import Ask
-from dataplat.feature_store.kernel.order import columns_of, of_keys
-from dataplat.lake.schema import did_you_mean
+from dataplat.feature_store.kernel.locality import prove
+from dataplat.feature_store.kernel.ondemand import Expression
+from dataplat.feature_store.kernel.order import columns_of, condition, of_keys
+from dataplat.lake.schema import did_you_mean, type_to_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +43,7 @@ def uncomputable(source: ViewSource) -> list[str]:
     view = source.view
     facts, ask = _asked(source)
     if _fault(view, facts, ask) is None:
-        return []
+        return _cut(view, source)
     found = (_fault(view[[each.feature]], facts, ask) for each in view.features)
     return list(dict.fromkeys(each for each in found if each is not None))
 
@@ -49,8 +52,50 @@ def _fault(view: FeatureView, facts: Facts, ask: Ask) -> str | None:
     try:
         answer(view, facts, ask)
     except DataplatError as error:
-        return f"view {view.name}: {str(error).removeprefix('view ').removeprefix(f'{view.name}: ')}"
+        return said(view, error)
     return None
+
+
+def said(view: FeatureView, error: DataplatError) -> str:
+    """Return what is wrong with a view, with its name, in one line."""
+    told = first_line(error)
+    return told if told.startswith((f"view {view.name}: ", f"{view.name}.")) else _named(view, told)
+
+
+def first_line(error: DataplatError) -> str:
+    """Return what an error says, without what Polars says of expressions and contexts behind it."""
+    return str(error).strip().split("\n", 1)[0]
+
+
+def _named(view: FeatureView, told: str) -> str:
+    return f"view {view.name}: {told.removeprefix(f'{view.name}: ')}"
+
+
+def _cut(view: FeatureView, source: ViewSource) -> list[str]:
+    """Return which defaults Arrow would make others of in silence: 5.5 of a column of whole numbers."""
+    import pyarrow as pa
+
+    found = []
+    for each in view.features:
+        if isinstance(each, Field) and isinstance(each.default, float):
+            kind = source.schema.field(each.column).type
+            if pa.types.is_integer(kind):
+                found.append(
+                    f"view {view.name}: the default of {each.feature} is {each.default!r}, and {each.column} holds {kind}"
+                )
+    return found
+
+
+def proven(view: FeatureView, source: ViewSource) -> None:
+    """Raise `ConfigError` unless the condition of a view looks at one row at a time: rows are read in parts."""
+    if view.view.where is None:
+        return
+    made = condition(view.view.where)
+    columns = tuple(dict.fromkeys(made.meta.root_names()))
+    if not columns:
+        return
+    types = {name: type_to_json(source.schema.field(name).type) for name in columns}
+    prove(Expression("where=", made.alias("where="), columns, {}), types)
 
 
 def _asked(source: ViewSource) -> tuple[Facts, Ask]:

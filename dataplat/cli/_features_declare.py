@@ -121,6 +121,8 @@ def _tell(made: Plan) -> None:
         click.echo(
             f"snapshot: {counted(made.keys, 'key')}, about {number(round(made.bytes_per_key))} bytes each: {size(made.nbytes)}"
         )
+    if made.memory:
+        click.echo(f"memory: up to {size(made.memory)} ({made.memory_is})")
     for warning in made.warnings:
         click.echo(f"look: {warning}")
     for reason in made.refused:

@@ -78,7 +78,7 @@ def columns_of(view: FeatureView) -> tuple[str, ...]:
     told = view.view
     wanted = [column for column, _ in told.keys]
     wanted += [told.timestamp, *([told.known_at] if told.known_at else []), *told.row_key, *told.columns]
-    return tuple(dict.fromkeys([*wanted, *(_condition(told.where).meta.root_names() if told.where else [])]))
+    return tuple(dict.fromkeys([*wanted, *(condition(told.where).meta.root_names() if told.where else [])]))
 
 
 def merged(view: FeatureView, several: Sequence[Facts]) -> Facts:
@@ -376,12 +376,12 @@ def _passing(view: FeatureView, table: pa.Table) -> pa.ChunkedArray | None:
 
     if view.view.where is None:
         return None
-    condition = _condition(view.view.where)
-    frame = pl.DataFrame(table.select(list(dict.fromkeys(condition.meta.root_names()))))
+    passes = condition(view.view.where)
+    frame = pl.DataFrame(table.select(list(dict.fromkeys(passes.meta.root_names()))))
     try:
-        mask = frame.select(condition.alias("passes")).to_series()
+        mask = frame.select(passes.alias("passes")).to_series()
     except pl.exceptions.PolarsError as error:
-        raise SchemaError(f"view {view.name}: where= fails on its source: {error}") from error
+        raise SchemaError(f"view {view.name}: where= fails on its source: {str(error).splitlines()[0]}") from error
     if mask.dtype != pl.Boolean:
         raise SchemaError(f"view {view.name}: where= is {mask.dtype}, and no condition")
     if len(mask) != table.num_rows:
@@ -390,7 +390,12 @@ def _passing(view: FeatureView, table: pa.Table) -> pa.ChunkedArray | None:
 
 
 @lru_cache(maxsize=256)
-def _condition(text: str) -> pl.Expr:
+def condition(text: str) -> pl.Expr:
+    """Return the condition of a view, `where`, as it is kept.
+
+    Raises:
+        ConfigError: Polars cannot read it.
+    """
     import polars as pl
 
     try:

@@ -109,7 +109,7 @@ WRONG = [
     ('model = dp.FeatureService("model", [weather, warmer])', "", "features.py declares no feature service", "", 2),
     ("    return t.temp + t.extra", "    return t.count_3h + t.extra", "refused", "'tmep'", 1),
     ("t.temp + t.extra", "t.temp.sum() + t.extra", "not row-local", "warmer", 1),
-    ('source="weather"', 'source="wether"', "no dataset 'wether'", "there are: weather", 1),
+    ('source="weather"', 'source="wether"', "no dataset 'wether'", "did you mean 'weather'", 1),
 ]
 
 

@@ -83,6 +83,13 @@ def test_views_that_make_no_sense(options, said):
         view_of(**options)
 
 
+@pytest.mark.parametrize("kind", ["intt", "list<item: string>", "null", 3])
+def test_keys_of_types_that_there_are_not(kind):
+    """The entity is named."""
+    with pytest.raises(ConfigError, match="entity airport: "):
+        dp.Entity("airport", kind)
+
+
 def test_one_name_is_a_list_of_one():
     """And not the letters of it."""
     view = view_of(features="temp", row_key="flight_id")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import polars as pl
 import pyarrow as pa
 import pytest
 
@@ -23,11 +24,30 @@ def test_a_new_service_and_then_the_same(desk):
     assert made.bytes_per_key > 10
 
 
+def test_conditions_that_look_at_one_row_are_taken(desk):
+    """Lists of values, times, no column at all."""
+    for where in ("1 = 1", "origin in ('JFK') and temp between 1 and 3", pl.col("at").dt.year() > 2020):
+        assert desk.store.plan(dp.FeatureService("w", [desk.view_of(where=where)])).refused == []
+
+
+def test_windows_that_are_hardly_meant_are_told(desk):
+    """A number is microseconds."""
+    made = desk.store.plan(dp.FeatureService("w", [desk.view_of(features=[dp.Count(window=24)])]))
+    assert made.ok
+    assert "count_24us looks back 24us (a number is microseconds)" in made.warnings[0]
+
+
 def test_what_differs_from_the_version_before(desk):
     """In words."""
     desk.store.apply(desk.service)
     made = desk.store.plan(dp.FeatureService("delays", [desk.view_of(ttl="1h")], version=2))
-    assert any("differs in ttl" in each for each in made.changes)
+    assert made.changes == ["since delays@1: view airport_weather: ttl is 1h, and was none"]
+    other = desk.view_of(
+        ttl="1h", features=[dp.Field("temp", default=1.0), dp.Mean("temp", window="3h"), dp.Count(window="1h")]
+    )
+    [changed, *columns] = desk.store.plan(dp.FeatureService("delays", [other], version=3)).changes
+    assert "with count_1h, temp is made otherwise" in changed
+    assert any("with airport_weather__count_1h" in each for each in columns)
 
 
 @pytest.mark.parametrize(
@@ -40,6 +60,15 @@ def test_what_differs_from_the_version_before(desk):
         ({"features": [dp.Count(window="3h")], "max_events_per_key": 2}, "max_events_per_key is 2.*accuracy='hop"),
         ({"where": "temp >"}, "where"),
         ({"where": "tmp > 3"}, "no column 'tmp'; did you mean 'temp'"),
+        ({"where": "sum(temp) > 3"}, "view airport_weather: where= is not row-local: Agg looks at several rows"),
+        ({"where": pl.col("temp").shift(1) > 3}, "view airport_weather: where= is not row-local"),
+        ({"where": pl.col("temp").map_elements(bool, return_dtype=pl.Boolean)}, "where= calls a Python function"),
+        (
+            {"features": [dp.Count(window="3h"), dp.Field("n", default=5.5)], "source": "numbers"},
+            "5.5, and n holds int64",
+        ),
+        ({"source": dp.sql("select * frm weather")}, "view airport_weather: the query cannot be read: syntax error"),
+        ({"source": "weather@nope"}, "view airport_weather: .*no branch or tag 'nope'"),
         ({"features": [dp.Mean("origin", window="3h")]}, "view airport_weather: origin holds string.*cannot be summed"),
         ({"features": [dp.Quantile("origin", 0.5, window="3h")]}, "origin holds string, which has no quantiles"),
         ({"features": [dp.Field("temp", default="x")]}, "default of temp is 'x', and temp holds double"),
@@ -47,6 +76,7 @@ def test_what_differs_from_the_version_before(desk):
 )
 def test_what_cannot_be_is_refused(desk, options, said):
     """A source, a column, times, keys, too many events: said before anything is applied."""
+    desk.lake.ingest(desk.weather(range(3)).append_column("n", pa.array(range(6))), into="numbers")
     service = dp.FeatureService("bad", [desk.view_of(**options)])
     with pytest.raises(ConfigError, match=said):
         desk.store.apply(service)
