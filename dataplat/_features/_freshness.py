@@ -12,6 +12,7 @@ from dataplat.feature_store.closure import used_views
 if TYPE_CHECKING:
     from dataplat._features._store import FeatureStore
     from dataplat.feature_store.definitions import FeatureService
+    from dataplat.feature_store.online.store import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,16 @@ class Freshness:
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values."""
         return asdict(self)
+
+
+def stale_views(store: FeatureStore, service: FeatureService) -> tuple[Snapshot | None, dict[str, int]]:
+    """Return what is live, and the views for which that is too old, each with how old it may be, microseconds."""
+    live = store.online.snapshot(f"{service.name}@{service.version}")
+    if live is None:
+        return None, {}
+    age = time.time_ns() // 1000 - live.at
+    limits = {view.name: view.view.freshness for view in used_views(service)}
+    return live, {name: limit for name, limit in limits.items() if limit is not None and age > limit}
 
 
 def freshness(store: FeatureStore, service: FeatureService) -> list[Freshness]:

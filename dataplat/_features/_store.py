@@ -313,14 +313,29 @@ class FeatureStore:
         *,
         every: float = 30.0,
         stop: threading.Event | None = None,
+        contracts: Mapping[str, Any] | None = None,
+        failed: Callable[[Exception, float], None] | None = None,
     ) -> None:
-        """Make snapshots of a service as its sources change, until `stop` is set; `tell` is given each new one.
+        """Make snapshots of a service as its sources change, until `stop` is set.
 
-        `every` is how often it looks, in seconds.
+        What may heal does not end it: it is tried again, later each time, and told as an event; so is a view that gets
+        stale, and one that is not any more (`[notify]`). What is live is served meanwhile.
+
+        Args:
+            service: a service that was applied, its name (its newest version), or `name@version`.
+            tell: is given each new snapshot.
+            every: how often it looks, in seconds.
+            stop: ends it.
+            contracts: by dataset what it has to meet before anything of it is served: a contract, or FILE:NAME.
+            failed: is given what went wrong, and in how many seconds it is tried again.
+
+        Raises:
+            FeatureNotFound: It was not applied, or was retired.
+            ConfigError: A setting or contract names what is not there, or the definition is another one.
         """
         from dataplat._features._follow import follow
 
-        follow(self, service, tell, every, stop)
+        follow(self, service, tell, failed, every=every, stop=stop, contracts=contracts or {})
 
     def freshness(self, service: FeatureService | str) -> builtins.list[Freshness]:
         """Return how old what is served is, view by view, beside the limits that were declared."""

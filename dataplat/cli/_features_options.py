@@ -117,6 +117,41 @@ def asked_of(service: FeatureService) -> tuple[dict[str, Entity], dict[str, str]
     return entities, dict(Transforms.of(service).request)
 
 
+def contracts_of(store: FeatureStore, service: str, given: Sequence[str]) -> dict[str, str]:
+    """Return contracts by dataset, of `weather=checks.py:Weather` or, where a service has one source, `checks.py:Weather`.
+
+    Raises:
+        ConfigError: It is not said of which dataset one is, or two are of one.
+        ContractError: One cannot be loaded.
+    """
+    from dataplat.validation import load_contract
+
+    found: dict[str, str] = {}
+    for word in given:
+        dataset, equals, contract = word.partition("=")
+        if not equals:
+            dataset, contract = _only_source(store, service, word), word
+        if dataset in found:
+            raise ConfigError(f"two contracts are given for {dataset}: declare one that asks for both")
+        load_contract(contract)
+        found[dataset] = contract
+    return found
+
+
+def _only_source(store: FeatureStore, service: str, contract: str) -> str:
+    from dataplat._features._registry import resolve
+    from dataplat._features._sources import ViewSource
+    from dataplat.feature_store.online.plan import bases_of
+
+    views = bases_of(resolve(store, service))
+    names = sorted({name for view in views for name, _ in ViewSource.of(store, view).datasets})
+    if len(names) != 1:
+        raise ConfigError(
+            f"{service} has the sources {', '.join(names)}: say of which one it is, {names[0]}={contract}"
+        )
+    return names[0]
+
+
 def rows_in(text: str) -> list[dict[str, Any]]:
     """Return the rows of JSON: a list of objects, or an object a line."""
     try:

@@ -16,11 +16,12 @@ from dataplat.cli._features_options import (
     columns_of,
     complete_services,
     complete_views,
+    contracts_of,
     open_store,
     rows_in,
 )
 from dataplat.cli._options import branch_option, command
-from dataplat.cli._output import counted, moment, number, plain, print_json, seconds, short, size, span, table
+from dataplat.cli._output import counted, moment, note, number, plain, print_json, seconds, short, size, span, table
 from dataplat.cli._progress import ProgressLine
 from dataplat.cli._stream_options import Duration, stopping_in_order
 
@@ -34,11 +35,22 @@ _SERVICE = click.argument("service", metavar="SERVICE", shell_complete=complete_
 @command(
     "materialize",
     example="dataplat features materialize delay_model\ndataplat features materialize delay_model --plan\n"
-    "dataplat features materialize delay_model --follow --every 30s",
+    "dataplat features materialize delay_model --follow --every 30s --contract weather=checks.py:Weather",
 )
 @_SERVICE
 @click.option("--full", is_flag=True, help="Make all of it anew, not only what changed.")
 @click.option("--plan", "only_plan", is_flag=True, help="Say what would be made, and make nothing.")
+@click.option(
+    "--contract",
+    "-c",
+    "contracts",
+    metavar="[DATASET=]FILE:NAME",
+    multiple=True,
+    help="What a source must meet before anything of it is served; may be given for several.",
+)
+@click.option(
+    "--accept-drift", is_flag=True, help="Let features move further than their views allow (drift=), this once."
+)
 @click.option("--follow", is_flag=True, help="Go on: make it anew whenever sources change, until Ctrl-C.")
 @click.option(
     "--every",
@@ -53,6 +65,8 @@ def materialize(
     service: str,
     full: bool,
     only_plan: bool,
+    contracts: tuple[str, ...],
+    accept_drift: bool,
     follow: bool,
     every: float,
     lake: str | None,
@@ -61,9 +75,11 @@ def materialize(
 ) -> int:
     """Make the snapshot of SERVICE that is served from then on: at first all of it, then only keys that changed.
 
-    It is live at once at the end; killed anywhere before, the one before is served.
+    It is live at once at the end; killed anywhere before, the one before is served. With --follow what may heal (a store
+    that is away, a contract that is not met) is said, told as an event (see `dataplat events`), and tried again.
     """
     store = open_store(lake, branch)
+    held = contracts_of(store, service, contracts)
 
     def tell(made: Materialized) -> None:
         if as_json:
@@ -72,13 +88,22 @@ def materialize(
             _tell(made)
 
     if follow:
+        if full or only_plan or accept_drift:
+            raise click.UsageError("--full, --plan and --accept-drift are of one snapshot, and --follow makes many")
         with stopping_in_order() as stop:
-            store.follow(service, tell, every=every, stop=stop)
+            store.follow(service, tell, every=every, stop=stop, contracts=held, failed=_failed)
         return _exits.DONE
     with ProgressLine() as line:
-        made = store.materialize(service, full=full, dry_run=only_plan, progress=line)
+        made = store.materialize(
+            service, full=full, dry_run=only_plan, contracts=held, accept_drift=accept_drift, progress=line
+        )
     tell(made)
     return _exits.DONE
+
+
+def _failed(error: Exception, wait: float) -> None:
+    """Say what went wrong, and when it is tried again."""
+    note(f"{type(error).__name__}: {error}\ntried again in {seconds(wait)}; what is live is served")
 
 
 def _tell(made: Materialized) -> None:
@@ -99,6 +124,8 @@ def _tell(made: Materialized) -> None:
     if made.settled:
         click.echo(f"  {counted(made.settled, 'pushed row')} are part of it now")
     click.echo(f"  of {pins}")
+    for each in made.notes:
+        click.echo(f"  {each}")
 
 
 @command(

@@ -12,7 +12,18 @@ if TYPE_CHECKING:
     from dataplat.validation.report import CheckOutcome
 
 Kind: TypeAlias = Literal[
-    "column new", "column gone", "column retyped", "column renamed", "value new", "dependency changed"
+    "column new",
+    "column gone",
+    "column retyped",
+    "column renamed",
+    "value new",
+    "dependency changed",
+    "snapshot stale",
+    "snapshot fresh",
+    "snapshot failing",
+    "snapshot made",
+    "pushes waiting",
+    "pushes landing",
 ]
 
 _VALUES: Final = 20
@@ -21,6 +32,8 @@ _VALUES: Final = 20
 @dataclass(frozen=True, slots=True)
 class Event:
     """One thing that changed: what (`subject`, a column, a value's column or a dependency), from `before` to `after`.
+
+    Of a service of features, which then is `dataset`: a view whose snapshot is older than it may be, or that none can be made.
 
     `id` is the same for the same change of the same version, so that it is told once, however often it is found.
     """
@@ -37,20 +50,33 @@ class Event:
     @property
     def text(self) -> str:
         """The event as a sentence."""
-        where = f"{self.dataset}@{self.branch}"
+        where, served = f"{self.dataset}@{self.branch}", f"{self.dataset} on {self.branch}"
         match self.kind:
             case "column new":
-                return f"{where}: the source has a new column {self.subject} ({self.after})"
+                told = f"{where}: the source has a new column {self.subject} ({self.after})"
             case "column gone":
-                return f"{where}: the source has no column {self.subject} ({self.before}) any more"
+                told = f"{where}: the source has no column {self.subject} ({self.before}) any more"
             case "column retyped":
-                return f"{where}: column {self.subject} of the source is {self.after}, and was {self.before}"
+                told = f"{where}: column {self.subject} of the source is {self.after}, and was {self.before}"
             case "column renamed":
-                return f"{where}: column {self.before} of the source seems to be called {self.after} now"
+                told = f"{where}: column {self.before} of the source seems to be called {self.after} now"
             case "value new":
-                return f"{where}: column {self.subject} has a value that its contract does not list: {self.after}"
+                told = f"{where}: column {self.subject} has a value that its contract does not list: {self.after}"
             case "dependency changed":
-                return f"{where}: {self.subject}, on which it depends, is {self.after}, and was {self.before}"
+                told = f"{where}: {self.subject}, on which it depends, is {self.after}, and was {self.before}"
+            case "snapshot stale":
+                told = f"{served}: view {self.subject} is stale: its snapshot is of {self.after}, and may be {self.before} old"
+            case "snapshot fresh":
+                told = f"{served}: view {self.subject} is not stale any more"
+            case "snapshot failing":
+                told = f"{served}: no snapshot can be made, what is live is served: {self.after}"
+            case "snapshot made":
+                told = f"{served}: snapshots can be made again"
+            case "pushes waiting":
+                told = f"{where}: rows that were pushed cannot land, they are served and wait: {self.after}"
+            case "pushes landing":
+                told = f"{where}: rows that were pushed land again"
+        return told
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values."""

@@ -10,16 +10,18 @@ from dataplat.errors import LakeNotFound
 from dataplat.server._answers import Writer
 from dataplat.server._asked import Reader
 from dataplat.server._counts import Counts
-from dataplat.server._services import Service, Services
+from dataplat.server._services import Service, Services, State
 from dataplat.server._settings import Settings, settings_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from dataplat._features._alerts import Alerts
     from dataplat._features._served import ServedLog
     from dataplat._features._store import FeatureStore
     from dataplat.feature_store.definitions import FeatureService
     from dataplat.feature_store.online.store import Snapshot
+    from dataplat.server._flush import Flusher
 
 
 class LakeCatalogue:
@@ -33,6 +35,8 @@ class LakeCatalogue:
 
     def __init__(self, store: FeatureStore, counts: Counts, most: int) -> None:
         self._store, self._counts, self._most = store, counts, most
+        self._alerts: dict[str, Alerts] = {}
+        self._flusher: Flusher | None = None
 
     def spaces(self) -> list[str]:
         """Return all that are applied, as `service@version`."""
@@ -81,6 +85,14 @@ class LakeCatalogue:
         """Return what is live of it."""
         return self._store.online.snapshot(space)
 
+    def watch(self, state: State) -> None:
+        """Tell which views of a service got too old, or are not any more; it is served all the same."""
+        from dataplat._features._alerts import Alerts
+
+        if state.service is not None:
+            limits = {view: most for view, most in state.service.freshness if view in state.stale}
+            self._alerts.setdefault(state.space, Alerts(self._store, state.space)).look(state.snapshot, limits)
+
     def columns(self, view: str) -> Mapping[str, pa.DataType]:
         """Return the columns that rows pushed to a view may have: those of its dataset, but the time they are known at."""
         from dataplat._features._push import pushed_to
@@ -92,10 +104,21 @@ class LakeCatalogue:
 
     def push(self, view: str, rows: Any, idempotency: str | list[str] | None) -> dict[str, Any]:
         """Push rows of a view."""
-        return self._store.push(view, rows, idempotency=idempotency).to_dict()
+        done = self._store.push(view, rows, idempotency=idempotency)
+        if self._flusher is not None:
+            self._flusher.note(done.rows)
+        return done.to_dict()
+
+    def flush(self, every: float, rows: int) -> None:
+        """Land what is pushed from now on, every few seconds, or rows."""
+        from dataplat.server._flush import Flusher
+
+        self._flusher = Flusher(self._store, self._counts, every, rows)
 
     def close(self) -> None:
-        """Let go of the online store."""
+        """Land what was pushed, and let go of the online store."""
+        if self._flusher is not None:
+            self._flusher.close()
         self._store.online.close()
 
 
@@ -121,6 +144,8 @@ def opened(told: Mapping[str, Any], counts: Counts) -> tuple[Services, Settings,
     catalogue = LakeCatalogue(store, counts, settings.max_entities)
     services = Services(catalogue, settings.services, far=type(store.online).__name__ == "RedisStore")
     services.refresh()
+    if settings.flush > 0:
+        catalogue.flush(settings.flush, settings.flush_rows)
     if settings.log_rows <= 0 or settings.log_sample <= 0:
         return services, settings, None
     from dataplat._features._served import ServedLog
