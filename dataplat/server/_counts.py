@@ -24,10 +24,10 @@ SERVICES: Final = 64
 NAME: Final = 128
 """Bytes of a service's name in the row."""
 
-PID, BEAT, READY, RESTARTS, CONNECTIONS, AT_WORK = range(6)
+PID, BEAT, READY, RESTARTS, CONNECTIONS, AT_WORK, LANDED, FAILED_FLUSHES, FLUSHED_AT, WAITING = range(10)
 LOOKUPS, ENTITIES, STALE = range(3)
 _STATUS_AT: Final = {status: at for at, status in enumerate(STATUSES)}
-_HEAD: Final = 8
+_HEAD: Final = 10
 _REQUESTS: Final = _HEAD
 _SECONDS: Final = _REQUESTS + len(ROUTES) * len(STATUSES)
 _OF_ROUTE: Final = len(BUCKETS) + 2  # one above all buckets, and the sum
@@ -112,9 +112,9 @@ class Counts:
         """Set one of PID, BEAT, READY … of a worker, by default this one."""
         (self._own if worker is None else self._cells[worker])[what] = value
 
-    def add(self, what: int, value: float, worker: int) -> None:
+    def add(self, what: int, value: float, worker: int | None = None) -> None:
         """Add to one of them."""
-        self._cells[worker][what] += value
+        (self._own if worker is None else self._cells[worker])[what] += value
 
     def beat(self) -> None:
         """Say that this worker's loop turns."""

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
-from dataplat.server._counts import AT_WORK, BUCKETS, CONNECTIONS, PID, READY, RESTARTS, Counts
+from dataplat.server._counts import (
+    AT_WORK,
+    BUCKETS,
+    CONNECTIONS,
+    FAILED_FLUSHES,
+    FLUSHED_AT,
+    LANDED,
+    PID,
+    READY,
+    RESTARTS,
+    WAITING,
+    Counts,
+)
 
 if TYPE_CHECKING:
     from dataplat.feature_store.online.store import Snapshot
@@ -20,7 +32,9 @@ def exposition(counts: Counts, snapshots: Mapping[str, Snapshot | None]) -> str:
         counts: of all workers.
         snapshots: what is live, by service@version; None where nothing is yet.
     """
-    return "".join(f"{line}\n" for line in (*_requests(counts), *_workers(counts), *_services(counts, snapshots)))
+    return "".join(
+        f"{line}\n" for line in (*_requests(counts), *_workers(counts), *_pushes(counts), *_services(counts, snapshots))
+    )
 
 
 def _requests(counts: Counts) -> Iterator[str]:
@@ -51,6 +65,18 @@ def _workers(counts: Counts) -> Iterator[str]:
         yield from _head(name, kind, about)
         for worker in rows:
             yield f'{name}{{worker="{worker}"}} {counts.of(what, worker):.0f}'
+
+
+def _pushes(counts: Counts) -> Iterator[str]:
+    told = (
+        ("dataplat_pushed_rows_landed_total", "counter", "Pushed rows that were committed to their datasets.", sum, LANDED),
+        ("dataplat_flush_failures_total", "counter", "How often pushed rows could not be landed.", sum, FAILED_FLUSHES),
+        ("dataplat_pushed_rows_waiting", "gauge", "Pushed rows that could not be landed, and wait.", sum, WAITING),
+        ("dataplat_flush_timestamp_seconds", "gauge", "When all that had been pushed was landed last.", max, FLUSHED_AT),
+    )  # fmt: skip
+    for name, kind, about, of_all, what in told:
+        yield from _head(name, kind, about)
+        yield f"{name} {of_all(counts.of(what, worker) for worker in range(counts.workers))!r}"
 
 
 def _services(counts: Counts, snapshots: Mapping[str, Snapshot | None]) -> Iterator[str]:

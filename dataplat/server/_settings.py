@@ -18,6 +18,8 @@ docs = true                   # /docs and /openapi.json
 telemetry = false             # OpenTelemetry, set up by its own OTEL_… variables
 log_sample = 1.0              # the share of lookups that is logged for `dataplat features audit`
 log_rows = 20.0               # rows a second of one worker that are logged at most; 0: none
+flush = "5s"                  # how long pushed rows wait to be committed to their datasets; "" to leave it to others
+flush_rows = 10_000           # so many rows that one worker took are not waited with
 
 [serve.keys.delay_model]
 key = "env:DELAY_MODEL_KEY"   # or file:PATH
@@ -38,7 +40,7 @@ from dataplat.errors import ConfigError
 
 SCOPES: Final = ("lookup", "push", "admin")
 _LEAST: Final[Mapping[str, float]] = MappingProxyType(
-    {"port": 0, "workers": 1, "max_body": 1, "max_entities": 1, "concurrency": 1, "connections": 1}
+    {"port": 0, "workers": 1, "max_body": 1, "max_entities": 1, "concurrency": 1, "connections": 1, "flush_rows": 1}
 )
 
 
@@ -71,6 +73,8 @@ class Settings:
     telemetry: bool = False
     log_sample: float = 1.0
     log_rows: float = 20.0
+    flush: float = 5.0
+    flush_rows: int = 10_000
     keys: Mapping[str, Key] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
@@ -113,6 +117,8 @@ def _value(place: str, name: str, value: Any) -> Any:
         return _keys(place, value)
     if name == "services":
         return _services(place, value)
+    if name == "flush" and isinstance(value, str):
+        return _seconds(f"{place} flush", value)
     if name == "max_body":
         return as_bytes(f"{place} {name}", value)
     kind: Any = {"int": int, "float": (int, float), "str": str, "bool": bool}[str(kinds[name])]
@@ -121,6 +127,12 @@ def _value(place: str, name: str, value: Any) -> Any:
     if isinstance(value, int | float) and not isinstance(value, bool) and value < _LEAST.get(name, 0):
         raise ConfigError(f"{place} {name} must be {_LEAST.get(name, 0):g} or more, and is {value!r}")
     return value
+
+
+def _seconds(what: str, value: str) -> float:
+    from dataplat.feature_store.windows import micros
+
+    return micros(value, what) / 1e6 if value else 0.0
 
 
 def _services(place: str, value: Any) -> tuple[str, ...]:
