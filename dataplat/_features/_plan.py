@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from dataplat._features._doubts import doubts
 from dataplat._features._grows import shrunk
 from dataplat._features._registry import definitions, differences, limits_changed, otherwise
 from dataplat._features._sources import ViewSource
@@ -157,7 +158,7 @@ def _source(store: FeatureStore, view: FeatureView, made: Plan) -> ViewSource | 
     """Return the source of a view, if it is there and has the columns that the view reads."""
     try:
         source = ViewSource.of(store, view)
-        lost = missing(view, source.schema.names)
+        lost = missing(view, source.schema)
     except DataplatError as error:
         lost = [said(view, error)]
     made.refused += lost
@@ -178,6 +179,7 @@ def _looked(source: ViewSource, made: Plan) -> None:
     made.views.append(told)
     _counted(view, told, made)
     made.refused += uncomputable(source)
+    made.warnings += doubts(source, told.keyless, told.ties)
 
 
 def _prove(serving: ServingPlan) -> None:
@@ -237,18 +239,6 @@ def _counted(view: FeatureView, told: ViewPlan, made: Plan) -> None:
         made.refused.append(
             f"view {view.name}: {longest.feature} keeps {told.events:,} events of one key online, and max_events_per_key is "
             f"{most:,}: make it of tiles (accuracy={width!r}), or allow more"
-        )
-    for each in flat(view.features):
-        if each.span is not None and each.span < 1_000_000:
-            made.warnings.append(
-                f"view {view.name}: {each.feature} looks back {spoken(each.span)} (a number is microseconds): '24h' is a day"
-            )
-    if told.keyless:
-        made.warnings.append(f"view {view.name}: {told.keyless:,} rows have no key, and are never served")
-    if told.ties:
-        made.warnings.append(
-            f"view {view.name}: {told.ties:,} rows agree with another one in key, event time and known time; its columns "
-            "decide between them, in the order of their declaration"
         )
 
 

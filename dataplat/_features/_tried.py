@@ -13,10 +13,11 @@ from dataplat.feature_store.kernel.ask import Ask
 from dataplat.feature_store.kernel.locality import prove
 from dataplat.feature_store.kernel.ondemand import Expression
 from dataplat.feature_store.kernel.order import columns_of, condition, of_keys
+from dataplat.feature_store.online.plan import types_of
 from dataplat.lake.schema import did_you_mean, type_to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import pyarrow as pa
 
     from dataplat._features._sources import ViewSource
     from dataplat.feature_store.definitions import FeatureView
@@ -26,13 +27,18 @@ _ROWS: Final = 50
 """Rows of which features are computed, as if they were asked for when these became known."""
 
 
-def missing(view: FeatureView, names: Sequence[str]) -> list[str]:
-    """Return, in words, which columns a view reads that its source has not."""
-    return [
-        f"view {view.name}: its source has no column {column!r}{did_you_mean(column, names)}"
-        for column in columns_of(view)
-        if column not in names
-    ]
+def missing(view: FeatureView, schema: pa.Schema) -> list[str]:
+    """Return, in words, which columns a view reads that its source has not, or in a type that nothing can be kept of."""
+    names, kept = schema.names, types_of({"": schema})[""]
+    found = []
+    for column in columns_of(view):
+        if column not in names:
+            found.append(f"its source has no column {column!r}{did_you_mean(column, names)}")
+        elif names.count(column) > 1:
+            found.append(f"its source has several columns {column!r}: name those that are not meant otherwise")
+        elif column not in kept:
+            found.append(f"{column} holds {schema.field(column).type}, which cannot be kept: cast it to another type")
+    return [f"view {view.name}: {each}" for each in found]
 
 
 def uncomputable(source: ViewSource) -> list[str]:

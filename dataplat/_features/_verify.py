@@ -25,7 +25,7 @@ def verify(store: FeatureStore, service: FeatureService, *, worlds: int, seed: i
     """
     bases = bases_of(service)
     schemas = {identity(base): ViewSource.of(store, base).schema for base in bases}
-    lost = [each for base in bases for each in missing(base, schemas[identity(base)].names)]
+    lost = [each for base in bases for each in missing(base, schemas[identity(base)])]
     if lost:
         raise SchemaError(f"{'; '.join(lost)}: nothing can be proven of what is not there")
     by_view = {view.name: schemas[identity(view)] for view in used_views(service)}

@@ -7,6 +7,7 @@ reads one for each key. Columns that only on-demand features read are served as 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -218,11 +219,20 @@ def bases_of(service: FeatureService) -> tuple[FeatureView, ...]:
 
 
 def types_of(schemas: Mapping[str, pa.Schema]) -> dict[str, dict[str, Any]]:
-    """Return the types of the columns of sources, by base, as `ServingPlan.of` takes them: those that a lake stores."""
-    return {
-        name: {field.name: type_to_json(field.type) for field in canonical_schema(schema)}
-        for name, schema in schemas.items()
-    }
+    """Return the types of the columns of sources, by base, as `ServingPlan.of` takes them: those that a lake stores.
+
+    A query may have columns of which nothing can be stored: they are left out.
+    """
+    import pyarrow as pa
+
+    found: dict[str, dict[str, Any]] = {}
+    for name, schema in schemas.items():
+        found[name] = {}
+        for field in schema:
+            with suppress(SchemaError):
+                [stored] = canonical_schema(pa.schema([field]))
+                found[name][field.name] = type_to_json(stored.type)
+    return found
 
 
 def kind_of(feature: Feature, types: Mapping[str, pa.DataType]) -> pa.DataType:

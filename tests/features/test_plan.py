@@ -24,6 +24,43 @@ def test_a_new_service_and_then_the_same(desk):
     assert made.bytes_per_key > 10
 
 
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("select *, interval 1 day as more from weather", None),
+        (
+            "select origin, at, seen, interval 1 day as temp from weather",
+            "temp holds month_day_nano_interval, which cannot",
+        ),
+        ("select a.*, b.* from weather a join weather b using (origin)", "several columns 'at': name those"),
+        ("select origin, at, seen from weather", "no column 'temp'"),
+    ],
+)
+def test_queries_of_columns_that_cannot_be_kept(desk, query, said):
+    """Are refused where the view reads them; others may be what they are."""
+    service = dp.FeatureService("q", [desk.view_of(source=dp.sql(query.replace(" at,", ' "at",')), features=["temp"])])
+    refused = desk.store.plan(service).refused
+    assert (refused == []) if said is None else any(said in each for each in refused)
+
+
+def test_bounds_and_times_that_nobody_looks_at_are_told(desk):
+    """Drift of lists, and of what has one value; known_at beside commits."""
+    rows = desk.weather(range(3)).append_column("far", pa.array([[1.0, 2.0]] * 6))
+    desk.lake.ingest(rows, into="lists")
+    given = {"source": "lists", "features": ["temp", "far"], "drift": 0.1}
+    views = [
+        desk.view_of(**given),
+        dp.FeatureView("one", source="lists", timestamp="at", ttl=None, features=["temp"], drift=0.1),
+        dp.FeatureView(
+            "two", source="lists", timestamp="at", known_at="seen", ttl=None, features=["temp"], history="commits"
+        ),
+    ]
+    told = " ".join(desk.store.plan(dp.FeatureService("d", views)).warnings)
+    assert "no drift is looked for in far: it holds list<" in told
+    assert "view one: no drift is looked for in temp: without an entity it has one value" in told
+    assert "view two: known_at=seen is not looked at" in told
+
+
 def test_conditions_that_look_at_one_row_are_taken(desk):
     """Lists of values, times, no column at all."""
     for where in ("1 = 1", "origin in ('JFK') and temp between 1 and 3", pl.col("at").dt.year() > 2020):
@@ -34,7 +71,7 @@ def test_windows_that_are_hardly_meant_are_told(desk):
     """A number is microseconds."""
     made = desk.store.plan(dp.FeatureService("w", [desk.view_of(features=[dp.Count(window=24)])]))
     assert made.ok
-    assert "count_24us looks back 24us (a number is microseconds)" in made.warnings[0]
+    assert "count_24us looks back 24us: numbers are microseconds" in made.warnings[0]
 
 
 def test_what_differs_from_the_version_before(desk):
