@@ -9,6 +9,7 @@ import numpy as np
 
 from dataplat._features._doubts import doubts
 from dataplat._features._grows import shrunk
+from dataplat._features._measured import measured
 from dataplat._features._registry import definitions, differences, limits_changed, otherwise
 from dataplat._features._sources import ViewSource
 from dataplat._features._tried import first_line, missing, proven, said, uncomputable
@@ -16,7 +17,6 @@ from dataplat.errors import DataplatError
 from dataplat.feature_store.closure import closure_hash
 from dataplat.feature_store.definitions import FeatureService, FeatureView, Sql
 from dataplat.feature_store.kernel.locality import prove
-from dataplat.feature_store.kernel.order import of_keys, starts_of, tied
 from dataplat.feature_store.online.plan import ServingPlan, bases_of, flat, types_of
 from dataplat.feature_store.online.record import pack
 from dataplat.feature_store.online.weights import Weighs
@@ -24,8 +24,10 @@ from dataplat.feature_store.windows import spoken
 from dataplat.lake.schema import type_to_json
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dataplat._features._measured import Words
     from dataplat._features._store import FeatureStore
-    from dataplat.feature_store.kernel.facts import Facts
 
 _SAMPLE: Final = 2_000
 """Keys of which records are packed, to see how large they are."""
@@ -124,8 +126,7 @@ def plan(store: FeatureStore, service: FeatureService) -> Plan:
     if not bases:
         made.refused.append(f"service {service.name} has no features of a view: nothing of it could be kept and served")
     sources = {base.name: source for base in bases if (source := _source(store, base, made)) is not None}
-    for source in sources.values():
-        _looked(source, made)
+    digests = {name: _looked(source, made) for name, source in sources.items()}
     if bases and len(sources) == len(bases):
         try:
             serving = ServingPlan.of(service, types_of({name: source.schema for name, source in sources.items()}))
@@ -134,7 +135,7 @@ def plan(store: FeatureStore, service: FeatureService) -> Plan:
             made.refused.append(first_line(error))
             return made
         if not made.refused:
-            _sized(store, serving, sources, made)
+            _sized(store, serving, sources, digests, made)
     return made
 
 
@@ -165,21 +166,37 @@ def _source(store: FeatureStore, view: FeatureView, made: Plan) -> ViewSource | 
     return None if lost else source
 
 
-def _looked(source: ViewSource, made: Plan) -> None:
-    """Look at the rows of a source: whether they stay, what they are, and whether features can be computed of them."""
+def _looked(source: ViewSource, made: Plan) -> Words:
+    """Look at the rows of a source: whether they stay, what they are, and whether features can be computed of them.
+
+    The digests of their keys are returned.
+    """
     view = source.view
     if (reason := shrunk(view, source)) is not None:
         made.refused.append(reason)
     try:
         proven(view, source)
-        told = _view(source)
+        found = measured(source)
     except DataplatError as error:
         made.refused.append(said(view, error))
-        return
-    made.views.append(told)
-    _counted(view, told, made)
+        return np.zeros((0, 2), np.uint64)
+    made.views.append(
+        ViewPlan(
+            view.name,
+            "sql" if isinstance(view.view.source, Sql) else view.view.source,
+            source.pins,
+            found.rows,
+            len(found.digests),
+            found.keyless,
+            found.ties,
+            found.events,
+            [each.feature for each in view.features],
+        )
+    )
+    _counted(view, found.events, made)
     made.refused += uncomputable(source)
-    made.warnings += doubts(source, told.keyless, told.ties)
+    made.warnings += doubts(source, found.keyless, found.ties)
+    return found.digests
 
 
 def _prove(serving: ServingPlan) -> None:
@@ -189,71 +206,35 @@ def _prove(serving: ServingPlan) -> None:
         prove(each, kinds | dict(each.request))
 
 
-def _view(source: ViewSource) -> ViewPlan:
-    view, facts = source.view, source.whole
-    return ViewPlan(
-        view.name,
-        "sql" if isinstance(view.view.source, Sql) else str(view.view.source),
-        source.pins,
-        len(facts),
-        len(starts_of(facts)) - int(facts.keyless is not None),
-        0 if facts.keyless is None else int(facts.keyless.sum()),
-        int(tied(facts).sum()) if len(facts) else 0,
-        _events(view, facts),
-        [each.feature for each in view.features],
-    )
-
-
-def _events(view: FeatureView, facts: Facts) -> int:
-    """Return the most events that one key has in the longest exact window."""
-    exact = [each for each in flat(view.features) if each.hop is None]
-    if not exact or not len(facts):
-        return 0
-    starts = starts_of(facts)
-    sizes = np.diff(np.append(starts, len(facts)))
-    if any(each.span is None for each in exact):
-        lifetime = [
-            each for each in exact if each.span is None and type(each).__name__ not in {"Last", "LastN", "First"}
-        ]
-        if lifetime:
-            return int(sizes.max())
-    spans = [each.span for each in exact if each.span is not None]
-    if not spans:
-        return 0
-    width = max(spans)
-    number = np.repeat(np.arange(len(starts)), sizes)
-    low, high = int(facts.e.min()), int(facts.e.max())
-    step = high - low + width + 2
-    if step * (len(starts) + 1) >= 1 << 62:
-        return int(sizes.max())
-    places = number * step + (facts.e - low)
-    return int((np.arange(len(facts)) + 1 - np.searchsorted(places, places - width, "right")).max())
-
-
-def _counted(view: FeatureView, told: ViewPlan, made: Plan) -> None:
+def _counted(view: FeatureView, events: int, made: Plan) -> None:
+    """Refuse more events of one key than a view allows, and say which tiles would do (PIT 22)."""
     most = view.view.max_events_per_key
-    if told.events > most:
+    if events > most:
         exact = [each for each in flat(view.features) if each.hop is None]
         longest = max(exact, key=lambda each: each.span or 1 << 62)
         width = "hop(1d)" if longest.span is None else f"hop({spoken(max(longest.span // 24, 1_000_000))})"
         made.refused.append(
-            f"view {view.name}: {longest.feature} keeps {told.events:,} events of one key online, and max_events_per_key is "
+            f"view {view.name}: {longest.feature} keeps {events:,} events of one key online, and max_events_per_key is "
             f"{most:,}: make it of tiles (accuracy={width!r}), or allow more"
         )
 
 
-def _sized(store: FeatureStore, serving: ServingPlan, sources: dict[str, ViewSource], made: Plan) -> None:
+def _sized(
+    store: FeatureStore,
+    serving: ServingPlan,
+    sources: Mapping[str, ViewSource],
+    digests: Mapping[str, Words],
+    made: Plan,
+) -> None:
     """Pack the records of some keys, to see how large a snapshot will be."""
     online, memory = store.online, 0.0
     for group in serving.groups:
-        own = {base.name: sources[base.name] for base in group.bases}
-        words = [np.column_stack((each.whole.high, each.whole.low)) for each in own.values()]
-        keys = np.unique(np.concatenate(words), axis=0)
-        step = max(1, len(keys) // _SAMPLE)
-        some = keys[::step]
-        whole = len(some) == len(keys) or not all(source.apart for source in own.values())
+        keys = np.unique(np.concatenate([digests[base.name] for base in group.bases]), axis=0)
+        some = keys[:: max(1, len(keys) // _SAMPLE)]
         high, low = (np.ascontiguousarray(some[:, lane]) for lane in (0, 1))
-        facts = {name: each.whole if whole else of_keys(each.whole, high, low) for name, each in own.items()}
+        own = {base.name: sources[base.name] for base in group.bases}
+        apart = all(source.apart for source in own.values())  # else all keys together, and of all bases
+        facts = {name: source.of_keys(high, low) if apart else source.whole for name, source in own.items()}
         at = max((int(np.maximum(each.e, each.k).max()) for each in facts.values() if len(each)), default=0)
         sizes = [(len(key), len(record)) for key, record in pack(serving, group, facts, at)]
         share = len(keys) / max(len(sizes), 1)

@@ -12,7 +12,7 @@ from dataplat.feature_store.kernel.answer import answer
 from dataplat.feature_store.kernel.ask import Ask
 from dataplat.feature_store.kernel.locality import prove
 from dataplat.feature_store.kernel.ondemand import Expression
-from dataplat.feature_store.kernel.order import columns_of, condition, of_keys
+from dataplat.feature_store.kernel.order import columns_of, condition
 from dataplat.feature_store.online.plan import types_of
 from dataplat.lake.schema import did_you_mean, type_to_json
 
@@ -106,16 +106,13 @@ def proven(view: FeatureView, source: ViewSource) -> None:
 
 def _asked(source: ViewSource) -> tuple[Facts, Ask]:
     """Return questions of the times at which some rows became known, the first of before all, and the facts of their keys."""
-    facts = source.whole
-    rows = np.linspace(0, len(facts) - 1, _ROWS).astype(np.int64)
-    if not len(facts):
+    some = next((part for part in source.parts if len(part)), None)
+    if some is None:
         none = np.zeros(_ROWS, np.uint64)
-        return facts, Ask(none, none, None, np.zeros(_ROWS, np.int64))
-    t = np.maximum(facts.e, facts.k)[rows]
+        return source.whole, Ask(none, none, None, np.zeros(_ROWS, np.int64))
+    rows = np.linspace(0, len(some) - 1, _ROWS).astype(np.int64)
+    keys = np.unique(np.column_stack((some.high[rows], some.low[rows])), axis=0)
+    facts = source.of_keys(*(np.ascontiguousarray(keys[:, lane]) for lane in (0, 1)))
+    t = np.maximum(some.e, some.k)[rows]
     t[0] = min(int(facts.e.min()), int(facts.k.min())) - 1
-    keyless = None if facts.keyless is None else facts.keyless[rows]
-    ask = Ask(facts.high[rows], facts.low[rows], keyless, t)
-    if source.apart:
-        keys = np.unique(np.column_stack((ask.high, ask.low)), axis=0)
-        facts = of_keys(facts, *(np.ascontiguousarray(keys[:, lane]) for lane in (0, 1)))
-    return facts, ask
+    return facts, Ask(some.high[rows], some.low[rows], None if some.keyless is None else some.keyless[rows], t)
