@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from dataplat._features._store import FeatureStore
+    from dataplat.validation import Contract
     from dataplat.versioning.commit import Commit
+    from dataplat.versioning.refs import Record
 
 _AGAIN: Final = 5
 _MANY: Final = 50_000
@@ -32,6 +34,12 @@ def flush(store: FeatureStore, dataset: str, only: Collection[str] | None = None
         store: the feature store.
         dataset: where rows land.
         only: the ids of those that shall; None: all.
+
+    Raises:
+        DatasetNotFound: The dataset is gone; the rows wait.
+        ContractFailed: With them it would not meet the contract that the branch holds it to, and no single row is to blame.
+        CommitConflict: Others were quicker again and again.
+        StoreError: The online store, or the lake's, fails.
     """
     landed, after, log = 0, 0, LOG + dataset
     while waiting := list(islice(store.online.pending(log, after), _MANY)):
@@ -57,13 +65,13 @@ def _forget(store: FeatureStore, log: str, sequence: int) -> None:
 def _land(store: FeatureStore, dataset: str, waiting: Sequence[tuple[int, Pushed]]) -> int:
     """Commit rows that are not in the dataset yet, with their ids, so that they cannot be there twice."""
     for attempt in range(_AGAIN):
-        head = store.lake.refs.head(store.branch).commit
-        known = _landed(store, dataset, waiting, head)
+        head = store.lake.refs.head(store.branch)
+        known = _landed(store, dataset, waiting, head.commit)
         rows = [row for _, row in waiting if row.idempotency.decode() not in known]
         if not rows:
             return 0
         version = store.lake.version(dataset, store.branch)
-        table, why = sort_out(version, [row.row for row in rows])
+        table, why = sort_out(version, [row.row for row in rows], _contract(store, dataset, head))
         fits = [row for row, reason in zip(rows, why, strict=True) if reason is None]
         _serve(store, dataset, table, [row.idempotency.decode() for row in fits])
         misfits = [
@@ -86,6 +94,15 @@ def _land(store: FeatureStore, dataset: str, waiting: Sequence[tuple[int, Pushed
             continue
         return len(fits)
     raise AssertionError("a loop that returns or raises")
+
+
+def _contract(store: FeatureStore, dataset: str, head: Record) -> Contract | None:
+    """Return what the branch holds the dataset to."""
+    from dataplat._gate import load_held
+    from dataplat.versioning._protection import contracts_of
+
+    held = contracts_of(head).get(dataset)
+    return None if held is None else load_held(store.lake.objects, held, dataset, head.branch)
 
 
 def _noted(dataset: str, rows: Sequence[Pushed]) -> pa.Table:

@@ -108,7 +108,7 @@ class Settling:
 
     def _since(self, rows: list[Row], sure: set[tuple[str, str]], head: Commit) -> set[tuple[str, str]]:
         """Return which of the rows of which it is not sure have landed by a commit."""
-        found = set()
+        found: set[tuple[str, str]] = set()
         for dataset in self._datasets:
             ids = [id for _, of, id in rows if of == dataset and (of, id) not in sure]
             if ids:

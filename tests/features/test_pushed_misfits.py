@@ -55,6 +55,7 @@ def test_a_key_that_is_taken_keeps_nothing_from_landing(store, caplog):
     assert store.lake["weather"].rows == 4
     aside = store.lake["features.refused"].to_arrow().to_pylist()
     assert [json.loads(row["row"])["temp"] for row in aside] == [10.0, 40.0]
+    assert {row["why"] for row in aside} == {"its key is taken, or it has none"}
     assert "2 pushed rows of weather did not land" in caplog.text
     store.materialize("model")
     assert temps(store) == [1.0, 20.0, 30.0]
