@@ -3,7 +3,8 @@
     <folder>/<computation>/<parts and deletes>.run        an Arrow IPC file, and behind it the hash of its bytes
 
 A part never changes, so its facts never do: they are sorted once. What is here can be made again from the lake; a torn or
-damaged file is as good as none. Files that were used longest ago go when all together are too large.
+damaged file is as good as none: each is hashed when it is first read, and then not again until the machine starts anew, as long
+as it is the same file (`dataplat.lake.verified`). Files that were used longest ago go when all together are too large.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +26,7 @@ from dataplat.feature_store.definitions import FeatureView, Sql
 from dataplat.feature_store.kernel import VERSION
 from dataplat.feature_store.kernel.facts import Facts
 from dataplat.feature_store.kernel.order import columns_of
+from dataplat.lake.verified import Entry, Record, mark_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,16 +34,22 @@ if TYPE_CHECKING:
 SIZE: Final = 20_000_000_000
 """Bytes that remembered facts take at most, all views of all lakes together."""
 _HASH: Final = 16
-_FACTS: Final = ("high", "low", "e", "k")
+_FORMAT: Final = 2
+"""Of the files; it rises when they are laid out otherwise."""
+_FACTS: Final = ("high", "low", "e")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Runs:
     """Facts that are remembered in a folder, at most `size` bytes of them."""
 
     folder: Path
     size: int = SIZE
-    _whole: set[tuple[str, int, int, int]] = field(default_factory=set, repr=False, compare=False)
+
+    @cached_property
+    def _verified(self) -> Record:
+        """The files that were hashed."""
+        return Record(self.folder / "verified")
 
     def read(self, view: FeatureView, schema: pa.Schema, name: str) -> Facts | None:
         """Return the facts that `name` stands for, mapped into memory until they are let go; None: they are not here.
@@ -51,12 +60,29 @@ class Runs:
             name: what they are facts of.
         """
         path = self._path(view, schema, name)
-        found = _read(path, view, self._whole)
-        if found is not None:
-            with suppress(OSError):
-                os.utime(path)
-                self._whole.add(_same(path))
-        return found
+        try:
+            table = self._table(path)
+            os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
+        except OSError:
+            return None
+        return None if table is None else _facts(table, view)
+
+    def _table(self, path: Path) -> pa.Table | None:
+        """Map a file, unless it is damaged."""
+        import pyarrow as pa
+
+        mark = mark_of(path)
+        with pa.memory_map(str(path)) as file:
+            whole = file.read_buffer()
+        if len(whole) < _HASH:
+            return None
+        data = whole.slice(0, len(whole) - _HASH)
+        if not self._verified.holds(path, _boot()):
+            if xxhash.xxh3_128(memoryview(data)).digest() != whole.slice(len(data)).to_pybytes():
+                return None
+            if _boot():
+                self._verified.add([Entry(path, _boot(), mark)])
+        return pa.ipc.open_file(data).read_all()
 
     def keep(self, view: FeatureView, schema: pa.Schema, name: str, made: Facts) -> bool:
         """Remember facts; False where they cannot be: the disk is full, or read only."""
@@ -99,7 +125,7 @@ class Runs:
         self._evict()
 
     def _evict(self) -> None:
-        held = sorted((each.stat().st_mtime, each.stat().st_size, each) for each in self.folder.glob("*/*.run"))
+        held = sorted((each.stat().st_atime, each.stat().st_size, each) for each in self.folder.glob("*/*.run"))
         over = sum(size for _, size, _ in held) - self.size
         for _, size, path in held[:-1]:
             if over <= 0:
@@ -114,6 +140,7 @@ def computation(view: FeatureView, schema: pa.Schema) -> str:
     types = {name: str(schema.field(name).type) for name in columns_of(view) if name in schema.names}
     about = [
         VERSION,
+        _FORMAT,
         told.source.query if isinstance(told.source, Sql) else None,
         [[column, entity] for column, entity in told.keys],
         [entity.dtype for entity in told.entities],
@@ -155,6 +182,8 @@ def _table(made: Facts) -> pa.Table:
     import pyarrow as pa
 
     columns: dict[str, Any] = {f".{name}": pa.array(getattr(made, name)) for name in _FACTS}
+    if made.k is not made.e:
+        columns[".k"] = pa.array(made.k)
     if made.keyless is not None:
         columns[".keyless"] = pa.array(made.keyless)
     if made.gone is not None:
@@ -166,31 +195,13 @@ def _table(made: Facts) -> pa.Table:
     return pa.table(columns)
 
 
-def _read(path: Path, view: FeatureView, known: set[tuple[str, int, int, int]]) -> Facts | None:
-    """Map a file, unless it is damaged; one that was looked through before, and is the same, is not again."""
-    import pyarrow as pa
-
+@lru_cache(maxsize=1)
+def _boot() -> str:
+    """Return what is another after the machine has started anew, when what was written may have been lost; "": not known."""
     try:
-        same = _same(path)
-        with pa.memory_map(str(path)) as file:
-            whole = file.read_buffer()
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
     except OSError:
-        return None
-    if len(whole) < _HASH:
-        return None
-    data = whole.slice(0, len(whole) - _HASH)
-    if same not in known:
-        if xxhash.xxh3_128(memoryview(data)).digest() != whole.slice(len(data)).to_pybytes():
-            return None
-        known.add(same)
-    table = pa.ipc.open_file(data).read_all()
-    return _facts(table, view)
-
-
-def _same(path: Path) -> tuple[str, int, int, int]:
-    """Return what changes when a file does."""
-    told = path.stat()
-    return str(path), told.st_ino, told.st_size, told.st_mtime_ns
+        return ""
 
 
 def _facts(table: pa.Table, view: FeatureView) -> Facts:
@@ -204,12 +215,13 @@ def _facts(table: pa.Table, view: FeatureView) -> Facts:
         return table.select([f"{prefix}.{name}" for name in wanted]).rename_columns(wanted)
 
     event = np.column_stack((words(".event0"), words(".event1"))) if ".event0" in names else None
+    e = words(".e")
     return Facts(
         words(".high"),
         words(".low"),
         words(".keyless") if ".keyless" in names else None,
-        words(".e"),
-        words(".k"),
+        e,
+        words(".k") if ".k" in names else e,
         words(".gone") if ".gone" in names else None,
         event,
         these("key", [entity.name for entity in view.view.entities]),

@@ -25,7 +25,7 @@ class Facts:
         keyless: rows of which a value of the key is null: nobody asks for them (PIT 12), but they may be newer versions
             of an event (PIT 7); None: none are.
         e: event times, microseconds UTC.
-        k: from when each row can be served, with the view's delay.
+        k: from when each row can be served, with the view's delay; the same array as `e` where these are all the same.
         gone: when each was deleted, with the delay; `lives.FOREVER`: never; None: none was.
         event: digests of the row key, shape (rows, 2); None where the view names none.
         keys: the entity's columns, called by the entities, in the entity's dtypes.

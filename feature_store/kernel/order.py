@@ -7,7 +7,7 @@ through what is in order, and a view's own columns are looked at only where rows
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -62,7 +62,7 @@ def facts(view: FeatureView, table: pa.Table, *, k: Ints | None = None, gone: In
         low,
         keyless,
         e,
-        k + told.delay,
+        k + told.delay if told.delay else k,
         None
         if gone is None
         else np.where(gone == FOREVER, FOREVER, np.minimum(gone, FOREVER - told.delay) + told.delay),
@@ -112,6 +112,7 @@ def merged(view: FeatureView, several: Sequence[Facts]) -> Facts:
             raise SchemaError(f"view {view.name}: parts of its source do not go together: {error}") from error
 
     sizes = [len(each) for each in several]
+    e = joined([each.e for each in several])
     event = None
     if several[0].event is not None:
         event = joined([each.event for each in several])
@@ -120,8 +121,8 @@ def merged(view: FeatureView, several: Sequence[Facts]) -> Facts:
             joined([each.high for each in several]),
             joined([each.low for each in several]),
             some("keyless", False, bool),
-            joined([each.e for each in several]),
-            joined([each.k for each in several]),
+            e,
+            e if all(each.k is each.e for each in several) else joined([each.k for each in several]),
             some("gone", FOREVER, np.int64),
             event,
             tables([each.keys for each in several], sizes),
@@ -196,17 +197,7 @@ def digests(keys: pa.Table, rows: int) -> tuple[Words, Words, Bools | None]:
 
 def sliced(found: Facts, start: int, stop: int) -> Facts:
     """Return the facts from one place to another, without a copy."""
-    return Facts(
-        found.high[start:stop],
-        found.low[start:stop],
-        None if found.keyless is None else found.keyless[start:stop],
-        found.e[start:stop],
-        found.k[start:stop],
-        None if found.gone is None else found.gone[start:stop],
-        None if found.event is None else found.event[start:stop],
-        found.keys.slice(start, stop - start),
-        found.columns.slice(start, stop - start),
-    )
+    return _picked(found, lambda words: words[start:stop], lambda table: table.slice(start, stop - start))
 
 
 def taken(found: Facts, rows: Ints) -> Facts:
@@ -214,16 +205,22 @@ def taken(found: Facts, rows: Ints) -> Facts:
     import pyarrow as pa
 
     places = pa.array(rows)
+    # not words[rows], which holds the interpreter's lock: several parts are put in order beside each other
+    return _picked(found, lambda words: words.take(rows, axis=0), lambda table: _taken(table, places))
+
+
+def _picked(found: Facts, of_words: Callable[[Any], Any], of_table: Callable[[pa.Table], pa.Table]) -> Facts:
+    e = of_words(found.e)
     return Facts(
-        found.high[rows],
-        found.low[rows],
-        None if found.keyless is None else found.keyless[rows],
-        found.e[rows],
-        found.k[rows],
-        None if found.gone is None else found.gone[rows],
-        None if found.event is None else found.event[rows],
-        _taken(found.keys, places),
-        _taken(found.columns, places),
+        of_words(found.high),
+        of_words(found.low),
+        None if found.keyless is None else of_words(found.keyless),
+        e,
+        e if found.k is found.e else of_words(found.k),
+        None if found.gone is None else of_words(found.gone),
+        None if found.event is None else of_words(found.event),
+        of_table(found.keys),
+        of_table(found.columns),
     )
 
 
@@ -240,17 +237,25 @@ def _taken(table: pa.Table, places: pa.Array) -> pa.Table:
 
 def _ordered(found: Facts) -> Facts:
     """Put facts in order: (high, low, e, k), then (PIT 6) own columns. Rows without a key are of the key 0, so they come first."""
-    if len(found) > 1 and not _rising(found).all():
+    if len(found) > 1 and not _is_rising(found):
         found = taken(found, by_high(found.high))
-        if np.count_nonzero(~_rising(found)) > len(found) >> 4:  # rows came in no order of time
+        wrong = ~_rising(found)
+        if np.count_nonzero(wrong) > len(found) >> 4:  # rows came in no order of time
             moment = (
                 np.lexsort((found.k, found.e)) if (found.k != found.e).any() else np.argsort(found.e, kind="stable")
             )
             found = taken(found, moment[by_high(found.high[moment])])
-        again = _torn(found)
+            wrong = ~_rising(found)
+        again = _torn(found, wrong)
         found = found if again is None else taken(found, again)
     rows = _ties(found)
     return found if rows is None else taken(found, rows)
+
+
+def _is_rising(found: Facts) -> bool:
+    if bool((found.high[1:] < found.high[:-1]).any()):  # mostly that is all there is to see
+        return False
+    return bool(_rising(found).all())
 
 
 def by_high(high: Words) -> Ints:
@@ -265,12 +270,11 @@ def by_high(high: Words) -> Ints:
     return (packed & room).astype(np.int64)
 
 
-def _torn(found: Facts) -> Ints | None:
-    """Return the order of rows that `by_high` has put in order but for a few; None where that is how they are.
+def _torn(found: Facts, wrong: Bools) -> Ints | None:
+    """Return the order of rows that `by_high` has put in order but for a few, the `wrong` ones; None where none are.
 
     What is wrong is wrong within rows whose upper bits agree: only those are sorted again.
     """
-    wrong = ~_rising(found)
     if not wrong.any():
         return None
     upper = found.high >> np.uint64(len(found).bit_length())
@@ -288,7 +292,7 @@ def _rising(found: Facts) -> Bools:
     """Say of each row but the first whether it is not before the one ahead of it."""
     rising = np.zeros(len(found) - 1, bool)
     equal = np.ones(len(found) - 1, bool)
-    for word in (found.high, found.low, found.e, found.k):
+    for word in (found.high, found.low, found.e, *(() if found.k is found.e else (found.k,))):
         rising |= equal & (word[1:] > word[:-1])
         equal &= word[1:] == word[:-1]
     return rising | equal
@@ -297,8 +301,8 @@ def _rising(found: Facts) -> Bools:
 def tied(found: Facts) -> Bools:
     """Say of each row but the first whether it agrees with the one ahead of it in key, e and k."""
     same: Bools = (found.high[1:] == found.high[:-1]) & (found.low[1:] == found.low[:-1])
-    same &= (found.e[1:] == found.e[:-1]) & (found.k[1:] == found.k[:-1])
-    return same
+    same &= found.e[1:] == found.e[:-1]
+    return same if found.k is found.e else same & (found.k[1:] == found.k[:-1])
 
 
 def _ties(found: Facts) -> Ints | None:

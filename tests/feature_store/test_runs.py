@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
 import pytest
+import xxhash
 
 import dataplat as dp
+from dataplat.feature_store import runs as module
 from dataplat.feature_store.kernel.order import facts
 from dataplat.feature_store.runs import Runs, computation
 
@@ -57,6 +60,22 @@ def test_a_file_that_changed_is_looked_through_again(tmp_path):
     assert runs.read(own, TABLE.schema, "one") is not None
 
 
+def test_a_file_is_hashed_once_until_the_machine_starts_anew(tmp_path, monkeypatch):
+    """Other processes trust what one has found whole; after a start what was written may not be on the disk."""
+    own, hashed = view(), []
+    Runs(tmp_path).keep(own, TABLE.schema, "one", facts(own, TABLE))
+
+    def hashing(data):
+        hashed.append(len(data))
+        return xxhash.xxh3_128(data)
+
+    monkeypatch.setattr(module, "xxhash", SimpleNamespace(xxh3_128=hashing))
+    for boot, expected in (("one", 1), ("one", 1), ("two", 2), ("", 3), ("", 4)):
+        monkeypatch.setattr(module, "_boot", lambda boot=boot: boot)
+        assert Runs(tmp_path).read(own, TABLE.schema, "one") is not None
+        assert len(hashed) == expected
+
+
 def test_what_was_used_longest_ago_goes(tmp_path):
     """All views together are no larger than they may be; the newest stays whatever its size."""
     own = view()
@@ -92,7 +111,7 @@ def test_facts_are_of_a_definition_and_of_types():
         view(delay="1m"),
         view(known_at="at"),
         view(row_key=["x"]),
-        view(entity=dp.Entity("k", "large_string")),
+        view(entity=dp.Entity("k", "binary")),
     ]
     wanted = computation(view(), TABLE.schema)
     assert computation(others[0], TABLE.schema) == wanted
