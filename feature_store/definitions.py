@@ -13,7 +13,7 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from dataplat.errors import ConfigError, SchemaError
-from dataplat.feature_store.given import count, mapping, one_of, several, text
+from dataplat.feature_store.given import count, mapping, one_of, several, share, text
 from dataplat.feature_store.windows import Duration, LastN, Ratio, Window, micros
 from dataplat.lake.schema import did_you_mean
 
@@ -337,7 +337,7 @@ def on_demand(
     return make
 
 
-def check_name(what: str, name: str) -> str:
+def check_name(what: str, name: Any) -> str:
     """Return a name; raise `ConfigError` where it is none, or holds what joins names (`__`)."""
     if not isinstance(name, str) or not _NAME.fullmatch(name) or "__" in name:
         raise ConfigError(f"{name!r} cannot name a {what}: letters, digits and single _, not beginning with a digit")
@@ -379,9 +379,7 @@ def _columns(features: Sequence[Feature]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part.column for part in parts if part.column is not None))
 
 
-def _drift(
-    view: str, features: Sequence[Feature], drift: float | Mapping[str, float] | None
-) -> tuple[tuple[str, float], ...]:
+def _drift(view: str, features: Sequence[Feature], drift: Any) -> tuple[tuple[str, float], ...]:
     """Return the bounds of drift by feature, in the order of these."""
     if drift is None:
         return ()
@@ -396,19 +394,17 @@ def _drift(
             )
         if name in lists:
             raise ConfigError(f"view {view}: drift= names {name!r}, which is of lists: their drift cannot be told")
-        if isinstance(bound, bool) or not isinstance(bound, int | float) or not 0 < bound <= 1:
-            raise ConfigError(f"view {view}: drift= of {name} is an effect above 0 and up to 1, and not {bound!r}")
+        if share(bound, f"view {view}: drift= of {name}") == 0:
+            raise ConfigError(f"view {view}: drift= of {name} is above 0: some drift is chance")
     return tuple((name, float(given[name])) for name in names if name in given)
 
 
-def _source(view: str, source: str | Sql, history: str) -> str | Sql:
-    if not isinstance(source, Sql) and (not isinstance(source, str) or not source):
-        raise ConfigError(
-            f'view {view}: source is the name of a dataset, or dataplat.sql("select …"), and not {source!r}'
-        )
-    if isinstance(source, Sql) and history == "commits":
-        raise ConfigError(f"view {view}: a query has no commits: history='commits' is of a dataset")
-    return source
+def _source(view: str, source: Any, history: str) -> str | Sql:
+    if isinstance(source, Sql):
+        if history == "commits":
+            raise ConfigError(f"view {view}: a query has no commits: history='commits' is of a dataset")
+        return source
+    return text(source, f'view {view}: source (or it is dataplat.sql("select …"))')
 
 
 def _condition(view: str, where: pl.Expr | str | None) -> str | None:

@@ -47,3 +47,10 @@ def count(given: Any, what: str) -> int:
     if type(given) is not int or given < 1:
         raise ConfigError(f"{what} is a whole number from 1 on, and not {given!r}")
     return given
+
+
+def share(given: Any, what: str) -> float:
+    """Return a number from 0 to 1."""
+    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given <= 1:
+        raise ConfigError(f"{what} is a number from 0 to 1, and not {given!r}")
+    return given

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any, ClassVar, Final, TypeAlias
 
 from dataplat.errors import ConfigError
+from dataplat.feature_store.given import share
 
 Duration: TypeAlias = "str | timedelta"
 """`"90s"`, `"5m"`, `"24h"`, `"7d"`, `"2w"`, or a timedelta; kept as microseconds."""
@@ -186,8 +187,7 @@ class Quantile(Window):
     function: ClassVar[str] = "quantile"
 
     def __post_init__(self) -> None:
-        if isinstance(self.q, bool) or not isinstance(self.q, int | float) or not 0 <= self.q <= 1:
-            raise ConfigError(f"a quantile is of 0 to 1, and not {self.q!r}")
+        share(self.q, "a quantile")
         Window.__post_init__(self)
 
     @property

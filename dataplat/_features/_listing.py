@@ -83,14 +83,14 @@ def listed(store: FeatureStore) -> list[Listed]:
 
 def _listed(store: FeatureStore, each: Definition) -> Listed:
     snapshot = store.online.snapshot(each.name)
-    served = (None, 0) if snapshot is None else (snapshot.id, snapshot.keys)
+    live, keys = (None, 0) if snapshot is None else (snapshot.id, snapshot.keys)
     try:
         service = each.read()
     except LakeFormatError as error:
-        return Listed(each.service, each.version, each.closure, 0, (), *served, unreadable=str(error))
+        return Listed(each.service, each.version, each.closure, 0, (), live, keys, str(error))
     read = tuple(view.name for view in used_views(service))
     columns = sum(1 if isinstance(one, OnDemand) else len(one.features) for one in service.features)
-    return Listed(each.service, each.version, each.closure, columns, read, *served)
+    return Listed(each.service, each.version, each.closure, columns, read, live, keys)
 
 
 def show(store: FeatureStore, name: str) -> Shown:

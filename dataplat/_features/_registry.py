@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from dataplat.errors import CommitConflict, ConfigError, FeatureNotFound, KeyViolation, LakeFormatError
 from dataplat.feature_store.closure import closure, closure_hash, used_views
 from dataplat.feature_store.codec import service_from_json, service_to_json
-from dataplat.feature_store.definitions import FeatureService, FeatureView
+from dataplat.feature_store.definitions import FeatureService, FeatureView, Sql
 from dataplat.feature_store.online.plan import identity
 from dataplat.feature_store.windows import spoken
 from dataplat.lake.schema import did_you_mean
@@ -138,11 +138,16 @@ def resolve_view(store: FeatureStore, view: FeatureView | str) -> FeatureView:
         raise FeatureNotFound(
             f"no feature view {view!r} was applied on branch {store.branch}{_near(view, sorted(found))}"
         )
-    if len(sources := {getattr(each.view.source, "query", each.view.source) for each in found[view]}) > 1:
-        raise ConfigError(
-            f"services have different views called {view!r}, of {' and '.join(map(repr, sorted(sources)))}; give one of them an alias"
-        )
+    sources = {_source(each) for each in found[view]}
+    if len(sources) > 1:
+        told = " and ".join(map(repr, sorted(sources)))
+        raise ConfigError(f"services have different views called {view!r}, of {told}; give one of them an alias")
     return found[view][0]
+
+
+def _source(view: FeatureView) -> str:
+    source = view.view.source
+    return source.query if isinstance(source, Sql) else source
 
 
 def views(store: FeatureStore) -> dict[str, list[FeatureView]]:

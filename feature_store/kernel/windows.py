@@ -382,5 +382,6 @@ def _maker(feature: Window, source: _Source, length: int) -> _Maker:
         floats = pa.types.is_floating(source.columns[feature.column or ""].type)
         return (_Floats if floats else _Wholes)(feature, source, length)
     kinds: dict[type[Window], type[_Maker]] = {Count: _Counts, DistinctCount: _Distinct, Min: _Extremes, Max: _Extremes}
-    kinds |= {Mean: _Floats, Std: _Floats, Quantile: _Floats, First: _Rows, Last: _Rows, LastN: _Rows}
+    kinds |= dict.fromkeys((Mean, Std, Quantile), _Floats)
+    kinds |= dict.fromkeys((First, Last, LastN), _Rows)
     return kinds[type(feature)](feature, source, length)

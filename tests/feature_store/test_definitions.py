@@ -40,7 +40,7 @@ def test_bounds_of_drift_stay_whichever_features_are_used():
     [
         ({"xx": 0.1}, "drift= names 'xx', which is none of its features; did you mean 'x'"),
         ({"z_last_2": 0.1}, "'z_last_2', which is of lists"),
-        (0, "above 0 and up to 1, and not 0"),
+        (0, "drift= of x is above 0"),
         (float("nan"), "not nan"),
         (1.5, "not 1.5"),
         (True, "not True"),
@@ -56,8 +56,8 @@ def test_bounds_of_drift_that_make_no_sense(drift, said):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"source": 3}, "source is the name of a dataset, or dataplat.sql"),
-        ({"source": ""}, "source is the name of a dataset"),
+        ({"source": 3}, "source .or it is dataplat.sql.*is a name, and not 3"),
+        ({"source": ""}, "is a name, and not ''"),
         ({"source": dp.sql("select 1"), "history": "commits"}, "a query has no commits"),
         ({"history": "comits"}, "history is 'append' or 'commits', and not 'comits'"),
         ({"timestamp": None}, "timestamp is a name, and not None"),
@@ -104,7 +104,7 @@ def test_one_name_is_a_list_of_one():
     [
         (lambda: dp.Field(""), "the column of a Field is a name"),
         (lambda: dp.Field("x", fill="last"), "fill of x is 'null' or 'last_non_null', and not 'last'"),
-        (lambda: dp.Quantile("x", "a", window="1h"), "a quantile is of 0 to 1, and not 'a'"),
+        (lambda: dp.Quantile("x", "a", window="1h"), "a quantile is a number from 0 to 1, and not 'a'"),
         (lambda: dp.Quantile("x", 1.1, window="1h"), "and not 1.1"),
         (lambda: dp.LastN("x", 1.5), "LastN is of 1 value or more, and not 1.5"),
         (lambda: dp.Mean("x", window=-5), "a window is longer than nothing"),
