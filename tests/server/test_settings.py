@@ -37,6 +37,9 @@ def test_flags_go_before_the_file_and_the_file_before_what_is_usual(tmp_path):
         ("[serve.keys.m]\nkey = 'env:X'", "needs key"),
         ("[serve.keys.m]\nkey = 'secret'\nscopes = ['lookup']", "by reference"),
         ("[serve.keys.m]\nkey = 'env:X'\nscopes = ['all']", "scopes are some of lookup, push, admin"),
+        ("flush = 'soon'", r"\[serve\] flush is a number and us, ms, s"),
+        ("flush = -1", "flush must be 0 or more"),
+        ("flush_rows = 0", "flush_rows must be 1 or more"),
         ("host = '192.0.2.1'", "lets other machines in, and there are no API keys"),
     ],
 )
@@ -44,6 +47,22 @@ def test_what_is_wrong_is_said(tmp_path, text, match):
     """An unknown setting, a wrong type, an open door: each is refused with what to do."""
     with pytest.raises(ConfigError, match=match):
         of(tmp_path, f"[serve]\n{text}\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("", 5.0),
+        ("flush = '250ms'", 0.25),
+        ("flush = '1m'", 60.0),
+        ("flush = 2", 2),
+        ("flush = ''", 0.0),
+        ("flush = 0", 0),
+    ],
+)
+def test_how_long_pushed_rows_wait(tmp_path, text, seconds):
+    """A duration, or seconds; nothing, or 0, leaves it to others."""
+    assert of(tmp_path, f"[serve]\n{text}\n").flush == seconds
 
 
 @pytest.mark.parametrize(
