@@ -64,10 +64,10 @@ def facts(view: FeatureView, source: Source) -> list[Fact]:
     """
     if view.view.history == "append":
         return [_fact(view, source, row, None, None) for row in source.versions[-1].rows if _counts(view, source, row)]
-    return [fact for fact in _by_commits(view, source) if _counts(view, source, fact.row)]
+    return [fact for fact in by_commits(view, source) if _counts(view, source, fact.row)]
 
 
-def _by_commits(view: FeatureView, source: Source) -> Iterator[Fact]:
+def by_commits(view: FeatureView, source: Source) -> Iterator[Fact]:
     """Yield a fact for every copy of a row that a version brought: `k` is the commit's time, a delete ends it (28)."""
     alive: list[tuple[Row, int]] = []  # (row, when it came)
     for version in source.versions:

@@ -32,7 +32,7 @@ from dataplat.feature_store.windows import Ratio, Window
 from dataplat.lake.schema import JsonType, parse_type
 from dataplat.testing._features_functions import applied, begins, divided, type_of
 from dataplat.testing._features_history import Fact, Row, Source, Version, current, facts, visible
-from dataplat.testing._features_values import key_of, micros_of
+from dataplat.testing._features_values import bits, key_of, micros_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -168,23 +168,34 @@ class _Joined:
             of_key[fact.key].append(fact)
         of_key.pop(None, None)  # 12: a null key matches nothing
         ties = 0
+        counted: dict[int, Mapping[Any, list[Fact]]] = {}
         for row, t in zip(spine, times, strict=True):  # 5: each for itself, so equal rows stay; N in, N out
-            moment = self._moment(row, t, every, of_key, now=now)
+            if t not in counted:
+                counted[t] = self._counted(t, every, now=now)
+            moment = self._moment(row, t, counted[t], of_key, now=now)
             ties += moment.tied
             for name, feature in named:
                 self.answer.cells[name].append(moment.cell(feature))
         self.answer.ties[self.view.name] = ties
 
-    def _moment(self, row: Row, t: int, every: list[Fact], of_key: Mapping[Any, list[Fact]], *, now: bool) -> _Moment:
+    def _counted(self, t: int, every: list[Fact], *, now: bool) -> Mapping[Any, list[Fact]]:
+        """Return by key the rows that count for windows at `t`, where the view names a row key (7)."""
+        found: dict[Any, list[Fact]] = defaultdict(list)
+        if self.view.view.row_key:
+            for fact in current([fact for fact in every if visible(fact, t, self.view.view.delay, now=now)]):
+                found[fact.key].append(fact)
+        return found
+
+    def _moment(
+        self, row: Row, t: int, counted: Mapping[Any, list[Fact]], of_key: Mapping[Any, list[Fact]], *, now: bool
+    ) -> _Moment:
         view = self.view.view
         dtypes = [entity.dtype for entity in view.entities]
         columns = self.view.spine_keys  # 21: an alias reads its key from a column of its own
         key = key_of([row[column] for column in columns], dtypes, [f"spine.{column}" for column in columns])
         known = [fact for fact in of_key.get(key, ()) if visible(fact, t, view.delay, now=now)]  # 4: V; 20: key ()
-        if not view.row_key:
-            return _Moment(t, view.ttl, known, known)
-        events = current([fact for fact in every if visible(fact, t, view.delay, now=now)])  # 7
-        return _Moment(t, view.ttl, known, [fact for fact in events if fact.key == key and key is not None])
+        events = counted.get(key, []) if view.row_key and key is not None else []
+        return _Moment(t, view.ttl, known, events if view.row_key else known)
 
 
 @dataclass(frozen=True)
@@ -205,6 +216,11 @@ class _Moment:
     def past(self) -> list[Fact]:
         """What was known and true by `t`, the oldest first."""
         return _past(self.known, self.t)
+
+    @cached_property
+    def happened(self) -> list[Fact]:
+        """The events that were true by `t`, the oldest first."""
+        return _past(self.events, self.t)
 
     @property
     def tied(self) -> bool:
@@ -255,7 +271,7 @@ class _Moment:
         if self.status in _NOTHING:
             return applied(feature, [])
         after = begins(feature, self.t)
-        inside = [fact for fact in _past(self.events, self.t) if after is None or fact.e > after]  # 22: (t - w, t]
+        inside = [fact for fact in self.happened if after is None or fact.e > after]  # 22: (t - w, t]
         return applied(feature, [None if feature.column is None else fact.row[feature.column] for fact in inside])
 
 
@@ -278,15 +294,17 @@ def _on_demand(service: FeatureService, answer: Answer, spine: Sequence[Row]) ->
             continue
         made = expression(each)
         inputs = {name: answer.types[name] for name in made.features} | dict(made.request)
-        frames = [_frame(made, answer, row, inputs, at) for at, row in enumerate(spine)]
         found.types[each.name] = _type(made, _frame_of({name: [] for name in inputs}, inputs))
-        found.cells[each.name] = [_computed(made, frame) for frame in frames]
+        computed: dict[str, Cell] = {}  # of a row alone, so of rows that are equal to the last bit once
+        cells = found.cells[each.name] = []
+        for at, row in enumerate(spine):
+            values = {name: answer.cells[name][at].value for name in made.features}
+            values |= {name: row[name] for name in made.request}
+            same = repr([bits(value) for value in values.values()])
+            if same not in computed:
+                computed[same] = _computed(made, _frame_of({name: [value] for name, value in values.items()}, inputs))
+            cells.append(computed[same])
     return found
-
-
-def _frame(made: Expression, answer: Answer, row: Row, inputs: Mapping[str, JsonType], at: int) -> pl.DataFrame:
-    features = {name: [answer.cells[name][at].value] for name in made.features}
-    return _frame_of(features | {name: [row[name]] for name in made.request}, inputs)
 
 
 def _frame_of(values: Mapping[str, list[Any]], types: Mapping[str, JsonType]) -> pl.DataFrame:

@@ -14,9 +14,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from dataplat.feature_store import definitions as dp
+from dataplat.feature_store.kernel.lives import FOREVER
 from dataplat.feature_store.windows import (
     Count,
     DistinctCount,
@@ -35,13 +36,17 @@ from dataplat.feature_store.windows import (
 from dataplat.lake.schema import JsonType, parse_type
 from dataplat.testing._features_draws import AWARE, STEP, Clock, Dataset, dataset, spine
 from dataplat.testing._features_exercised import Counts
-from dataplat.testing._features_history import Row, Source
+from dataplat.testing._features_history import Row, Source, by_commits
 from dataplat.testing._features_values import bits, micros_of
 from dataplat.testing.features_reference import Answer, AsKnown, reference
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
     from hypothesis.strategies import SearchStrategy
+    from numpy.typing import NDArray
+
+    Ints: TypeAlias = NDArray[np.int64]
 
 AIRPORT: Final = dp.Entity("airport")
 PLANE: Final = dp.Entity("plane")
@@ -76,6 +81,18 @@ class World:
         source = self.sources[name]
         return _table(source.types, source.versions[version].rows)
 
+    def rows(self, view: dp.FeatureView) -> tuple[pa.Table, Ints | None, Ints | None]:
+        """Return all rows that a view's source ever had, with when each was known and gone where commits say so."""
+        import numpy as np
+
+        source = self.sources[str(view.view.source)]
+        if view.view.history == "append":
+            return _table(source.types, source.versions[-1].rows), None, None
+        every = list(by_commits(view, source))
+        k = np.array([each.k for each in every], np.int64)
+        gone = np.array([FOREVER if each.gone is None else each.gone for each in every], np.int64)
+        return _table(source.types, tuple(each.row for each in every)), k, gone
+
     def spine_table(self) -> pa.Table:
         """Return the spine as Arrow."""
         return _table(self.types, self.spine)
@@ -109,7 +126,7 @@ def differences(answer: Answer, found: pa.Table, *, most: int = 5) -> list[str]:
         if name not in found.schema.names:
             told += [] if name.endswith(("__status", "__age")) else [f"{name} is missing"]
             continue
-        ours, theirs = _values(wanted[name]), _values(found[name])
+        ours, theirs = values(wanted[name]), values(found[name])
         if len(ours) != len(theirs):
             told.append(f"{name} has {len(theirs)} rows, not {len(ours)}")
         for at, (one, other) in enumerate(zip(ours, theirs, strict=False)):
@@ -118,7 +135,8 @@ def differences(answer: Answer, found: pa.Table, *, most: int = 5) -> list[str]:
     return told[:most]
 
 
-def _values(column: pa.ChunkedArray) -> list[Any]:
+def values(column: pa.ChunkedArray) -> list[Any]:
+    """Return a column in Python as the rules have it: times are counts, words of a dictionary are words."""
     import pyarrow as pa
 
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type

@@ -27,7 +27,7 @@ def rows_of(world: World, view: FeatureView) -> tuple[pa.Table, np.ndarray | Non
     source = world.sources[str(view.view.source)]
     if view.view.history == "append":
         return world.table(str(view.view.source)), None, None
-    every = list(history._by_commits(view, source))
+    every = list(history.by_commits(view, source))
     table = pa.table(
         {name: pa.array([each.row[name] for each in every], parse_type(kind)) for name, kind in source.types.items()}
     )

@@ -35,7 +35,7 @@ DEEP = int(os.environ.get("DATAPLAT_RECORD_WORLDS", "0"))
 
 def facts_of(view: FeatureView, source: history.Source) -> Facts:
     """Return the rows of a view as the kernel orders them."""
-    every = list(history._by_commits(view, source)) if view.view.history == "commits" else None
+    every = list(history.by_commits(view, source)) if view.view.history == "commits" else None
     rows = source.versions[-1].rows if every is None else [each.row for each in every]
     table = pa.table(
         {name: pa.array([row[name] for row in rows], parse_type(kind)) for name, kind in source.types.items()}
