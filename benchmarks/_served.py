@@ -3,9 +3,10 @@
     fill(store, Shape(), number, at)       # snapshot `number`: every value of key k is made of (k, number)
     expected(shape, "k7", number)          # what of key k7 is served of it
 
-As a program it serves it from an LMDB folder, with settings as flags, and is a worker of itself:
+As a program it serves it from an LMDB folder, or the Redis of a URL, with settings as flags, and is a worker of itself:
 
     python -m benchmarks._served '{"folder": …, "shape": {"keys": 100}, "flags": {"port": 0}}'
+    python -m benchmarks._served '{"online": "redis://127.0.0.1:6379", …}'
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from dataplat.config import load
 from dataplat.errors import FeatureNotFound
 from dataplat.feature_store.definitions import Entity, FeatureService, FeatureView, Field
 from dataplat.feature_store.kernel import order
+from dataplat.feature_store.online.connect import online_store
 from dataplat.feature_store.online.lmdb_store import LmdbStore
 from dataplat.feature_store.online.plan import ServingPlan, types_of
 from dataplat.feature_store.online.record import pack
@@ -147,6 +149,9 @@ class OneService(LakeCatalogue):
     def open(self, space: str):
         return self.of(self._shape.service(), space)
 
+    def watch(self, state):
+        """Tell nobody."""
+
     def columns(self, view: str):
         raise FeatureNotFound(f"nothing is pushed here, to {view} neither")
 
@@ -154,8 +159,10 @@ class OneService(LakeCatalogue):
 def opened(told: Mapping[str, Any], counts: Counts) -> tuple[Services, Settings, None]:
     """Open the store for a worker."""
     settings = settings_of(load(), told["flags"])
-    catalogue = OneService(LmdbStore(told["folder"]), Shape(**told["shape"]), counts, settings.max_entities)
-    services = Services(catalogue, settings.services)
+    far = "online" in told
+    store = online_store(told["online"], told["folder"]) if far else LmdbStore(told["folder"])
+    catalogue = OneService(store, Shape(**told["shape"]), counts, settings.max_entities)
+    services = Services(catalogue, settings.services, far=far)
     services.refresh()
     return services, settings, None
 

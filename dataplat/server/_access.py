@@ -10,29 +10,32 @@ import sys
 import time
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
 from dataplat.errors import ConfigError
 
-_ENCODE: Final = msgspec.json.Encoder().encode
-_MOST: Final = 4096
+_ENCODE: Final = msgspec.json.Encoder().encode_lines
+MOST: Final = 16_384
 """Lines that wait; where nobody takes them, further ones are counted and left out."""
 
 
-class Line(NamedTuple):
-    """A request: when, what, how it ended, of which service and how many entities, whose key, and its id."""
+class Line(msgspec.Struct, omit_defaults=True, gc=False):
+    """A request: when, what, how it ended, its id, of which service, how many entities, and whose key.
 
-    at: float
+    The time is in seconds, and one of RFC 3339 in the log.
+    """
+
+    at: float | str
     method: str
     path: str
     status: int
-    seconds: float
-    entities: int
-    service: str
-    key: str
+    ms: float
     request_id: str
+    service: str = ""
+    entities: int | None = None
+    key: str = ""
 
 
 class AccessLog:
@@ -60,7 +63,7 @@ class AccessLog:
 
     def note(self, line: Line) -> None:
         """Remember a request; it is written by the next `flush`."""
-        if len(self._waiting) < _MOST:
+        if len(self._waiting) < MOST:
             self._waiting.append(line)
         else:
             self._left_out += 1
@@ -70,7 +73,11 @@ class AccessLog:
         if self._file is None or not (self._waiting or self._left_out):
             return
         waiting, self._waiting = self._waiting, []
-        text = b"".join(map(_written, waiting))
+        for line in waiting:
+            at = float(line.at)
+            line.at = f"{_second(int(at))}.{int(at % 1 * 1000):03d}Z"
+            line.ms = round(line.ms, 3)
+        text = _ENCODE(waiting)
         if self._left_out:
             text += b'{"left_out":%d}\n' % self._left_out
             self._left_out = 0
@@ -78,22 +85,6 @@ class AccessLog:
             os.write(self._file, text)
         except OSError:
             self._left_out += len(waiting)
-
-
-def _written(line: Line) -> bytes:
-    told: dict[str, object] = {
-        "at": f"{_second(int(line.at))}.{int(line.at % 1 * 1000):03d}Z",
-        "method": line.method,
-        "path": line.path,
-        "status": line.status,
-        "ms": round(line.seconds * 1000, 3),
-    }
-    if line.service:
-        told["service"], told["entities"] = line.service, line.entities
-    if line.key:
-        told["key"] = line.key
-    told["request_id"] = line.request_id
-    return _ENCODE(told) + b"\n"
 
 
 @lru_cache(maxsize=4)

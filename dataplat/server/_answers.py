@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_FEW: Final = 16
-"""Rows up to which it is cheaper to look for NaN in the text than in the columns."""
 
 
 class Writer:
@@ -42,7 +40,6 @@ class Writer:
     def json(
         self,
         columns: Mapping[str, Sequence[Any]],
-        rows: int,
         *,
         snapshot: str,
         sequence: int,
@@ -55,7 +52,6 @@ class Writer:
 
         Args:
             columns: of values.
-            rows: how many.
             snapshot: the id of the snapshot that they are of.
             sequence: up to which push.
             t: the time of the request, in microseconds.
@@ -65,7 +61,7 @@ class Writer:
         """
         pieces = [
             self._begin, snapshot.encode(), b'","sequence":%d,"t":"%b","stale":' % (sequence, self._time(t)),
-            orjson.dumps(list(stale)) if stale else b"[]", b',"features":', self._features(columns, rows),
+            orjson.dumps(list(stale)) if stale else b"[]", b',"features":', self._features(columns),
         ]  # fmt: skip
         if statuses is not None:
             words = {name: [NAMES[code] for code in codes] for name, codes in statuses.items()}
@@ -83,16 +79,16 @@ class Writer:
             self._second = second, text.encode()
         return b"%b.%06dZ" % (self._second[1], micros)
 
-    def _features(self, columns: Mapping[str, Sequence[Any]], rows: int) -> bytes:
+    def _features(self, columns: Mapping[str, Sequence[Any]]) -> bytes:
         told: dict[str, Any] = columns.dict() if isinstance(columns, OneRow) else dict(columns)
         if self._writers:
             for name, write in self._writers.items():
                 told[name] = [None if value is None else write(value) for value in told[name]]
-        body = orjson.dumps(told) if rows <= _FEW else b"null"
+        body = orjson.dumps(told)
         if b"null" not in body:  # what is no number is written as null
             return body
         odd = {name: write(told[name]) for name, write in self._floating.items() if write is spelt or _odd(told[name])}
-        return orjson.dumps(told | odd) if odd or rows > _FEW else body
+        return orjson.dumps(told | odd) if odd else body
 
 
 def _odd(column: Sequence[float | None]) -> bool:

@@ -60,7 +60,7 @@ class Front:
         if desk.settings.telemetry:
             from dataplat.server._telemetry import observed
 
-            self.app = observed(self)
+            self.app = observed(self, _KNOWN | {PATH})
 
     @classmethod
     def of(
@@ -138,7 +138,8 @@ class Front:
         if self._desk.access.on:
             shown = path if path in _KNOWN else "(other)"
             caller = scope.get("dataplat.caller", "")
-            self._desk.access.note(Line(time.time(), scope["method"], shown, status, seconds, 0, "", caller, asked_by))
+            line = Line(time.time(), scope["method"], shown, status, seconds * 1000, asked_by, key=caller)
+            self._desk.access.note(line)
 
     def tick(self) -> None:
         """Do what is due, twice a second: write the access log, look names up again beside the loop."""

@@ -15,6 +15,7 @@ from dataplat.feature_store.closure import check_hash
 from dataplat.server import _arrow
 from dataplat.server._access import AccessLog, Line
 from dataplat.server._asked import Asked, Head, head_of
+from dataplat.server._away import Away
 from dataplat.server._compress import LEAST, accepted, compressed
 from dataplat.server._counts import Counts
 from dataplat.server._keyring import Keyring
@@ -77,6 +78,7 @@ class LookupRoute:
         self._counts, self._access, self._record = counts, access, record
         self.at_work: Callable[[], int] = lambda: 0
         """How many requests of this process are not answered yet."""
+        self._away = Away()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="lookup")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,7 +94,7 @@ class LookupRoute:
             if told.rows > APART or self._services.far:
                 await self._beside(told, head, limit, began)
             else:
-                _work(told, head, self._clock)
+                self._work(told, head)
             _in_time(limit, began)
             told.finish(headers.get(b"accept-encoding"))
         except Gone:
@@ -123,7 +125,7 @@ class LookupRoute:
             if told.rows > APART:
                 return None
             _in_time(limit, began)
-            _work(told, head, self._clock)
+            self._work(told, head)
             _in_time(limit, began)
             told.finish(headers.get(b"accept-encoding"))
         except Exception as error:  # noqa: BLE001  (whatever it is, whoever asked is told)
@@ -142,10 +144,10 @@ class LookupRoute:
         self._counts.answered(ROUTE, told.status, seconds)
         service = told.service
         if self._access.on:
-            space = "" if service is None else service.space
-            self._access.note(
-                Line(time.time(), "POST", PATH, told.status, seconds, told.rows, space, told.caller, told.id)
-            )
+            line = Line(time.time(), "POST", PATH, told.status, seconds * 1000, told.id, key=told.caller)
+            if service is not None:
+                line.service, line.entities = service.space, told.rows
+            self._access.note(line)
         if told.served is not None and service is not None:
             self._counts.served(service.place, told.rows, bool(told.stale))
             if self._record is not None and told.asked is not None:
@@ -159,6 +161,7 @@ class LookupRoute:
         told.caller = self._keyring.caller(headers.get(b"authorization"), "lookup").name
         if self.at_work() > self._settings.concurrency:
             raise Problem("overloaded", f"{self._settings.concurrency} requests are at work in this worker")
+        self._away.check()
         told.arrow = _answers_arrow(headers)
         return deadline(headers, self._settings.deadline)
 
@@ -178,13 +181,33 @@ class LookupRoute:
 
     async def _beside(self, told: Told, head: Head, limit: float, began: float) -> None:
         """Have a lookup worked on in a thread, as long as its answer is worth something."""
-        work = asyncio.get_running_loop().run_in_executor(self._threads, _work, told, head, self._clock)
+        work = self._work_far if self._services.far else self._work
+        made = asyncio.get_running_loop().run_in_executor(self._threads, work, told, head)
         try:
-            await asyncio.wait_for(work, limit - (time.perf_counter() - began))
+            await asyncio.wait_for(made, limit - (time.perf_counter() - began))
         except TimeoutError as error:
             if isinstance(error, DataplatError):  # the store's own time was over, not the request's
                 raise
             raise _late(limit) from error
+
+    def _work_far(self, told: Told, head: Head) -> None:
+        """Do so with a store on another machine, unless that is known not to answer."""
+        with self._away.asked():
+            self._work(told, head)
+
+    def _work(self, told: Told, head: Head) -> None:
+        """Look up, and write the answer."""
+        service = told.service
+        assert service is not None
+        assert told.asked is not None
+        t = self._clock()
+        told.served = served = service.answer(told.asked, t)
+        told.t = max(t, served.snapshot.at)
+        told.stale = service.stale(served.snapshot.at, told.t)
+        if told.arrow:
+            told.body = service.arrow(served, statuses=head.statuses, ages=head.ages)
+        else:
+            told.body = service.json(served, told.t, told.stale, statuses=head.statuses, ages=head.ages)
 
     def _read(self, headers: Mapping[bytes, bytes], query: bytes, body: bytes) -> tuple[Head, Any]:
         kind = headers.get(b"content-type", JSON)
@@ -269,21 +292,6 @@ class Told:
                 self.body = compressed(self.body, coding)
                 self.headers.append((b"content-encoding", coding.encode()))
         self.headers.append((b"content-length", b"%d" % len(self.body)))
-
-
-def _work(told: Told, head: Head, clock: Clock) -> None:
-    """Look up, and write the answer."""
-    service = told.service
-    assert service is not None
-    assert told.asked is not None
-    t = clock()
-    told.served = served = service.answer(told.asked, t)
-    told.t = max(t, served.snapshot.at)
-    told.stale = service.stale(served.snapshot.at, told.t)
-    if told.arrow:
-        told.body = service.arrow(served, statuses=head.statuses, ages=head.ages)
-    else:
-        told.body = service.json(served, told.rows, told.t, told.stale, statuses=head.statuses, ages=head.ages)
 
 
 def log_failure(asked_by: str, error: Exception) -> None:

@@ -110,9 +110,9 @@ def table_of(raw: msgspec.Raw, kinds: Mapping[str, pa.DataType], most: int, body
         raise Problem("too-many-entities", detail, field="rows", more={"max_entities": most})
     if found and all(getattr(each, slot) is msgspec.UNSET for each in found for slot in names):
         raise Problem("invalid", f"the rows are empty; they have columns among {', '.join(kinds)}", field="rows")
-    values = sum(getattr(each, slot) is not msgspec.UNSET for each in found for slot in names)
-    own = sum(name in body for name in _QUOTED)
-    check_once(body, quoted((*_Body.__struct_fields__, *kinds)), own + values)
+    members = sum(getattr(each, slot) is not msgspec.UNSET for each in found for slot in names)
+    members += sum(name in body for name in _QUOTED)
+    check_once(body, quoted((*_Body.__struct_fields__, *kinds)), members)
     columns: dict[str, Any] = {}
     for slot, name in names.items():
         values = [getattr(each, slot) for each in found]

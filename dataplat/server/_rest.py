@@ -10,6 +10,7 @@ import msgspec
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse
 
 from dataplat import __version__
 from dataplat.errors import DataplatError
@@ -18,6 +19,7 @@ from dataplat.server._access import AccessLog
 from dataplat.server._counts import Counts
 from dataplat.server._keyring import Keyring
 from dataplat.server._metrics import CONTENT_TYPE, exposition
+from dataplat.server._page import page
 from dataplat.server._problems import MEDIA_TYPE, Problem, problem_of
 from dataplat.server._request import body_of
 from dataplat.server._services import Services
@@ -103,11 +105,15 @@ def rest(desk: Desk) -> FastAPI:
         title="dataplat features",
         version=__version__,
         description="Features by HTTP: the same values as in training, of one snapshot of the data, and what was pushed since.",
-        docs_url="/docs" if desk.settings.docs else None,
+        docs_url=None,  # FastAPI's own page is another machine's script
         redoc_url=None,
         openapi_url="/openapi.json" if desk.settings.docs else None,
         redirect_slashes=False,
-    )
+        # its own spans would tell addresses as they are, values in queries too; `_telemetry` makes those that are wanted
+        telemetry={
+            "tracing": False, "metrics": False, "logs": False, "operation_spans": False, "auto_configure": False,
+        },
+    )  # fmt: skip
     for path, answer, name in (
         ("/healthz", desk.health, "healthz"),
         ("/readyz", desk.ready, "readyz"),
@@ -137,6 +143,10 @@ def rest(desk: Desk) -> FastAPI:
         app.add_exception_handler(kind, _told)
     if desk.settings.docs:
         app.openapi = lambda: _openapi.document(app, desk.services, desk.settings)  # type: ignore[method-assign]
+        text, headers = page()
+        app.add_api_route(
+            "/docs", lambda: HTMLResponse(text, headers=headers), response_model=None, include_in_schema=False
+        )
     return app
 
 

@@ -14,12 +14,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from dataplat.errors import DataplatError, NotMaterialized
+from dataplat.errors import DataplatError, NotMaterialized, StoreError
 from dataplat.lake.schema import did_you_mean, type_to_json
 from dataplat.server._answers import Writer
 from dataplat.server._arrow import stream_of
 from dataplat.server._asked import Asked, Reader
-from dataplat.server._problems import Problem
+from dataplat.server._problems import Problem, problem_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -112,7 +112,7 @@ class Service:
         return tuple(view for view, most in self.freshness if t - at > most)
 
     def json(
-        self, served: Served, rows: int, t: int, stale: Sequence[str], *, statuses: bool = False, ages: bool = False
+        self, served: Served, t: int, stale: Sequence[str], *, statuses: bool = False, ages: bool = False
     ) -> bytes:
         """Return an answer as JSON."""
         write = self.write
@@ -120,7 +120,6 @@ class Service:
             write = Writer(self.space, served.kinds, self.computed)
         return write.json(
             served.raw,
-            rows,
             snapshot=served.snapshot.id,
             sequence=served.sequence,
             t=t,
@@ -189,6 +188,10 @@ class Catalogue(Protocol):
         """Return what is live of it."""
         ...
 
+    def watch(self, state: State) -> None:
+        """Tell who wants to know, once, which views of a service got too old, or are not any more."""
+        ...
+
     def columns(self, view: str) -> Mapping[str, pa.DataType]:
         """Return the columns that rows pushed to a view may have; raise `FeatureNotFound` where there is no such view."""
         ...
@@ -220,7 +223,7 @@ class Services:
         self.catalogue, self.far = catalogue, far
         self._only = tuple(only)
         self._open: dict[str, Service] = {}
-        self._troubles: dict[str, str] = {}
+        self._troubles: dict[str, DataplatError] = {}
         self._waiting: set[str] = set()
         self._names: dict[str, Service] = {}
         self._lock = threading.Lock()
@@ -237,6 +240,8 @@ class Services:
     def _missing(self, name: str) -> Service:
         for space, trouble in self._troubles.items():
             if name in (space, space.partition("@")[0]):
+                if isinstance(trouble, StoreError):
+                    raise problem_of(trouble)
                 raise Problem("conflict", f"{space} cannot be served: {trouble}", field="service")
         for space in self._waiting:
             if name in (space, space.partition("@")[0]):
@@ -263,6 +268,9 @@ class Services:
                 if name not in names or self._live(space) or not self._live(names[name].space):
                     names[name] = opened[space]
             self._open, self._names = opened, {**opened, **names}
+        for space, service in opened.items():
+            if service.freshness:
+                self.catalogue.watch(self._state(space, service))
 
     def _wanted(self, space: str) -> bool:
         return not self._only or space in self._only or space.partition("@")[0] in self._only
@@ -278,9 +286,9 @@ class Services:
             return None
         except DataplatError as error:
             self._waiting.discard(space)
-            if self._troubles.get(space) != str(error):
+            if str(self._troubles.get(space)) != str(error):
                 _LOG.error("%s cannot be served: %s", space, error)
-            self._troubles[space] = str(error)
+            self._troubles[space] = error
             return None
         self._troubles.pop(space, None)
         self._waiting.discard(space)
@@ -294,9 +302,12 @@ class Services:
 
     def states(self) -> list[State]:
         """Return every service that is served, or should be, and what is live of it."""
-        found = [self._state(space, service) for space, service in self._open.items()]
+        found: list[State] = []
+        for space, service in self._open.items():
+            away = found[-1].trouble if found else None  # nobody waits for a store that does not answer once for each
+            found.append(self._state(space, service) if away is None else State(space, service, None, trouble=away))
         found += [State(space, None, None) for space in sorted(self._waiting)]
-        found += [State(space, None, None, trouble=why) for space, why in self._troubles.items()]
+        found += [State(space, None, None, trouble=_told_trouble(why)) for space, why in self._troubles.items()]
         applied = {state.space for state in found}
         lacking = [name for name in self._only if not any(name in (s, s.partition("@")[0]) for s in applied)]
         return found + [State(name, None, None, trouble="no service of that name is applied") for name in lacking]
@@ -316,7 +327,7 @@ class Services:
         try:
             snapshot = self.catalogue.snapshot(space)
         except DataplatError as error:
-            return State(space, service, None, trouble=f"the online store does not answer ({type(error).__name__})")
+            return State(space, service, None, trouble=_told_trouble(error))
         stale = () if snapshot is None else service.stale(snapshot.at, time.time_ns() // 1000)
         return State(space, service, snapshot, stale)
 
@@ -327,6 +338,13 @@ class Services:
     def close(self) -> None:
         """Let go of the store."""
         self.catalogue.close()
+
+
+def _told_trouble(error: DataplatError) -> str:
+    """Return why something cannot be served, as anybody may know it."""
+    if isinstance(error, StoreError):
+        return f"the online store does not answer ({type(error).__name__})"
+    return str(error)
 
 
 def _version(space: str) -> tuple[str, int]:

@@ -14,6 +14,12 @@ from benchmarks._served import Shape, expected
 ARROW = "application/vnd.apache.arrow.stream"
 
 
+@pytest.fixture
+def server(any_server):
+    """Return a server over LMDB, and one over Redis."""
+    return any_server
+
+
 def body_of(*keys, **more):
     """Return a lookup of keys."""
     return {"service": "bench", "entities": {"airport": [f"k{key}" for key in keys]}, **more}

@@ -11,6 +11,7 @@ import sys
 import threading
 from pathlib import Path
 
+import httpx
 import polars as pl
 import pyarrow as pa
 import pytest
@@ -154,6 +155,10 @@ def test_the_errors_are_those_of_the_store(place, client):
         client.lookup("delay_model", {"airport": ["JFK"], "distance": [1.0]})
     with pytest.raises(dp.SchemaError, match=r"entities\.carrier\[0\]"):
         client.lookup("delay_model", {"airport": ["JFK"], "carrier": ["AA"], "distance": [1.0]})
+    with pytest.raises(dp.SchemaError, match=r"entities\.carrier has 1 values, and entities\.airport 2"):
+        client.lookup("delay_model", {"airport": ["JFK", "LAX"], "carrier": [1], "distance": [1.0, 2.0]})
+    with pytest.raises(dp.SchemaError, match=r"request\.distance has 1 values, and entities\.carrier 2"):
+        client.lookup("delay_model", {"airport": ["JFK", "LAX"], "carrier": [1, 1], "distance": [1.0]})
     with pytest.raises(dp.errors.FeatureNotFound, match="delay_model"):
         client.lookup("delays_model", {})
     closure = client.service("delay_model")["closure"]
@@ -205,6 +210,22 @@ def test_a_push_is_seen_at_once_and_counts_once(place, client):
         client.push("delays", [{"delai": 1}])
     with pytest.raises(dp.errors.FeatureNotFound, match="nowhere"):
         client.push("nowhere", [row])
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ('{"view": "delays", "rows": [{"id": 7}, {"id": 8, "delay": 1, "delay": 2}]}', "rows[1].delay"),
+        ('{"view": "weather", "view": "delays", "rows": [{"id": 7}]}', "view"),
+        ('{"view": "delays", "rows": [{"id": 7}], "rows": [{"id": 8}]}', "rows"),
+        ('{"view": "delays", "rows": [{"\\u0069d": 7, "id": 8}]}', "rows[0].id"),
+    ],
+)
+def test_a_push_with_a_name_twice_is_refused(url, text, field):
+    """Nobody knows which value is meant, so none is taken."""
+    headers = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
+    answer = httpx.post(f"{url}/features/push", content=text, headers=headers)
+    assert (answer.status_code, answer.json()["field"]) == (422, field)
 
 
 def test_asyncio(url):

@@ -149,6 +149,7 @@ def test_ready_once_there_is_a_snapshot(shared):
 def test_stale_is_ready_and_says_so(shared):
     """A snapshot older than its views may be is served, and every answer and readyz say which views are stale."""
     server = shared
+    server.store.drop(SPACE)
     fill(server.store, server.shape, 1, at=time.time_ns() // 1000 - 2 * 3600 * 10**6)
     until(lambda: server.ask("GET", "/readyz").status == 200)
     answer = server.lookup(BODY)
@@ -161,6 +162,7 @@ def test_stale_is_ready_and_says_so(shared):
 def test_a_clock_behind_the_snapshot(shared):
     """A snapshot of a little later than now is served as of its time; of much later, not at all."""
     server = shared
+    server.store.drop(SPACE)
     now = time.time_ns() // 1000
     fill(server.store, server.shape, 1, at=now + 4_000_000)
     until(lambda: server.ask("GET", "/readyz").status == 200)

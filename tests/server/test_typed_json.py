@@ -63,7 +63,7 @@ def test_there_and_back(name, data):
     kind, values = KINDS[name]
     column = data.draw(st.lists(st.none() | values, min_size=1, max_size=30))
     write = Writer("m@1", {"x": kind, "y": pa.float64()})
-    body = write.json({"x": column, "y": [0.5] * len(column)}, len(column), snapshot="s", sequence=1, t=1, stale=())
+    body = write.json({"x": column, "y": [0.5] * len(column)}, snapshot="s", sequence=1, t=1, stale=())
     told = json.loads(body, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
     assert told["t"] == "1970-01-01T00:00:00.000001Z"
     back = column_of(told["features"]["x"], kind)
@@ -74,7 +74,7 @@ def test_there_and_back(name, data):
 def test_statuses_and_ages():
     """Statuses are words, ages seconds; where they are not asked for they are not there."""
     write = Writer("m@1", {"x": pa.int64()})
-    told = json.loads(write.json({"x": [1, None]}, 2, snapshot="s", sequence=7, t=0, stale=("v",), statuses={"x": [0, 3]}, ages={"x": [1_500_000, None]}))  # fmt: skip
+    told = json.loads(write.json({"x": [1, None]}, snapshot="s", sequence=7, t=0, stale=("v",), statuses={"x": [0, 3]}, ages={"x": [1_500_000, None]}))  # fmt: skip
     assert told["statuses"] == {"x": ["present", "missing_key"]}
     assert told["ages"] == {"x": [1.5, None]}
     assert (told["stale"], told["sequence"]) == (["v"], 7)
@@ -83,7 +83,7 @@ def test_statuses_and_ages():
 def test_the_word_null_in_a_text_is_no_nan():
     """Texts that look like what NaN becomes are left as they are."""
     write = Writer("m@1", {"x": pa.string(), "y": pa.float64()})
-    told = json.loads(write.json({"x": ["null"], "y": [math.inf]}, 1, snapshot="s", sequence=0, t=0, stale=()))
+    told = json.loads(write.json({"x": ["null"], "y": [math.inf]}, snapshot="s", sequence=0, t=0, stale=()))
     assert told["features"] == {"x": ["null"], "y": ["Infinity"]}
 
 
@@ -91,7 +91,7 @@ def test_sums_that_overflow_are_no_infinity():
     """Finite values that add up to infinity stay what they are."""
     column = [1.7e308] * 40
     write = Writer("m@1", {"x": pa.float64()})
-    told = json.loads(write.json({"x": column}, 40, snapshot="s", sequence=0, t=0, stale=()))
+    told = json.loads(write.json({"x": column}, snapshot="s", sequence=0, t=0, stale=()))
     assert told["features"]["x"] == column
 
 

@@ -1,4 +1,4 @@
-"""Servers that really run: a supervisor and its workers, on a port of the loopback, over an LMDB of known values."""
+"""Servers that really run: a supervisor and its workers, on a port of the loopback, over known values in LMDB or a Redis."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from benchmarks._served import Shape, fill
+from dataplat.feature_store.online.connect import online_store
 from dataplat.feature_store.online.lmdb_store import LmdbStore
+
+if TYPE_CHECKING:
+    from dataplat.feature_store.online.store import OnlineStore
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -42,7 +46,7 @@ class Running:
 
     process: subprocess.Popen[str]
     url: str
-    store: LmdbStore
+    store: OnlineStore
     shape: Shape
     log: Path
 
@@ -105,21 +109,25 @@ def running(
     stalled: float = 30.0,
     toml: str = "",
     env: dict[str, str] | None = None,
+    online: str | None = None,
     **flags: Any,
 ) -> Iterator[Running]:
-    """Run a server in a folder until the block ends."""
-    shape, store = Shape(keys=100, views=3, features=5), LmdbStore(folder / "online")
+    """Run a server in a folder until the block ends: over an LMDB there, or the Redis of a URL."""
+    shape, place = Shape(keys=100, views=3, features=5), str(folder / "online")
+    store = LmdbStore(place) if online is None else online_store(online, place)
     if filled:
         fill(store, shape, 1)
     (folder / "dataplat.toml").write_text(toml)
     log = folder / "server.log"
     told = {
-        "folder": str(folder / "online"),
+        "folder": place,
         "shape": {"keys": shape.keys, "views": shape.views, "features": shape.features},
         "flags": {"port": 0, **flags},
         "stalled": stalled,
+        **({} if online is None else {"online": online}),
     }
-    surroundings = {**os.environ, "PYTHONPATH": str(ROOT), **(env or {})}
+    packages = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    surroundings = {**os.environ, "PYTHONPATH": packages, **(env or {})}
     with log.open("w") as stderr:
         process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks._served", json.dumps(told)],
