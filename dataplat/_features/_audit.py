@@ -130,6 +130,17 @@ class Audit:
             "told": [{name: getattr(each, name) for name in Difference.__slots__} for each in self.differences],
         }
 
+    def to_html(self) -> str:
+        """Return it as one page that needs no network."""
+        from dataplat._features._audit_page import page
+
+        return page(self)
+
+    def _repr_html_(self) -> str:
+        from dataplat._features._audit_page import fragment
+
+        return fragment(self)
+
     def __str__(self) -> str:
         what = f"{self.service}: {self.rows:,} served rows, {self.cells:,} cells, {sum(self.causes.values()):,} differences"
         return what + (f", {self.stale_rows:,} rows stale" if self.stale_rows else "")

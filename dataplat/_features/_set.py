@@ -1,25 +1,32 @@
-"""A training set: the rows of a spine with features as they were known, and all that is needed to make it again."""
+"""A training set: the rows of a spine with features as they were known, and all that is needed to make it again.
+
+A part of it, as `split` makes them, is a training set as well: with an id, a report and statuses of its own, and made again as
+that part.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dataplat._features._history import micros_of
 from dataplat.errors import BadColumn, ConfigError
 from dataplat.feature_store.closure import closure_hash, used_views
+from dataplat.feature_store.status import NAMES
 from dataplat.lake.schema import did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
     import pyarrow as pa
+    from numpy.typing import NDArray
 
     from dataplat._features._store import FeatureStore
     from dataplat._features._training import Recipe
@@ -32,20 +39,68 @@ class Report:
 
     Attributes:
         rows: of the set.
-        immature: rows of the spine that were left out, since their labels could not be known yet (PIT 27).
-        ties: by view: for how many rows the newest row agreed in event time with another one (PIT 6).
+        immature: rows of the spine that were left out, since their labels could not be known yet (PIT 27); of a part of a
+            set, those of all of it.
+        ties: by view: for how many rows the newest row agreed in event time with another one (PIT 6); likewise.
         statuses: by column: how many cells have which status.
+        unlabelled: rows that no label was found for.
     """
 
     rows: int
     immature: int
     ties: Mapping[str, int]
     statuses: Mapping[str, Mapping[str, int]]
+    unlabelled: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values."""
         statuses = {name: dict(each) for name, each in self.statuses.items()}
-        return {"rows": self.rows, "immature": self.immature, "ties": dict(self.ties), "statuses": statuses}
+        return {
+            "rows": self.rows,
+            "immature": self.immature,
+            "unlabelled": self.unlabelled,
+            "ties": dict(self.ties),
+            "statuses": statuses,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side of a split.
+
+    Attributes:
+        by: columns of which equal values are on one side; none: the side is one of time.
+        holdout: the share of groups that are held out, or the time from which on rows are, microseconds.
+        seed: another one chooses others.
+        held: whether this is what is held out.
+    """
+
+    by: tuple[str, ...]
+    holdout: float | int
+    seed: str
+    held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Codes:
+    """The status of each cell, as codes, and whether each row has a label."""
+
+    statuses: Mapping[str, NDArray[np.int8]]
+    labelled: NDArray[np.bool_] | None = None
+
+    def take(self, rows: NDArray[np.bool_]) -> Codes:
+        """Return those of some rows."""
+        statuses = {name: codes[rows] for name, codes in self.statuses.items()}
+        return Codes(statuses, None if self.labelled is None else self.labelled[rows])
+
+    def report(self, rows: int, immature: int, ties: Mapping[str, int]) -> Report:
+        """Count them."""
+        statuses = {
+            name: {NAMES[code]: int(count) for code, count in enumerate(np.bincount(codes)) if count}
+            for name, codes in self.statuses.items()
+        }
+        unlabelled = 0 if self.labelled is None else int((~self.labelled).sum())
+        return Report(rows, immature, ties, statuses, unlabelled)
 
 
 @dataclass(frozen=True)
@@ -62,6 +117,7 @@ class TrainingSet:
     table: pa.Table
     report: Report
     _store: FeatureStore
+    _codes: Codes = field(repr=False, compare=False)
 
     @property
     def pins(self) -> dict[str, str]:
@@ -80,13 +136,15 @@ class TrainingSet:
 
         spine = self.recipe.spine.table
         told = self.recipe
-        about = {
+        about: dict[str, Any] = {
             "closure": self.closure,
             "pins": sorted(told.pins.items()),
             "spine": [content_id(digest(spine.to_batches(), spine.schema), spine.schema), _order(spine)],
             "labels": None if told.labels is None else [told.labels.dataset, told.labels.id, list(told.label_on)],
             "asked": [told.timestamp, told.horizon, told.as_known, told.statuses, told.ages],
         }
+        about |= {"label_known_at": told.label_known_at} if told.label_known_at else {}
+        about |= {"sides": [asdict(side) for side in told.sides]} if told.sides else {}
         return hashlib.sha256(json.dumps(about).encode()).hexdigest()
 
     def to_arrow(self) -> pa.Table:
@@ -104,6 +162,17 @@ class TrainingSet:
         from dataplat._frames import to_pandas
 
         return to_pandas(self.table)
+
+    def to_html(self) -> str:
+        """Return one page that needs no network: of what it is made, how its cells came to be, what its columns hold."""
+        from dataplat._features._training_page import page
+
+        return page(self)
+
+    def _repr_html_(self) -> str:
+        from dataplat._features._training_page import fragment
+
+        return fragment(self)
 
     def rebuild(self) -> TrainingSet:
         """Make it again, of the same versions: it is the same to the last byte."""
@@ -124,21 +193,16 @@ class TrainingSet:
 
         Raises:
             BadColumn: There is no such column.
-            ConfigError: The share is none.
+            ConfigError: The share is none; the time has no zone; or both a time and columns are given.
         """
-        if isinstance(holdout, datetime):
-            from dataplat._features._spine import times_of
+        side = self._sides(by, holdout, seed)
+        held = self._held(side)
+        return self._some(~held, replace(side, held=False)), self._some(held, side)
 
-            if holdout.tzinfo is None:
-                raise ConfigError(f"holdout={holdout} has no time zone, and could be any time")
-            held = times_of(self.table, self.recipe.timestamp) >= int(holdout.timestamp() * 1_000_000)
-        else:
-            if not 0 < holdout < 1:
-                raise ConfigError(f"holdout is a share between 0 and 1, or a time, and not {holdout!r}")
-            held = self._shares(self._columns(by), seed) < holdout
-        import pyarrow as pa
-
-        return self._some(pa.array(~held)), self._some(pa.array(held))
+    def side(self, side: Side) -> TrainingSet:
+        """Return one side of a split."""
+        held = self._held(side)
+        return self._some(held if side.held else ~held, side)
 
     def save(self, into: str, *, message: str | None = None, contract: Any = None) -> IngestResult:
         """Make it a version of the dataset `into`; its lineage names the versions that it was made of.
@@ -194,9 +258,43 @@ class TrainingSet:
         salt = int.from_bytes(hashlib.sha256(f"split {seed}".encode()).digest()[:8], "little")
         return mix(0, words ^ np.uint64(salt)) / 2.0**64
 
-    def _some(self, rows: Any) -> TrainingSet:
-        table = self.table.filter(rows)
-        return replace(self, table=table, report=replace(self.report, rows=table.num_rows))
+    def _sides(self, by: str | Sequence[str] | None, holdout: float | datetime, seed: str) -> Side:
+        """Return what is held out."""
+        if isinstance(holdout, datetime):
+            if by is not None or seed:
+                raise ConfigError(
+                    "holdout= is a time, from which on all rows are held out: by= and seed= are of a share"
+                )
+            return Side((), micros_of(holdout, "holdout"), "", held=True)
+        share: Any = holdout
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share < 1:
+            raise ConfigError(f"holdout is a share between 0 and 1, or a time, and not {holdout!r}")
+        columns = tuple(self._columns(by))
+        if not columns:
+            raise ConfigError("its views have no entity: say with by= which rows stay together, or give a time")
+        return Side(columns, float(holdout), seed, held=True)
+
+    def _held(self, side: Side) -> NDArray[np.bool_]:
+        """Return which rows are held out."""
+        if not side.by:
+            from dataplat._features._spine import times_of
+
+            return times_of(self.table, self.recipe.timestamp) >= side.holdout
+        held: NDArray[np.bool_] = self._shares(side.by, side.seed) < side.holdout
+        return held
+
+    def _some(self, rows: NDArray[np.bool_], side: Side) -> TrainingSet:
+        import pyarrow as pa
+
+        table, codes = self.table.filter(pa.array(rows)), self._codes.take(rows)
+        report = codes.report(table.num_rows, self.report.immature, self.report.ties)
+        return replace(
+            self,
+            recipe=replace(self.recipe, sides=(*self.recipe.sides, side)),
+            table=table,
+            report=report,
+            _codes=codes,
+        )
 
 
 def _order(spine: pa.Table) -> str:

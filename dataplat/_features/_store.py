@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dataplat._features._set import TrainingSet
     from dataplat._lake import Lake
     from dataplat.feature_store.definitions import FeatureService, FeatureView
+    from dataplat.feature_store.online.plan import ServingPlan
     from dataplat.feature_store.online.store import OnlineStore, Snapshot
     from dataplat.feature_store.runs import Runs
     from dataplat.feature_store.verify import Verified
@@ -49,6 +50,7 @@ class FeatureStore:
         self.known_definitions: dict[str, builtins.list[Definition]] = {}
         self.stamped = 0
         self.stamping = Lock()
+        self.plans: dict[str, ServingPlan] = {}
 
     def __repr__(self) -> str:
         return f"FeatureStore({self.lake.url!r}, branch={self.branch!r})"
@@ -118,10 +120,12 @@ class FeatureStore:
         timestamp: str = "t",
         labels: str | None = None,
         label_on: Sequence[str] | str = (),
+        label_known_at: str | None = None,
         horizon: Duration | None = None,
         as_known: Literal["now"] | None = None,
         statuses: bool = False,
         ages: bool = False,
+        progress: Listener | None = None,
     ) -> TrainingSet:
         """Return a service's features for the rows of a spine, each as it was known at the row's time; pinned.
 
@@ -134,11 +138,13 @@ class FeatureStore:
             timestamp: the spine's column of times.
             labels: the reference of a dataset whose other columns are joined to the spine.
             label_on: the columns that they are joined by; by default its key.
+            label_known_at: the column of labels that says when each was known, where they were committed later than that.
             horizon: how long after its time the label of a row is known: rows whose label could not be known when the
-                labels were committed are left out, and counted.
+                newest label was (`label_known_at`; else when the labels were committed) are left out, and counted.
             as_known: "now" takes every row as known that is there now, whenever it came: not what a model would have seen.
             statuses: add `column__status`.
             ages: add `column__age`, how old the row is that a value is of.
+            progress: is told how far it is.
 
         Raises:
             FeatureNotFound, DatasetNotFound: There is no such service, source or dataset of labels.
@@ -146,6 +152,7 @@ class FeatureStore:
         """
         from dataplat._features._registry import resolve
         from dataplat._features._training import training_set
+        from dataplat.ingest._progress import Meter
 
         return training_set(
             self,
@@ -154,10 +161,12 @@ class FeatureStore:
             timestamp=timestamp,
             labels=labels,
             label_on=label_on,
+            label_known_at=label_known_at,
             horizon=horizon,
             as_known=as_known,
             statuses=statuses,
             ages=ages,
+            meter=Meter(progress),
         )
 
     def history(self, view: FeatureView | str, start: datetime, end: datetime, *, statuses: bool = False) -> pa.Table:

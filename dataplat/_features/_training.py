@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from dataplat._features._history import micros_of
 from dataplat._features._lint import leaks
-from dataplat._features._set import Report, TrainingSet
+from dataplat._features._set import Codes, Side, TrainingSet
 from dataplat._features._sources import ViewSource
 from dataplat._features._spine import Spine, spine_of, times_of
 from dataplat.errors import BadColumn, ConfigError, SchemaError
@@ -21,16 +22,19 @@ from dataplat.feature_store.kernel.ask import Ask
 from dataplat.feature_store.kernel.asof import latest
 from dataplat.feature_store.kernel.ondemand import Transforms
 from dataplat.feature_store.kernel.order import by_high
-from dataplat.feature_store.status import NAMES
+from dataplat.feature_store.times import NEVER, to_micros
 from dataplat.feature_store.windows import micros
+from dataplat.ingest._progress import Meter
 from dataplat.lake.schema import did_you_mean
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from numpy.typing import NDArray
 
     from dataplat._features._store import FeatureStore
     from dataplat._version import Version
 
+_THERE = " row of the labels"
 ROWS = 4_000_000
 """Rows of a source that are merged at once: what bounds the memory, whatever the history."""
 
@@ -45,12 +49,14 @@ class Recipe:
         timestamp: the spine's column of times.
         labels: the version that labels come from.
         label_on: the columns that they are joined by.
+        label_known_at: the column of labels that says when each was known; None: all were when they were committed.
         horizon: how long after its time a row's label is known, microseconds.
         as_known: "now" takes what is there as known, whenever it came (PIT 8).
         statuses: whether each feature comes with its status.
         ages: whether with its age.
         pins: version ids by the names that views call datasets by; empty: those of now.
         lineage: (dataset, version id) of all of them.
+        sides: which part of it is taken, one split after the other.
     """
 
     service: FeatureService
@@ -58,12 +64,14 @@ class Recipe:
     timestamp: str = "t"
     labels: Version | None = None
     label_on: tuple[str, ...] = ()
+    label_known_at: str | None = None
     horizon: int | None = None
     as_known: Literal["now"] | None = None
     statuses: bool = False
     ages: bool = False
     pins: Mapping[str, str] = None  # type: ignore[assignment]
     lineage: tuple[tuple[str, str], ...] = ()
+    sides: tuple[Side, ...] = ()
 
 
 def training_set(
@@ -74,10 +82,12 @@ def training_set(
     timestamp: str,
     labels: str | None,
     label_on: Sequence[str] | str,
+    label_known_at: str | None,
     horizon: Any,
     as_known: Literal["now"] | None,
     statuses: bool,
     ages: bool,
+    meter: Meter,
 ) -> TrainingSet:
     """Make a training set of the versions of now."""
     if as_known not in (None, "now"):
@@ -85,24 +95,37 @@ def training_set(
     version = None
     if labels is not None:
         version = store.lake[labels if "@" in labels or "~" in labels else f"{labels}@{store.branch}"]
-    elif label_on or horizon:
-        raise ConfigError("label_on and horizon are about labels: say which with labels=")
+    elif label_on or horizon or label_known_at:
+        raise ConfigError("label_on, label_known_at and horizon are about labels: say which with labels=")
+    if label_known_at and horizon is None:
+        raise ConfigError(
+            f"label_known_at={label_known_at!r} is what a horizon is measured from: give one with horizon="
+        )
+    meter.enter("reading the spine")
     recipe = Recipe(
         service,
         spine_of(store, spine),
         timestamp,
         version,
         (label_on,) if isinstance(label_on, str) else tuple(label_on),
+        label_known_at,
         None if horizon is None else micros(horizon, "horizon"),
         as_known,
         statuses,
         ages,
     )
-    return build(store, recipe)
+    return build(store, recipe, meter)
 
 
-def build(store: FeatureStore, recipe: Recipe) -> TrainingSet:
+def build(store: FeatureStore, recipe: Recipe, meter: Meter | None = None) -> TrainingSet:
     """Make the set of a recipe, of the versions that it pins."""
+    whole = _whole(store, replace(recipe, sides=()), meter or Meter())
+    for side in recipe.sides:
+        whole = whole.side(side)
+    return whole
+
+
+def _whole(store: FeatureStore, recipe: Recipe, meter: Meter) -> TrainingSet:
     commit = store.lake.refs.head(store.branch).commit
     views = used_views(recipe.service)
     sources = {view.name: ViewSource.of(store, view, commit) for view in views}
@@ -112,7 +135,7 @@ def build(store: FeatureStore, recipe: Recipe) -> TrainingSet:
     lineage = tuple(sorted({pair for source in sources.values() for pair in source.datasets}))
     recipe = replace(recipe, pins=pins, lineage=lineage)
     _check_leaks(recipe, sources)
-    table, immature = _with_labels(recipe)
+    table, labelled, immature = _with_labels(recipe)
     t = times_of(table, recipe.timestamp)
     asks: dict[Any, Ask] = {}
     for view in views:
@@ -121,7 +144,11 @@ def build(store: FeatureStore, recipe: Recipe) -> TrainingSet:
         each = pool.map(
             lambda view: joined(view, sources[view.name], asks[_asked(view)], as_known=recipe.as_known), views
         )
-        told = dict(zip((view.name for view in views), each, strict=True))
+        told = {}
+        for view in views:
+            meter.enter(f"joining {view.name}:")
+            told[view.name] = next(each)
+            meter.add_rows(len(t))
     found = Answer(
         {f"{name}__{one}": column for name, its in told.items() for one, column in its.columns.items()},
         {f"{name}__{one}": codes for name, its in told.items() for one, codes in its.statuses.items()},
@@ -134,8 +161,8 @@ def build(store: FeatureStore, recipe: Recipe) -> TrainingSet:
         if name in table.schema.names:
             raise SchemaError(f"the spine has a column {name!r}, and so have the features: rename that of the spine")
         table = table.append_column(name, column)
-    counts = {name: _counted(codes) for name, codes in found.statuses.items() if name in table.schema.names}
-    return TrainingSet(recipe, table, Report(table.num_rows, immature, ties, counts), store)
+    codes = Codes({name: its for name, its in found.statuses.items() if name in table.schema.names}, labelled)
+    return TrainingSet(recipe, table, codes.report(table.num_rows, immature, ties), store, codes)
 
 
 def joined(
@@ -231,10 +258,6 @@ def _placed(found: Answer, places: Any) -> Answer:
     )
 
 
-def _counted(codes: Any) -> dict[str, int]:
-    return {NAMES[code]: int(count) for code, count in enumerate(np.bincount(codes)) if count}
-
-
 def _check_leaks(recipe: Recipe, sources: Mapping[str, ViewSource]) -> None:
     """Refuse features that could know the labels (PIT 27)."""
     if recipe.labels is None:
@@ -247,15 +270,38 @@ def _check_leaks(recipe: Recipe, sources: Mapping[str, ViewSource]) -> None:
         raise ConfigError("features would know the labels that they are to predict: " + "; ".join(found))
 
 
-def _with_labels(recipe: Recipe) -> tuple[pa.Table, int]:
-    """Return the spine with its labels, without rows whose label could not be known yet; and how many these were."""
+def _with_labels(recipe: Recipe) -> tuple[pa.Table, NDArray[np.bool_] | None, int]:
+    """Return the spine with its labels, and whether there is one; without rows whose label could not be known yet.
+
+    And how many of these there were.
+    """
+    import pyarrow as pa
+
     table, labels = recipe.spine.table, recipe.labels
     if labels is None:
-        return table, 0
-    import polars as pl
+        return table, None, 0
+    table, labelled = _joined(recipe, labels)
+    if recipe.horizon is None:
+        return table, labelled, 0
+    mature = times_of(table, recipe.timestamp) + recipe.horizon <= _newest(recipe, labels)
+    return table.filter(pa.array(mature)), labelled[mature], int((~mature).sum())
 
+
+def _newest(recipe: Recipe, labels: Version) -> int:
+    """Return until when labels are known, microseconds: the newest known time of one, else when they were committed."""
+    if recipe.label_known_at is None:
+        return micros_of(labels.created, "created")
+    known = to_micros(
+        labels.to_arrow(columns=[recipe.label_known_at]).column(0), f"{labels.dataset}.{recipe.label_known_at}"
+    )
+    return int(known.max(initial=NEVER))
+
+
+def _joined(recipe: Recipe, labels: Version) -> tuple[pa.Table, NDArray[np.bool_]]:
+    """Return the spine with its labels, and which rows have one."""
     from dataplat._frames import to_polars
 
+    table = recipe.spine.table
     on = list(recipe.label_on) or [name for name in labels.key if name in table.schema.names]
     if not on:
         raise ConfigError(f"{labels.dataset} has no key that the spine has: say what to join labels by with label_on=")
@@ -263,10 +309,16 @@ def _with_labels(recipe: Recipe) -> tuple[pa.Table, int]:
         for what, names in (("the spine", table.schema.names), (labels.dataset, labels.schema.names)):
             if name not in names:
                 raise BadColumn(f"{what} has no column {name!r} to join labels by{did_you_mean(name, names)}")
-    both = [name for name in labels.schema.names if name in table.schema.names and name not in on]
+    if recipe.label_known_at not in (None, *labels.schema.names):
+        raise BadColumn(
+            f"{labels.dataset} has no column {recipe.label_known_at!r} that says when labels were known"
+            f"{did_you_mean(str(recipe.label_known_at), labels.schema.names)}"
+        )
+    wanted = [name for name in labels.schema.names if name != recipe.label_known_at or name in on]
+    both = [name for name in wanted if name in table.schema.names and name not in on]
     if both:
         raise SchemaError(f"{both[0]!r} is a column of the spine and of {labels.dataset}: rename one")
-    given = to_polars(labels.to_arrow())
+    given = to_polars(labels.to_arrow(columns=wanted)).with_row_index(_THERE)
     twice = given.select(on).is_duplicated()
     if twice.any():
         first = given.filter(twice).row(0, named=True)
@@ -274,14 +326,8 @@ def _with_labels(recipe: Recipe) -> tuple[pa.Table, int]:
             f"{labels.dataset} has two labels of {', '.join(f'{name}={first[name]!r}' for name in on)}: which is meant?"
         )
     rows = to_polars(table.select(on)).join(given, on=on, how="left", maintain_order="left")
-    found = rows.drop(on).to_arrow()
+    labelled = rows[_THERE].is_not_null().to_numpy()
+    found = rows.drop(*on, _THERE).to_arrow()
     for name in found.schema.names:
         table = table.append_column(name, found.column(name).cast(labels.schema.field(name).type))
-    if recipe.horizon is None:
-        return table, 0
-    newest = int(labels.created.timestamp() * 1_000_000)
-    mature = times_of(table, recipe.timestamp) + recipe.horizon <= newest
-    del pl
-    import pyarrow as pa
-
-    return table.filter(pa.array(mature)), int((~mature).sum())
+    return table, labelled

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -67,15 +68,23 @@ def _one_line(value: Any) -> str:
     return " ".join(str(value).split())
 
 
-@command("lineage", example="dataplat features lineage delay_model\ndataplat features lineage weather")
+@command(
+    "lineage",
+    example="dataplat features lineage delay_model\ndataplat features lineage weather --report lineage.html",
+)
 @click.argument("name", metavar="NAME", shell_complete=complete_declared)
+@click.option("--report", "page", metavar="FILE", help="Write a picture of it as one HTML page.")
 @branch_option
-def lineage(name: str, lake: str | None, as_json: bool, branch: str | None) -> int:
+def lineage(name: str, page: str | None, lake: str | None, as_json: bool, branch: str | None) -> int:
     """Show where features come from and where they went: source, view, service, snapshot, training set.
 
     NAME is a service, a view, or a dataset that views read.
     """
     found = open_store(lake, branch).lineage(name)
+    if page is not None:
+        from dataplat._features._lineage_page import page as page_of
+
+        Path(page).write_text(page_of(name, found), encoding="utf-8")
     if as_json:
         print_json([each.to_dict() for each in found])
         return _exits.DONE
@@ -83,6 +92,8 @@ def lineage(name: str, lake: str | None, as_json: bool, branch: str | None) -> i
     for each in found:
         for line in _tree(each, seen):
             click.echo(line)
+    if page is not None:
+        note(f"report: {page}")
     return _exits.DONE
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +14,8 @@ from dataplat.cli._options import branch_in_force, complete_names, open_data
 from dataplat.errors import ConfigError
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from dataplat._features import FeatureStore
     from dataplat._lake import Lake
     from dataplat.feature_store.definitions import Entity, FeatureService
@@ -47,6 +49,48 @@ def _views(lake: Lake) -> Iterable[str]:
 complete_services = complete_names(_services)
 complete_views = complete_names(_views)
 complete_declared = complete_names(lambda lake: [*_services(lake), *_views(lake)])
+
+
+def _completed(ctx: click.Context, incomplete: str, names: Callable[[FeatureService], Iterable[str]]) -> Any:
+    """Return what completes a word of the service that was typed before."""
+
+    def found(lake: Lake) -> Iterable[str]:
+        from dataplat._features import FeatureStore
+        from dataplat._features._registry import resolve
+
+        store = FeatureStore(lake, branch_in_force(ctx.params.get("branch")))
+        typed = (
+            ctx.params.get("service") or ctx.args[0]
+        )  # what is typed of an option is no value yet, and ends the parse
+        return names(resolve(store, typed))
+
+    return complete_names(found)(ctx, ctx.command.params[0], incomplete)
+
+
+def complete_keys(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete `airport=` of a request, without those that are there."""
+    typed = {word.partition("=")[0] for word in ctx.params.get("keys") or ()}
+
+    def names(service: FeatureService) -> Iterable[str]:
+        entities, request = asked_of(service)
+        computed = request if ctx.command.name == "get" else ()
+        return [f"{name}=" for name in (*entities, *computed) if name not in typed]
+
+    found: list[CompletionItem] = _completed(ctx, incomplete, names)
+    return found
+
+
+def complete_features(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete a feature of a service, or one of its views."""
+    from dataplat.feature_store.closure import used_views
+
+    def names(service: FeatureService) -> Iterable[str]:
+        views = used_views(service)
+        features = [f"{view.name}__{each.feature}" for view in views for each in view.features]
+        return [*(view.name for view in views), *features]
+
+    found: list[CompletionItem] = _completed(ctx, incomplete, names)
+    return found
 
 
 class Moment(click.ParamType[Any]):

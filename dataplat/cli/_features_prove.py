@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,14 +23,21 @@ _SHOWN = 20
 
 @command(
     "audit",
-    example="dataplat features audit delay_model\ndataplat features audit delay_model@2 --since 24h",
+    example="dataplat features audit delay_model\ndataplat features audit delay_model@2 --since 24h --report audit.html",
 )
 @click.argument("service", metavar="SERVICE", shell_complete=complete_services)
 @click.option("--since", metavar="TIME", type=Moment(), help="From when on, or how long ago: 2h, 7d (default: all).")
 @click.option("--until", metavar="TIME", type=Moment(), help="Until before when.")
+@click.option("--report", "page", metavar="FILE", help="Write what was found as one HTML page.")
 @branch_option
 def audit(
-    service: str, since: datetime | None, until: datetime | None, lake: str | None, as_json: bool, branch: str | None
+    service: str,
+    since: datetime | None,
+    until: datetime | None,
+    page: str | None,
+    lake: str | None,
+    as_json: bool,
+    branch: str | None,
 ) -> int:
     """Hold what was served against the lake: each logged value and status again, to the last bit.
 
@@ -39,10 +47,14 @@ def audit(
     store = open_store(lake, branch)
     with ProgressLine() as line:
         found = store.audit(service, since=since, until=until, progress=_progress(line))
+    if page is not None:
+        Path(page).write_text(found.to_html(), encoding="utf-8")
     if as_json:
         print_json(found.to_dict())
     else:
         _tell(found)
+        if page is not None:
+            note(f"report: {page}")
     return _exits.DONE if found.ok else _exits.DATA_FAILED
 
 

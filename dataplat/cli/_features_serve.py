@@ -14,6 +14,7 @@ from dataplat.cli._features_options import (
     Moment,
     asked_of,
     columns_of,
+    complete_keys,
     complete_services,
     complete_views,
     contracts_of,
@@ -134,7 +135,7 @@ def _tell(made: Materialized) -> None:
     "dataplat features get delay_model airport=JFK,LGA carrier=AA,UA distance=2475,733 --statuses",
 )
 @_SERVICE
-@click.argument("keys", metavar="KEY=VALUE…", nargs=-1)
+@click.argument("keys", metavar="KEY=VALUE…", nargs=-1, shell_complete=complete_keys)
 @click.option("--at", metavar="TIME", type=Moment(), help="As of when (default: now); not before the snapshot.")
 @click.option("--statuses", is_flag=True, help="Say how each cell came to be, and how old it is.")
 @branch_option

@@ -13,17 +13,28 @@ from dataplat.cli._features_options import (
     Moment,
     asked_of,
     columns_of,
+    complete_features,
+    complete_keys,
     complete_services,
     complete_views,
     open_store,
 )
-from dataplat.cli._options import branch_option, command, complete_datasets, complete_references, message_option
-from dataplat.cli._output import coloured, counted, moment, number, plain, print_json, rows_of, short, span, table
+from dataplat.cli._options import (
+    branch_option,
+    command,
+    complete_datasets,
+    complete_references,
+    message_option,
+    split_columns,
+)
+from dataplat.cli._output import coloured, counted, moment, note, number, plain, print_json, rows_of, short, span, table
+from dataplat.cli._progress import ProgressLine
 from dataplat.errors import ConfigError
 
 if TYPE_CHECKING:
     from dataplat._features._explain import Explanation, ViewExplained
     from dataplat._features._set import TrainingSet
+    from dataplat.ingest import IngestResult
 
 _SERVICE = click.option(
     "--service",
@@ -39,7 +50,8 @@ _SERVICE = click.option(
     "train",
     example="dataplat features train departures@v1 --service delay_model --out train\n"
     "dataplat features train 'select origin as airport, time_hour as t from flights' -s delay_model --out train.parquet\n"
-    "dataplat features train departures -s delay_model --labels arrivals@v2 --horizon 1d --out train",
+    "dataplat features train departures -s delay_model --labels arrivals@v2 --horizon 1d --out train\n"
+    "dataplat features train departures -s delay_model --out train --holdout 0.2 --by carrier --report train.html",
 )
 @click.argument("spine", metavar="SPINE", shell_complete=complete_references)
 @_SERVICE
@@ -49,6 +61,11 @@ _SERVICE = click.option(
 @click.option("--timestamp", metavar="COL", default="t", show_default=True, help="The spine's column of times.")
 @click.option("--labels", metavar="REF", shell_complete=complete_references, help="A dataset of labels to join.")
 @click.option("--label-on", metavar="COLS", help="The columns that labels are joined by (default: their key).")
+@click.option(
+    "--label-known-at",
+    metavar="COL",
+    help="The labels' column of when each was known (default: as they were committed).",
+)
 @click.option(
     "--horizon", metavar="TIME", help="How long after its time a label is known: 1d. Later rows are left out."
 )
@@ -60,6 +77,13 @@ _SERVICE = click.option(
 @click.option("--statuses", is_flag=True, help="Add how each cell came to be.")
 @click.option("--ages", is_flag=True, help="Add how old each cell is.")
 @click.option(
+    "--holdout", metavar="SHARE|TIME", help="What to hold out, a share of groups or rows from a time on: NAME_holdout."
+)
+@click.option(
+    "--by", metavar="COLS", help="With a share: columns whose equal values stay together (default: the keys)."
+)
+@click.option("--report", "page", metavar="FILE", help="Write what it holds, and how it came to be, as one HTML page.")
+@click.option(
     "--limit", "-n", type=click.IntRange(min=0), default=10, show_default=True, help="Rows to show without --out."
 )
 @branch_option
@@ -69,6 +93,9 @@ def train(
     service: str,
     out: str | None,
     label_on: str | None,
+    holdout: str | None,
+    by: str | None,
+    page: str | None,
     limit: int,
     lake: str | None,
     as_json: bool,
@@ -81,30 +108,74 @@ def train(
     SPINE is a dataset or a query, with a column of times and one for each key. As many rows come out as go in, in their
     order. Without --out it is shown.
     """
+    if by is not None and holdout is None:
+        raise click.UsageError(
+            "--by says which rows stay together when some are held out: how many, with --holdout 0.2?"
+        )
+    share = None if holdout is None else _share(holdout, out)
     store = open_store(lake, branch)
-    on = [] if label_on is None else [name.strip() for name in label_on.split(",")]
-    made = store.training_set(spine, service, label_on=on, **options)
-    if out is not None and out.endswith(".parquet"):
-        import pyarrow.parquet as pq
-
-        pq.write_table(made.to_arrow(), Path(out))
-    elif out is not None:
-        from dataplat.cli.ingest import report
-
-        saved = made.save(out, message=message)
-        if not as_json:
-            _tell(made)
-        return report(saved, as_json=as_json)
+    with ProgressLine() as line:
+        made = store.training_set(spine, service, label_on=split_columns(label_on) or [], progress=line, **options)
+        if page is not None:
+            Path(page).write_text(made.to_html(), encoding="utf-8")
+    sets = {out: made}
+    if share is not None:
+        kept, held = made.split(by=split_columns(by), holdout=share)
+        sets = {out: kept, _aside(str(out)): held}
+    saved = {name: None if name is None else _kept(each, name, message) for name, each in sets.items()}
     if as_json:
-        rows = {} if out else {"table": plain(made.to_arrow().slice(0, limit).to_pylist())}
-        print_json({"id": made.id, "closure": made.closure, "pins": made.pins, **made.report.to_dict(), **rows})
+        told = [_json(each, saved[name], limit if name is None else 0) for name, each in sets.items()]
+        print_json(told[0] if share is None else {"train": told[0], "holdout": told[1]})
         return _exits.DONE
     if out is None:
         click.echo(rows_of(made.to_arrow(), limit))
     _tell(made)
-    if out is not None:
-        click.echo(f"written to {out}")
+    for name, each in sets.items():
+        _tell_kept(each, name, saved[name])
+    if page is not None:
+        note(f"report: {page}")
     return _exits.DONE
+
+
+def _share(holdout: str, out: str | None) -> float | datetime:
+    """Return what is held out: a share, or rows from a time on."""
+    if out is None:
+        raise click.UsageError("--holdout makes two sets: say with --out what they are called")
+    try:
+        return float(holdout)
+    except ValueError:
+        found: datetime = Moment().convert(holdout, None, None)
+        return found
+
+
+def _aside(out: str) -> str:
+    """Return where what is held out goes."""
+    return f"{out.removesuffix('.parquet')}_holdout{'.parquet' if out.endswith('.parquet') else ''}"
+
+
+def _kept(made: TrainingSet, out: str, message: str | None) -> IngestResult | None:
+    """Write a set: to a file, or as a version of a dataset."""
+    if not out.endswith(".parquet"):
+        return made.save(out, message=message)
+    import pyarrow.parquet as pq
+
+    pq.write_table(made.to_arrow(), Path(out))
+    return None
+
+
+def _json(made: TrainingSet, saved: IngestResult | None, limit: int) -> dict[str, Any]:
+    told = {"id": made.id, "closure": made.closure, "pins": made.pins, **made.report.to_dict()}
+    told |= {} if saved is None else saved.to_dict()
+    return told | ({"table": plain(made.to_arrow().slice(0, limit).to_pylist())} if limit else {})
+
+
+def _tell_kept(made: TrainingSet, name: str | None, saved: IngestResult | None) -> None:
+    if saved is not None:
+        from dataplat.cli.ingest import report
+
+        report(saved, as_json=False)
+    elif name is not None:
+        click.echo(f"written to {name}: {counted(len(made), 'row')}")
 
 
 def _tell(made: TrainingSet) -> None:
@@ -116,6 +187,8 @@ def _tell(made: TrainingSet) -> None:
     )
     if report.immature:
         click.echo(f"  {counted(report.immature, 'row')} left out: their labels could not be known yet")
+    if report.unlabelled:
+        click.echo(f"  {counted(report.unlabelled, 'row')} without a label")
     for view, ties in sorted(report.ties.items()):
         if ties:
             click.echo(f"  {view}: of {counted(ties, 'row')} the newest row tied with another")
@@ -165,9 +238,9 @@ def history(
     "dataplat features explain delay_model airport=JFK carrier=AA --feature airport_weather__temp",
 )
 @click.argument("service", metavar="SERVICE", shell_complete=complete_services)
-@click.argument("keys", metavar="KEY=VALUE…", nargs=-1)
+@click.argument("keys", metavar="KEY=VALUE…", nargs=-1, shell_complete=complete_keys)
 @click.option("--at", metavar="TIME", type=Moment(), help="As of when (default: now).")
-@click.option("--feature", metavar="NAME", help="Only this feature, or this view.")
+@click.option("--feature", metavar="NAME", shell_complete=complete_features, help="Only this feature, or this view.")
 @click.option("--limit", "-n", type=click.IntRange(min=1), default=10, show_default=True, help="Rows of each view.")
 @branch_option
 def explain(
@@ -180,55 +253,86 @@ def explain(
     as_json: bool,
     branch: str | None,
 ) -> int:
-    """Say why the features of one key are what they are: the rows that could be served, and what became of each."""
+    """Say why the features of one key are what they are: the rows that could be served, and what became of each.
+
+    Views of which no KEY is given are left out. Rows of windows are told with the windows that they count in.
+    """
     from dataplat._features._registry import resolve
 
     store = open_store(lake, branch)
     meant = resolve(store, service)
     entities = {name: entity.dtype for name, entity in asked_of(meant)[0].items()}
-    given = {name: values[0] for name, values in columns_of(keys, entities).items()}
+    typed = {word.partition("=")[0] for word in keys}
+    wanted = entities if typed - entities.keys() else {name: kind for name, kind in entities.items() if name in typed}
+    given = {name: values[0] for name, values in columns_of(keys, wanted).items()}
     found = store.explain(meant, given, at or Moment().convert("0s", None, None), limit=limit)
-    views = _chosen(found, feature)
+    names = _wanted(found, feature)
+    views = [each for each in found.views if names.intersection(_columns(each))]
     if as_json:
         told = found.to_dict()
-        names = {each.view for each in views}
-        print_json({**told, "views": [each for each in told["views"] if each["view"] in names]})
+        shown = {each.view for each in views}
+        print_json({**told, "views": [each for each in told["views"] if each["view"] in shown]})
         return _exits.DONE
     click.echo(f"{found.service} at {moment(found.t)}")
     for each in views:
-        _tell_view(each, feature)
+        _tell_view(each, names)
+    if feature is None or feature in found.computed:
+        for name, words in found.computed.items():
+            if feature in (None, name):
+                click.echo(f"\n{coloured(name, 'bold')} is computed of them: {words}")
+    if feature is None and found.left:
+        left = "; ".join(f"{name} (wants {', '.join(its)})" for name, its in found.left.items())
+        note(f"not looked at: {left}")
     return _exits.DONE
 
 
-def _chosen(found: Explanation, feature: str | None) -> list[ViewExplained]:
+def _windows(names: tuple[str, ...], each: ViewExplained) -> str:
+    """Return the windows that a row counts in."""
+    every = {name for one in each.candidates for name in one.windows}
+    return "all windows" if len(every) > 1 and every == set(names) else ", ".join(names) or "-"
+
+
+def _wanted(found: Explanation, feature: str | None) -> set[str]:
+    """Return the columns that are asked for: all, one, those of a view, or those that an on-demand feature is computed of."""
+    columns = [name for each in found.views for name in _columns(each)]
     if feature is None:
-        return list(found.views)
-    views = [each for each in found.views if feature in _columns(each) or feature == each.view]
-    if not views:
+        return set(columns)
+    if feature in found.computed:
+        return {name for name in columns if f'"{name}"' in found.computed[feature]}
+    wanted = {name for name in columns if feature in (name, name.partition("__")[0])}
+    if not wanted:
         from dataplat.lake.schema import did_you_mean
 
-        there = [name for each in found.views for name in _columns(each)]
-        raise ConfigError(f"{found.service} has no feature {feature!r} of a view{did_you_mean(feature, there)}")
-    return views
+        hint = did_you_mean(feature, [*columns, *found.computed])
+        raise ConfigError(f"{found.service} has no feature {feature!r} of these keys{hint}")
+    return wanted
 
 
 def _columns(each: ViewExplained) -> list[str]:
     return [f"{each.view}__{name}" for name in each.features]
 
 
-def _tell_view(each: ViewExplained, feature: str | None) -> None:
+def _tell_view(each: ViewExplained, wanted: set[str]) -> None:
     click.echo(f"\n{coloured(each.view, 'bold')}")
     rows = [
         (f"{each.view}__{name}", value, status, span(age))
         for name, (value, status, age) in each.features.items()
-        if feature in (None, each.view, f"{each.view}__{name}")
+        if f"{each.view}__{name}" in wanted
     ]
     click.echo(table(("feature", "value", "status", "age"), rows))
     if not each.candidates:
         click.echo("no row of this key")
         return
     names = list(each.candidates[-1].values)
+    counted = any(one.windows for one in each.candidates)
     rows = [
-        (moment(one.e), moment(one.k), one.verdict, *(one.values[name] for name in names)) for one in each.candidates
+        (
+            moment(one.e),
+            moment(one.k),
+            one.verdict.partition(", but from")[0],
+            *(one.values[name] for name in names),
+            *([_windows(one.windows, each)] if counted else []),
+        )
+        for one in each.candidates
     ]
-    click.echo(table(("true at", "servable from", "", *names), rows))
+    click.echo(table(("true at", "servable from", "", *names, *(["counts in"] if counted else [])), rows))

@@ -49,11 +49,11 @@ def run(capsys, tmp_path, monkeypatch):
     (tmp_path / "weather.csv").write_text(WEATHER)
     (tmp_path / "features.py").write_text(FEATURES)
 
-    def go(*words, code=0):
+    def go(*words, code=0, err=False):
         ended = main([*words, "--lake", url])
-        out, err = capsys.readouterr()
-        assert ended == code, err or out
-        return out if not code else out + err
+        out, told = capsys.readouterr()
+        assert ended == code, told or out
+        return out + told if code or err else out
 
     go.url = url
     go.json = lambda *words, code=0: json.loads(go(*words, "--json", code=code))
@@ -163,6 +163,24 @@ def test_a_training_set_is_shown_landed_or_written(applied, tmp_path):
     assert "no feature service 'modle'" in applied("features", "train", spine, "-s", "modle", code=3)
 
 
+def test_a_part_is_held_out_and_a_page_is_written(applied, tmp_path):
+    """By a share of groups or from a time on, as two datasets or files; the page says how cells came to be."""
+    spine = "select airport, seen as t, 1.0 as extra from weather"
+    train = ("features", "train", spine, "-s", "model")
+    told = applied(*train, "--out", "train", "--holdout", "2026-01-01T04:00Z", "--report", "train.html")
+    assert "train@main  +8 -0 rows" in told
+    assert "train_holdout@main  +4 -0 rows" in told
+    assert "Training set of model@1" in (tmp_path / "train.html").read_text()
+    both = applied.json(*train, "--out", "part.parquet", "--holdout", "0.5", "--by", "airport")
+    assert both["train"]["id"] != both["holdout"]["id"]
+    assert both["train"]["rows"] + both["holdout"]["rows"] == 12
+    assert (tmp_path / "part_holdout.parquet").is_file()
+    assert applied.json(*train, "--out", "train")["dataset"] == "train"
+    assert "with --out what they are called" in applied(*train, "--holdout", "0.5", code=2)
+    assert "--holdout 0.2" in applied(*train, "--by", "airport", code=2)
+    assert "is no time" in applied(*train, "--out", "x", "--holdout", "half", code=2)
+
+
 def test_history_and_reasons(applied):
     """A view over time, and the rows behind a value."""
     rows = applied.json("features", "history", "weather", "--from", "2026-01-01T04:00Z", "--to", "2026-01-01T06:00Z")
@@ -177,6 +195,12 @@ def test_history_and_reasons(applied):
     asked = applied.json("features", "explain", "model", "airport=JFK", "--at", "2026-01-01T02:30Z")
     assert asked["views"][0]["features"]["temp"]["value"] == 2
     assert "no feature 'tmp'" in applied("features", "explain", "model", "airport=JFK", "--feature", "tmp", code=2)
+    assert "whose features? model is asked by airport" in applied("features", "explain", "model", code=1)
+    assert "did you mean 'airport'" in applied("features", "explain", "model", "airprt=JFK", code=2)
+    computed = applied("features", "explain", "model", "airport=JFK", "--feature", "warmer")
+    assert "weather__temp" in computed
+    assert "weather__count_3h" not in computed
+    assert "warmer is computed of them" in computed
 
 
 def test_what_is_served_is_made_looked_up_pushed_and_rolled_back(applied, monkeypatch):
@@ -217,7 +241,7 @@ def test_pushed_rows_have_to_be_json_in_the_types_of_the_dataset(served, tmp_pat
     assert served.json("features", "freshness", "model")[0]["pushed"] == 0
 
 
-def test_lineage_is_a_tree_from_source_to_training_set(served):
+def test_lineage_is_a_tree_from_source_to_training_set(served, tmp_path):
     """Source, view, service, and what was made of it; a view shows what its features are."""
     served("features", "train", "select airport, seen as t, 1.0 as extra from weather", "-s", "model", "--out", "train")
     lines = served("features", "lineage", "weather").splitlines()
@@ -231,6 +255,8 @@ def test_lineage_is_a_tree_from_source_to_training_set(served):
     ]
     assert lines[2].startswith("   └─ service model@1")
     assert served.json("features", "lineage", "model")[0]["kind"] == "dataset"
+    assert "report: lineage.html" in served("features", "lineage", "model", "--report", "lineage.html", err=True)
+    assert "service model@1 leads to" in (tmp_path / "lineage.html").read_text()
     shown = served("features", "show", "weather")
     assert "count over 3h" in shown
     assert served.json("features", "show", "model")["name"] == "model@1"
@@ -244,7 +270,7 @@ def test_stale_is_said_and_ends_in_one(run, tmp_path):
     assert "stale" in run("features", "freshness", "model", code=1)
 
 
-def test_an_audit_of_what_was_served_ends_in_zero_and_of_a_lie_in_one(served, capsys):
+def test_an_audit_of_what_was_served_ends_in_zero_and_of_a_lie_in_one(served, tmp_path):
     """Logged lookups are answered again; one value changed in the log is told with its cause."""
     store = dp.open(served.url).features
     with ServedLog.of(store, most=None) as log:
@@ -252,8 +278,9 @@ def test_an_audit_of_what_was_served_ends_in_zero_and_of_a_lie_in_one(served, ca
             asked = {"airport": [airport], "extra": [1.0]}
             looked = store.lookup("model", asked)
             log.record("model@1", asked, asked, 1, looked.t, looked.served)
-    told = served("features", "audit", "model")
+    told = served("features", "audit", "model", "--report", "good.html")
     assert "as served: 9 cells, 0 differences" in told
+    assert "as it should have been" in (tmp_path / "good.html").read_text()
     assert "stale: none" in told
     assert served.json("features", "audit", "model")["ok"] is True
     lake = store.lake
@@ -261,8 +288,9 @@ def test_an_audit_of_what_was_served_ends_in_zero_and_of_a_lie_in_one(served, ca
     rows[0]["features"] = rows[0]["features"].replace('"weather__temp":', '"weather__temp":1')
     lake.ingest(lake["features.served"].to_arrow().from_pylist(rows, lake["features.served"].schema),
                 into="features.served", mode="upsert", key=["id"])  # fmt: skip
-    told = served("features", "audit", "model", code=1)
+    told = served("features", "audit", "model", "--report", "bad.html", code=1)
     assert "as served: 9 cells, 1 difference\n" in told
+    assert "not as it should have been" in (tmp_path / "bad.html").read_text()
     assert "the online store held something else, or the log does" in told
     assert served.json("features", "audit", "model", "--until", "2026-01-01T00:00Z")["rows"] == 0
 
@@ -292,6 +320,11 @@ def test_names_are_completed(served, monkeypatch):
         "show ": {"model", "model@1", "weather"},
         "audit mod": {"model", "model@1"},
         "train x --service ": {"model", "model@1"},
+        "get model ": {"airport=", "extra="},
+        "get model airport=JFK ": {"extra="},
+        "explain model ": {"airport="},
+        "explain model --feature weather__": {"weather__temp", "weather__count_3h"},
+        "explain none ": set(),
     }
     monkeypatch.setenv("DATAPLAT_LAKE", served.url)
     for typed, expected in words.items():

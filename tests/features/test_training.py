@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 import dataplat as dp
+from dataplat._features._lineage_page import page as lineage_page
 from dataplat.errors import BadColumn, ConfigError, SchemaError
 from dataplat.feature_store.runs import Runs
 
@@ -176,3 +177,132 @@ def test_why_a_value_is_what_it_is(desk):
     assert any("not known yet" in each for each in verdicts)
     assert "the newest: served" in repr(told)
     assert json.dumps(told.to_dict())
+
+
+def test_a_side_of_a_split_is_a_set_of_its_own(desk):
+    """With another id and its own counts, and made again as that side, split after split; pins are those of the whole."""
+    keys = ["JFK", "LGA", *(f"A{number}" for number in range(30))]
+    made = desk.store.training_set({"airport": keys, "t": [hour(2)] * len(keys)}, desk.service)
+    desk.lake.ingest(desk.weather([1.5]), into="weather")
+    train, held = made.split(holdout=0.4)
+    inner = train.split(holdout=0.5, seed="validation")
+    sets = [made, train, held, *inner]
+    assert len({each.id for each in sets}) == len(sets)
+    for each in sets:
+        again = each.rebuild()
+        assert (again.id, again.pins) == (each.id, made.pins)
+        assert again.table.equals(each.table)
+        assert again.report == each.report
+        assert sum(each.report.statuses[COLUMN].values()) == each.report.rows == len(each)
+    late = made.split(holdout=hour(2))
+    assert [len(each) for each in late] == [0, len(keys)]
+    assert late[1].id != made.id
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"holdout": 0.0}, "share between 0 and 1"),
+        ({"holdout": True}, "share between 0 and 1"),
+        ({"holdout": "2026-01-05"}, "share between 0 and 1, or a time"),
+        ({"holdout": datetime(2026, 1, 5)}, "no time zone"),  # noqa: DTZ001
+        ({"holdout": hour(2), "by": "airport"}, "by= and seed= are of a share"),
+    ],
+)
+def test_what_cannot_be_held_out(desk, options, said):
+    """Neither a share nor a time, or both: nothing of what was asked for is left aside in silence."""
+    with pytest.raises(ConfigError, match=said):
+        desk.store.training_set(spine(), desk.service).split(**options)
+
+
+def test_rows_without_a_key_are_split_by_what_is_said(desk):
+    """A service of views without an entity has no keys that could keep rows together."""
+    service = dp.FeatureService("all", [desk.view_of(entity=None, keys=None)])
+    made = desk.store.training_set(spine(), service)
+    with pytest.raises(ConfigError, match="by= which rows stay together"):
+        made.split(holdout=0.5)
+    assert sum(map(len, made.split(by="airport", holdout=0.5))) == 3
+
+
+def test_labels_may_say_when_they_were_known(desk):
+    """Of labels that were committed long after, the newest known time ends what is mature (PIT 27); it is no column then."""
+    labels = {"id": [1, 2, 3], "late": [True, False, True], "told": [hour(1), hour(3), hour(2)]}
+    desk.lake.ingest(pa.table(labels), into="labels", key=["id"])
+    given = {"labels": "labels", "label_on": "id", "horizon": "1h"}
+    asked = spine(id=[1, 2, 9])
+    assert desk.store.training_set(asked, desk.service, **given).report.immature == 0
+    made = desk.store.training_set(asked, desk.service, label_known_at="told", **given)
+    assert made.table.select(["id", "late"]).to_pydict() == {"id": [1, 9], "late": [True, None]}
+    assert (made.report.immature, made.report.unlabelled) == (1, 1)
+    assert "told" not in made.table.schema.names
+    assert made.rebuild().id == made.id != desk.store.training_set(asked, desk.service, **given).id
+    assert (
+        made.split(by="id", holdout=0.5)[0].report.unlabelled + made.split(by="id", holdout=0.5)[1].report.unlabelled
+        == 1
+    )
+    with pytest.raises(BadColumn, match="no column 'tld'.*told"):
+        desk.store.training_set(asked, desk.service, label_known_at="tld", **given)
+    with pytest.raises(ConfigError, match="horizon"):
+        desk.store.training_set(asked, desk.service, labels="labels", label_on="id", label_known_at="told")
+
+
+def test_progress_is_told_view_by_view(desk):
+    """What is done, and how many rows that is."""
+    told = []
+    desk.store.training_set(spine(), desk.service, progress=told.append)
+    assert [each.stage for each in told][-1] == "joining airport_weather:"
+    assert told[0].stage == "reading the spine"
+
+
+def test_why_of_some_keys_only(desk):
+    """Views of which a key is missing are left out, and told; without any key the question is whose."""
+    sites = desk.view_of(entity=dp.Entity("carrier"), keys={"origin": "carrier"})
+    per = dp.on_demand(inputs=[desk.view_of(), dp.Request({"by": "float64"})], name="per")(lambda t: t.temp / t.by)
+    other = sites.alias("other", on={"carrier": "carrier"})
+    service = dp.FeatureService("both", [desk.view_of(), other, per])
+    told = desk.store.explain(service, {"airport": "JFK"}, hour(2))
+    assert [each.view for each in told.views] == ["airport_weather"]
+    assert told.left == {"other": ["carrier"]}
+    assert "temp" in told.computed["per"]
+    assert "other is not looked at: it wants carrier" in repr(told)
+    with pytest.raises(SchemaError, match="whose features.*airport, carrier"):
+        desk.store.explain(service, {}, hour(2))
+
+
+def test_why_says_which_windows_a_row_counts_in(desk):
+    """Each row with the windows that it is in at that time; last values of a window are of the last rows; what was corrected is told."""
+    rows = pa.concat_tables([desk.weather(range(6), ["JFK"]), desk.weather([5], ["JFK"], late=1)])
+    desk.lake.ingest(rows.append_column("id", pa.array([0, 1, 2, 3, 4, 5, 4])), into="keyed")
+    features = [dp.Count(window="3h"), dp.Sum("temp", window=None), dp.LastN("temp", 2), dp.First("temp", window="4h")]
+    view = desk.view_of(source="keyed", features=features, row_key=["id"])
+    [told] = desk.store.explain(dp.FeatureService("w", [view]), {"airport": "JFK"}, hour(6)).views
+    found = {(each.e, each.k): (each.verdict, each.windows) for each in told.candidates}
+    lifetime = "temp_sum_lifetime"
+    assert found[hour(0), hour(0)] == ("older", (lifetime,))
+    assert found[hour(3), hour(3)] == ("older", (lifetime, "temp_first_4h"))
+    assert found[hour(4), hour(4)] == ("corrected: a newer row of its row key is known", ())
+    assert found[hour(5), hour(5)] == ("older", ("count_3h", lifetime, "temp_last_2"))
+    assert found[hour(5), hour(6)] == ("the newest: served", ("count_3h", lifetime, "temp_last_2"))
+    counts = {name: sum(name in windows for _, windows in found.values()) for name in ("count_3h", lifetime)}
+    assert {name: told.features[name][0] for name in ("count_3h",)} == {"count_3h": counts["count_3h"]}
+    expired = desk.view_of(source="keyed", features=features, ttl="1h")
+    [told] = desk.store.explain(dp.FeatureService("x", [expired]), {"airport": "JFK"}, hour(99)).views
+    assert not any(each.windows for each in told.candidates)
+
+
+def test_pages_of_sets_and_lineage_say_what_there_is(desk):
+    """One page each, which asks no network; text of data is no markup; a notebook shows the head of it."""
+    desk.store.apply(desk.service)
+    made = desk.store.training_set(spine(note=["<b>", "x", "y"]), "delays", statuses=True)
+    made.save("train")
+    page = made.to_html()
+    assert "Training set of delays@1" in page
+    assert "&lt;b&gt;" in page
+    assert "airport_weather__temp__status" not in page
+    for each in (page, lineage_page("delays", desk.store.lineage("delays"))):
+        assert "http" not in each.replace("http://www.w3.org", "")
+        assert "<script" not in each
+    assert "present" in made._repr_html_()
+    picture = lineage_page("delays", desk.store.lineage("delays"))
+    assert "dataset weather leads to airport_weather" in picture
+    assert f"train@id:{desk.lake['train'].id[:12]}" in picture
