@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from dataplat._lake import Lake
 from dataplat.lake import _part_open
@@ -48,6 +49,10 @@ __all__ = [  # fixtures of tests/services
     "s3_server",
     "shared_redis",
 ]
+
+# How long an example takes says how busy the machine is, and nothing else.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook

@@ -176,7 +176,9 @@ def test_a_clock_that_goes_backwards_is_refused(store: FeatureStore) -> None:
 def test_26_a_model_of_other_definitions_is_refused(store: FeatureStore) -> None:
     """Both hashes are named; the right one passes."""
     assert store.lookup(SERVICE, ASKED, t=NOON, closure=closure_hash(SERVICE))
-    with pytest.raises(ClosureMismatch, match=f"trained under 'abc', and delays@1 is {closure_hash(SERVICE)}") as caught:
+    with pytest.raises(
+        ClosureMismatch, match=f"trained under 'abc', and delays@1 is {closure_hash(SERVICE)}"
+    ) as caught:
         store.lookup(SERVICE, ASKED, t=NOON, closure="abc")
     assert (caught.value.sent, caught.value.served) == ("abc", closure_hash(SERVICE))
 

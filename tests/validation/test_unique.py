@@ -144,7 +144,9 @@ VALUES = {
 STEPS = st.lists(st.sampled_from(["append", "append", "delete", "ask"]), min_size=1, max_size=8)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.data(), STEPS)
 @pytest.mark.parametrize("kind", list(VALUES), ids=str)
 def test_what_is_remembered_equals_a_full_run(kind, new_lake, data, steps):

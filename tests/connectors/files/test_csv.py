@@ -302,7 +302,9 @@ _cells = st.one_of(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None, max_examples=150
+)
 @given(
     rows=st.lists(st.tuples(_cells, _cells, st.integers(-5, 5)), min_size=1, max_size=12),
     delimiter=st.sampled_from(",;\t|"),

@@ -109,7 +109,9 @@ def test_several_columns_are_one_key(memory_lake):
     assert outcome.examples[0].value == "{'p': 2, 'q': 'x'}"
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.data(), st.lists(st.sampled_from(["append t", "append u", "delete t", "delete u", "ask"]), max_size=8))
 @pytest.mark.parametrize("kind", [pa.int64(), pa.string()], ids=str)
 def test_what_is_remembered_equals_a_full_run(kind, new_lake, data, steps):

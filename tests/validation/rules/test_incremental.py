@@ -69,7 +69,9 @@ def forget(lake):
 STEPS = st.sampled_from(["append", "append", "append", "delete", "words", "compact", "rollback", "look"])
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.data(), st.lists(STEPS, max_size=8))
 def test_what_is_remembered_equals_a_full_run(new_lake, data, steps):
     """Appends, deletes, compactions, rollbacks and changes of another dataset: each report equals one without memory."""

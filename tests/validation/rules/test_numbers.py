@@ -153,7 +153,9 @@ def exact(value):
     return value if isinstance(value, float) and math.isinf(value) else Fraction(value)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     st.data(),
     st.lists(st.sampled_from(["append", "delete", "ask"]), max_size=4),

@@ -62,7 +62,9 @@ KINDS = {
 }
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.data(), st.sampled_from([0, 0.3, 0.5, 1]), st.sampled_from([-1, 0, 0.5, 1, 2**53, math.inf]))
 @pytest.mark.parametrize("kind", list(KINDS), ids=str)
 def test_verdicts_are_those_of_the_rows(kind, new_lake, data, share, bound):

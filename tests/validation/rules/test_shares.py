@@ -154,7 +154,9 @@ KINDS = {
 }
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.data(), st.lists(st.sampled_from(["append", "delete", "ask"]), max_size=5))
 @pytest.mark.parametrize("kind", list(KINDS), ids=str)
 def test_shares_equal_polars(kind, new_lake, data, steps):
