@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 from dataplat._features._pushed_landed import LandedRow, held_by
 from dataplat._features._pushed_names import LOG, version_at
-from dataplat._features._pushed_overlays import Overlay, overlays, stamped_columns
+from dataplat._features._pushed_overlays import Overlay, overlays
 from dataplat._features._pushed_types import refitted, row_bytes, row_of, typed
 from dataplat._features._registry import resolve_view
 from dataplat._features._spine import spine_of
 from dataplat.errors import ConfigError, SchemaError
 from dataplat.feature_store.definitions import FeatureView
-from dataplat.feature_store.kernel.order import facts
+from dataplat.feature_store.kernel.order import unordered
 from dataplat.feature_store.online.store import Pushed
 
 if TYPE_CHECKING:
@@ -64,11 +64,11 @@ def push(
     dataset = pushed_to(meant)
     head = store.lake.refs.head(store.branch).commit
     schema = _schema(store, dataset, head)
-    served = overlays(store, dataset)
+    served, known = overlays(store, dataset)
     stamp = _stamp(store, served)
-    known = stamped_columns(store, dataset) | ({meant.view.known_at} if meant.view.known_at else set())
+    known = known | ({meant.view.known_at} if meant.view.known_at else set())
     table = typed(dataset, schema, spine_of(store, rows).table, known, stamp)
-    facts(meant, table)  # what could not be read as features is refused before anything is kept
+    unordered(meant, table)  # what could not be read as features is refused before anything is kept
     given = _Given.of(table, _ids(table.num_rows, idempotency), stamp)
     if idempotency is not None:
         given = given.as_first(store, dataset, head)

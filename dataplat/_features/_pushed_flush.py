@@ -137,7 +137,7 @@ def _landed(store: FeatureStore, dataset: str, waiting: Sequence[tuple[int, Push
 def _serve(store: FeatureStore, dataset: str, table: pa.Table, ids: Sequence[str]) -> None:
     """Put rows into overlays that lack them, before they land: who pushed them died, or a service had no snapshot yet."""
     jobs = []
-    for overlay in overlays(store, dataset) if ids else ():
+    for overlay in overlays(store, dataset)[0] if ids else ():
         places = overlay.lacks(store, ids)
         rows = overlay.pushes(table.take(places), [ids[place] for place in places]) if places else []
         if rows:

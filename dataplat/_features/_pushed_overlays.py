@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from dataplat._features._store import FeatureStore
+    from dataplat.feature_store.definitions import FeatureService
     from dataplat.feature_store.online.plan import Base
 
 
@@ -62,27 +63,32 @@ class Overlay:
         return sorted(found)
 
 
-def overlays(store: FeatureStore, dataset: str) -> list[Overlay]:
-    """Return the services of which rows of a dataset are served from now on."""
-    found = []
+def overlays(store: FeatureStore, dataset: str) -> tuple[list[Overlay], set[str]]:
+    """Return the services of which rows of a dataset are served from now on, and the columns that say when a row was known."""
+    found, known = [], set()
     for each in definitions(store):
         service = each.read()
-        names = [name for name, source in datasets_of(service).items() if source == dataset]
-        snapshot = store.online.snapshot(each.name) if names else None
+        views = [view for view in bases_of(service) if view.name in _reading(service, dataset)]
+        known.update(view.view.known_at for view in views if view.view.known_at is not None)
+        snapshot = store.online.snapshot(each.name) if views else None
         if snapshot is not None:
-            plan = ServingPlan.of(service, snapshot.types)
+            plan = _plan(store, service, snapshot)
+            names = {view.name for view in views}
             found.append(Overlay(plan, tuple(base for base in plan.bases if base.name in names), snapshot))
-    return found
+    return found, known
 
 
-def stamped_columns(store: FeatureStore, dataset: str) -> set[str]:
-    """Return the columns in which services find when a row of a dataset was known."""
-    return {
-        str(view.view.known_at)
-        for each in definitions(store)
-        for view in bases_of(each.read())
-        if view.view.source == dataset and view.view.known_at is not None
-    }
+def _reading(service: FeatureService, dataset: str) -> set[str]:
+    return {name for name, source in datasets_of(service).items() if source == dataset}
+
+
+def _plan(store: FeatureStore, service: FeatureService, snapshot: Snapshot) -> ServingPlan:
+    """Return how a service is served; made once for each of its types."""
+    space = f"{service.name}@{service.version}"
+    known = store.plans.get(space)
+    if known is None or known.service is not service or known.types != snapshot.types:
+        known = store.plans[space] = ServingPlan.of(service, snapshot.types)
+    return known
 
 
 def _id(base: Base, id: str) -> bytes:

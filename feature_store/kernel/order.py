@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -45,6 +46,13 @@ def facts(view: FeatureView, table: pa.Table, *, k: Ints | None = None, gone: In
     Raises:
         SchemaError: A column is missing, a time is null or naive, or a value is no key of its entity.
     """
+    found = unordered(view, table, k=k, gone=gone)
+    high, low, keyless = digests(found.keys, len(found))
+    return _ordered(replace(found, high=high, low=low, keyless=keyless))
+
+
+def unordered(view: FeatureView, table: pa.Table, *, k: Ints | None = None, gone: Ints | None = None) -> Facts:
+    """Return what `facts` does, as rows come and without digests of their keys: of few rows these take the most time."""
     told = view.view
     _check(view, table)
     passed = _passing(view, table)
@@ -56,11 +64,11 @@ def facts(view: FeatureView, table: pa.Table, *, k: Ints | None = None, gone: In
     if k is None:
         k = e if told.known_at is None else _times(view, table, told.known_at)
     keys = typed_keys(told.entities, table, {entity: column for column, entity in told.keys}, view.name)
-    high, low, keyless = digests(keys, table.num_rows)
-    found = Facts(
-        high,
-        low,
-        keyless,
+    none = np.zeros(table.num_rows, np.uint64)
+    return Facts(
+        none,
+        none,
+        None,
         e,
         k + told.delay if told.delay else k,
         None
@@ -70,7 +78,6 @@ def facts(view: FeatureView, table: pa.Table, *, k: Ints | None = None, gone: In
         keys,
         table.select(list(told.columns)),
     )
-    return _ordered(found)
 
 
 def columns_of(view: FeatureView) -> tuple[str, ...]:

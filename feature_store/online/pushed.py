@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from dataplat.feature_store.definitions import FeatureView
-from dataplat.feature_store.kernel.order import facts
+from dataplat.feature_store.kernel.order import unordered
 from dataplat.feature_store.online.plan import Base, ServingPlan, identity
 from dataplat.feature_store.online.record import keys_of
 from dataplat.feature_store.online.state import Pushed
@@ -64,8 +64,8 @@ def rows(plan: ServingPlan, view: FeatureView, table: pa.Table, k: Sequence[int]
     if base is None or not table.num_rows:
         return []
     stamps = np.asarray(k, np.int64) if base.known and k is not None else None
-    # `gone` orders nothing, and is carried along: here by the places of rows
-    found = facts(base.view, table, k=stamps, gone=np.arange(table.num_rows))
+    # `gone` is carried along: here by the places of rows
+    found = unordered(base.view, table, k=stamps, gone=np.arange(table.num_rows))
     assert found.gone is not None
     places = (found.gone - base.view.view.delay).tolist()
     keys = keys_of(plan.groups[base.group], found.keys, len(found)).to_pylist()
