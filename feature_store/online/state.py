@@ -7,9 +7,10 @@ by `feature_store.online.serve` in fewer steps, and the same.
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -139,13 +140,27 @@ def _end_before(layout: Layout, values: Sequence[Any], place: int) -> int:
 
 def _add(base: Base, rows: list[Row], pushed: Pushed) -> None:
     """Put a pushed row among others: the greater (e, k), and then values, is the newer (PIT 6, 9)."""
-    row = Row(pushed.e, pushed.k, FOREVER, pushed.cells)
     cells = list(base.cells.values())
+    at = _above(rows, (pushed.e, pushed.k), pushed.cells, _row_times, lambda each: _ranks(cells, each.cells), cells)
+    rows.insert(at, Row(pushed.e, pushed.k, FOREVER, pushed.cells))
 
-    def order(each: Row) -> Any:
-        return each.e, each.k, _ranks(cells, each.cells)
 
-    insort(rows, row, key=order)
+_row_times: Final = itemgetter(0, 1)
+_event_times: Final = itemgetter(E, K)
+
+
+def _above(
+    several: Sequence[Any],
+    times: tuple[int, int],
+    values: Sequence[Any],
+    times_of: Callable[[Any], Any],
+    ranks_of: Callable[[Any], Any],
+    cells: Sequence[Any],
+) -> int:
+    """Return the place above all that are not greater in (e, k, values); values are looked at only where times tie."""
+    low = bisect_left(several, times, key=times_of)
+    high = bisect_right(several, times, low, key=times_of)
+    return low if low == high else bisect_right(several, _ranks(cells, values), low, high, key=ranks_of)
 
 
 def _ranks(cells: Sequence[Any], values: Sequence[Any]) -> tuple[Any, ...]:
@@ -220,20 +235,22 @@ class _Loosened:
             for each in self.loose:
                 if each[EVENT] != pushed.event:
                     continue
-                if self._version(each) <= self._version(made):
+                if self._not_newer(each, made):
                     each[UNTIL] = min(each[UNTIL], made[K])
                 else:
                     made[UNTIL] = min(made[UNTIL], each[K])
         if not self.base.corrected:
             made[BEFORE] = self._place(made)
-        at = bisect_right(self.loose, self._order(made), key=self._order)
+        at = _above(self.loose, _event_times(made), pushed.values, _event_times, self._ranks, self.cells)
         self.loose.insert(at, made)
 
-    def _order(self, each: list[Any]) -> Any:
-        return each[E], each[K], _ranks(self.cells, each[CELLS])
+    def _ranks(self, each: list[Any]) -> Any:
+        return _ranks(self.cells, each[CELLS])
 
-    def _version(self, each: list[Any]) -> Any:
-        return each[K], each[E], _ranks(self.cells, each[CELLS])
+    def _not_newer(self, each: list[Any], made: list[Any]) -> bool:
+        """Say whether one version of an event is not newer than another: by (k, e), then by values."""
+        one, other = (each[K], each[E]), (made[K], made[E])
+        return one < other if one != other else bool(self._ranks(each) <= self._ranks(made))
 
     def _place(self, made: list[Any]) -> int:
         """Return how many settled events come before one."""
@@ -244,7 +261,7 @@ class _Loosened:
             k = events.known[at] if events.known is not None else events.e[at] + self.delay
             return k, _ranks(self.cells, [column[at] for column in events.columns])
 
-        wanted = self._order(made)[1:]
+        wanted = made[K], self._ranks(made)
         while low < high and order(low) <= wanted:
             low += 1
         return low
