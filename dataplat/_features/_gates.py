@@ -90,12 +90,12 @@ def bound(
 
 def _moved(base: FeatureView, source: ViewSource, live: Snapshot, at: int) -> Iterator[str]:
     """Yield a line for each feature that moves too far."""
-    from dataplat.validation.drift import Question, TableColumns, drift_between, kind_of
-
     names = {each.feature for each in base.features}
     limits = {name: most for name, most in base.view.drift if name in names}
     if not limits or not base.view.entities or all(live.pins.get(name) == id for name, id in source.pins.items()):
         return
+    from dataplat.validation.drift import Question, TableColumns, drift_between, kind_of
+
     stop = _stop(source)
     before, after = _values(source.at(live.pins), live.at, stop), _values(source, at, stop)
     groups: dict[float, list[str]] = defaultdict(list)

@@ -13,7 +13,8 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -24,19 +25,27 @@ from dataplat._features._sources import ViewSource
 from dataplat.errors import ConfigError, FeatureNotFound, SnapshotConflict, StoreError, VersionNotFound
 from dataplat.feature_store.closure import closure_hash
 from dataplat.feature_store.definitions import FeatureService
+from dataplat.feature_store.kernel.order import starts_of
 from dataplat.feature_store.online.plan import Group, ServingPlan, bases_of, types_of
 from dataplat.feature_store.online.record import changes, keys_of, pack
 from dataplat.feature_store.online.store import Snapshot
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from dataplat._features._pushed_settling import Settling
     from dataplat._features._store import FeatureStore
     from dataplat.feature_store.kernel.facts import Facts
     from dataplat.feature_store.online.store import OnlineStore
     from dataplat.ingest._progress import Meter
 
+    Pairs: TypeAlias = NDArray[np.void]
+    """Digests of keys: (high, low)."""
+
 ROWS = 8_000_000
 """Rows of a source whose records are made at once."""
+_SOME = 256
+"""Records that are counted together."""
 _AGAIN = 6
 """How often it is begun because somebody else made a snapshot meanwhile."""
 _FIRST_WAIT = 0.1
@@ -312,14 +321,8 @@ class _Work:
             own = {base.name: self.sources[base.name] for base in group.bases}
             apart = all(source.apart for source in own.values())  # else all keys together, and of all bases
             facts = {name: source.of_keys(high, low) if apart else source.whole for name, source in own.items()}
-            made = set()
-            for key, record in changes(self.plan, group, facts, self.at):
-                made.add(key)
-                yield key, record
-            for key in self._gone(group, high, low):
-                if key not in made:
-                    made.add(key)
-                    yield key, None
+            yield from changes(self.plan, group, facts, self.at)
+            yield from ((key, None) for key in self._gone(group, facts, _pairs(high, low) if apart else None))
 
     def _changed(self, group: Group) -> tuple[Any, Any]:
         assert self.live is not None
@@ -327,16 +330,21 @@ class _Work:
         pairs = np.unique(np.concatenate([np.column_stack(each) for each in found]), axis=0)
         return np.ascontiguousarray(pairs[:, 0]), np.ascontiguousarray(pairs[:, 1])
 
-    def _gone(self, group: Group, high: Any, low: Any) -> Iterable[bytes]:
-        """Yield the record keys of changed keys as they were before: of a key that lost all rows nothing else tells."""
+    def _gone(self, group: Group, facts: Mapping[str, Facts], changed: Pairs | None) -> Iterable[bytes]:
+        """Return the record keys of what had rows before and has none: of the keys that changed, or (None) of all."""
         assert self.live is not None
+        there = np.unique(np.concatenate([_keys_in(rows)[1] for rows in facts.values()]))
+        if changed is not None and len(there) == len(changed):
+            return ()
+        lost = None if changed is None else np.setdiff1d(changed, there)
+        found: dict[bytes, None] = {}
         for base in group.bases:
-            before: Facts = self.sources[base.name].at(self.live.pins).of_keys(high, low)
-            if not len(before):
-                continue
-            for key in keys_of(group, before.keys, len(before)).unique().to_pylist():
-                if key is not None:
-                    yield key
+            old = self.sources[base.name].at(self.live.pins)
+            before: Facts = old.whole if lost is None else old.of_keys(lost["high"], lost["low"])
+            places, pairs = _keys_in(before)
+            gone = places[~np.isin(pairs, there) if lost is None else np.isin(pairs, lost)]
+            found |= dict.fromkeys(keys_of(group, before.keys.take(gone), len(gone)).to_pylist())
+        return (key for key in found if key is not None)
 
     def planned(self, seconds: float) -> Materialized:
         written = sum(len(high) for high, _ in self.changed.values()) if self.changed is not None else self._most()
@@ -386,6 +394,19 @@ class _Work:
         )
 
 
+def _pairs(high: Any, low: Any) -> Pairs:
+    """Return the two halves of digests as one value each, that can be sorted."""
+    found = np.empty(len(high), [("high", np.uint64), ("low", np.uint64)])
+    found["high"], found["low"] = high, low
+    return found
+
+
+def _keys_in(rows: Facts) -> tuple[Any, Pairs]:
+    """Return where the rows of each key begin, and its digest."""
+    starts = starts_of(rows)
+    return starts, _pairs(rows.high[starts], rows.low[starts])
+
+
 class _Counted:
     """Records on their way, counted."""
 
@@ -394,16 +415,17 @@ class _Counted:
         self._meter = meter
 
     def whole(self, items: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
-        for item in items:
-            self.written += 1
-            if not self.written % 10_000:
-                self._meter.add_rows(10_000)
-            yield item
+        rest = iter(items)
+        while some := list(islice(rest, _SOME)):
+            self.written += len(some)
+            self._meter.add_rows(len(some))
+            yield from some
 
     def some(self, items: Iterable[tuple[bytes, bytes | None]]) -> Iterator[tuple[bytes, bytes | None]]:
-        for key, record in items:
-            if record is None:
-                self.removed += 1
-            else:
-                self.written += 1
-            yield key, record
+        rest = iter(items)
+        while some := list(islice(rest, _SOME)):
+            removed = sum(record is None for _, record in some)
+            self.removed += removed
+            self.written += len(some) - removed
+            self._meter.add_rows(len(some))
+            yield from some

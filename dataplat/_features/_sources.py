@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -201,11 +201,14 @@ class ViewSource:
         return next(iter(self.versions.values()))
 
     def _made(self, parts: Sequence[Part]) -> Facts:
+        return facts(self.view, self._rows_of(parts, columns_of(self.view)))
+
+    def _rows_of(self, parts: Sequence[Part], columns: Sequence[str]) -> pa.Table:
         from dataplat.lake.scan import to_table
 
         version = self.version
-        wanted = [name for name in columns_of(self.view) if name in version.schema.names]
-        return facts(self.view, to_table(version.objects, parts, version.manifest.schema, columns=wanted))
+        wanted = [name for name in columns if name in version.schema.names]
+        return to_table(version.objects, parts, version.manifest.schema, columns=wanted)
 
     def _matters(self, part: Part) -> bool:
         """Say whether a row of a part may have been known by the horizon, as far as its statistics tell."""
@@ -232,6 +235,11 @@ class ViewSource:
         from dataplat.versioning.diff import Diff
 
         version = self.version
+        came = self._appended(old)
+        if came is not None:
+            bare = FeatureView.made_of(self.view.name, replace(self.view.view, features=(), columns=()))
+            words = [facts(bare, self._rows_of(came, columns_of(bare)))] if came else []
+            return _different([each.high for each in words], [each.low for each in words])
         found = Diff(version.objects, old.version.manifest, version.manifest)
         changed = found.changed
         tables = [found.removed, found.added]
@@ -241,6 +249,19 @@ class ViewSource:
             tables += [pa.Table.from_struct_array(changed.column(place)) for place in (-2, -1)]
         words = [facts(self.view, table) for table in tables if table.num_rows]
         return _different([each.high for each in words], [each.low for each in words])
+
+    def _appended(self, old: ViewSource) -> list[Part] | None:
+        """Return the parts that came since, where nothing else happened: no row went, nor is another one."""
+        if old.version.schema_json != self.version.schema_json:
+            return None
+        before = Counter((part.id, part.deletes) for part in old.version.parts)
+        came = []
+        for part in self.version.parts:
+            if before[part.id, part.deletes]:
+                before[part.id, part.deletes] -= 1
+            else:
+                came.append(part)
+        return None if any(before.values()) else came
 
     def _by_commits(self) -> Facts:
         """Return a fact for every copy of a row that a version brought; of equal ones the newest goes first."""

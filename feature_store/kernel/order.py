@@ -147,13 +147,14 @@ def between(found: Facts, first: int, stop: int) -> Facts:
 
 def of_keys(found: Facts, high: Words, low: Words) -> Facts:
     """Return the facts of some keys, in order; those that nobody has are not there."""
-    starts = starts_of(found)
-    group = groups(found, starts, high, low)
-    wanted = np.unique(group[group >= 0])
-    ends = np.append(starts, len(found))
-    sizes = ends[wanted + 1] - ends[wanted]
-    rows = np.arange(int(sizes.sum())) + np.repeat(ends[wanted] - (np.cumsum(sizes) - sizes), sizes)
-    return taken(found, rows)
+    first, stop = (np.searchsorted(found.high, high, side) for side in ("left", "right"))
+    sizes = stop - first
+    rows = np.arange(int(sizes.sum())) + np.repeat(first - (np.cumsum(sizes) - sizes), sizes)
+    same = found.low[rows] == np.repeat(low, sizes)  # else keys of which the upper halves agree
+    if found.keyless is not None:
+        same &= ~found.keyless[rows]
+    rows = rows[same]
+    return taken(found, rows if (rows[1:] > rows[:-1]).all() else np.unique(rows))
 
 
 def starts_of(found: Facts) -> Ints:

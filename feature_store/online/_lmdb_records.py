@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from dataplat.feature_store.online._lmdb_state import fitted, sealed
+from dataplat.feature_store.online._lmdb_state import LONGEST, fitted, sealed
 
 if TYPE_CHECKING:
     import lmdb
@@ -40,11 +40,16 @@ def put_raw(transaction: lmdb.Transaction[bytes], opened: Opened, slot: int, val
 def replace(
     transaction: lmdb.Transaction[bytes], table: lmdb._Database, kept: lmdb._Database, items: list[Item]
 ) -> None:
-    """Write records, and what was there before to `kept`."""
-    for key, record in items:
-        fit = fitted(key)
-        before = transaction.pop(fit, table) if record is None else transaction.replace(fit, sealed(record), table)
-        transaction.put(fit, ABSENT if before is None else b"\1" + before, overwrite=False, db=kept)
+    """Write records, and what was there before to `kept`; of a key that comes twice the later one."""
+    wanted = {key if len(key) < LONGEST else fitted(key): record for key, record in items}
+    with transaction.cursor(table) as cursor:
+        before = dict(cursor.getmulti(list(wanted)))
+        cursor.putmulti([(key, sealed(record)) for key, record in wanted.items() if record is not None])
+    for key, record in wanted.items():
+        if record is None:
+            transaction.delete(key, db=table)
+    with transaction.cursor(kept) as cursor:
+        cursor.putmulti([(key, b"\1" + before[key] if key in before else ABSENT) for key in wanted])
 
 
 def undo(transaction: lmdb.Transaction[bytes], table: lmdb._Database, kept: lmdb._Database) -> None:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
@@ -54,6 +54,8 @@ Item: TypeAlias = tuple[bytes, bytes | None]
 
 BATCH: Final = 16 * 2**20
 """Bytes of a batch in memory that is one transaction of a load, less than half of it records: a push waits for one."""
+TOGETHER: Final = 64
+"""Items of which the bytes are counted together."""
 IN_MEMORY: Final = 64 * 2**20
 """Bytes of a difference that are one transaction."""
 
@@ -423,12 +425,13 @@ def _added(transaction: lmdb.Transaction[bytes], opened: Opened, space: str, row
 def _batches(items: Iterable[Item], most: int) -> Iterator[list[Item]]:
     """Yield items, some bytes of them at a time."""
     batch: list[Item] = []
-    held = 0
-    for item in items:
-        if not item[0]:
+    held, rest = 0, iter(items)
+    while some := list(islice(rest, TOGETHER)):
+        keys, values = zip(*some, strict=True)
+        if not all(keys):
             raise KeyViolation("a record has an empty key")
-        batch.append(item)
-        held += 200 + len(item[0]) + (len(item[1]) if item[1] is not None else 0)
+        batch += some
+        held += 200 * len(some) + sum(map(len, keys)) + sum(map(len, filter(None, values)))
         if held >= most:
             yield batch
             batch, held = [], 0

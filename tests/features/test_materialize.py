@@ -215,3 +215,43 @@ def test_killed_in_the_midst(tmp_path):
     assert store.materialize("delays").written == 50
     assert store.lookup("delays", {"airport": names}).to_dict()["w__temp"] == [2.0] * 50
     store.online.close()
+
+
+def test_keys_that_lost_all_rows(served):
+    """Their records go, of those alone that no view has rows of any more."""
+    lake = served.lake
+    lake.ingest(served.weather([1], ["A01", "A02"]), into="other")
+    second = dp.FeatureView(
+        "second", source="other", entity=dp.Entity("airport"), keys={"origin": "airport"}, timestamp="at", ttl=None,
+        features=["temp"],
+    )  # fmt: skip
+    both = dp.FeatureService("both", [served.view_of(), second])
+    served.store.apply(both)
+    served.store.materialize(both)
+    lake.delete("weather", "origin in ('A01', 'A03')")
+    made = served.store.materialize("delays")
+    assert (made.full, made.written, made.removed, made.keys) == (False, 0, 2, 100)
+    assert served.temps("A01", "A02", "A03") == [None, 2.0, None]
+    made = served.store.materialize(both)
+    assert (made.full, made.written, made.removed, made.keys) == (False, 1, 1, 101)
+    found = served.store.lookup(both, {"airport": ["A01", "A03"]}).to_dict()
+    assert (found["airport_weather__temp"], found["second__temp"]) == ([None, None], [1.0, None])
+    lake.delete("other", "origin = 'A01'")
+    assert served.store.materialize(both).removed == 1
+    assert served.store.rollback(both)
+    found = served.store.lookup(both, {"airport": ["A01"]}).to_dict()
+    assert found["second__temp"] == [1.0]
+
+
+def test_rows_that_do_not_count_change_nothing(desk):
+    """Keys are found by the rows that pass the view's condition; other columns may come and be filled meanwhile."""
+    service = desk.service = dp.FeatureService("delays", [desk.view_of(where="temp < 1000", features=["temp"])])
+    desk.store.apply(service)
+    desk.store.materialize(service)
+    desk.lake.ingest(desk.weather([2000], ["JFK"]), into="weather")
+    made = desk.store.materialize(service)
+    assert (made.written, made.removed) == (0, 0)
+    desk.lake.evolve("weather", add={"rain": "float64"})
+    made = desk.store.materialize(service)
+    assert (made.full, made.written, made.removed) == (False, 0, 0)
+    assert desk.temps("JFK") == [5.0]

@@ -121,7 +121,7 @@ def killed_in(operation: Callable[[LmdbStore], object], store: LmdbStore, step: 
 
 def every_step(folder: Path) -> dict[str, int]:
     """Kill each operation at each of its steps: the old state is there, or the new one, and it can be done again."""
-    lmdb_store.BATCH = 6_000
+    lmdb_store.BATCH, lmdb_store.TOGETHER = 6_000, 8
     deaths = {}
     first = begun(folder / "first")
     before = seen(first)
@@ -162,7 +162,7 @@ def any_moment(folder: Path) -> dict[str, int]:
     keys = [b"k%04d" % number for number in range(1_500)]
     store = LmdbStore(folder)
     store.load(SPACE, snapshot("0"), [(key, b"0") for key in keys])
-    lmdb_store.BATCH = 20_000
+    lmdb_store.BATCH, lmdb_store.TOGETHER = 20_000, 8
     random.seed(7)
     seen_ids, pushed = set(), 0
 

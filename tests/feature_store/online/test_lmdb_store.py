@@ -199,6 +199,7 @@ def test_too_many_snapshots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_large_change_that_was_overtaken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A copy that is changed does not go live where what it was copied from is not live any more."""
     monkeypatch.setattr(lmdb_store, "IN_MEMORY", 1)
+    monkeypatch.setattr(lmdb_store, "TOGETHER", 1)
     store = LmdbStore(tmp_path / "online")
     store.load(SPACE, snapshot("s1"), [(b"a", b"1")])
     store.change(SPACE, snapshot("s2", "s1"), [(b"a", b"2"), (b"b", b"2")])

@@ -52,6 +52,7 @@ class TestLmdbInLarge(LmdbMachine.TestCase):
     def _small(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(lmdb_store, "IN_MEMORY", 1)
         monkeypatch.setattr(lmdb_store, "BATCH", 300)
+        monkeypatch.setattr(lmdb_store, "TOGETHER", 1)
 
 
 @pytest.fixture
