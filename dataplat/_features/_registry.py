@@ -92,13 +92,18 @@ def _definitions(store: FeatureStore, id: str, version: Any) -> list[Definition]
     return known[id]
 
 
-def resolve(store: FeatureStore, service: FeatureService | str) -> FeatureService:
+def resolve(store: FeatureStore, service: Any) -> FeatureService:
     """Return a service: as given, or the one of a name (its newest version), or of `name@version`.
 
     Raises:
         FeatureNotFound: It was not applied, or not in that version.
+        ConfigError: It is neither a service nor a name.
     """
-    return service if isinstance(service, FeatureService) else definition(store, service).read()
+    if isinstance(service, FeatureService):
+        return service
+    if not isinstance(service, str):
+        raise ConfigError(f"a service, or the name of one, is asked for, and not {service!r}")
+    return definition(store, service).read()
 
 
 def definition(store: FeatureStore, name: str) -> Definition:

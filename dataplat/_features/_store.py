@@ -188,24 +188,31 @@ class FeatureStore:
 
         return explain(self, resolve(self, service), entities, t, limit=limit)
 
-    def plan(self, service: FeatureService) -> Plan:
-        """Say what applying a service would do, what serving it will cost, and what is wrong with it; nothing is changed."""
-        from dataplat._features._plan import plan
+    def plan(self, service: FeatureService | str) -> Plan:
+        """Say what applying a service would do, what serving it will cost, and what is wrong with it; nothing is changed.
 
-        return plan(self, service)
-
-    def apply(self, service: FeatureService, *, message: str = "") -> Applied:
-        """Keep the definition of a service in the lake, in a commit; the same again does nothing.
-
-        It is planned before, and what the plan refuses is not applied.
-
-        Raises:
-            ConfigError: That version of it is defined otherwise: give the new one another version (PIT 26).
+        Of one that is applied already (its name will do) it says what it costs and whether all is well with it now.
         """
         from dataplat._features._plan import plan
-        from dataplat._features._registry import apply
+        from dataplat._features._registry import resolve
+
+        return plan(self, resolve(self, service))
+
+    def apply(self, service: FeatureService | str, *, message: str = "") -> Applied:
+        """Keep the definition of a service in the lake, in a commit; the same again does nothing.
+
+        It is planned before, and what the plan refuses is not applied. Limits of views (`freshness`, `max_events_per_key`,
+        `drift`) may be others each time.
+
+        Raises:
+            ConfigError: The plan refuses it, or that version of it is defined otherwise: give the new one another version
+                (PIT 26).
+        """
+        from dataplat._features._plan import plan
+        from dataplat._features._registry import apply, resolve
         from dataplat.errors import ConfigError
 
+        service = resolve(self, service)
         if refused := plan(self, service).refused:
             raise ConfigError(f"{service.name}@{service.version} cannot be applied: " + "; ".join(refused))
         return apply(self, service, message)

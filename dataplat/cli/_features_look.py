@@ -44,6 +44,9 @@ def list_(lake: str | None, as_json: bool, branch: str | None) -> int:
         for each in found
     ]
     click.echo(table(("service", "features", "views", "closure", "snapshot", "keys"), rows, right=("features", "keys")))
+    for each in found:
+        if each.unreadable is not None:
+            note(each.unreadable)
     return _exits.DONE
 
 

@@ -7,6 +7,7 @@ import json
 import uuid
 from datetime import UTC, datetime, timedelta
 
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 
@@ -352,3 +353,42 @@ def test_how_long_ago_is_as_good_as_a_time():
     ago = datetime.now(UTC) - Moment().convert("2h", None, None)
     assert abs(ago - timedelta(hours=2)) < timedelta(seconds=5)
     assert Moment().convert("2026-01-01T00:00", None, None) == datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def test_a_definition_of_another_version_of_dataplat_is_listed_as_that(applied):
+    """Beside others, and said once."""
+    lake = dp.open(applied.url)
+    rows = lake["features.definitions"].to_arrow().to_pylist()
+    rows[0]["definition"] = rows[0]["definition"].replace('"ttl"', '"time_to_live"')
+    lake.ingest(pa.Table.from_pylist(rows), into="features.definitions", mode="replace")
+    ended = CliRunner().invoke(app, ["features", "list", "--lake", applied.url])
+    assert ended.exit_code == 0
+    assert "model@1" in ended.stdout
+    assert "was kept by another version of dataplat" in ended.stderr
+    assert "another version" in applied.json("features", "list")[0]["unreadable"]
+
+
+def test_limits_are_applied_again_and_several_mistakes_told_at_once(applied, tmp_path):
+    """A freshness is no new version; of two services what is wrong with each is said."""
+    limited = FEATURES.replace("ttl=None", "ttl=None, freshness='2h', drift=0.2")
+    (tmp_path / "features.py").write_text(limited)
+    told = applied("features", "apply", "features.py")
+    assert "applied, commit" in told
+    assert "~ view weather: freshness is 2h, and was not limited" in told
+    assert "drift" in applied("features", "show", "weather")
+    (tmp_path / "features.py").write_text(
+        limited.replace('"temp", dp', '"temp", dp.Mean("airport", window="1h"), dp')
+        + 'other = dp.FeatureService("other", [dp.FeatureView("v", source="wether", timestamp="t", ttl=None, features=["x"])])'
+    )
+    told = applied("features", "apply", "features.py", code=1)
+    for each in ("airport holds string", "with airport_mean_1h", "version=2", "did you mean 'weather'"):
+        assert each in told
+    assert [each["service"] for each in applied.json("features", "list")] == ["model"]
+
+
+def test_a_plan_says_what_memory_serving_takes(run):
+    """And how that was estimated."""
+    assert "memory: up to " in run("features", "plan", "features.py")
+    [planned] = run.json("features", "plan", "features.py")
+    assert planned["memory"] > 2 * planned["nbytes"]
+    assert "LMDB" in planned["memory_is"]
