@@ -86,8 +86,7 @@ def refusal(view: FeatureView, *, changes: bool, key: Sequence[str]) -> str | No
         key: the dataset's key.
     """
     told = view.view
-    times = {told.timestamp, told.known_at or told.timestamp}
-    if not changes or told.history == "commits" or times <= set(key):
+    if not changes or told.history == "commits" or {told.timestamp, told.known_at} <= set(key):
         return None
     return (
         f"{view.name}: rows of {told.source} are replaced or deleted, so what was served would vanish from training; "

@@ -443,6 +443,7 @@ def test_28_history_that_was_served_does_not_vanish():
     assert refusal(view(), changes=True, key=["key", "e", "k"]) is None
     assert refusal(view(history="commits"), changes=True, key=["key"]) is None
     assert "vanish" in (refusal(view(), changes=True, key=["key", "e"]) or "")
+    assert "vanish" in (refusal(view(known_at=None), changes=True, key=["key", "e"]) or "")
     versions = [Version(10, (row(1, 1.0),)), Version(20, (row(2, 2.0),)), Version(30, (row(2, 2.0), row(0, 9.0)))]
     history = view("x", w.Count(window=None), history="commits", known_at=None, delay="1us")
     found = ask(history, [], (11, "a"), (20, "a"), (21, "a"), (31, "a"), versions=versions)
