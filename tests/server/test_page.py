@@ -7,6 +7,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from dataplat.server._access import AccessLog
+from dataplat.server._counts import Counts
+from dataplat.server._keyring import Keyring
+from dataplat.server._rest import Desk, rest
+from dataplat.server._settings import Settings
 from servers.features import running, until
 
 SIZES = {"narrow": (360, 800), "wide": (1400, 900)}
@@ -116,8 +121,9 @@ def test_with_keys(browser, tmp_path, monkeypatch):
     assert not wrong
 
 
-def test_without_docs(tmp_path):
+@pytest.mark.parametrize("docs", [True, False])
+def test_without_docs(docs):
     """Where they are not wanted there is neither page nor document."""
-    with running(tmp_path, toml="[serve]\ndocs = false\n") as server:
-        for path in ("/docs", "/openapi.json", "/redoc"):
-            assert server.ask("GET", path).status == 404
+    settings = Settings(docs=docs)
+    app = rest(Desk(None, settings, Keyring({}), Counts(), AccessLog("")))
+    assert ({"/docs", "/openapi.json"} <= {route.path for route in app.routes}) is docs

@@ -95,7 +95,7 @@ def collector():
 def server(collector, tmp_path_factory):
     """Return a server that sends its spans there soon."""
     env = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "100"}
-    with running(tmp_path_factory.mktemp("traced"), toml=TOML, env=env, workers=2) as found:
+    with running(tmp_path_factory.mktemp("traced"), toml=TOML, env=env) as found:
         until(found.ready)
         yield found
 
