@@ -93,7 +93,7 @@ class TogetherConformance:
             assert len(landed) <= 1
             live = store.snapshot(SPACE)
             assert (None if live is None else live.id) == (landed[0] if landed else parent)
-            store.load(SPACE, snapshot("again", live and live.id), [(key, b"again") for key in keys])
+            store.load(SPACE, snapshot("again", None if live is None else live.id), [(key, b"again") for key in keys])
             assert set(store.read(SPACE, keys).records) == {b"again"}
 
     def test_two_change_at_once(self, store: OnlineStore) -> None:
