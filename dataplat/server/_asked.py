@@ -92,10 +92,12 @@ class Reader:
         Raises:
             Problem: A column is missing, unknown, there twice, of another length or type.
         """
-        check_once(body, self._quoted)
         found = self._decoded(self._entities, head.entities, "entities")
         if not self.request_names and len(head.request) <= 2:
+            if body.count(b":") > len(found) + (2 if found else 1):  # more than there are members
+                check_once(body, self._quoted)
             return Asked(found, {}, self._rows(found, {}))
+        check_once(body, self._quoted)
         more = self._decoded(self._request, head.request, "request") if len(head.request) > 2 else {}
         if twice := found.keys() & more.keys():
             raise Problem("invalid", f"{min(twice)} stands in entities and in request", field=f"request.{min(twice)}")

@@ -44,7 +44,7 @@ class PatientProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._gathered: list[bytes] | None = None  # the body of a request that is answered at once
         self._fields: dict[bytes, bytes] = {}
-        self._began = 0.0
+        self._began = self._busy_at = 0.0
         self._ending = False
 
     # ------------------------------------------------------------------------------------------------ connection
@@ -72,13 +72,27 @@ class PatientProtocol(HttpToolsProtocol):
         else:
             self._ending = True
 
-    def _idle(self) -> None:
+    def _idle(self, seconds: float | None = None) -> None:
         """Close the connection if nothing comes."""
-        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        after = self.timeout_keep_alive if seconds is None else seconds
+        self.timeout_keep_alive_task = self.loop.call_later(after, self.timeout_keep_alive_handler)
+
+    def _unset_keepalive_if_required(self) -> None:
+        """Note that something came. The timer goes on, and looks when it ends whether there was quiet all the time."""
+        self._busy_at = self.loop.time()
+
+    def on_response_complete(self) -> None:
+        """Set the timer anew."""
+        super()._unset_keepalive_if_required()
+        super().on_response_complete()
 
     def timeout_keep_alive_handler(self) -> None:
         """Close an idle connection; one that does not take its last answer is dropped."""
-        if self.transport.is_closing() or self.transport.get_write_buffer_size():
+        left = self._busy_at + self.timeout_keep_alive - self.loop.time()
+        at_work = self._reading is not None or (self.cycle is not None and not self.cycle.response_complete)
+        if not self.transport.is_closing() and (left > 0 or at_work):
+            self._idle(left if left > 0 else self.timeout_keep_alive)
+        elif self.transport.is_closing() or self.transport.get_write_buffer_size():
             self.transport.abort()
         else:
             self.transport.close()
@@ -112,11 +126,11 @@ class PatientProtocol(HttpToolsProtocol):
             self._end(Problem("request-timeout", f"the request was not whole after {self.settings.patience:g} seconds"))
 
     def on_message_begin(self) -> None:
-        """Begin a request."""
-        super().on_message_begin()
+        """Begin a request; what ASGI is told of it is made where it goes that way."""
+        self.url, self.headers, self.expect_100_continue = b"", [], False
         self._whole = self._headed = False
         self._head_bytes = 0
-        self._began = self.scope[BEGAN] = time.perf_counter()  # type: ignore[typeddict-unknown-key]
+        self._began = time.perf_counter()
 
     def on_headers_complete(self) -> None:
         """Begin to answer, or to gather what is answered at once."""
@@ -124,7 +138,16 @@ class PatientProtocol(HttpToolsProtocol):
         if self.lookup is not None and self._at_once():
             self._gathered = []
         else:
-            super().on_headers_complete()
+            self._begin()
+
+    def _begin(self) -> None:
+        """Let ASGI answer."""
+        url, headers, announced = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, announced
+        self.headers.extend(headers)
+        self.scope[BEGAN] = self._began  # type: ignore[typeddict-unknown-key]
+        super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Take some of a body."""
@@ -168,7 +191,7 @@ class PatientProtocol(HttpToolsProtocol):
         assert self.lookup is not None
         told = self.lookup.at_once(self._fields, self.url[len(ADDRESS) + 1 :], body, self._began)
         if told is None:
-            super().on_headers_complete()
+            self._begin()
             super().on_body(body)
             super().on_message_complete()
             return
