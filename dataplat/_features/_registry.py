@@ -260,15 +260,23 @@ def retire(store: FeatureStore, name: str, message: str = "") -> str | None:
     except FeatureNotFound:
         if retired(store, name) is None or store.online.snapshot(name) is None:
             raise
-        store.online.drop(name)
+        _forget(store, name)
         return None
     wanted = (pl.col("service") == held.service) & (pl.col("version") == held.version)
     meant = {"service": [held.service], "version": pa.array([held.version], pa.int64()), "closure": [held.closure]}
     with store.lake.transaction(store.branch, message=message or f"features: retire {held.name}") as tx:
         tx.delete(DATASET, wanted)
         tx.ingest(pa.table(meant), into=RETIRED, mode="upsert", key=list(KEY))
-    store.online.drop(held.name)
+    _forget(store, held.name)
     return None if tx.commit is None else tx.commit.id
+
+
+def _forget(store: FeatureStore, name: str) -> None:
+    """Take away what is served of a version, and let go of what that was made of."""
+    from dataplat._features._kept import Kept
+
+    Kept(store, name).release()
+    store.online.drop(name)  # the last, since a second try looks for what is left of it
 
 
 def limits_changed(held: Definition, service: FeatureService) -> list[str]:

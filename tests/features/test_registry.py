@@ -96,9 +96,11 @@ def test_retired_is_gone_and_may_come_back(desk):
     """Its snapshot goes with it; the same definition may be applied again."""
     desk.store.apply(desk.service)
     desk.store.materialize("delays")
+    assert list(desk.lake.store.list("leases/"))
     assert desk.store.retire("delays@1") is not None
     assert desk.store.list() == []
     assert desk.store.online.snapshot("delays@1") is None
+    assert list(desk.lake.store.list("leases/")) == []
     assert desk.store.apply(desk.service).commit is not None
 
 
