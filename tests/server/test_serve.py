@@ -157,7 +157,7 @@ def test_the_errors_are_those_of_the_store(place, client):
         client.lookup("delay_model", {"airport": ["JFK"], "carrier": ["AA"], "distance": [1.0]})
     with pytest.raises(dp.SchemaError, match=r"entities\.carrier has 1 values, and entities\.airport 2"):
         client.lookup("delay_model", {"airport": ["JFK", "LAX"], "carrier": [1], "distance": [1.0, 2.0]})
-    with pytest.raises(dp.SchemaError, match=r"request\.distance has 1 values, and entities\.carrier 2"):
+    with pytest.raises(dp.SchemaError, match=r"request\.distance has 1 values, and entities\.airport 2"):
         client.lookup("delay_model", {"airport": ["JFK", "LAX"], "carrier": [1, 1], "distance": [1.0]})
     with pytest.raises(dp.errors.FeatureNotFound, match="delay_model"):
         client.lookup("delays_model", {})
