@@ -77,8 +77,7 @@ def times_of(spine: pa.Table, column: str) -> NDArray[np.int64]:
     names = spine.schema.names
     if column not in names:
         raise SchemaError(
-            f"the spine has no column {column!r}{did_you_mean(column, names)}; timestamp= says which has its times: "
-            f"{', '.join(names)}"
+            f"the spine has no column {column!r}{did_you_mean(column, names)}; timestamp= says which has its times"
         )
     found = to_micros(spine.column(column), f"the spine's {column}")
     missing = np.flatnonzero(found == NEVER)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _MEANINGS: Final = {
     "present": "the value of a row that was known",
-    "null": "the newest row has no value",
+    "null": "the newest row has no value, or nothing with a value is in the window",
     "defaulted": "the feature's default stands in",
     "missing_key": "nobody had heard of the key yet",
     "not_yet": "only rows of the future were known",
@@ -56,7 +56,7 @@ def _head(made: TrainingSet) -> str:
     figures = [
         ("rows", f"{report.rows:,}", ""),
         ("features", f"{len(report.statuses):,}", ""),
-        ("of all cells present", f"{present / cells:.1%}" if cells else "-", ""),
+        ("of all cells present", _percent(present / cells) if cells else "-", ""),
     ]
     figures += [("left out: label not known yet", f"{report.immature:,}", "warn")] if report.immature else []
     figures += [("without a label", f"{report.unlabelled:,}", "warn")] if report.unlabelled else []
@@ -73,13 +73,20 @@ def _cells(made: TrainingSet) -> str:
     lines = []
     for name, told in statuses.items():
         share = told.get("present", 0) / rows if rows else 0.0
-        bar = meter(share, f"{share:.1%} of {name} present", "" if share > 0.5 else "warn")
-        lines.append([name, Html(f"{share:.1%}{bar}"), *(f"{told.get(word, 0):,}" for word in seen)])
+        said = _percent(share)
+        bar = meter(share, f"{said} of {name} present", "" if share > 0.5 else "warn")
+        lines.append([name, Html(f"{said}{bar}"), *(f"{told.get(word, 0):,}" for word in seen)])
     counted = table(
-        "Cells by status", ["feature", "present", *seen], lines, numbers=list(range(2, len(seen) + 2)), seen=False
+        "Cells by status", ["feature", "share present", *seen], lines, numbers=list(range(2, len(seen) + 2)), seen=False
     )
-    words = table("What they mean", ["status", ""], [(tag(word), _MEANINGS[word]) for word in seen])
+    words = table("What they mean", ["status", "meaning"], [(tag(word), _MEANINGS[word]) for word in seen])
     return counted + words
+
+
+def _percent(share: float) -> str:
+    """Return a share; 100 % is all, and 0 % is none."""
+    said = f"{share:.1%}"
+    return {"100.0%": "100%" if share == 1 else "> 99.9%", "0.0%": "0%" if share == 0 else "< 0.1%"}.get(said, said)
 
 
 def _made(made: TrainingSet) -> str:
