@@ -21,7 +21,7 @@ import numpy as np
 from dataplat._features._gates import bound, hold
 from dataplat._features._kept import Kept
 from dataplat._features._registry import definition
-from dataplat._features._sources import ViewSource
+from dataplat._features._sources import ViewSource, different
 from dataplat.errors import ConfigError, FeatureNotFound, SnapshotConflict, StoreError, VersionNotFound
 from dataplat.feature_store.closure import closure_hash
 from dataplat.feature_store.definitions import FeatureService
@@ -327,17 +327,16 @@ class _Work:
     def _changed(self, group: Group) -> tuple[Any, Any]:
         assert self.live is not None
         found = [self.sources[base.name].changed(self.live.pins) for base in group.bases]
-        pairs = np.unique(np.concatenate([np.column_stack(each) for each in found]), axis=0)
-        return np.ascontiguousarray(pairs[:, 0]), np.ascontiguousarray(pairs[:, 1])
+        return found[0] if len(found) == 1 else different(found)
 
     def _gone(self, group: Group, facts: Mapping[str, Facts], changed: Pairs | None) -> Iterable[bytes]:
         """Return the record keys of what had rows before and has none: of the keys that changed, or (None) of all."""
         assert self.live is not None
-        there = np.unique(np.concatenate([_keys_in(rows)[1] for rows in facts.values()]))
+        there = _pairs(*different([(rows.high, rows.low) for rows in facts.values()]))
         if changed is not None and len(there) == len(changed):
             return ()
         lost = None if changed is None else np.setdiff1d(changed, there)
-        found: dict[bytes, None] = {}
+        found: dict[bytes | None, None] = {}
         for base in group.bases:
             old = self.sources[base.name].at(self.live.pins)
             before: Facts = old.whole if lost is None else old.of_keys(lost["high"], lost["low"])

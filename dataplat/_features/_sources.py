@@ -239,7 +239,7 @@ class ViewSource:
         if came is not None:
             bare = FeatureView.made_of(self.view.name, replace(self.view.view, features=(), columns=()))
             words = [facts(bare, self._rows_of(came, columns_of(bare)))] if came else []
-            return _different([each.high for each in words], [each.low for each in words])
+            return different([(each.high, each.low) for each in words])
         found = Diff(version.objects, old.version.manifest, version.manifest)
         changed = found.changed
         tables = [found.removed, found.added]
@@ -248,7 +248,7 @@ class ViewSource:
 
             tables += [pa.Table.from_struct_array(changed.column(place)) for place in (-2, -1)]
         words = [facts(self.view, table) for table in tables if table.num_rows]
-        return _different([each.high for each in words], [each.low for each in words])
+        return different([(each.high, each.low) for each in words])
 
     def _appended(self, old: ViewSource) -> list[Part] | None:
         """Return the parts that came since, where nothing else happened: no row went, nor is another one."""
@@ -360,15 +360,19 @@ def _typed(found: Facts, schema: pa.Schema) -> Facts:
 
 
 def together(parts: Sequence[Part]) -> Iterator[list[Part]]:
-    """Yield parts in their order, small ones together, so that few of them are searched; more parts only change the last."""
-    some: list[Part] = []
+    """Yield parts in their order, small ones together, so that few of them are searched; more parts only change the last.
+
+    One more part goes with those before it as long as they are not more than three times as many rows, as runs do in a
+    log-structured merge tree: of many small ones that come each row is sorted anew some times, and not with every one.
+    """
+    found: list[tuple[int, list[Part]]] = []
     for part in parts:
-        if some and sum(each.rows for each in some) + part.rows > PIECE:
-            yield some
-            some = []
-        some.append(part)
-    if some:
-        yield some
+        rows, some = part.rows, [part]
+        while found and found[-1][0] <= 3 * rows and found[-1][0] + rows <= PIECE:
+            before, others = found.pop()
+            rows, some = before + rows, others + some
+        found.append((rows, some))
+    return (some for _, some in found)
 
 
 def _name(parts: Sequence[Part]) -> str:
@@ -428,7 +432,7 @@ def differing(one: Facts, other: Facts) -> tuple[Words, Words]:
     both = np.concatenate([np.column_stack((key, told)) for key, (_, _, told) in zip(keys, sums, strict=True)])
     rows, counts = np.unique(both, axis=0, return_counts=True)
     lonely = rows[counts == 1]
-    return _different([lonely[:, 0]], [lonely[:, 1]])
+    return different([(lonely[:, 0], lonely[:, 1])])
 
 
 def _sums(found: Facts) -> tuple[Words, Words, Words]:
@@ -451,7 +455,12 @@ def _sums(found: Facts) -> tuple[Words, Words, Words]:
     return found.high[starts], found.low[starts], np.add.reduceat(digests, starts, axis=0)
 
 
-def _different(high: Sequence[Words], low: Sequence[Words]) -> tuple[Words, Words]:
+def different(several: Sequence[tuple[Words, Words]]) -> tuple[Words, Words]:
+    """Return the digests that are among several, each once, in order."""
     empty = np.zeros(0, np.uint64)
-    pairs = np.unique(np.column_stack((np.concatenate([empty, *high]), np.concatenate([empty, *low]))), axis=0)
-    return np.ascontiguousarray(pairs[:, 0]), np.ascontiguousarray(pairs[:, 1])
+    high, low = (np.concatenate([empty, *(each[lane] for each in several)]) for lane in (0, 1))
+    order = np.lexsort((low, high))
+    high, low = high[order], low[order]
+    fresh = np.ones(len(high), bool)
+    fresh[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
+    return high[fresh], low[fresh]

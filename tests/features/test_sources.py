@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 
 import pyarrow as pa
 import pytest
@@ -24,15 +25,29 @@ def part(number, rows):
     return Part(f"{number:064}", rows, rows, "", None)
 
 
-@given(st.lists(st.integers(1, 700_000), max_size=12), st.lists(st.integers(1, 700_000), max_size=4))
-def test_small_parts_are_together_and_more_parts_change_the_last_piece_alone(sizes, more):
-    """What was sorted stays remembered while a dataset grows; no piece is larger than it may be, nothing is left out."""
-    before = [part(number, rows) for number, rows in enumerate(sizes)]
-    after = before + [part(len(sizes) + number, rows) for number, rows in enumerate(more)]
-    pieces, later = list(together(before)), list(together(after))
-    assert [each for piece in later for each in piece] == after
-    assert later[: max(len(pieces) - 1, 0)] == pieces[:-1]
-    assert all(sum(each.rows for each in piece) <= _sources.PIECE for piece in later)
+@given(st.lists(st.integers(1, 700_000), max_size=16))
+def test_small_parts_are_together(sizes):
+    """Nothing is left out, no piece is larger than it may be, and none could be with the one before it but much smaller ones."""
+    parts = [part(number, rows) for number, rows in enumerate(sizes)]
+    pieces = list(together(parts))
+    assert [each for piece in pieces for each in piece] == parts
+    rows = [sum(each.rows for each in piece) for piece in pieces]
+    assert all(count <= _sources.PIECE for count in rows)
+    assert all(one > 3 * other or one + other > _sources.PIECE for one, other in pairwise(rows))
+
+
+def test_few_rows_are_sorted_anew_while_a_dataset_grows():
+    """Of a thousand small parts that come after a large one each row is sorted a few times, so is the large one."""
+    parts = [part(0, 700_000), *(part(number, 1_000) for number in range(1, 1_001))]
+    known, anew, large = set(), 0, set()
+    for count in range(2, len(parts) + 1):
+        pieces = {tuple(each.id for each in piece) for piece in together(parts[:count])}
+        large |= {piece for piece in pieces if piece[0] == parts[0].id}
+        anew += sum(1_000 * len(piece) for piece in pieces - known)
+        assert len(pieces) <= 8
+        known = pieces
+    assert anew <= 12 * 1_000 * 1_000
+    assert len(large) <= 4
 
 
 @pytest.fixture
