@@ -21,7 +21,7 @@ import numpy as np
 from dataplat.errors import DatasetNotFound
 from dataplat.feature_store.definitions import FeatureView, Sql
 from dataplat.feature_store.kernel.lives import FOREVER
-from dataplat.feature_store.kernel.order import between, columns_of, facts, merged, of_keys, starts_of, without_moves
+from dataplat.feature_store.kernel.order import between, columns_of, facts, merged, none_moves, of_keys, starts_of
 from dataplat.feature_store.runs import Runs
 from dataplat.lake.schema import did_you_mean
 
@@ -162,7 +162,10 @@ class ViewSource:
     @cached_property
     def apart(self) -> bool:
         """Whether keys can be worked on apart: no correction moves an event from one to another."""
-        return not self.view.view.row_key or without_moves(self.whole)
+        if not self.view.view.row_key:
+            return True
+        self.parts.make()
+        return none_moves(self.parts, self.rows)
 
     @property
     def rows(self) -> int:

@@ -10,7 +10,7 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     Ints: TypeAlias = NDArray[np.int64]
     Words: TypeAlias = NDArray[np.uint64]
     Bools: TypeAlias = NDArray[np.bool_]
+
+
+EVENTS: Final = 4_000_000
+"""Rows of which events are compared at once."""
 
 
 def facts(view: FeatureView, table: pa.Table, *, k: Ints | None = None, gone: Ints | None = None) -> Facts:
@@ -430,17 +434,35 @@ def _events(view: FeatureView, table: pa.Table) -> Words | None:
 
 def without_moves(found: Facts) -> bool:
     """Say whether all rows of each event are of one key, so that keys can be worked on apart (PIT 7)."""
-    if found.event is None:
-        return True
-    order = np.lexsort((found.event[:, 1], found.event[:, 0]))
-    event = found.event[order]
-    named = (event[1:] != 0).any(axis=1) & (event[1:] == event[:-1]).all(axis=1)
-    high, low = found.high[order], found.low[order]
-    moved = named & ((high[1:] != high[:-1]) | (low[1:] != low[:-1]))
-    if found.keyless is not None:
-        keyless = found.keyless[order]
-        moved |= named & (keyless[1:] != keyless[:-1])
-    return not moved.any()
+    return none_moves([found], len(found))
+
+
+def none_moves(pieces: Sequence[Facts], rows: int) -> bool:
+    """Say the same of facts in pieces, `rows` in all, that are looked at one after another and never together.
+
+    Events are compared some at a time, by ranges of their digests: what is held is the digests of `EVENTS` rows.
+    """
+    count = max(1, -(-rows // EVENTS))
+    for number in range(count):
+        first, last = (number << 64) // count, ((number + 1 << 64) - 1) // count
+        found = [_of_events(each, first, last) for each in pieces if each.event is not None]
+        if found and not _unmoved(np.concatenate(found)):
+            return False
+    return True
+
+
+def _of_events(found: Facts, first: int, last: int) -> Words:
+    """Return the rows of events of a range: digests of event and key, and whether there is a key."""
+    assert found.event is not None
+    there = (found.event[:, 0] >= np.uint64(first)) & (found.event[:, 0] <= np.uint64(last))
+    keyless = np.zeros(len(found), np.uint64) if found.keyless is None else found.keyless.astype(np.uint64)
+    return np.column_stack((found.event[there], found.high[there], found.low[there], keyless[there]))
+
+
+def _unmoved(rows: Words) -> bool:
+    rows = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
+    named = (rows[1:, :2] != 0).any(axis=1) & (rows[1:, :2] == rows[:-1, :2]).all(axis=1)
+    return not (named & (rows[1:, 2:] != rows[:-1, 2:]).any(axis=1)).any()
 
 
 __all__ = [
@@ -451,6 +473,7 @@ __all__ = [
     "facts",
     "groups",
     "merged",
+    "none_moves",
     "of_keys",
     "ranks",
     "sliced",

@@ -141,3 +141,26 @@ def test_a_view_without_an_entity_is_one_value_for_all(grown):
     view = grown.view_of(entity=None, keys=None, where="origin = 'JFK'", features=["temp"])
     made = grown.store.training_set({"t": [grown.hour(5), grown.hour(1)]}, dp.FeatureService("all", [view]))
     assert made.table[COLUMN].to_pylist() == [5.0, 1.0]
+
+
+def test_corrections_are_looked_for_piece_by_piece(desk, monkeypatch):
+    """Whether one moves an event to another key is told without all rows in memory, few events at a time."""
+    monkeypatch.setattr(_sources, "PIECE", 4)
+    monkeypatch.setattr("dataplat.feature_store.kernel.order.EVENTS", 3)
+    view = desk.view_of(row_key=["at", "kind"], features=["temp"], source="events")
+
+    def rows(hours, airports, kind):
+        table = desk.weather(hours, airports, late=float(kind))
+        return table.append_column("kind", pa.array([f"{each}" for each in table["origin"].to_pylist()]))
+
+    desk.lake.ingest(rows(range(6), ("JFK", "LGA"), 0), into="events")
+    desk.lake.ingest(rows(range(6), ("JFK", "LGA"), 1), into="events")
+    source = ViewSource.of(desk.store, view)
+    assert len(source.parts) > 1
+    assert source.apart
+    assert "whole" not in source.__dict__
+    moved = rows([3], ("JFK",), 2).set_column(0, "origin", pa.array(["LGA"]))
+    desk.lake.ingest(moved, into="events")
+    source = ViewSource.of(desk.store, view)
+    assert not source.apart
+    assert "whole" not in source.__dict__
