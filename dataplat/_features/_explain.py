@@ -56,11 +56,19 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class ViewExplained:
-    """What a view serves of one key, and the rows that it looked at, the newest last."""
+    """What a view serves of one key, and the rows that it looked at, the newest last.
+
+    Attributes:
+        view: its name.
+        features: value, status and age of each.
+        candidates: the rows.
+        windows: the features that are made of several rows.
+    """
 
     view: str
     features: Mapping[str, tuple[Any, str, timedelta | None]]
     candidates: Sequence[Candidate]
+    windows: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +177,8 @@ def _explained(store: FeatureStore, view: FeatureView, spine: pa.Table, t: int, 
     }
     own = np.flatnonzero((facts.high == ask.high[0]) & (facts.low == ask.low[0]))
     rows = [] if ask.keyless is not None and ask.keyless[0] else own.tolist()
-    return ViewExplained(view.name, features, _around(_candidates(view, facts, rows, t), limit))
+    windows = tuple(each.feature for each in view.features if not isinstance(each, Field))
+    return ViewExplained(view.name, features, _around(_candidates(view, facts, rows, t), limit), windows)
 
 
 def _around(found: list[Candidate], limit: int) -> list[Candidate]:

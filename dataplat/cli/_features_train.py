@@ -288,8 +288,7 @@ def explain(
 
 def _windows(names: tuple[str, ...], each: ViewExplained) -> str:
     """Return the windows that a row counts in."""
-    every = {name for one in each.candidates for name in one.windows}
-    return "all windows" if len(every) > 1 and every == set(names) else ", ".join(names) or "-"
+    return "all windows" if len(names) > 1 and len(names) == len(each.windows) else ", ".join(names) or "-"
 
 
 def _wanted(found: Explanation, feature: str | None) -> set[str]:
