@@ -176,6 +176,21 @@ def test_going_back_takes_rows_away(desk):
     assert "(drop) changed or took away rows" in made.refused[0]
 
 
+def test_going_back_to_a_column_takes_no_row_away(desk):
+    """A column that was dropped and came back by a rollback: rows are compared by what both versions have of the view."""
+    desk.lake.evolve("weather", add={"extra": "int64"})
+    desk.lake.evolve("weather", drop=["extra"])
+    desk.lake.rollback("weather~1")
+    assert desk.store.plan(desk.service).refused == []
+    desk.lake.evolve("weather", drop=["temp"])
+    desk.lake.rollback("weather~1")
+    assert desk.store.plan(desk.service).refused == []
+    desk.lake.evolve("weather", drop=["extra"])
+    desk.lake.ingest(desk.weather([9]), into="weather")
+    desk.lake.rollback("weather~2")
+    assert "(rollback) changed or took away rows" in desk.store.plan(desk.service).refused[0]
+
+
 def test_a_whole_export_that_holds_all_rows_that_there_were_grows(desk):
     """A replace is told by its rows: whether one went, or became another one."""
     desk.lake.ingest(desk.weather(range(8)), into="weather", mode="replace")
@@ -237,7 +252,7 @@ def test_a_plan_asks_for_each_source_once(desk, monkeypatch):
     schema, of = Query.schema, _plan.ServingPlan.of
     monkeypatch.setattr(Query, "schema", property(lambda query: asked.append(1) or schema.__get__(query)))
     monkeypatch.setattr(_plan.ServingPlan, "of", lambda *given: made.append(1) or of(*given))
-    view = desk.view_of(source=dp.sql("select * from weather"))
+    view = desk.view_of(source=dp.sql("select distinct * from weather"))
     service = dp.FeatureService("q", [view, view.alias("there", on={"other": "airport"})])
     assert desk.store.plan(service).refused == []
     assert (len(asked), len(made)) == (1, 1)
