@@ -154,7 +154,9 @@ def explain(
         raise SchemaError(f"whose features? {service.name} is asked by {', '.join(sorted(wanted))}, and none is given")
     spine = pa.table({name: [value] for name, value in entities.items()} or {"": [None]})
     views = [_explained(store, view, spine, at, limit) for view in asked]
-    computed = {name: told["words"] for name, told in closure(service)["on_demand"].items()}
+    computed = {
+        name: told["words"].removesuffix(f'.alias("{name}")') for name, told in closure(service)["on_demand"].items()
+    }
     return Explanation(f"{service.name}@{service.version}", t, views, left, computed)
 
 
