@@ -48,6 +48,11 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def readable(rows: pa.Table) -> pa.Table:
+    """Return rows in types that DuckDB has."""
+    return rows.cast(_known(rows.schema))
+
+
 def close_off(connection: duckdb.DuckDBPyConnection, files: Iterable[str]) -> None:
     """Let the engine read no file from now on but `files`."""
     connection.execute(f"set allowed_paths = [{_listed(files)}]")
@@ -75,7 +80,7 @@ def register(
         if far:
             connection.register(name, FarDataset(version, _known(version.schema), failed))
         elif paths is None:
-            connection.register(name, version.to_arrow().cast(_known(version.schema)))
+            connection.register(name, readable(version.to_arrow()))
         elif not paths:
             connection.register(name, _known(version.schema).empty_table())
         else:

@@ -81,7 +81,7 @@ class Query:
         import pyarrow as pa
 
         failed: list[DataplatError] = []
-        reader = _explained(lambda: self._connection(failed).sql(self.text).to_arrow_reader(rows), failed)
+        reader = explained(lambda: self._connection(failed).sql(self.text).to_arrow_reader(rows), failed)
         return pa.RecordBatchReader.from_batches(reader.schema, _read(reader, failed))
 
     def _connection(self, failed: list[DataplatError]) -> duckdb.DuckDBPyConnection:
@@ -121,12 +121,12 @@ def _pin(lake: Lake, name: str, branch: str) -> Version:
 def _read(reader: pa.RecordBatchReader, failed: Sequence[DataplatError]) -> Iterator[pa.RecordBatch]:
     while True:
         try:
-            yield _explained(reader.read_next_batch, failed)
+            yield explained(reader.read_next_batch, failed)
         except StopIteration:
             return
 
 
-def _explained(step: Callable[[], Result], failed: Sequence[DataplatError]) -> Result:
+def explained(step: Callable[[], Result], failed: Sequence[DataplatError] = ()) -> Result:
     """Do a step of a query; raise `PredicateError` with what DuckDB says where it fails, at once or on a later row.
 
     What reading an input `failed` with, of which DuckDB hands on no more than a text, is raised as it is.

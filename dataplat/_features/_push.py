@@ -18,13 +18,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dataplat._features._pushed_landed import LandedRow, held_by
-from dataplat._features._pushed_names import LOG, version_at
+from dataplat._features._pushed_names import LOG, grown_by, version_at
 from dataplat._features._pushed_overlays import Overlay, overlays
 from dataplat._features._pushed_types import refitted, row_bytes, row_of, typed
 from dataplat._features._registry import resolve_view
+from dataplat._features._row_query import of_view, shown
 from dataplat._features._spine import spine_of
 from dataplat.errors import ConfigError, SchemaError
-from dataplat.feature_store.definitions import FeatureView
+from dataplat.feature_store.definitions import FeatureView, Sql
 from dataplat.feature_store.kernel.order import unordered
 from dataplat.feature_store.online.store import Pushed
 
@@ -68,7 +69,7 @@ def push(
     stamp = _stamp(store, served)
     known = known | ({meant.view.known_at} if meant.view.known_at else set())
     table = typed(dataset, schema, spine_of(store, rows).table, known, stamp)
-    unordered(meant, table)  # what could not be read as features is refused before anything is kept
+    unordered(meant, shown(meant, table)[0])  # what could not be read as features is refused before anything is kept
     given = _Given.of(table, _ids(table.num_rows, idempotency), stamp)
     if idempotency is not None:
         given = given.as_first(store, dataset, head)
@@ -159,12 +160,21 @@ def pushed_to(view: FeatureView) -> str:
     Raises:
         ConfigError: They cannot: it is a query, a pinned version, or made of commits.
     """
-    source = view.view.source
-    if not isinstance(source, str) or "@" in source or "~" in source:
-        raise ConfigError(f"nothing can be pushed to view {view.name}: its source is no dataset that grows")
+    dataset = grown_by(view)
+    if dataset is not None:
+        return dataset
     if view.view.history == "commits":
-        raise ConfigError(f"nothing can be pushed to view {view.name}: its rows are known when they are committed")
-    return source
+        why = "its rows are known when they are committed"
+    elif (query := of_view(view)) is not None and query.name.isidentifier():
+        why = f"its known_at={view.view.known_at!r} is not that column of {query.name} as it is"
+    elif isinstance(view.view.source, Sql) and query is None:
+        why = (
+            "its query looks at more than one row, or gives another value each time; what selects expressions of the rows of "
+            "one dataset can be pushed to"
+        )
+    else:
+        why = "its source is pinned, and no dataset that grows"
+    raise ConfigError(f"nothing can be pushed to view {view.name}: {why}")
 
 
 def _schema(store: FeatureStore, dataset: str, head: Commit) -> pa.Schema:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from dataplat._features._row_query import of_view
 from dataplat.feature_store.online.plan import bases_of
 
 if TYPE_CHECKING:
     from dataplat._features._store import FeatureStore
     from dataplat._version import Version
-    from dataplat.feature_store.definitions import FeatureService
+    from dataplat.feature_store.definitions import FeatureService, FeatureView
     from dataplat.versioning.commit import Commit
 
 LOG: Final = "push:"
@@ -29,12 +30,20 @@ def logs(store: FeatureStore) -> list[str]:
 
 def datasets_of(service: FeatureService) -> dict[str, str]:
     """Return the dataset of each base of a service that rows can be pushed to."""
-    found = {}
-    for base in bases_of(service):
-        source = base.view.source
-        if isinstance(source, str) and "@" not in source and "~" not in source and base.view.history != "commits":
-            found[base.name] = source
-    return found
+    told = {base.name: grown_by(base) for base in bases_of(service)}
+    return {name: dataset for name, dataset in told.items() if dataset is not None}
+
+
+def grown_by(view: FeatureView) -> str | None:
+    """Return the dataset of which a row more is one more for a view, known when it was pushed; None: there is none such."""
+    told = view.view
+    query = of_view(view)
+    if told.history == "commits" or (query is None and not isinstance(told.source, str)):
+        return None
+    if query is not None and told.known_at is not None and not query.keeps(told.known_at):
+        return None
+    source = str(told.source) if query is None else query.name
+    return None if "@" in source or "~" in source else source
 
 
 def version_at(store: FeatureStore, dataset: str, commit: Commit) -> Version | None:

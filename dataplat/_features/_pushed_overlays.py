@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dataplat._features._pushed_names import datasets_of
 from dataplat._features._registry import definitions
+from dataplat._features._row_query import shown
 from dataplat.feature_store.online.plan import ServingPlan, bases_of
 from dataplat.feature_store.online.pushed import rows as rows_of
 from dataplat.feature_store.online.store import Pushed, Snapshot
@@ -47,12 +48,16 @@ class Overlay:
             ids: the key that each was pushed under.
             without: ids of rows that are left out.
         """
-        return [
-            Pushed(row.key, _id(base, ids[row.place]), row.e, row.k, row.data)
-            for base in self.bases
-            for row in rows_of(self.plan, base.view, table)
-            if ids[row.place] not in without
-        ]
+        found = []
+        for base in self.bases:
+            rows, places = shown(base.view, table)
+            named = [ids[place] for place in places.tolist()]
+            found += [
+                Pushed(row.key, _id(base, named[row.place]), row.e, row.k, row.data)
+                for row in rows_of(self.plan, base.view, rows)
+                if named[row.place] not in without
+            ]
+        return found
 
     def lacks(self, store: FeatureStore, ids: Sequence[str]) -> list[int]:
         """Return the places of rows that its overlay does not hold for each of its bases."""
@@ -65,7 +70,8 @@ class Overlay:
 
 def overlays(store: FeatureStore, dataset: str) -> tuple[list[Overlay], set[str]]:
     """Return the services of which rows of a dataset are served from now on, and the columns that say when a row was known."""
-    found, known = [], set()
+    found: list[Overlay] = []
+    known: set[str] = set()
     for each in definitions(store):
         service = each.read()
         views = [view for view in bases_of(service) if view.name in _reading(service, dataset)]

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from dataplat._features._row_query import RowQuery, of_view
 from dataplat.errors import DatasetNotFound
 from dataplat.feature_store.definitions import FeatureView, Sql
 from dataplat.feature_store.kernel.lives import FOREVER
@@ -134,12 +135,24 @@ class ViewSource:
     @cached_property
     def schema(self) -> pa.Schema:
         """The columns of the source, and their types."""
+        if self.by_row is not None:
+            return self.by_row.of(self.version.schema.empty_table())[0].schema
         return self.version.schema if self.query is None else self.query.schema
+
+    @cached_property
+    def by_row(self) -> RowQuery | None:
+        """What shows the dataset to the view row by row, where that is what the query does."""
+        return of_view(self.view)
+
+    @property
+    def by_parts(self) -> bool:
+        """Whether facts of a part are part of the facts of all: rows are those of one dataset, or made of them one by one."""
+        return self.view.view.history == "append" and (self.query is None or self.by_row is not None)
 
     @cached_property
     def parts(self) -> Pieces:
         """The facts of parts, small ones together, or of all where there are none: read when they are looked at."""
-        if self.query is not None:
+        if self.query is not None and not self.by_parts:
             name, make = self._name_of_query(), lambda: facts(self.view, self._queried())
             return Pieces(self, (name,), (make,))
         if self.view.view.history == "commits":
@@ -170,7 +183,7 @@ class ViewSource:
     @property
     def rows(self) -> int:
         """How many facts there are, at most."""
-        if self.query is None and self.view.view.history == "append":
+        if self.by_parts:
             return sum(part.live for part in self.version.parts if self._matters(part))
         return sum(map(len, self.parts))
 
@@ -194,7 +207,7 @@ class ViewSource:
         old = self.at(before)
         if old.pins == self.pins:
             return np.zeros(0, np.uint64), np.zeros(0, np.uint64)
-        if self.query is None and self.view.view.history == "append":
+        if self.by_parts:
             return self._changed_rows(old)
         return differing(old.whole, self.whole)
 
@@ -211,7 +224,12 @@ class ViewSource:
 
         version = self.version
         wanted = [name for name in columns if name in version.schema.names]
-        return to_table(version.objects, parts, version.manifest.schema, columns=wanted)
+        if self.by_row is not None:
+            wanted = self.by_row.columns(version.schema)
+        return self._shown(to_table(version.objects, parts, version.manifest.schema, columns=wanted))
+
+    def _shown(self, rows: pa.Table) -> pa.Table:
+        return rows if self.by_row is None else self.by_row.of(rows)[0]
 
     def _matters(self, part: Part) -> bool:
         """Say whether a row of a part may have been known by the horizon, as far as its statistics tell."""
@@ -219,6 +237,8 @@ class ViewSource:
 
         told = self.view.view
         column = told.known_at or told.timestamp
+        if self.by_row is not None and not self.by_row.keeps(column):
+            return True
         if self.horizon is None or column not in self.schema.names or column not in part.stats:
             return True
         low = part.stats[column].low
@@ -250,7 +270,7 @@ class ViewSource:
             import pyarrow as pa
 
             tables += [pa.Table.from_struct_array(changed.column(place)) for place in (-2, -1)]
-        words = [facts(self.view, table) for table in tables if table.num_rows]
+        words = [facts(self.view, self._shown(table)) for table in tables if table.num_rows]
         return different([(each.high, each.low) for each in words])
 
     def _appended(self, old: ViewSource) -> list[Part] | None:
