@@ -33,7 +33,7 @@ def closure_hash(service: FeatureService) -> str:
 
 def check_closure(service: FeatureService, sent: str) -> None:
     """Raise `ClosureMismatch` if a model was trained under another closure than that of the service (PIT 26)."""
-    check_hash(f"{service.name}@{service.version}", closure_hash(service), sent)
+    check_hash(service.reference, closure_hash(service), sent)
 
 
 def check_hash(space: str, served: str, sent: str) -> None:

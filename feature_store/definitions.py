@@ -316,6 +316,11 @@ class FeatureService:
             seen.add(each.name)
 
     @property
+    def reference(self) -> str:
+        """What names it, `name@version`: in the registry, in logs, and in online stores as its space."""
+        return f"{self.name}@{self.version}"
+
+    @property
     def views(self) -> tuple[FeatureView, ...]:
         """Its views, those that only on-demand features use last, each with the features of all places that name it."""
         found = {each.name: each for each in self.features if isinstance(each, FeatureView)}

@@ -83,7 +83,7 @@ def verify(service: FeatureService, schemas: Mapping[str, pa.Schema], *, worlds:
         worlds: sets of rows.
         seed: of what is drawn; equal seeds draw the same.
     """
-    found = Verified(f"{service.name}@{service.version}")
+    found = Verified(service.reference)
     for number in range(worlds):
         world = _World(service, schemas, Random(f"{seed} {number}"))  # noqa: S311 - rows, not keys
         for way, row, column, ours, theirs in world.compared(found.cells):

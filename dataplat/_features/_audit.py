@@ -159,7 +159,7 @@ def audit(
 
     land(store)
     meant = resolve(store, service)
-    found = Audit(f"{meant.name}@{meant.version}")
+    found = Audit(meant.reference)
     rows = _logged(store, found.service, since, until)
     if rows is None or not rows.num_rows:
         return found

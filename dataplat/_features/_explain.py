@@ -157,7 +157,7 @@ def explain(
     computed = {
         name: told["words"].removesuffix(f'.alias("{name}")') for name, told in closure(service)["on_demand"].items()
     }
-    return Explanation(f"{service.name}@{service.version}", t, views, left, computed)
+    return Explanation(service.reference, t, views, left, computed)
 
 
 def _lacking(view: FeatureView, entities: Mapping[str, Any]) -> list[str]:

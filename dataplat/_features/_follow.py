@@ -47,13 +47,13 @@ def follow(
     from dataplat._features._alerts import Alerts
     from dataplat._features._registry import resolve
 
-    alerts = Alerts(store, service if isinstance(service, str) else f"{service.name}@{service.version}")
+    alerts = Alerts(store, service if isinstance(service, str) else service.reference)
     stop = stop or threading.Event()
     before, failures = None, 0
     while not stop.is_set():
         try:
             meant = resolve(store, service)
-            alerts.space = f"{meant.name}@{meant.version}"
+            alerts.space = meant.reference
             alerts.look(*stale_views(store, meant))  # before it is made anew: what was stale until now is told, too
             made = store.materialize(meant, contracts=contracts)
             alerts.look(*stale_views(store, meant))

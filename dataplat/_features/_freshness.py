@@ -44,7 +44,7 @@ class Freshness:
 
 def stale_views(store: FeatureStore, service: FeatureService) -> tuple[Snapshot | None, dict[str, int]]:
     """Return what is live, and the views for which that is too old, each with how old it may be, microseconds."""
-    live = store.online.snapshot(f"{service.name}@{service.version}")
+    live = store.online.snapshot(service.reference)
     if live is None:
         return None, {}
     age = time.time_ns() // 1000 - live.at
@@ -54,7 +54,7 @@ def stale_views(store: FeatureStore, service: FeatureService) -> tuple[Snapshot 
 
 def freshness(store: FeatureStore, service: FeatureService) -> list[Freshness]:
     """Return how fresh each view of a service is."""
-    space = f"{service.name}@{service.version}"
+    space = service.reference
     live = store.online.snapshot(space)
     now = time.time()
     pushed = store.online.size(space).pushed

@@ -93,7 +93,7 @@ def lineage(store: FeatureStore, name: str) -> list[Node]:
 
 
 def _names(service: FeatureService) -> set[str]:
-    found = {service.name, f"{service.name}@{service.version}"}
+    found = {service.name, service.reference}
     for view in used_views(service):
         found |= {view.name}
         found |= {view.view.source} if isinstance(view.view.source, str) else set()

@@ -153,10 +153,10 @@ class Lookups:
             own = [each for each in definitions(self.store) if each.service == newest.name]
             every += [each.read() for each in reversed(own) if each.version < newest.version]
         for meant in every:
-            snapshot = self.online.snapshot(f"{meant.name}@{meant.version}")
+            snapshot = self.online.snapshot(meant.reference)
             if snapshot is not None:
                 return meant, snapshot
-        raise not_materialized(f"{newest.name}@{newest.version}")
+        raise not_materialized(newest.reference)
 
 
 def not_materialized(space: str) -> NotMaterialized:

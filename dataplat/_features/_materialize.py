@@ -131,7 +131,7 @@ def materialize(store: FeatureStore, service: FeatureService | str, meter: Meter
 
 def rollback(store: FeatureStore, service: FeatureService) -> Snapshot:
     """Serve the snapshot before again."""
-    space = f"{service.name}@{service.version}"
+    space = service.reference
     gone = store.online.snapshot(space)
     back = store.online.rollback(space)
     if gone is not None and gone.id != back.id:
@@ -179,7 +179,7 @@ def _made(store: FeatureStore, service: FeatureService, meter: Meter, asked: Ask
 def _applied(store: FeatureStore, service: FeatureService | str) -> FeatureService:
     if isinstance(service, str):
         return definition(store, service).read()
-    name = f"{service.name}@{service.version}"
+    name = service.reference
     try:
         held = definition(store, name)
     except FeatureNotFound as error:
@@ -220,7 +220,7 @@ class _Work:
     def of(cls, store: FeatureStore, service: FeatureService, asked: Asked) -> _Work:
         from dataplat._features._pushed_settling import Settling
 
-        online, space = store.online, f"{service.name}@{service.version}"
+        online, space = store.online, service.reference
         live = online.snapshot(space)
         settling = Settling.before(store, service, space)  # first what was pushed, then the sources that hold it
         if not asked.plan:

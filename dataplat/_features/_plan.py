@@ -120,7 +120,7 @@ class Plan:
 
 def plan(store: FeatureStore, service: FeatureService) -> Plan:
     """Say what applying a service would do; nothing is changed."""
-    made = Plan(f"{service.name}@{service.version}", closure_hash(service), "new")
+    made = Plan(service.reference, closure_hash(service), "new")
     _against_others(store, service, made)
     bases = bases_of(service)
     if not bases:

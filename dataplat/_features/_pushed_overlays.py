@@ -90,7 +90,7 @@ def _reading(service: FeatureService, dataset: str) -> set[str]:
 
 def _plan(store: FeatureStore, service: FeatureService, snapshot: Snapshot) -> ServingPlan:
     """Return how a service is served; made once for each of its types."""
-    space = f"{service.name}@{service.version}"
+    space = service.reference
     known = store.plans.get(space)
     if known is None or known.service is not service or known.types != snapshot.types:
         known = store.plans[space] = ServingPlan.of(service, snapshot.types)

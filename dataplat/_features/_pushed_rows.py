@@ -60,7 +60,7 @@ class PushedRows:
         """By dataset and id the sequence from which on the service saw a row."""
         import polars as pl
 
-        space, names = f"{self.service.name}@{self.service.version}", datasets_of(self.service)
+        space, names = self.service.reference, datasets_of(self.service)
         found: dict[str, dict[str, int]] = {}
         version = version_at(self.store, SEQUENCES, self.store.lake.refs.head(self.store.branch).commit)
         if version is not None:

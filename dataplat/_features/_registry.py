@@ -196,7 +196,7 @@ def retired(store: FeatureStore, name: str) -> str | None:
 
 def otherwise(store: FeatureStore, service: FeatureService, hashed: str) -> str | None:
     """Return why a version of a service cannot be applied: it means something else, or did before it was retired."""
-    name = f"{service.name}@{service.version}"
+    name = service.reference
     own = [each for each in definitions(store) if each.service == service.name]
     held = next((each for each in own if each.name == name), None)
     if held is not None and held.closure != hashed:
@@ -221,7 +221,7 @@ def apply(store: FeatureStore, service: FeatureService, message: str = "") -> Ap
     Raises:
         ConfigError: That version of the service is defined otherwise (PIT 26).
     """
-    name, hashed = f"{service.name}@{service.version}", closure_hash(service)
+    name, hashed = service.reference, closure_hash(service)
     for attempt in range(_AGAIN):
         if (reason := otherwise(store, service, hashed)) is not None:
             raise ConfigError(reason)

@@ -212,7 +212,7 @@ class TrainingSet:
         from dataplat._features._lineage import note
 
         recipe = self.recipe
-        named = f"{recipe.service.name}@{recipe.service.version}"
+        named = recipe.service.reference
         lineage = [*recipe.lineage, *recipe.spine.pins]
         if recipe.labels is not None:
             lineage.append((recipe.labels.dataset, recipe.labels.id))

@@ -41,7 +41,7 @@ def fragment(made: TrainingSet) -> str:
 
 def _service(made: TrainingSet) -> str:
     service = made.recipe.service
-    return f"{service.name}@{service.version}"
+    return service.reference
 
 
 def _shown(made: TrainingSet) -> list[str]:

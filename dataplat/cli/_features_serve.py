@@ -160,7 +160,7 @@ def get(
     asked = columns_of(keys, {name: entity.dtype for name, entity in entities.items()} | request)
     found = store.lookup(meant, asked, t=at, statuses=statuses)
     if as_json:
-        told = {"service": f"{meant.name}@{meant.version}", "t": moment(found.t), "snapshot": found.snapshot}
+        told = {"service": meant.reference, "t": moment(found.t), "snapshot": found.snapshot}
         print_json({**told, "sequence": found.sequence, "features": found.to_dict()})
         return _exits.DONE
     click.echo(_shown(found, asked, statuses=statuses))

@@ -187,7 +187,7 @@ class ServingPlan:
     @property
     def space(self) -> str:
         """What online stores call it."""
-        return f"{self.service.name}@{self.service.version}"
+        return self.service.reference
 
     @cached_property
     def closure(self) -> str:
