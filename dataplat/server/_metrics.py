@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
+from dataplat import __version__
 from dataplat.server._counts import (
     AT_WORK,
     BUCKETS,
@@ -32,9 +33,13 @@ def exposition(counts: Counts, snapshots: Mapping[str, Snapshot | None]) -> str:
         counts: of all workers.
         snapshots: what is live, by service@version; None where nothing is yet.
     """
-    return "".join(
-        f"{line}\n" for line in (*_requests(counts), *_workers(counts), *_pushes(counts), *_services(counts, snapshots))
-    )
+    parts = (_build(), _requests(counts), _workers(counts), _pushes(counts), _services(counts, snapshots))
+    return "".join(f"{line}\n" for part in parts for line in part)
+
+
+def _build() -> Iterator[str]:
+    yield from _head("dataplat_build_info", "gauge", "The version that answers, as a label.")
+    yield f'dataplat_build_info{{version="{__version__}"}} 1'
 
 
 def _requests(counts: Counts) -> Iterator[str]:

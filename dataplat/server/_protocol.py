@@ -25,6 +25,8 @@ HEAD: Final = 64 * 1024
 """Bytes of a request's header."""
 SMALL: Final = 64 * 1024
 """Bytes of a body that is answered where it is read."""
+_COPIED: Final = 16 * 1024
+"""Bytes of an answer up to which one copy costs less than a second write."""
 
 
 class PatientProtocol(HttpToolsProtocol):
@@ -205,8 +207,12 @@ class PatientProtocol(HttpToolsProtocol):
         for headers in (self.server_state.default_headers, told.headers):
             for name, value in headers:
                 pieces += (name, b": ", value, b"\r\n")
-        pieces += (b"\r\n" if keep else b"connection: close\r\n\r\n", told.body)
-        self.transport.write(b"".join(pieces))
+        pieces.append(b"\r\n" if keep else b"connection: close\r\n\r\n")
+        if len(told.body) > _COPIED:
+            self.transport.writelines([b"".join(pieces), told.body])
+        else:
+            pieces.append(told.body)
+            self.transport.write(b"".join(pieces))
         if not keep:
             self.transport.close()
 

@@ -4,6 +4,7 @@ import datetime as dt
 import json
 import math
 import struct
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import pyarrow as pa
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from dataplat._features._typed_json import column_of, said, schema, spelt
 from dataplat.feature_store.online.raw import natural
+from dataplat.feature_store.online.serve import OneRow
 from dataplat.server._answers import Writer
 from dataplat.server._compress import accepted
 
@@ -93,6 +95,24 @@ def test_sums_that_overflow_are_no_infinity():
     write = Writer("m@1", {"x": pa.float64()})
     told = json.loads(write.json({"x": column}, snapshot="s", sequence=0, t=0, stale=()))
     assert told["features"]["x"] == column
+
+
+def test_one_row_after_another():
+    """What is used again for the next row holds nothing of the last one, from threads too; times are each their own."""
+    places = {"x": 0, "y": 1}
+    write = Writer("m@1", {"x": pa.float64(), "y": pa.string()})
+
+    def asked(at):
+        row = (None if at % 3 == 0 else math.nan if at % 3 == 1 else at / 8, None if at % 2 else f"s{at}")
+        told = json.loads(write.json(OneRow(places, row), snapshot="s", sequence=at, t=at * 700_000, stale=()))
+        wanted = {"x": ["NaN" if at % 3 == 1 else row[0]], "y": [row[1]]}
+        seconds, rest = divmod(at * 700_000, 1_000_000)
+        time = dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        return (told["features"], told["sequence"], told["t"]) == (wanted, at, f"{time}.{rest:06d}Z")
+
+    assert all(map(asked, range(50)))
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(asked, range(2000)))
 
 
 @settings(deadline=None, max_examples=40)
