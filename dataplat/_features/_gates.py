@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from dataplat.errors import ConfigError, ContractFailed, VersionNotFound
+from dataplat.errors import ConfigError, ContractFailed, ObjectNotFound, VersionNotFound
 from dataplat.feature_store.kernel.answer import answer
 from dataplat.feature_store.kernel.ask import Ask
 from dataplat.feature_store.kernel.order import between, merged, starts_of
@@ -76,8 +76,10 @@ def bound(
     for base in bases:
         try:
             far += [f"view {base.name}: {line}" for line in _moved(base, sources[base.name], live, at)]
-        except VersionNotFound as error:
-            untold.append(f"view {base.name}: its drift is not known, since what is live was collected: {error}")
+        except (VersionNotFound, ObjectNotFound) as error:
+            untold.append(
+                f"view {base.name}: its drift is not known, since what is live was made of what is gone: {error}"
+            )
     if far:
         lines = "\n  ".join(far)
         raise ContractFailed(

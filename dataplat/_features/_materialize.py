@@ -22,7 +22,7 @@ from dataplat._features._gates import bound, hold
 from dataplat._features._kept import Kept
 from dataplat._features._registry import definition
 from dataplat._features._sources import ViewSource, different
-from dataplat.errors import ConfigError, FeatureNotFound, SnapshotConflict, StoreError, VersionNotFound
+from dataplat.errors import ConfigError, FeatureNotFound, ObjectNotFound, SnapshotConflict, StoreError, VersionNotFound
 from dataplat.feature_store.closure import closure_hash
 from dataplat.feature_store.definitions import FeatureService
 from dataplat.feature_store.kernel.order import starts_of
@@ -272,7 +272,7 @@ class _Work:
         try:
             if not any(self.sources[base.name].erased(self.live.pins) for base in self.plan.bases):
                 self.changed = {group.number: self._changed(group) for group in self.plan.groups}
-        except VersionNotFound:
+        except (VersionNotFound, ObjectNotFound):  # collected, or of a lake that was put back to what it was
             self.changed = None
 
     def gate(self, asked: Asked) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from dataplat._features import FeatureStore, _kept
@@ -161,3 +162,14 @@ def test_erased_rows_are_served_no_more(served):
     found = served.store.lookup("delays", {"airport": ["JFK", "LGA"]}).to_dict()
     assert found["airport_weather__temp"] == [None, 105.0]
     assert not served.store.materialize("delays").full
+
+
+def test_a_lake_that_is_another_one(served):
+    """What is live names versions that the lake never had (it was put back, or made anew): all of it is made anew."""
+    store = served.store
+    live = store.online.snapshot("delays@1")
+    pins = dict.fromkeys(live.pins, "0" * 64)
+    store.online.load("delays@1", msgspec.structs.replace(live, id="foreign", parent=live.id, pins=pins), [])
+    made = store.materialize("delays")
+    assert (made.full, made.written) == (True, 2)
+    assert served.temps("JFK") == [5.0]

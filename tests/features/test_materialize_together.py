@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from dataplat._features import FeatureStore
 from dataplat.errors import SnapshotConflict
+from dataplat.feature_store.online.connect import RedisSettings
 from dataplat.feature_store.online.lmdb_store import LmdbStore
+from dataplat.feature_store.online.redis_store import RedisStore
 
 
-class Slow(LmdbStore):
+class Slowly:
     """A store into which records come slowly: after the first of each snapshot something else happens."""
 
     meanwhile: list[Callable[[], object]]
 
     def load(self, space: str, snapshot: Any, items: Iterable[Any], *, settled: int | None = None) -> None:
         """Load, interrupted."""
-        super().load(space, snapshot, self._slowly(items), settled=settled)
+        super().load(space, snapshot, self._slowly(items), settled=settled)  # type: ignore[misc]
 
     def change(self, space: str, snapshot: Any, items: Iterable[Any], *, settled: int | None = None) -> None:
         """Change, interrupted."""
-        super().change(space, snapshot, self._slowly(items), settled=settled)
+        super().change(space, snapshot, self._slowly(items), settled=settled)  # type: ignore[misc]
 
     def _slowly(self, items: Iterable[Any]) -> Iterator[Any]:
         for number, item in enumerate(items):
@@ -32,14 +37,29 @@ class Slow(LmdbStore):
                 self.meanwhile.pop(0)()
 
 
-@pytest.fixture
-def slow(desk):
+class SlowLmdb(Slowly, LmdbStore):
+    """In a folder."""
+
+
+class SlowRedis(Slowly, RedisStore):
+    """In a Redis."""
+
+
+@pytest.fixture(params=["lmdb", "redis"])
+def slow(request, desk):
     """Return another feature store on the same lake and online store, and slow."""
     store = FeatureStore(desk.lake)
-    online = Slow(desk.store.online.folder)
+    if request.param == "redis":
+        server = request.getfixturevalue("shared_redis")
+        online = SlowRedis(RedisSettings(server.host, server.port), uuid4().hex)
+        desk.store.online.close()
+        desk.store.__dict__["online"] = RedisStore(online.settings, online.lake_id)
+    else:
+        online = SlowLmdb(desk.store.online.folder)
     online.meanwhile = []
     store.__dict__["online"] = online
-    return store
+    yield store
+    online.close()
 
 
 def newer(desk, temp):
@@ -95,3 +115,20 @@ def test_it_gives_up_where_others_are_always_quicker(desk, slow, monkeypatch):
     last = 9.0 + 20 - len(slow.online.meanwhile) - 1
     assert desk.temps("JFK") == [last]
     assert 10 < len(slow.online.meanwhile) < 19
+
+
+def test_many_at_once(desk, slow):
+    """Of four who materialise at the same time, each with what came last, all end, and the newest data is live."""
+    desk.store.apply(desk.service)
+
+    def work(number):
+        desk.lake.ingest(desk.weather([20.0 + number], [f"A{number}"]), into="weather")
+        store = FeatureStore(desk.lake)
+        store.__dict__["online"] = pickle.loads(pickle.dumps(desk.store.online))  # noqa: S301 - our own
+        return store.materialize("delays")
+
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(work, range(4)))
+    assert {each.service for each in made} == {"delays@1"}
+    assert slow.materialize("delays").written in {0, 1, 2, 3}
+    assert desk.temps("A0", "A1", "A2", "A3", "JFK") == [20.0, 21.0, 22.0, 23.0, 5.0]
