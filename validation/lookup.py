@@ -21,11 +21,11 @@ def context_in_lake(objects: Objects, dataset: str, state_of: StateOf) -> Contex
     from dataplat.errors import DatasetNotFound
     from dataplat.validation.subject import VersionSubject
     from dataplat.versioning.manifest import load_manifest
-    from dataplat.versioning.references import resolve
+    from dataplat.versioning.references import resolve, says_where
     from dataplat.versioning.refs import Refs
 
     def find(ref: str) -> Subject:
-        if "@" in ref or "~" in ref:
+        if says_where(ref):
             name, manifest, _ = resolve(Refs(objects.store), objects, ref, dataset=dataset)
             return VersionSubject(objects, manifest, name)
         state = state_of(ref)

@@ -120,6 +120,16 @@ def resolve_commit(refs: Refs, objects: Objects, reference: str) -> Commit:
     raise VersionNotFound(f"{reference!r}: no commit has an id that begins so")
 
 
+def says_where(reference: str) -> bool:
+    """Say whether a reference names a branch, tag, commit or time, and not only a dataset."""
+    return "@" in reference or "~" in reference
+
+
+def at_branch(reference: str, branch: str) -> str:
+    """Return a reference that does not say where as one to a branch."""
+    return reference if says_where(reference) else f"{reference}@{branch}"
+
+
 def _split_back(text: str) -> tuple[str, int]:
     found = _BACK.search(text)
     if found is None:

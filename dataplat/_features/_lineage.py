@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dataplat._features._registry import definition, readable
 from dataplat._features._sources import ViewSource
+from dataplat._heads import version_at
 from dataplat.errors import DataplatError, FeatureNotFound
 from dataplat.feature_store.closure import used_views
 from dataplat.feature_store.definitions import FeatureService, OnDemand, Sql
@@ -134,11 +135,8 @@ def _service(store: FeatureStore, each: Definition) -> Node:
 
 def training_sets(store: FeatureStore) -> list[dict[str, Any]]:
     """Return the training sets that were saved, the oldest first."""
-    commit = store.lake.refs.head(store.branch).commit
-    state = commit.dataset(SETS, store.lake.objects.read)
-    if state is None or state.version is None:
-        return []
-    return list(store.lake.version(SETS, store.branch, commit).to_arrow().to_pylist())
+    found = version_at(store.lake, SETS, store.branch)
+    return [] if found is None else list(found.to_arrow().to_pylist())
 
 
 def note(store: FeatureStore, made: TrainingSet, dataset: str, version: str) -> None:

@@ -18,12 +18,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dataplat._features._pushed_landed import LandedRow, held_by
-from dataplat._features._pushed_names import LOG, grown_by, version_at
+from dataplat._features._pushed_names import LOG, grown_by
 from dataplat._features._pushed_overlays import Overlay, overlays
 from dataplat._features._pushed_types import refitted, row_bytes, row_of, typed
 from dataplat._features._registry import resolve_view
 from dataplat._features._row_query import of_view, shown
 from dataplat._features._spine import spine_of
+from dataplat._heads import version_at
 from dataplat.errors import ConfigError, SchemaError
 from dataplat.feature_store.definitions import FeatureView, Sql
 from dataplat.feature_store.kernel.order import unordered
@@ -178,7 +179,7 @@ def pushed_to(view: FeatureView) -> str:
 
 
 def _schema(store: FeatureStore, dataset: str, head: Commit) -> pa.Schema:
-    version = version_at(store, dataset, head)
+    version = version_at(store.lake, dataset, store.branch, head)
     return store.lake[f"{dataset}@{store.branch}"].schema if version is None else version.schema
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from dataplat._features._pushed_landed import LandedRow
 from dataplat._features._pushed_misfits import set_aside, sort_out
-from dataplat._features._pushed_names import LOG, PUSHED, version_at
+from dataplat._features._pushed_names import LOG, PUSHED
 from dataplat._features._pushed_overlays import overlays
+from dataplat._heads import version_at
 from dataplat.errors import CommitConflict, KeyViolation, NotMaterialized, SnapshotConflict
 from dataplat.feature_store.online.store import Pushed, Snapshot
 
@@ -123,7 +124,7 @@ def _landed(store: FeatureStore, dataset: str, waiting: Sequence[tuple[int, Push
     """Return which of these rows have landed: of all those that were pushed when they were, and of the newest."""
     import polars as pl
 
-    version = version_at(store, PUSHED, head)
+    version = version_at(store.lake, PUSHED, store.branch, head)
     if version is None:
         return set()
     ids, times = [row.idempotency.decode() for _, row in waiting], [row.k for _, row in waiting]

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
-from dataplat._features._pushed_names import PUSHED, version_at
+from dataplat._features._pushed_names import PUSHED
+from dataplat._heads import version_at
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,7 +54,7 @@ class Landed:
 
     def of(self, store: FeatureStore, dataset: str, ids: Sequence[str], commit: Commit) -> dict[str, LandedRow]:
         """Return those of some rows that had landed by a commit, by id."""
-        version = version_at(store, PUSHED, commit)
+        version = version_at(store.lake, PUSHED, store.branch, commit)
         if version is None:
             return {}
         with self._lock:
@@ -103,7 +104,7 @@ def held_by(
         return set(rows)
     lake = store.lake
     made = (each.commit for each in versions(lake.objects, head, dataset) if each.change.version == version)
-    then = version_at(store, PUSHED, next(made, head))
+    then = version_at(store.lake, PUSHED, store.branch, next(made, head))
     if then is None:
         return set()
     times = [row.known for row in rows.values()]

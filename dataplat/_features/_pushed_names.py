@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 from dataplat._features._row_query import of_view
 from dataplat.feature_store.online.plan import bases_of
+from dataplat.versioning.references import says_where
 
 if TYPE_CHECKING:
     from dataplat._features._store import FeatureStore
-    from dataplat._version import Version
     from dataplat.feature_store.definitions import FeatureService, FeatureView
-    from dataplat.versioning.commit import Commit
 
 LOG: Final = "push:"
 PUSHED: Final = "features.pushed"
@@ -43,10 +42,4 @@ def grown_by(view: FeatureView) -> str | None:
     if query is not None and told.known_at is not None and not query.keeps(told.known_at):
         return None
     source = str(told.source) if query is None else query.name
-    return None if "@" in source or "~" in source else source
-
-
-def version_at(store: FeatureStore, dataset: str, commit: Commit) -> Version | None:
-    """Return a dataset as it is at a commit; None where there is none."""
-    state = commit.dataset(dataset, store.lake.objects.read)
-    return None if state is None or state.version is None else store.lake.version(dataset, store.branch, commit)
+    return None if says_where(source) else source

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from dataplat._features._pushed_names import LOG, PUSHED, SEQUENCES, datasets_of, version_at
+from dataplat._features._pushed_names import LOG, PUSHED, SEQUENCES, datasets_of
+from dataplat._heads import version_at
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -62,7 +63,7 @@ class PushedRows:
 
         space, names = self.service.reference, datasets_of(self.service)
         found: dict[str, dict[str, int]] = {}
-        version = version_at(self.store, SEQUENCES, self.store.lake.refs.head(self.store.branch).commit)
+        version = version_at(self.store.lake, SEQUENCES, self.store.branch)
         if version is not None:
             rows = version.to_arrow(columns=["dataset", "id", "sequence"], where=pl.col("space") == space)
             for row in rows.sort_by("sequence").to_pylist():
@@ -84,7 +85,7 @@ class PushedRows:
             for dataset in datasets
             for _, row in self.store.online.pending(LOG + dataset)
         }
-        version = version_at(self.store, PUSHED, self.store.lake.refs.head(self.store.branch).commit)
+        version = version_at(self.store.lake, PUSHED, self.store.branch)
         if version is not None:
             wanted = pl.col("dataset").is_in(datasets)
             for row in version.to_arrow(columns=["dataset", "id", "row"], where=wanted).to_pylist():
@@ -113,7 +114,7 @@ class PushedRows:
         lake = self.store.lake
         head = lake.refs.head(self.store.branch).commit
         made = (each.commit for each in versions(lake.objects, head, dataset) if each.change.version == version)
-        pushed = version_at(self.store, PUSHED, next(made, head))
+        pushed = version_at(self.store.lake, PUSHED, self.store.branch, next(made, head))
         if pushed is None:
             return frozenset()
         return frozenset(pushed.to_arrow(columns=["id"], where=pl.col("dataset") == dataset)["id"].to_pylist())

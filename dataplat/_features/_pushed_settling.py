@@ -12,7 +12,8 @@ from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from dataplat._features._pushed_flush import flush
-from dataplat._features._pushed_names import LOG, PUSHED, SEQUENCES, datasets_of, version_at
+from dataplat._features._pushed_names import LOG, PUSHED, SEQUENCES, datasets_of
+from dataplat._heads import version_at
 from dataplat.errors import SnapshotConflict
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Settling:
         )
 
     def _landed_at(self, commit: Commit) -> Version | None:
-        return version_at(self.store, PUSHED, commit)
+        return version_at(self.store.lake, PUSHED, self.store.branch, commit)
 
     @property
     def _datasets(self) -> list[str]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from dataplat.errors import CommitConflict, ConfigError, FeatureNotFound, KeyViolation, LakeFormatError
+from dataplat._heads import anew, version_at
+from dataplat.errors import ConfigError, FeatureNotFound, LakeFormatError
 from dataplat.feature_store.closure import closure, closure_hash, used_views
 from dataplat.feature_store.codec import service_from_json, service_to_json
 from dataplat.feature_store.definitions import FeatureService, FeatureView, Sql
@@ -76,20 +77,15 @@ def _read(definition: str) -> FeatureService:
 
 def definitions(store: FeatureStore) -> list[Definition]:
     """Return all versions of all services on the branch, by name and version."""
-    commit = store.lake.refs.head(store.branch).commit
-    state = commit.dataset(DATASET, store.lake.objects.read)
-    if state is None or state.version is None:
+    version = version_at(store.lake, DATASET, store.branch)
+    if version is None:
         return []
-    return _definitions(store, str(state.version), store.lake.version(DATASET, store.branch, commit))
-
-
-def _definitions(store: FeatureStore, id: str, version: Any) -> list[Definition]:
     known: dict[str, list[Definition]] = store.known_definitions
-    if id not in known:
+    if version.id not in known:
         rows = version.to_arrow(columns=["service", "version", "closure", "definition"]).to_pylist()
         known.clear()
-        known[id] = sorted((Definition(**row) for row in rows), key=lambda each: (each.service, each.version))
-    return known[id]
+        known[version.id] = sorted((Definition(**row) for row in rows), key=lambda each: (each.service, each.version))
+    return known[version.id]
 
 
 def resolve(store: FeatureStore, service: Any) -> FeatureService:
@@ -186,11 +182,8 @@ def readable(store: FeatureStore) -> list[tuple[Definition, FeatureService]]:
 
 def retired(store: FeatureStore, name: str) -> str | None:
     """Return the closure of a version (`service@version`) that was retired; None where none was."""
-    commit = store.lake.refs.head(store.branch).commit
-    state = commit.dataset(RETIRED, store.lake.objects.read)
-    if state is None or state.version is None:
-        return None
-    rows = store.lake.version(RETIRED, store.branch, commit).to_arrow().to_pylist()
+    held = version_at(store.lake, RETIRED, store.branch)
+    rows = [] if held is None else held.to_arrow().to_pylist()
     return next((str(row["closure"]) for row in rows if f"{row['service']}@{row['version']}" == name), None)
 
 
@@ -222,22 +215,19 @@ def apply(store: FeatureStore, service: FeatureService, message: str = "") -> Ap
         ConfigError: That version of the service is defined otherwise (PIT 26).
     """
     name, hashed = service.reference, closure_hash(service)
-    for attempt in range(_AGAIN):
+
+    def attempt() -> Applied:
         if (reason := otherwise(store, service, hashed)) is not None:
             raise ConfigError(reason)
         held = next((each for each in definitions(store) if each.name == name), None)
         if held is not None and limits_changed(held, service) == []:
             return Applied(name, hashed, None)
-        try:
-            with store.lake.transaction(store.branch, message=message or f"features: apply {name}") as tx:
-                mode: Mode = "append" if held is None else "upsert"
-                tx.ingest(_row(service, hashed), into=DATASET, mode=mode, key=list(KEY))
-        except (CommitConflict, KeyViolation):  # somebody else was at it: the same, or another one
-            if attempt == _AGAIN - 1:
-                raise
-            continue
+        with store.lake.transaction(store.branch, message=message or f"features: apply {name}") as tx:
+            mode: Mode = "append" if held is None else "upsert"
+            tx.ingest(_row(service, hashed), into=DATASET, mode=mode, key=list(KEY))
         return Applied(name, hashed, None if tx.commit is None else tx.commit.id)
-    raise AssertionError("a loop that returns or raises")
+
+    return anew(attempt)
 
 
 def retire(store: FeatureStore, name: str, message: str = "") -> str | None:

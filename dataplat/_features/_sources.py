@@ -19,12 +19,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from dataplat._features._row_query import RowQuery, of_view
+from dataplat._heads import version_at
 from dataplat.errors import DatasetNotFound
 from dataplat.feature_store.definitions import FeatureView, Sql
 from dataplat.feature_store.kernel.lives import FOREVER
 from dataplat.feature_store.kernel.order import between, columns_of, facts, merged, none_moves, of_keys, starts_of
 from dataplat.feature_store.runs import Runs
 from dataplat.lake.schema import did_you_mean
+from dataplat.versioning.references import says_where
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -82,11 +84,11 @@ class ViewSource:
         if isinstance(source, Sql):
             query = Query(lake, source.query, store.branch)
             query.inputs = {
-                name: version if "@" in name or "~" in name else _version_at(store, name, commit, f"view {view.name}")
+                name: version if says_where(name) else _version_at(store, name, commit, f"view {view.name}")
                 for name, version in query.inputs.items()
             }
             return cls(view, runs, query.inputs, query)
-        if "@" in source or "~" in source:
+        if says_where(source):
             return cls(view, runs, {source: lake[source]}, None)
         return cls(view, runs, {source: _version_at(store, source, commit, f"view {view.name}")}, None)
 
@@ -404,12 +406,12 @@ def _name(parts: Sequence[Part]) -> str:
 
 
 def _version_at(store: FeatureStore, dataset: str, commit: Commit, whose: str) -> Version:
-    state = commit.dataset(dataset, store.lake.objects.read)
-    if state is None or state.version is None:
+    found = version_at(store.lake, dataset, store.branch, commit)
+    if found is None:
         names = [each.name for each in store.lake.datasets(store.branch)]
         near = did_you_mean(dataset, names) if names else "; there is none"
         raise DatasetNotFound(f"{whose}: there is no dataset {dataset!r} on branch {store.branch}{near}")
-    return store.lake.version(dataset, store.branch, commit)
+    return found
 
 
 @dataclass

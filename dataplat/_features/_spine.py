@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from dataplat.errors import ConfigError, SchemaError
 from dataplat.feature_store.times import NEVER, to_micros
 from dataplat.lake.schema import did_you_mean
+from dataplat.versioning.references import at_branch
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,13 +39,12 @@ def spine_of(store: FeatureStore, given: Any) -> Spine:
     Args:
         store: the feature store; references and queries are of its branch.
         given: an Arrow table, a Polars or pandas frame, or of any library that speaks Arrow's C stream; a dictionary of
-            columns; the reference of a dataset; a query (`select …`).
+            columns, or a list of dictionaries, a row each; the reference of a dataset; a query (`select …`).
 
     Raises:
         ConfigError: It is none of these.
+        SchemaError: It holds what is no table: columns of other lengths, or values of other types in one.
     """
-    import pyarrow as pa
-
     from dataplat._query import Query
     from dataplat._version import Version
 
@@ -52,20 +53,40 @@ def spine_of(store: FeatureStore, given: Any) -> Spine:
         if text.lower().startswith(("select ", "with ", "select\n", "with\n")):
             given = store.lake.sql(text, store.branch)
         else:
-            given = store.lake[text if "@" in text or "~" in text else f"{text}@{store.branch}"]
+            given = store.lake[at_branch(text, store.branch)]
     if isinstance(given, Version):
         return Spine(given.to_arrow(), ((given.dataset, given.id),))
     if isinstance(given, Query):
         return Spine(given.to_arrow(), tuple(sorted({(each.dataset, each.id) for each in given.inputs.values()})))
+    import pyarrow as pa
+
+    try:
+        return Spine(_table(given))
+    except (pa.ArrowException, TypeError) as error:
+        raise SchemaError(f"the rows that were given are no table: {error}") from error
+
+
+def _table(given: Any) -> pa.Table:
+    """Return a frame of any library as Arrow has it."""
+    import pyarrow as pa
+
     if isinstance(given, pa.Table):
-        return Spine(given)
-    if isinstance(given, dict):
-        return Spine(pa.table(given))
+        return given
+    if isinstance(given, list | tuple) and all(isinstance(row, Mapping) for row in given):
+        names = dict.fromkeys(name for row in given for name in row)
+        return pa.table({name: [row.get(name) for row in given] for name in names})
+    if isinstance(given, Mapping):
+        return pa.table(dict(given))
     if type(given).__module__.partition(".")[0] == "pandas":  # its C stream keeps the index as a column
-        return Spine(pa.Table.from_pandas(given, preserve_index=False).replace_schema_metadata(None))
+        return pa.Table.from_pandas(given, preserve_index=False).replace_schema_metadata(None)
     if hasattr(given, "__arrow_c_stream__") or hasattr(given, "__arrow_c_array__"):
-        return Spine(pa.table(given))
-    raise ConfigError(f"a spine is a frame, a reference or a query, and not {type(given).__name__}")
+        return pa.table(given)
+    if callable(collect := getattr(given, "collect", None)):  # a lazy frame
+        return _table(collect())
+    raise ConfigError(
+        "rows are a frame of any library, a list of dictionaries, a dictionary of columns, the reference of a dataset or a "
+        f"query, and not {type(given).__name__}"
+    )
 
 
 def times_of(spine: pa.Table, column: str) -> NDArray[np.int64]:

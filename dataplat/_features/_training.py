@@ -26,6 +26,7 @@ from dataplat.feature_store.times import NEVER, to_micros
 from dataplat.feature_store.windows import micros
 from dataplat.ingest._progress import Meter
 from dataplat.lake.schema import did_you_mean
+from dataplat.versioning.references import at_branch
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -94,7 +95,7 @@ def training_set(
         raise ConfigError(f'as_known is None (as it was known then) or "now", and not {as_known!r}')
     version = None
     if labels is not None:
-        version = store.lake[labels if "@" in labels or "~" in labels else f"{labels}@{store.branch}"]
+        version = store.lake[at_branch(labels, store.branch)]
     elif label_on or horizon or label_known_at:
         raise ConfigError("label_on, label_known_at and horizon are about labels: say which with labels=")
     if label_known_at and horizon is None:

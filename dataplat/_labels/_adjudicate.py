@@ -7,7 +7,8 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from dataplat._frames import to_polars
-from dataplat._labels._state import State, anew
+from dataplat._heads import anew
+from dataplat._labels._state import State
 from dataplat.errors import ConfigError, LabelError
 
 if TYPE_CHECKING:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
-from dataplat._labels._state import State, at_branch, referred
+from dataplat._labels._state import State, referred
 from dataplat.errors import AlreadyExists, BadColumn, ConfigError, LabelError, QueueNotFound
 from dataplat.labeling.spec import QueueSpec, check_queue_name
 from dataplat.labeling.tables import KEYS, Kind, dataset, schema
+from dataplat.versioning.references import at_branch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from dataplat._heads import anew
 from dataplat._labels._answers import Answered, Held
 from dataplat._labels._projects import Placements, find_projects, shown_by
 from dataplat._labels._settle import forget_lost, settle
-from dataplat._labels._state import State, anew
+from dataplat._labels._state import State
 from dataplat.labeling.tables import KEYS, Kind, dataset
 
 if TYPE_CHECKING:

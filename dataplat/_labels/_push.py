@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from dataplat._heads import anew
 from dataplat._labels._people import strangers, with_people
 from dataplat._labels._projects import Placement, Placements, make_projects, shown_by
 from dataplat._labels._settle import Settled, forget_lost, settle, take_in
-from dataplat._labels._state import State, anew
+from dataplat._labels._state import State
 from dataplat._labels._tasks import Links, queue_tasks, task_payload
 from dataplat.errors import (
     LabelServerDenied,

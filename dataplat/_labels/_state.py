@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from dataplat.errors import CommitConflict, KeyViolation, LabelError, QueueNotFound
+from dataplat._heads import version_at
+from dataplat.errors import CommitConflict, LabelError, QueueNotFound
 from dataplat.labeling.spec import QueueSpec
 from dataplat.labeling.tables import Kind, dataset
+from dataplat.versioning.references import at_branch
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from dataplat._version import Version
     from dataplat.labeling.config import LabelConfig
     from dataplat.versioning.commit import Commit
-
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -38,12 +35,11 @@ class State:
     def at_head(cls, lake: Lake, name: str, branch: str) -> State:
         """Read the definition of a queue; raise `QueueNotFound`."""
         commit = lake.refs.head(branch).commit
-        state = commit.dataset(dataset(name, "queue"), lake.objects.read)
-        if state is None or state.version is None:
+        found = version_at(lake, dataset(name, "queue"), branch, commit)
+        if found is None:
             there = ", ".join(queue_names(lake, branch)) or "none"
             raise QueueNotFound(f"there is no queue {name!r} on branch {branch}; there are: {there}")
-        row = lake.version(dataset(name, "queue"), branch, commit).to_arrow()
-        return cls(lake, branch, commit, QueueSpec.from_json(row["definition"][0].as_py()))
+        return cls(lake, branch, commit, QueueSpec.from_json(found.to_arrow()["definition"][0].as_py()))
 
     @property
     def name(self) -> str:
@@ -53,13 +49,13 @@ class State:
     def version(self, kind: Kind) -> Version:
         """Return one of its datasets as it was at the commit."""
         name = dataset(self.name, kind)
-        state = self.commit.dataset(name, self.lake.objects.read)
-        if state is None or state.version is None:
+        found = version_at(self.lake, name, self.branch, self.commit)
+        if found is None:
             raise QueueNotFound(
                 f"queue {self.name!r} has lost its dataset {name}: `dataplat version log {name}` shows when, and "
                 f"`dataplat version rollback {name}@…` brings it back"
             )
-        return self.lake.version(name, self.branch, self.commit)
+        return found
 
     @cached_property
     def source(self) -> Version:
@@ -112,22 +108,9 @@ class State:
         return self.version("annotations")
 
 
-def anew(attempt: Callable[[], T]) -> T:
-    """Return what an attempt returns, made again where somebody else was at the queue meanwhile, five times at most."""
-    for _ in range(4):
-        with suppress(CommitConflict, KeyViolation):
-            return attempt()
-    return attempt()
-
-
 def referred(lake: Lake, reference: str, branch: str, dataset: str = "") -> Version:
     """Return what a reference names, which may leave out the branch, or the dataset (`@v3`)."""
     return lake[f"{dataset}{reference}" if reference.startswith("@") else at_branch(reference, branch)]
-
-
-def at_branch(reference: str, branch: str) -> str:
-    """Return a reference that names no place as one to a branch."""
-    return reference if "@" in reference or "~" in reference else f"{reference}@{branch}"
 
 
 def queue_names(lake: Lake, branch: str) -> list[str]:
