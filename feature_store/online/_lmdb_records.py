@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from dataplat.feature_store.online._lmdb_state import LONGEST, fitted, sealed
+from dataplat.feature_store.online._lmdb_state import LONGEST, digest, fitted, sealed
 
 if TYPE_CHECKING:
     import lmdb
@@ -43,13 +43,17 @@ def replace(
     """Write records, and what was there before to `kept`; of a key that comes twice the later one."""
     wanted = {key if len(key) < LONGEST else fitted(key): record for key, record in items}
     with transaction.cursor(table) as cursor:
-        before = dict(cursor.getmulti(list(wanted)))
-        cursor.putmulti([(key, sealed(record)) for key, record in wanted.items() if record is not None])
+        before = cursor.getmulti(list(wanted))
+        cursor.putmulti([(key, digest(record) + record) for key, record in wanted.items() if record is not None])
     for key, record in wanted.items():
         if record is None:
             transaction.delete(key, db=table)
+    undo = [(key, b"\1" + value) for key, value in before]
+    if len(undo) < len(wanted):
+        there = {key for key, _ in before}
+        undo += [(key, ABSENT) for key in wanted if key not in there]
     with transaction.cursor(kept) as cursor:
-        cursor.putmulti([(key, b"\1" + before[key] if key in before else ABSENT) for key in wanted])
+        cursor.putmulti(undo)
 
 
 def undo(transaction: lmdb.Transaction[bytes], table: lmdb._Database, kept: lmdb._Database) -> None:

@@ -67,7 +67,7 @@ class State(msgspec.Struct, frozen=True, array_like=True):
 
 _states = msgspec.msgpack.Decoder(State)
 _rows = msgspec.msgpack.Decoder(Pushed)
-_digest = xxhash.xxh3_64_digest
+digest = xxhash.xxh3_64_digest
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -93,7 +93,7 @@ def read_row(value: bytes) -> Pushed:
 
 def sealed(record: bytes) -> bytes:
     """Return a value with its checksum before it: LMDB has none, and a flipped bit would be a wrong feature."""
-    return _digest(record) + record
+    return digest(record) + record
 
 
 def unsealed(value: bytes) -> bytes:
@@ -103,7 +103,7 @@ def unsealed(value: bytes) -> bytes:
         IntegrityError: it is not what was written.
     """
     record = value[8:]
-    if not value.startswith(_digest(record)):
+    if not value.startswith(digest(record)):
         raise IntegrityError(
             f"a record of the online store is not what was written ({len(value)} bytes that begin with {value[:4].hex()}); "
             "materialise the service again, in full"
