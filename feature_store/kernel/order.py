@@ -150,7 +150,8 @@ def between(found: Facts, first: int, stop: int) -> Facts:
 
 
 def of_keys(found: Facts, high: Words, low: Words) -> Facts:
-    """Return the facts of some keys, in order; those that nobody has are not there."""
+    """Return the facts of some keys, in order, however often one is named; those that nobody has are not there."""
+    high, low = _once(high, low)
     first, stop = (np.searchsorted(found.high, high, side) for side in ("left", "right"))
     sizes = stop - first
     rows = np.arange(int(sizes.sum())) + np.repeat(first - (np.cumsum(sizes) - sizes), sizes)
@@ -159,6 +160,15 @@ def of_keys(found: Facts, high: Words, low: Words) -> Facts:
         same &= ~found.keyless[rows]
     rows = rows[same]
     return taken(found, rows if (rows[1:] > rows[:-1]).all() else np.unique(rows))
+
+
+def _once(high: Words, low: Words) -> tuple[Words, Words]:
+    """Return each key once, in order: a key that many ask for would bring its rows along for each of them."""
+    order = np.lexsort((low, high))
+    high, low = high[order], low[order]
+    fresh = np.ones(len(order), bool)
+    fresh[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
+    return high[fresh], low[fresh]
 
 
 def starts_of(found: Facts) -> Ints:

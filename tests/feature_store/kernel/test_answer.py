@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from itertools import pairwise
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 
 from dataplat.feature_store.closure import used_views
-from dataplat.feature_store.definitions import FeatureView
+from dataplat.feature_store.definitions import Entity, FeatureView
 from dataplat.feature_store.kernel.answer import answer, answers
 from dataplat.feature_store.kernel.ask import Ask
 from dataplat.feature_store.kernel.facts import Facts
@@ -111,3 +112,19 @@ def test_parts_in_any_order_are_the_same_facts():
                 assert (getattr(one, name) == getattr(several, name)).all()
             assert repr(one.columns.to_pylist()) == repr(several.columns.to_pylist())
             assert len(starts_of(one)) == len(starts_of(several))
+
+
+def test_facts_of_a_key_that_many_ask_for_are_taken_once():
+    """Memory is that of the rows, not of rows by questions: a log names the same keys over and over."""
+    view = FeatureView("v", source="s", entity=Entity("key"), timestamp="e", ttl=None, features=["x"])
+    rows = 2_000
+    times = pa.array(range(rows), pa.int64()).cast(pa.timestamp("us", "UTC"))
+    every = facts(view, pa.table({"key": ["a", "b"] * (rows // 2), "e": times, "x": [1.0] * rows}))
+    starts = starts_of(every)
+    asked = np.array([starts[1], starts[0]] * 20_000)
+    tracemalloc.start()
+    found = of_keys(every, every.high[asked], every.low[asked])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert np.array_equal(found.e, every.e)
+    assert peak < 20_000_000  # 40,000 questions of 1,000 rows each are 320 MB
