@@ -14,13 +14,7 @@ from dataplat.server._rest import Desk, rest
 from dataplat.server._settings import Settings
 from servers.features import running, until
 
-SIZES = {"narrow": (360, 800), "wide": (1400, 900)}
-
-
-@pytest.fixture(params=["light", "dark"])
-def scheme(request):
-    """Return how the reader's system looks."""
-    return request.param
+SCREENS = {"a phone, dark": (360, 800, "dark"), "a desk, light": (1400, 900, "light")}
 
 
 def opened(browser, url, wrong, **options):
@@ -36,11 +30,11 @@ def opened(browser, url, wrong, **options):
     return page
 
 
-@pytest.fixture(params=list(SIZES))
-def page(request, browser, server, scheme):
+@pytest.fixture(params=list(SCREENS))
+def page(request, browser, server):
     """Return the page, on a narrow and on a wide screen."""
     wrong = []
-    width, height = SIZES[request.param]
+    width, height, scheme = SCREENS[request.param]
     found = opened(browser, server.url, wrong, viewport={"width": width, "height": height}, color_scheme=scheme)
     yield found
     found.context.close()
