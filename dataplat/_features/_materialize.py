@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
@@ -144,18 +144,17 @@ def _made(store: FeatureStore, service: FeatureService, meter: Meter, asked: Ask
     work = _Work.of(store, service, asked)
     if work.same:
         assert work.live is not None
-        if not asked.plan:
-            work.kept.tidy(work.live, work.commits)
-        return work.done(0, 0, time.monotonic() - begun, plan=asked.plan)
+        notes = () if asked.plan else _unless_read_only(work.kept.tidy, work.live, work.commits)
+        return work.done(0, 0, time.monotonic() - begun, plan=asked.plan, notes=notes)
     hold(work.space, work.sources, asked.contracts)
     if asked.plan:
         work.compare()
         notes = work.gate(asked)
         return replace(work.planned(time.monotonic() - begun), notes=notes)
-    work.kept.take(work.id, work.commits)
+    notes = _unless_read_only(work.kept.take, work.id, work.commits)
     try:
         work.compare()
-        notes = work.gate(asked)
+        notes += work.gate(asked)
         meter.enter("packing")
         counted = _Counted(meter)
         if work.changed is None:
@@ -174,6 +173,15 @@ def _made(store: FeatureStore, service: FeatureService, meter: Meter, asked: Ask
         later = _made(store, service, meter, asked, begun)
         return replace(done, snapshot=later.snapshot, keys=later.keys, nbytes=later.nbytes, pins=later.pins)
     return done
+
+
+def _unless_read_only(keep: Callable[..., None], *what: Any) -> tuple[str, ...]:
+    """Hold versions; return a note where the lake cannot be written: it can be served from all the same."""
+    try:
+        keep(*what)
+    except StoreError as error:
+        return (f"its versions are not held, and may be collected: {error}",)
+    return ()
 
 
 def _applied(store: FeatureStore, service: FeatureService | str) -> FeatureService:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from dataplat._features import FeatureStore, _kept
-from dataplat.errors import CommitConflict, VersionNotFound
+from dataplat.errors import CommitConflict, StoreError, VersionNotFound
 from dataplat.feature_store.online.connect import online_store
 from dataplat.lake._object_keys import object_key
 from dataplat.versioning.gc._log import GcLog, Opened
@@ -173,3 +173,18 @@ def test_a_lake_that_is_another_one(served):
     made = store.materialize("delays")
     assert (made.full, made.written) == (True, 2)
     assert served.temps("JFK") == [5.0]
+
+
+def test_a_lake_that_can_only_be_read(served, monkeypatch):
+    """It is served from all the same; that its versions are not held is said, each time."""
+    served.lake.ingest(served.weather([7.0]), into="weather")
+
+    def refuses(self, key, data, *_, **__):
+        raise StoreError(f"{key}: permission denied")
+
+    monkeypatch.setattr(type(served.lake.store), "create", refuses)
+    made = served.store.materialize("delays")
+    assert made.written == 2
+    assert "its versions are not held, and may be collected: leases/features-" in made.notes[0]
+    assert "its versions are not held" in served.store.materialize("delays").notes[0]
+    assert served.temps("JFK") == [7.0]
