@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 
+import duckdb
 import polars as pl
 import pyarrow as pa
 import pytest
@@ -35,16 +36,22 @@ def test_rows_stay_as_they_are(desk):
     assert made.table[COLUMN].to_pylist() == [2.0, 103.0, 2.0]
 
 
-@pytest.mark.parametrize("kind", ["arrow", "polars", "pandas", "dict", "reference", "query"])
+@pytest.mark.parametrize(
+    "kind", ["arrow", "batches", "polars", "lazy", "duckdb", "pandas", "dict", "rows", "reference", "query"]
+)
 def test_a_spine_of_any_kind(desk, kind):
     """Frames, references and queries give the same."""
     table = pa.table(spine())
     desk.lake.ingest(table, into="spine")
     given = {
         "arrow": table,
+        "batches": table.to_reader(1),
         "polars": pl.DataFrame(table),
+        "lazy": pl.LazyFrame(table),
+        "duckdb": duckdb.from_arrow(table),
         "pandas": table.to_pandas(),
         "dict": spine(),
+        "rows": table.to_pylist(),
         "reference": "spine",
         "query": "select * from spine",
     }[kind]
@@ -52,6 +59,27 @@ def test_a_spine_of_any_kind(desk, kind):
     assert made.table[COLUMN].to_pylist() == [2.0, 103.0, 2.0]
     if kind in {"reference", "query"}:
         assert made.recipe.spine.pins[0][0] == "spine"
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "said"),
+    [
+        ({"airport": ["JFK"], "t": []}, SchemaError, "no table.*length"),
+        ([{"airport": "JFK"}, {"airport": 7}], SchemaError, "no table"),
+        (7, ConfigError, "a list of dictionaries.*and not int"),
+        ([7], ConfigError, "and not list"),
+    ],
+)
+def test_what_is_no_table_is_refused(desk, given, error, said):
+    """As an error of ours, which says what may be given."""
+    with pytest.raises(error, match=said):
+        desk.store.training_set(given, desk.service)
+
+
+def test_rows_lack_what_others_have(desk):
+    """Of a list of rows each may leave columns out: they are null there."""
+    rows = [{"airport": "JFK", "t": hour(2)}, {"airport": "LGA", "t": hour(3), "note": "x"}]
+    assert desk.store.training_set(rows, desk.service).table["note"].to_pylist() == [None, "x"]
 
 
 def test_pinned_and_rebuilt(desk):
