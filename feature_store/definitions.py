@@ -38,7 +38,8 @@ class Entity:
         try:
             dtype(self)
         except SchemaError as error:
-            raise ConfigError(f"entity {self.name}: {error}") from error
+            told = str(error).removeprefix(f"entity {self.name}: ")
+            raise ConfigError(f"entity {self.name}: {told}") from error
 
     def describe(self) -> dict[str, Any]:
         """Return it as plain values."""
