@@ -51,7 +51,7 @@ class Overlay:
         found = []
         for base in self.bases:
             rows, places = shown(base.view, table)
-            named = [ids[place] for place in places.tolist()]
+            named: list[str] = [ids[int(place)] for place in places]
             found += [
                 Pushed(row.key, _id(base, named[row.place]), row.e, row.k, row.data)
                 for row in rows_of(self.plan, base.view, rows)

@@ -141,7 +141,7 @@ def dying(function):
             os.kill(os.getpid(), 9)
         return found
     return call
-for name in ("push", "settle", "load", "change"):
+for name in ("push_all", "kept", "settle", "load", "change"):
     setattr(store.online, name, dying(getattr(store.online, name)))
 store.lake.transaction = dying(store.lake.transaction)
 for number in range(3):
@@ -156,7 +156,7 @@ def test_killed_at_every_step(tmp_path):
     """Whatever a pusher was at when it was killed, sent again each row is there once, and served as it is trained."""
     from datetime import UTC, datetime
 
-    for step in range(1, 40, 1 if os.environ.get("DATAPLAT_DEATHS") else 4):
+    for step in range(1, 60, 1 if os.environ.get("DATAPLAT_DEATHS") else 6):
         where = tmp_path / str(step)
         lake = dp.open(where / "lake")
         import pyarrow as pa
