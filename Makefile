@@ -79,7 +79,7 @@ proof: ## all that CI proves: check, every test, strict docs, the demo
 	@$(MAKE) demo
 
 # Each in a process of its own, as long as it takes: some hours on two cores. The settings are named in the tests.
-proofs: $(READY)-dev ## the long ones: every damage, every death of an erase or a server, 10,000 merges, a month of commits
+proofs: $(READY)-dev ## the long ones: every damage, every death of an erase or a server, 10,000 merges, a month of commits, a million lookups
 	DATAPLAT_VERIFY=full $(BIN)/python -m pytest -n 2 tests/test_verify_everything.py
 	DATAPLAT_ERASE_STRIDE=1 DATAPLAT_ERASE_CASES=1000 $(BIN)/python -m pytest -n 2 tests/versioning/erase
 	DATAPLAT_EVOLVE_EXAMPLES=2000 $(BIN)/python -m pytest tests/test_evolve.py
@@ -93,6 +93,7 @@ proofs: $(READY)-dev ## the long ones: every damage, every death of an erase or 
 	DATAPLAT_ODD_ANSWERS=1 $(BIN)/python -m pytest tests/stores/test_odd_commits.py
 	DATAPLAT_STORE_HISTORIES=20 $(BIN)/python -m pytest tests/stores/test_histories.py
 	DATAPLAT_RECORD_WORLDS=2000 $(BIN)/python -m pytest -n 2 tests/feature_store/online/test_record.py
+	$(BIN)/python -m dataplat.testing.features_agreement --cases 1000000
 	DATAPLAT_STREAM_KILLS=300 DATAPLAT_STREAM_MESSAGES=2000000 \
 	  $(BIN)/python -m pytest tests/ingest/stream/test_killed_stream.py
 	DATAPLAT_HANGS=60 $(BIN)/python -m pytest tests/ingest/stream/test_trouble.py -k hangs
