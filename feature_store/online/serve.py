@@ -310,7 +310,8 @@ class Serving:
         """Return statuses and ages, in the general way."""
         cells: dict[str, list[Cell]] = {}
         for each, place in zip(self._asked, places, strict=True):
-            every = [each.cells(at, reading, t) for at in place]
+            of_place = {at: each.cells(at, reading, t) for at in dict.fromkeys(place)}
+            every = [of_place[at] for at in place]
             cells |= {output.name: [row[at] for row in every] for at, output in enumerate(each.outputs)}
         statuses = {name: [cell.status for cell in column] for name, column in cells.items()}
         ages = {name: [cell.age for cell in column] for name, column in cells.items()}
@@ -363,15 +364,17 @@ class _Asked:
             self._refuse(given)
             raise
         before = len(keys)
-        if None not in made:
+        if len(made) == 1 and made[0] is not None:
+            keys += made
+            return range(before, before + 1)
+        own = dict.fromkeys(made)  # a key that comes again, as the user of many items, is read once
+        if len(own) == len(made) and None not in own:
             keys += made
             return range(before, len(keys))
-        places: list[int] = []
-        for key in made:
-            places.append(-1 if key is None else len(keys))
-            if key is not None:
-                keys.append(key)
-        return places
+        own.pop(None, None)
+        keys += own
+        place = dict(zip(own, range(before, len(keys)), strict=True))
+        return [-1 if key is None else place[key] for key in made]
 
     def _refuse(self, given: Sequence[Sequence[Any]]) -> None:
         """Raise `SchemaError` with the row of the first key that is none."""
@@ -388,6 +391,13 @@ class _Asked:
 
     def rows(self, places: Sequence[int], reading: Reading, t: int) -> list[Sequence[Any]]:
         """Return the values of each row."""
+        if not isinstance(places, range) and len(places) > 1:
+            own = list(dict.fromkeys(places))
+            of_place = dict(zip(own, self._rows(own, reading, t), strict=True))
+            return [of_place[place] for place in places]
+        return self._rows(places, reading, t)
+
+    def _rows(self, places: Sequence[int], reading: Reading, t: int) -> list[Sequence[Any]]:
         records, pushed, row, unpack = reading.records, reading.pushed, self.row, self.unpack
         found: list[Sequence[Any]] = []
         for place in places:
