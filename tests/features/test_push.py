@@ -14,7 +14,7 @@ import pytest
 import dataplat as dp
 from dataplat._features import FeatureStore
 from dataplat._features._push import LOG
-from dataplat.errors import ConfigError, FeatureNotFound, SchemaError
+from dataplat.errors import ConfigError, FeatureNotFound, SchemaError, StoreError
 from dataplat.feature_store.online.connect import online_store
 
 
@@ -82,6 +82,34 @@ def test_known_times_never_go_back(served, monkeypatch):
     first = served.store.push("airport_weather", row()).known_at
     monkeypatch.setattr("dataplat._features._push.time.time_ns", lambda: 10**18)
     assert served.store.push("airport_weather", row()).known_at > first
+
+
+def test_a_clock_behind_the_snapshot_stamps_its_time(served, monkeypatch):
+    """A row is not known at a time that the snapshot was served for without it, whatever the clock says."""
+    at = served.store.online.snapshot("delays@1").at
+    with monkeypatch.context() as behind:
+        behind.setattr("dataplat._features._push.time.time_ns", lambda: (at - 3_000_000) * 1000)
+        made = served.store.push("airport_weather", {"origin": ["JFK"], "at": [served.hour(5.5)], "temp": [77.0]})
+    assert made.known_at == at
+    assert served.temps("JFK", t=datetime.fromtimestamp(at / 1e6, UTC)) == [77.0]
+    served.store.materialize("delays")
+    assert served.temps("JFK") == [77.0]
+
+
+def test_a_store_that_takes_nothing_keeps_nothing(served, monkeypatch):
+    """Its disk is full: the push fails, is neither served nor landed, and the same again later counts."""
+    with monkeypatch.context() as full:
+        full.setattr(type(served.store.online), "push_all", _full)
+        with pytest.raises(StoreError, match="full"):
+            served.store.push("airport_weather", row(61.0), idempotency="one")
+    assert served.temps("JFK") == [5.0]
+    assert served.store.flush("weather") == 0
+    served.store.push("airport_weather", row(61.0), idempotency="one")
+    assert (served.temps("JFK"), served.store.flush("weather")) == ([61.0], 1)
+
+
+def _full(_store, _jobs):
+    raise StoreError("the disk is full")
 
 
 @pytest.mark.parametrize(

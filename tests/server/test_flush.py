@@ -16,6 +16,11 @@ import pyarrow as pa
 import pytest
 
 import dataplat as dp
+from dataplat.errors import StoreError
+from dataplat.feature_store.online.lmdb_store import LmdbStore
+from dataplat.feature_store.served import landing
+from dataplat.server._counts import FAILED_FLUSHES, FLUSHED_AT, LANDED, Counts
+from dataplat.server._flush import Flusher, folder_of
 from servers.features import until
 
 VIEW = dp.FeatureView(
@@ -177,3 +182,45 @@ def noted(place, minutes):
     row = {name: [value] for name, value in trip(minutes).items()}
     table = typed("trips", place.lake["elsewhere"].schema, pa.table(row), (), 0)
     return Pushed(b"row", b"another", 1, 1, row_bytes(table))
+
+
+class Away(LmdbStore):
+    """A store that does not answer for a while: emulated."""
+
+    away = False
+
+    def spaces(self):
+        """Fail, or say which there are."""
+        if self.away:
+            raise StoreError("nobody there")
+        return super().spaces()
+
+
+def test_one_worker_at_a_time(place):
+    """Whoever holds the lock flushes; another one waits for its turn, and its end for that of the other."""
+    counts = Counts()
+    place.store.push("trips", {name: [value] for name, value in trip(2.0).items()})
+    with landing(folder_of(place.store)) as mine:
+        assert mine
+        flusher = Flusher(place.store, counts, 0.01, 10)
+        time.sleep(0.3)
+        assert place.landed() == [1.0]
+    flusher.close()
+    assert place.landed() == [1.0, 2.0]
+    assert counts.of(LANDED, 0) == 1
+
+
+def test_a_store_that_is_away_is_counted_until_it_is_back(place, caplog):
+    """Each try that fails is counted, the trouble said once; when the store answers, rows land and that is told."""
+    online = place.store.__dict__["online"] = Away(place.store.online.folder)
+    online.away = True
+    counts = Counts()
+    place.store.push("trips", {name: [value] for name, value in trip(2.0).items()})
+    flusher = Flusher(place.store, counts, 0.01, 10)
+    until(lambda: counts.of(FAILED_FLUSHES, 0) > 2)
+    assert counts.of(FLUSHED_AT, 0) == 0
+    online.away = False
+    until(lambda: counts.of(FLUSHED_AT, 0) > 0)
+    flusher.close()
+    assert place.landed() == [1.0, 2.0]
+    assert [each.message for each in caplog.records] == ["rows that were pushed wait to be landed: nobody there"]
