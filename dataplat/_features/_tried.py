@@ -114,5 +114,5 @@ def _asked(source: ViewSource) -> tuple[Facts, Ask]:
     keys = np.unique(np.column_stack((some.high[rows], some.low[rows])), axis=0)
     facts = source.of_keys(*(np.ascontiguousarray(keys[:, lane]) for lane in (0, 1)))
     t = np.maximum(some.e, some.k)[rows]
-    t[0] = min(int(facts.e.min()), int(facts.k.min())) - 1
+    t[0] = min(int(each.min()) for each in (some.e, some.k, facts.e, facts.k) if len(each)) - 1
     return facts, Ask(some.high[rows], some.low[rows], None if some.keyless is None else some.keyless[rows], t)
