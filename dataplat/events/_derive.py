@@ -27,6 +27,18 @@ Kind: TypeAlias = Literal[
 ]
 
 _VALUES: Final = 20
+_TEXTS: Final[Mapping[Kind, str]] = {
+    "column new": "{where}: the source has a new column {subject} ({after})",
+    "column gone": "{where}: the source has no column {subject} ({before}) any more",
+    "column retyped": "{where}: column {subject} of the source is {after}, and was {before}",
+    "column renamed": "{where}: column {before} of the source seems to be called {after} now",
+    "value new": "{where}: column {subject} has a value that its contract does not list: {after}",
+    "dependency changed": "{where}: {subject}, on which it depends, is {after}, and was {before}",
+    "snapshot stale": "{served}: view {subject} is stale: its snapshot is of {after}, and may be {before} old",
+    "snapshot fresh": "{served}: view {subject} is not stale any more",
+    "snapshot failing": "{served}: no snapshot can be made, what is live is served: {after}",
+    "snapshot made": "{served}: snapshots can be made again",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,32 +63,9 @@ class Event:
     def text(self) -> str:
         """The event as a sentence."""
         where, served = f"{self.dataset}@{self.branch}", f"{self.dataset} on {self.branch}"
-        match self.kind:
-            case "column new":
-                told = f"{where}: the source has a new column {self.subject} ({self.after})"
-            case "column gone":
-                told = f"{where}: the source has no column {self.subject} ({self.before}) any more"
-            case "column retyped":
-                told = f"{where}: column {self.subject} of the source is {self.after}, and was {self.before}"
-            case "column renamed":
-                told = f"{where}: column {self.before} of the source seems to be called {self.after} now"
-            case "value new":
-                told = f"{where}: column {self.subject} has a value that its contract does not list: {self.after}"
-            case "dependency changed":
-                told = f"{where}: {self.subject}, on which it depends, is {self.after}, and was {self.before}"
-            case "snapshot stale":
-                told = f"{served}: view {self.subject} is stale: its snapshot is of {self.after}, and may be {self.before} old"
-            case "snapshot fresh":
-                told = f"{served}: view {self.subject} is not stale any more"
-            case "snapshot failing":
-                told = f"{served}: no snapshot can be made, what is live is served: {self.after}"
-            case "snapshot made":
-                told = f"{served}: snapshots can be made again"
-            case "pushes waiting":
-                told = f"{where}: rows that were pushed cannot land, they are served and wait: {self.after}"
-            case "pushes landing":
-                told = f"{where}: rows that were pushed land again"
-        return told
+        return _TEXTS[self.kind].format(
+            where=where, served=served, subject=self.subject, before=self.before, after=self.after
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values."""
