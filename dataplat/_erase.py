@@ -163,6 +163,7 @@ def erase(
     planned: Any = None,
 ) -> EraseResult:
     """Erase, or go on with an erase that was stopped."""
+    from dataplat.feature_store.runs import Runs
     from dataplat.versioning.erase import erase as erase_rows
 
     if not reason.strip():
@@ -172,6 +173,7 @@ def erase(
     if planned is not None:
         planned(plan)
     done = erase_rows(lake.io, request)
+    Runs.of_user().clear()  # sorted rows of any lake: those of some parts together are not told by the parts' names
     return EraseResult(
         plan=plan,
         number=done.number,

@@ -26,6 +26,7 @@ from dataplat.feature_store.definitions import FeatureView, Sql
 from dataplat.feature_store.kernel import VERSION
 from dataplat.feature_store.kernel.facts import Facts
 from dataplat.feature_store.kernel.order import columns_of
+from dataplat.lake._cache_dir import cache_dir
 from dataplat.lake.verified import Entry, Record, mark_of
 
 if TYPE_CHECKING:
@@ -45,6 +46,11 @@ class Runs:
 
     folder: Path
     size: int = SIZE
+
+    @classmethod
+    def of_user(cls) -> Runs:
+        """Return those in the user's cache."""
+        return cls(cache_dir() / "features")
 
     @cached_property
     def _verified(self) -> Record:
@@ -103,6 +109,11 @@ class Runs:
     def has(self, view: FeatureView, schema: pa.Schema, name: str) -> bool:
         """Say whether there is a file, whole or not."""
         return self._path(view, schema, name).exists()
+
+    def clear(self) -> None:
+        """Forget all."""
+        for path in self.folder.glob("*/*.run"):
+            path.unlink(missing_ok=True)  # who has it mapped keeps it until it ends
 
     def _path(self, view: FeatureView, schema: pa.Schema, name: str) -> Path:
         return self.folder / computation(view, schema) / f"{name}.run"

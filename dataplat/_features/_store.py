@@ -66,9 +66,8 @@ class FeatureStore:
     def runs(self) -> Runs:
         """Where sorted rows of sources are remembered: the user's cache."""
         from dataplat.feature_store.runs import Runs
-        from dataplat.lake._cache_dir import cache_dir
 
-        return Runs(cache_dir() / "features")
+        return Runs.of_user()
 
     @cached_property
     def landed(self) -> Landed:

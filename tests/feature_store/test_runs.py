@@ -76,6 +76,21 @@ def test_a_file_is_hashed_once_until_the_machine_starts_anew(tmp_path, monkeypat
         assert len(hashed) == expected
 
 
+def test_an_erase_forgets_what_is_remembered(tmp_path, monkeypatch):
+    """Sorted rows may be those that have to go."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    lake = dp.open(tmp_path / "lake")
+    lake.ingest(TABLE.select(["k", "at", "x"]).slice(0, 2), "s")
+    given = {"entity": dp.Entity("k"), "timestamp": "at", "ttl": None, "features": ["x"]}
+    service = dp.FeatureService("m", [dp.FeatureView("v", source="s", **given)])
+    spine = {"k": ["a"], "t": pa.array([10], pa.timestamp("us", "UTC"))}
+    assert lake.features.training_set(pa.table(spine), service).to_arrow()["v__x"].to_pylist() == [1.0]
+    assert list(Runs.of_user().folder.glob("*/*.run"))
+    lake.erase("s", "k = 'a'", reason="ticket 1")
+    assert not list(Runs.of_user().folder.glob("*/*.run"))
+    assert lake.features.training_set(pa.table(spine), service).to_arrow()["v__x"].to_pylist() == [None]
+
+
 def test_what_was_used_longest_ago_goes(tmp_path):
     """All views together are no larger than they may be; the newest stays whatever its size."""
     own = view()
