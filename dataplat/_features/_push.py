@@ -15,7 +15,8 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 from dataplat._features._pushed_landed import LandedRow, held_by
 from dataplat._features._pushed_names import LOG, grown_by
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from dataplat._features._store import FeatureStore
     from dataplat.versioning.commit import Commit
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 @dataclass(frozen=True, slots=True)
 class PushResult:
@@ -54,8 +57,9 @@ class PushResult:
     sequences: dict[str, int]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as plain values."""
-        return {"view": self.view, "rows": self.rows, "known_at": self.known_at, "sequences": self.sequences}
+        """Return it as plain values; the time as in answers, RFC 3339."""
+        known_at = (_EPOCH + timedelta(microseconds=self.known_at)).isoformat().replace("+00:00", "Z")
+        return {"view": self.view, "rows": self.rows, "known_at": known_at, "sequences": self.sequences}
 
 
 def push(
