@@ -153,6 +153,12 @@ def _ties(view: FeatureView) -> list[str]:
     return list(columns[: last + 1])
 
 
+def computed_words(service: FeatureService) -> dict[str, str]:
+    """Return what each on-demand feature of a service computes, in Polars' words."""
+    told = closure(service)["on_demand"]
+    return {name: each["words"].removesuffix(f'.alias("{name}")') for name, each in told.items()}
+
+
 def _parts(feature: Feature) -> tuple[Field | Window, ...]:
     return (feature.above, feature.below) if isinstance(feature, Ratio) else (feature,)
 

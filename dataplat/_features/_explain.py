@@ -12,7 +12,7 @@ import numpy as np
 from dataplat._features._history import micros_of
 from dataplat._features._sources import ViewSource
 from dataplat.errors import SchemaError
-from dataplat.feature_store.closure import closure, used_views
+from dataplat.feature_store.closure import computed_words, used_views
 from dataplat.feature_store.definitions import FeatureService, FeatureView, Field
 from dataplat.feature_store.kernel.answer import answer, counted_lives
 from dataplat.feature_store.kernel.ask import Ask
@@ -154,10 +154,7 @@ def explain(
         raise SchemaError(f"whose features? {service.name} is asked by {', '.join(sorted(wanted))}, and none is given")
     spine = pa.table({name: [value] for name, value in entities.items()} or {"": [None]})
     views = [_explained(store, view, spine, at, limit) for view in asked]
-    computed = {
-        name: told["words"].removesuffix(f'.alias("{name}")') for name, told in closure(service)["on_demand"].items()
-    }
-    return Explanation(service.reference, t, views, left, computed)
+    return Explanation(service.reference, t, views, left, computed_words(service))
 
 
 def _lacking(view: FeatureView, entities: Mapping[str, Any]) -> list[str]:

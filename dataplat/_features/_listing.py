@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from dataplat._features._registry import definition, definitions, resolve_view, views
 from dataplat.errors import FeatureNotFound, LakeFormatError
-from dataplat.feature_store.closure import closure, used_views
+from dataplat.feature_store.closure import closure, computed_words, used_views
 from dataplat.feature_store.definitions import FeatureView, Field, OnDemand, Sql
+from dataplat.feature_store.kernel.order import condition
 from dataplat.feature_store.windows import spoken
 from dataplat.lake.schema import did_you_mean
 
@@ -113,8 +114,7 @@ def show(store: FeatureStore, name: str) -> Shown:
         if isinstance(each, FeatureView):
             features += [(f"{each.name}__{one.feature}", _what(one)) for one in each.features]
         else:
-            made = closure(service)["on_demand"][each.name]
-            features.append((each.name, made["words"]))
+            features.append((each.name, computed_words(service)[each.name]))
     keys = list(dict.fromkeys(key for view in used_views(service) for key in view.spine_keys))
     about = {"closure": held.closure, "keys": ", ".join(keys), "request": _request(closure(service))}
     return Shown("service", held.name, about, tuple(features), closure(service))
@@ -135,7 +135,7 @@ def _view(view: FeatureView) -> Shown:
         "delay": spoken(kept.delay) if kept.delay else None,
         "ttl": "never expires" if kept.ttl is None else spoken(kept.ttl),
         "row key": ", ".join(kept.row_key),
-        "where": kept.where,
+        "where": None if kept.where is None else str(condition(kept.where)),
         "zone": kept.zone,
         "freshness": None if kept.freshness is None else spoken(kept.freshness),
         "drift": ", ".join(f"{name} {bound:g}" for name, bound in kept.drift),
