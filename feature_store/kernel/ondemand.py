@@ -215,7 +215,7 @@ class Transforms:
         if not self.expressions:
             return Computed(pl.DataFrame(), {})
         try:
-            frame = inputs.select([each.expr for each in self.expressions])
+            frame = selected(inputs, [each.expr for each in self.expressions])
         except pl.exceptions.PolarsError:
             return self._apart(inputs)
         columns = [_filled(each, frame.to_series(at), None) for at, each in enumerate(self.expressions)]
@@ -230,12 +230,25 @@ class Transforms:
         return _computed(columns)
 
 
+def selected(inputs: pl.DataFrame, exprs: Sequence[pl.Expr]) -> pl.DataFrame:
+    """Return expressions of rows, in one piece; of one row as if it were there twice.
+
+    Polars divides the numbers of a piece by a constant as products with its inverse, but a single one as it is (2.1): bits differ.
+    """
+    import polars as pl
+
+    if inputs.height != 1:
+        return inputs.rechunk().select(exprs)
+    twice = [pl.concat([column, column], rechunk=True) for column in inputs.get_columns()]
+    return pl.DataFrame(twice).select(exprs).head(1)
+
+
 def isolated(expr: pl.Expr, inputs: pl.DataFrame, failed: NDArray[np.bool_]) -> pl.Series:
     """Return an expression's values; rows that it fails on are null, and marked in `failed`."""
     import polars as pl
 
     try:
-        return inputs.select(expr).to_series()
+        return selected(inputs, [expr]).to_series()
     except pl.exceptions.PolarsError:
         if inputs.height <= 1:
             failed[:] = True

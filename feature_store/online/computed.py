@@ -79,17 +79,22 @@ class OnDemand:
         import polars as pl
 
         assert self.inputs is not None
+        times = 2 if rows == 1 else 1  # as `kernel.ondemand.selected` does
         try:
-            columns = [made(request[name] if name in self.wanted else raw[name]) for name, made in self.inputs.items()]
+            given = ((request if name in self.wanted else raw)[name] for name in self.inputs)
+            columns = [
+                made(values if times == 1 else [*values, *values])
+                for values, made in zip(given, self.inputs.values(), strict=True)
+            ]
             frame = self.select(columns)
         except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError, KeyError):
             return None
         found: dict[str, Sequence[Any]] = {}
         for series, default in zip(frame.get_columns(), self.defaults, strict=True):
             values = series.to_list()
-            if len(values) != rows or (default is not None and None in values):
+            if len(values) != rows * times or (default is not None and None in values):
                 return None
-            found[series.name] = values
+            found[series.name] = values[:rows]
         return found
 
     def columns(

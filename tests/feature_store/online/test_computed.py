@@ -43,6 +43,7 @@ def feature(name: str, default: Any = None) -> Any:
 FEATURES = [
     feature("per")(lambda t: t.x / t.d),
     feature("filled", -1.0)(lambda t: t.x * t.d),
+    feature("scaled")(lambda t: t.x / 3.7 + t.d / 0.3),
     feature("words")(lambda t: t.s + t.w),
     feature("both")(lambda t: t.f & (t.n > t.m)),
     feature("small")(lambda t: t.n.cast(pl.Int8)),
@@ -75,7 +76,7 @@ ROWS = {"d": [2.0, 1.0, 0.0, None, 1.0, 1.0], "w": ["!", "", None, "?", "", ""],
 
 @pytest.mark.parametrize(
     "features",
-    [*([each] for each in FEATURES), FEATURES[:4], FEATURES],
+    [*([each] for each in FEATURES), FEATURES[:5], FEATURES],
     ids=lambda each: "+".join(one.name for one in each),
 )
 def test_25_values_statuses_and_types_are_those_of_training_sets(features: list[Any]) -> None:
@@ -97,7 +98,7 @@ def test_25_values_statuses_and_types_are_those_of_training_sets(features: list[
 
 def test_a_request_is_answered_without_the_way_of_training_sets() -> None:
     """Where types are plain: what is measured is what is done."""
-    site = Site(FEATURES[:4])
+    site = Site([FEATURES[at] for at in (0, 1, 3, 4)])
     on_demand_features = site.serving._on_demand
     assert on_demand_features is not None
     assert on_demand_features.plain
@@ -115,7 +116,7 @@ def test_a_request_is_answered_without_the_way_of_training_sets() -> None:
 def test_without_the_names_that_are_polars_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """A Polars that calls them otherwise is used by its public ones."""
     monkeypatch.setattr("polars._utils.wrap.wrap_ldf", None)
-    site = Site(FEATURES[:4])
+    site = Site([FEATURES[at] for at in (0, 1, 3, 4)])
     assert site.ask(["a"], {"d": [2.0], "w": ["!"], "m": [1]}).columns["per"] == [0.75]
     assert computed.made_kinds(site.plan)["per"] == pa.float64()
 
@@ -132,4 +133,4 @@ def test_without_the_names_that_are_polars_own(monkeypatch: pytest.MonkeyPatch) 
 def test_what_is_of_another_type_is_named(request_: dict[str, Any], said: str) -> None:
     """Column, row and value."""
     with pytest.raises(SchemaError, match=said):
-        Site(FEATURES[:4]).ask(["a"], request_)
+        Site([FEATURES[at] for at in (0, 1, 3, 4)]).ask(["a"], request_)
