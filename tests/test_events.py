@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pandera.polars as pdr
 import pyarrow as pa
@@ -19,7 +19,7 @@ import dataplat as dp
 from dataplat import config
 from dataplat.cli import main
 from dataplat.events._deliver import Channel, channels, deliver
-from dataplat.events._derive import Place, of_columns
+from dataplat.events._derive import Kind, Place, of_columns
 from dataplat.events._outbox import Outbox
 
 
@@ -199,3 +199,10 @@ def test_events_say_all_that_differs(held: dict[str, str], came: dict[str, str])
         else:
             columns[event.subject] = str(event.after)
     assert columns == came
+
+
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_every_kind_of_event_is_a_sentence(kind: Kind) -> None:
+    """Whoever tells one is not to fail by it, whatever it says."""
+    event = Place("lake", "orders", "main", "1", 2).event(kind, "{subject}", None, "what {came}")
+    assert event.to_dict()["text"].startswith("orders")

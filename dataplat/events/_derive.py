@@ -38,6 +38,8 @@ _TEXTS: Final[Mapping[Kind, str]] = {
     "snapshot fresh": "{served}: view {subject} is not stale any more",
     "snapshot failing": "{served}: no snapshot can be made, what is live is served: {after}",
     "snapshot made": "{served}: snapshots can be made again",
+    "pushes waiting": "{where}: rows that were pushed cannot land, they are served and wait: {after}",
+    "pushes landing": "{where}: rows that were pushed land again",
 }
 
 

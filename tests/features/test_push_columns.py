@@ -44,7 +44,7 @@ def store(tmp_path, monkeypatch):
     }
     lake.ingest(pa.table(first), into="weather")
     store = FeatureStore(lake)
-    service = dp.FeatureService("model", [view_of("temp", dp.Count(window="1h", name="n"))])
+    service = dp.FeatureService("model", [view_of("temp", dp.Count(window="7d", name="n"))])
     store.apply(service)
     store.materialize("model")
     yield store
@@ -182,7 +182,7 @@ def protected(tmp_path, monkeypatch):
     (tmp_path / "contract.py").write_text(CONTRACT)
     lake.protect("main", f"{tmp_path / 'contract.py'}:Weather", "weather")
     store = lake.features
-    service = dp.FeatureService("model", [view_of("temp", dp.Count(window="1h", name="n"))])
+    service = dp.FeatureService("model", [view_of("temp", dp.Count(window="7d", name="n"))])
     store.apply(service)
     store.materialize("model")
     yield store
@@ -237,7 +237,7 @@ def test_a_dataset_that_is_gone(store):
 def test_every_column_of_known_times_is_stamped(store):
     """Two services know rows by different columns: both say when the row was pushed, in training and in serving."""
     by_came = view_of("temp", known_at="came", name="by_came")
-    by_seen = view_of(dp.Count(window="1h", name="n"), known_at="seen", name="by_seen")
+    by_seen = view_of(dp.Count(window="7d", name="n"), known_at="seen", name="by_seen")
     other = dp.FeatureService("other", [by_came, by_seen])
     store.apply(other)
     store.materialize(other)

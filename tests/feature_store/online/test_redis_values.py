@@ -13,12 +13,12 @@ from dataplat.feature_store.online._redis_values import (
     logged_row,
     pushed_arguments,
     readable,
+    reading,
     record_at,
     rows_at,
     rows_head,
     version,
 )
-from dataplat.feature_store.online.redis_store import _reading
 from dataplat.feature_store.online.store import Pushed
 from dataplat.testing.online_suite import snapshot
 
@@ -72,7 +72,7 @@ def test_rows_that_moved_between() -> None:
 
     def read(purged: int, newest: int, moved: bool = False) -> object:
         told = bucket if not moved else ([0], [bucket_head(8, 8, 9), None])
-        return _reading(STATE, [b"a"], (head, [struct.pack(">QQ", purged, newest), None], [told]))
+        return reading(STATE, [b"a"], (head, [struct.pack(">QQ", purged, newest), None], [told]))
 
     assert read(2, 4) == (LIVE.snapshot, 4, [b"record"], [()])
     assert read(0, 9) == (LIVE.snapshot, 4, [b"record"], [()])
