@@ -248,12 +248,23 @@ def test_the_state_of_a_server(server):
     problem(server.ask("GET", "/features/services/none"), 404, "unknown-service")
 
 
+def settled(server):
+    """Return the counts once they stay: a request is counted when its answer is on its way."""
+    name = 'dataplat_requests_total{route="lookup",status="200"}'
+    before, after = {}, server.metrics()
+    while before.get(name) != after.get(name):
+        time.sleep(0.1)
+        before, after = after, server.metrics()
+    return after
+
+
 def test_metrics_are_of_all_workers(server):
     """What is counted is the sum over workers, whoever is asked."""
-    before = server.metrics()
+    before = settled(server)
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         assert {answer.status for answer in pool.map(lambda key: server.lookup(body_of(key, key)), range(40))} == {200}
     name = 'dataplat_requests_total{route="lookup",status="200"}'
+    settled(server)
     for _ in range(5):
         after = server.metrics()
         assert after[name] - before.get(name, 0) == 40

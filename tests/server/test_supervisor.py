@@ -150,7 +150,7 @@ def test_stale_is_ready_and_says_so(shared):
     """A snapshot older than its views may be is served, and every answer and readyz say which views are stale."""
     server = shared
     server.store.drop(SPACE)
-    fill(server.store, server.shape, 1, at=time.time_ns() // 1000 - 2 * 3600 * 10**6)
+    fill(server.store, server.shape, 7, at=time.time_ns() // 1000 - 2 * 3600 * 10**6)  # of an id that no other has
     until(lambda: server.ask("GET", "/readyz").status == 200)
     answer = server.lookup(BODY)
     assert answer.json["stale"] == ["view_0", "view_1", "view_2"]
@@ -164,10 +164,10 @@ def test_a_clock_behind_the_snapshot(shared):
     server = shared
     server.store.drop(SPACE)
     now = time.time_ns() // 1000
-    fill(server.store, server.shape, 1, at=now + 4_000_000)
+    fill(server.store, server.shape, 8, at=now + 4_000_000)
     until(lambda: server.ask("GET", "/readyz").status == 200)
     assert server.lookup(BODY).status == 200
-    fill(server.store, server.shape, 2, at=now + 3600 * 10**6)
+    fill(server.store, server.shape, 9, at=now + 3600 * 10**6)
     answer = server.lookup(BODY)
     assert (answer.status, answer.json["type"]) == (503, "urn:dataplat:problem:clock")
 
