@@ -19,7 +19,7 @@ from dataplat.errors import ClosureMismatch, ConfigError
 from dataplat.feature_store.definitions import Feature, FeatureService, FeatureView, Field, OnDemand, Sql
 from dataplat.feature_store.kernel import VERSION
 from dataplat.feature_store.kernel.ondemand import Expression, Transforms
-from dataplat.feature_store.windows import First, Last, LastN, Ratio, Window
+from dataplat.feature_store.windows import First, Last, LastN, Window, parts_of
 
 FORMAT: Final = 1
 LEAST: Final = 12
@@ -68,7 +68,7 @@ def closure(service: FeatureService) -> dict[str, Any]:
     return {
         "closure": FORMAT,
         "kernel": VERSION,
-        "columns": [column for each in service.features for column in _columns(each)],
+        "columns": [column for each in service.features for column in each.outputs],
         "views": {view.name: _view(view) for view in used_views(service, transforms)},
         "on_demand": {each.name: _expression(each) for each in transforms.expressions},
     }
@@ -107,15 +107,9 @@ def _united(one: FeatureView, other: FeatureView, wanted: Sequence[Feature]) -> 
     return _narrowed(one, tuple(have.values()))
 
 
-def _columns(each: FeatureView | OnDemand) -> list[str]:
-    if isinstance(each, OnDemand):
-        return [each.name]
-    return [f"{each.name}__{feature.feature}" for feature in each.features]
-
-
 def _view(view: FeatureView) -> dict[str, Any]:
     told = view.view
-    windows = [part for each in view.features for part in _parts(each) if isinstance(part, Window)]
+    windows = [part for each in view.features for part in parts_of(each) if isinstance(part, Window)]
     dtypes = {entity.name: entity.dtype for entity in told.entities}
     spine = dict(zip(dtypes, view.spine_keys, strict=True))
     return {
@@ -141,12 +135,12 @@ def _ties(view: FeatureView) -> list[str]:
     that is declared behind it changes nothing.
     """
     columns = view.view.columns
-    if view.view.row_key and any(isinstance(part, Window) for each in view.features for part in _parts(each)):
+    if view.view.row_key and any(isinstance(part, Window) for each in view.features for part in parts_of(each)):
         return list(columns)  # which of two corrections counts, whatever is then made of it
     seen = {
         part.column
         for each in view.features
-        for part in _parts(each)
+        for part in parts_of(each)
         if isinstance(part, Field | First | Last | LastN) and part.column is not None
     }
     last = max((at for at, column in enumerate(columns) if column in seen), default=-1)
@@ -157,10 +151,6 @@ def computed_words(service: FeatureService) -> dict[str, str]:
     """Return what each on-demand feature of a service computes, in Polars' words."""
     told = closure(service)["on_demand"]
     return {name: each["words"].removesuffix(f'.alias("{name}")') for name, each in told.items()}
-
-
-def _parts(feature: Feature) -> tuple[Field | Window, ...]:
-    return (feature.above, feature.below) if isinstance(feature, Ratio) else (feature,)
 
 
 def _expression(made: Expression) -> dict[str, Any]:

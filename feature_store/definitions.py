@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from dataplat.errors import ConfigError, SchemaError
 from dataplat.feature_store.given import count, mapping, one_of, several, share, text
-from dataplat.feature_store.windows import Duration, LastN, Ratio, Window, micros
+from dataplat.feature_store.windows import Duration, LastN, Ratio, Window, micros, parts_of
 from dataplat.lake.schema import did_you_mean
 
 if TYPE_CHECKING:
@@ -203,6 +203,11 @@ class FeatureView:
         return self.view.features
 
     @property
+    def outputs(self) -> tuple[str, ...]:
+        """The columns of its features in training sets and lookups."""
+        return tuple(f"{self.name}__{each.feature}" for each in self.features)
+
+    @property
     def spine_keys(self) -> tuple[str, ...]:
         """The columns of a spine, or of a lookup, that hold the key, in the order of the entities."""
         renamed = dict(self.renamed)
@@ -283,6 +288,11 @@ class OnDemand:
     inputs: tuple[FeatureView | Request | OnDemand, ...]
     function: Callable[[Any], Any] = field(compare=False)
     default: Any = None
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Its column in training sets and lookups."""
+        return (self.name,)
 
     @property
     def views(self) -> tuple[FeatureView, ...]:
@@ -381,8 +391,11 @@ def _features(view: str, features: Sequence[str | Feature]) -> tuple[Feature, ..
 
 def _columns(features: Sequence[Feature]) -> tuple[str, ...]:
     """Return the columns of features, in the order in which they come up."""
-    parts = [part for each in features for part in ((each.above, each.below) if isinstance(each, Ratio) else (each,))]
-    return tuple(dict.fromkeys(part.column for part in parts if part.column is not None))
+    found: list[str | None] = []
+    for each in features:
+        parts: tuple[Field | Window, ...] = parts_of(each)
+        found += [part.column for part in parts]
+    return tuple(dict.fromkeys(name for name in found if name is not None))
 
 
 def _drift(view: str, features: Sequence[Feature], drift: Any) -> tuple[tuple[str, float], ...]:

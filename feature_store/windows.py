@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import timedelta
-from typing import Any, ClassVar, Final, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 
 from dataplat.errors import ConfigError
 from dataplat.feature_store.given import share
 
+P = TypeVar("P")
 Duration: TypeAlias = "str | timedelta"
 """`"90s"`, `"5m"`, `"24h"`, `"7d"`, `"2w"`, or a timedelta; kept as microseconds."""
 
@@ -264,3 +265,8 @@ class Ratio:
     def describe(self) -> dict[str, Any]:
         """Return it as plain values."""
         return {"ratio": [self.above.describe(), self.below.describe()], "name": self.feature}
+
+
+def parts_of(feature: P | Ratio) -> tuple[P | Window, ...]:
+    """Return both sides of a ratio; of another feature itself."""
+    return (feature.above, feature.below) if isinstance(feature, Ratio) else (feature,)

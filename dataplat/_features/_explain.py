@@ -19,7 +19,7 @@ from dataplat.feature_store.kernel.ask import Ask
 from dataplat.feature_store.kernel.lives import FOREVER
 from dataplat.feature_store.kernel.order import starts_of
 from dataplat.feature_store.status import NAMES
-from dataplat.feature_store.windows import First, Last, LastN, Ratio
+from dataplat.feature_store.windows import First, Last, LastN, parts_of
 from dataplat.lake.schema import did_you_mean
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from dataplat._features._store import FeatureStore
     from dataplat.feature_store.kernel.facts import Facts
-    from dataplat.feature_store.windows import Window
+    from dataplat.feature_store.windows import Ratio, Window
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -253,9 +253,8 @@ def _of(feature: Window | Ratio, rows: NDArray[np.int64]) -> list[int]:
 
 def _begin(feature: Window | Ratio, t: int) -> int | None:
     """Return the time after which events are in a window, the longer one of a ratio; None: it is of all time."""
-    parts = (feature.above, feature.below) if isinstance(feature, Ratio) else (feature,)
     begins = []
-    for each in parts:
+    for each in parts_of(feature):
         if each.span is None:
             return None
         begin = t - each.span

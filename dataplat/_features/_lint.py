@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dataplat.feature_store.closure import used_views
-from dataplat.feature_store.definitions import Feature, FeatureService, FeatureView, Sql
+from dataplat.feature_store.definitions import Feature, FeatureService, FeatureView, Field, Sql
 from dataplat.feature_store.kernel.order import columns_of
-from dataplat.feature_store.windows import Ratio
+from dataplat.feature_store.windows import Window, parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -57,5 +57,5 @@ def _asked_of(view: FeatureView) -> set[str]:
 
 
 def _columns(feature: Feature) -> list[str]:
-    parts = (feature.above, feature.below) if isinstance(feature, Ratio) else (feature,)
+    parts: tuple[Field | Window, ...] = parts_of(feature)
     return [each.column for each in parts if each.column is not None]

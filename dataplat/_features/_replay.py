@@ -158,9 +158,9 @@ def with_ttl(ttl: int | None) -> Changed:
     """Return what gives a view another ttl."""
     from dataclasses import replace
 
+    from dataplat.feature_store.definitions import FeatureView
+
     def change(view: FeatureView) -> FeatureView:
-        other = object.__new__(type(view))
-        other.name, other.renamed, other.view = view.name, view.renamed, replace(view.view, ttl=ttl)
-        return other
+        return FeatureView.made_of(view.name, replace(view.view, ttl=ttl), view.renamed)
 
     return change

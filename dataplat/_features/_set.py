@@ -235,7 +235,7 @@ class TrainingSet:
     def __repr__(self) -> str:
         service = self.recipe.service
         pins = ", ".join(f"{name} = {version[:12]}" for name, version in sorted(self.pins.items()))
-        return f"TrainingSet({service.name}@{service.version}, {len(self):,} rows x {self.table.num_columns} columns; {pins})"
+        return f"TrainingSet({service.reference}, {len(self):,} rows x {self.table.num_columns} columns; {pins})"
 
     def _columns(self, by: str | Sequence[str] | None) -> list[str]:
         if by is None:

@@ -31,17 +31,12 @@ def page(made: TrainingSet) -> str:
     links = contents("Sections", [*((id, name) for id, name, _ in parts), ("overview of all", "What columns hold")])
     found = profile(made.table.select(_shown(made)))
     body = _head(made) + links + "".join(section(name, each, id=id) for id, name, each in parts) + columns_of(found)
-    return pages.document(f"Training set of {_service(made)}", body)
+    return pages.document(f"Training set of {made.recipe.service.reference}", body)
 
 
 def fragment(made: TrainingSet) -> str:
     """Return what a notebook shows."""
     return pages.fragment(_head(made) + _cells(made))
-
-
-def _service(made: TrainingSet) -> str:
-    service = made.recipe.service
-    return service.reference
 
 
 def _shown(made: TrainingSet) -> list[str]:
@@ -61,7 +56,7 @@ def _head(made: TrainingSet) -> str:
     figures += [("left out: label not known yet", f"{report.immature:,}", "warn")] if report.immature else []
     figures += [("without a label", f"{report.unlabelled:,}", "warn")] if report.unlabelled else []
     return (
-        f"<h1>Training set of {text(_service(made))}</h1>"
+        f"<h1>Training set of {text(made.recipe.service.reference)}</h1>"
         f'<p class="soft code">id {text(made.id[:12])} · closure {text(made.closure[:12])}</p>'
         f"{cards(figures)}"
     )

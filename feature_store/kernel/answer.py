@@ -13,7 +13,7 @@ import numpy as np
 
 from dataplat.errors import SchemaError
 from dataplat.feature_store.closure import used_views
-from dataplat.feature_store.definitions import FeatureService, FeatureView, Field, OnDemand
+from dataplat.feature_store.definitions import FeatureService, FeatureView, Field
 from dataplat.feature_store.kernel.ask import Ask
 from dataplat.feature_store.kernel.asof import Latest
 from dataplat.feature_store.kernel.facts import Facts
@@ -123,7 +123,7 @@ def finished(
             found.ages[series.name] = np.full(spine.num_rows, NO_AGE)
     made: dict[str, Any] = {}
     for each in service.features:
-        for name in _columns(each):
+        for name in each.outputs:
             made[name] = found.columns[name]
             if statuses:
                 made[f"{name}__status"] = words(found.statuses[name])
@@ -144,12 +144,6 @@ def durations(ages: Ints) -> pa.Array:
     import pyarrow as pa
 
     return pa.array(ages, mask=ages == NO_AGE).cast(pa.duration("us"))
-
-
-def _columns(each: FeatureView | OnDemand) -> list[str]:
-    if isinstance(each, OnDemand):
-        return [each.name]
-    return [f"{each.name}__{feature.feature}" for feature in each.features]
 
 
 def _arrow(series: Any) -> pa.Array:

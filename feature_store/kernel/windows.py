@@ -41,6 +41,7 @@ from dataplat.feature_store.windows import (
     Std,
     Sum,
     Window,
+    parts_of,
 )
 
 if TYPE_CHECKING:
@@ -88,8 +89,7 @@ def windows(
 
 def flat(features: Sequence[Window | Ratio]) -> list[Window]:
     """Return the windows of features, those of ratios included."""
-    pairs = [(each.above, each.below) if isinstance(each, Ratio) else (each,) for each in features]
-    return [each for pair in pairs for each in pair]
+    return [part for each in features for part in parts_of(each)]
 
 
 def ratio(feature: Ratio, found: Mapping[Window, pa.Array]) -> pa.Array:

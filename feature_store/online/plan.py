@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from dataplat.errors import SchemaError
 from dataplat.feature_store.closure import closure_hash, used_views
-from dataplat.feature_store.definitions import Entity, Feature, FeatureService, FeatureView, Field, OnDemand
+from dataplat.feature_store.definitions import Entity, Feature, FeatureService, FeatureView, Field
 from dataplat.feature_store.kernel.ondemand import Transforms
 from dataplat.feature_store.online.cells import Cell
 from dataplat.feature_store.online.tilings import Tiling, tilings
@@ -32,6 +32,7 @@ from dataplat.feature_store.windows import (
     Std,
     Sum,
     Window,
+    parts_of,
 )
 from dataplat.lake.schema import JsonType, canonical_schema, did_you_mean, parse_type, type_to_json
 
@@ -181,7 +182,7 @@ class ServingPlan:
             ask = asks.setdefault(Ask(base.group, view.spine_keys), len(asks))
             entities |= zip(view.spine_keys, view.view.entities, strict=True)
             outputs += [Output(f"{view.name}__{each.feature}", base, each, ask) for each in view.features]
-        columns = tuple(name for each in service.features for name in _columns(each))
+        columns = tuple(name for each in service.features for name in each.outputs)
         return cls(service, transforms, tuple(bases), groups, tuple(asks), tuple(outputs), columns, entities)
 
     @property
@@ -254,19 +255,7 @@ def kind_of(feature: Feature, types: Mapping[str, pa.DataType]) -> pa.DataType:
 
 def flat(features: Sequence[Feature]) -> tuple[Window, ...]:
     """Return the different windows of features, those of ratios included."""
-    found: dict[Window, None] = {}
-    for each in features:
-        if isinstance(each, Ratio):
-            found |= dict.fromkeys((each.above, each.below))
-        elif isinstance(each, Window):
-            found[each] = None
-    return tuple(found)
-
-
-def _columns(each: FeatureView | OnDemand) -> list[str]:
-    if isinstance(each, OnDemand):
-        return [each.name]
-    return [f"{each.name}__{feature.feature}" for feature in each.features]
+    return tuple(dict.fromkeys(part for each in features for part in parts_of(each) if isinstance(part, Window)))
 
 
 def identity(view: FeatureView) -> Any:
@@ -280,14 +269,8 @@ def _united(views: Sequence[FeatureView]) -> tuple[FeatureView, ...]:
         same = identity(view)
         first = found.setdefault(same, view)
         more = tuple(each for each in view.features if each not in first.features)
-        found[same] = _with(first, (*first.features, *more))
+        found[same] = FeatureView.made_of(first.name, replace(first.view, features=(*first.features, *more)))
     return tuple(found.values())
-
-
-def _with(view: FeatureView, features: tuple[Feature, ...]) -> FeatureView:
-    other = object.__new__(FeatureView)
-    other.name, other.renamed, other.view = view.name, (), replace(view.view, features=features)
-    return other
 
 
 def _base(view: FeatureView, number: int, place: int, types: Mapping[str, JsonType]) -> Base:
