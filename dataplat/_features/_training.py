@@ -17,7 +17,7 @@ from dataplat._features._spine import Spine, spine_of, times_of
 from dataplat.errors import BadColumn, ConfigError, SchemaError
 from dataplat.feature_store.closure import used_views
 from dataplat.feature_store.definitions import FeatureService, FeatureView, Field
-from dataplat.feature_store.kernel.answer import Answer, answer, finished, one, served
+from dataplat.feature_store.kernel.answer import Answer, answer, finished, served
 from dataplat.feature_store.kernel.ask import Ask
 from dataplat.feature_store.kernel.asof import latest
 from dataplat.feature_store.kernel.ondemand import Transforms
@@ -140,7 +140,8 @@ def _whole(store: FeatureStore, recipe: Recipe, meter: Meter) -> TrainingSet:
     t = times_of(table, recipe.timestamp)
     asks: dict[Any, Ask] = {}
     for view in views:
-        asks.setdefault(_asked(view), Ask.of(view, table, t))
+        if _asked(view) not in asks:
+            asks[_asked(view)] = Ask.of(view, table, t)
     with ThreadPoolExecutor(2) as pool:  # arrays are searched without the interpreter's lock
         each = pool.map(
             lambda view: joined(view, sources[view.name], asks[_asked(view)], as_known=recipe.as_known), views
@@ -150,11 +151,7 @@ def _whole(store: FeatureStore, recipe: Recipe, meter: Meter) -> TrainingSet:
             meter.enter(f"joining {view.name}:")
             told[view.name] = next(each)
             meter.add_rows(len(t))
-    found = Answer(
-        {f"{name}__{one}": column for name, its in told.items() for one, column in its.columns.items()},
-        {f"{name}__{one}": codes for name, its in told.items() for one, codes in its.statuses.items()},
-        {f"{name}__{one}": ages for name, its in told.items() for one, ages in its.ages.items()},
-    )
+    found = Answer.of_views(told)
     ties = {name: its.ties for name, its in told.items()}
     transforms = Transforms.of(recipe.service)
     features = finished(recipe.service, transforms, found, table, statuses=recipe.statuses, ages=recipe.ages)
@@ -181,7 +178,7 @@ def joined(
         return _ranged(view, source, ask, as_known, rows)
     places = np.empty(len(order), np.int64)
     places[order] = np.arange(len(order))
-    return _placed(found, places)
+    return found.placed(places)
 
 
 def _asked(view: FeatureView) -> Any:
@@ -212,24 +209,15 @@ def _mended(
     told = answer(view, source.of_keys(some.high, some.low), some, as_known=as_known)
     places = np.arange(len(ask))
     places[again] = len(ask) + np.arange(len(again))
-    both = Answer(ties=found.ties)
-    for name in found.columns:
-        import pyarrow as pa
-
-        both.columns[name] = one(pa.chunked_array([found.columns[name], told.columns[name]]))
-        both.statuses[name] = np.concatenate((found.statuses[name], told.statuses[name]))
-        both.ages[name] = np.concatenate((found.ages[name], told.ages[name]))
-    return _placed(both, places)
+    return replace(Answer.joined([found, told]).placed(places), ties=found.ties)
 
 
 def _ranged(view: FeatureView, source: ViewSource, ask: Ask, as_known: Literal["now"] | None, rows: int) -> Answer:
     """Return the features of a view, of ranges of keys one after the other."""
-    import pyarrow as pa
-
     count = max(1, -(-source.rows // rows))
     if count == 1:
         return answer(view, source.whole, ask, as_known=as_known)
-    order, pieces, found = [], [], Answer()
+    order, pieces = [], []
     for first, stop, facts in source.ranges(count):
         inside = ask.high >= np.uint64(first)
         if stop < 1 << 64:
@@ -239,24 +227,7 @@ def _ranged(view: FeatureView, source: ViewSource, ask: Ask, as_known: Literal["
         pieces.append(answer(view, facts, ask.take(asked), as_known=as_known))
     places = np.empty(len(ask), np.int64)
     places[np.concatenate(order)] = np.arange(len(ask))
-    for name in pieces[0].columns:
-        found.columns[name] = one(pa.chunked_array([each.columns[name] for each in pieces]))
-        found.statuses[name] = np.concatenate([each.statuses[name] for each in pieces])
-        found.ages[name] = np.concatenate([each.ages[name] for each in pieces])
-    return replace(_placed(found, places), ties=sum(each.ties for each in pieces))
-
-
-def _placed(found: Answer, places: Any) -> Answer:
-    """Return cells in another order."""
-    import pyarrow as pa
-
-    rows = pa.array(places)
-    return Answer(
-        {name: one(column.take(rows)) for name, column in found.columns.items()},
-        {name: codes[places] for name, codes in found.statuses.items()},
-        {name: ages[places] for name, ages in found.ages.items()},
-        found.ties,
-    )
+    return Answer.joined(pieces).placed(places)
 
 
 def _check_leaks(recipe: Recipe, sources: Mapping[str, ViewSource]) -> None:

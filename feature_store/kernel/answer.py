@@ -53,6 +53,41 @@ class Answer:
     ages: dict[str, Ints] = field(default_factory=dict)
     ties: int = 0
 
+    @classmethod
+    def joined(cls, pieces: Sequence[Answer]) -> Answer:
+        """Return the cells of pieces of the same features, one behind the other."""
+        import pyarrow as pa
+
+        names = pieces[0].columns
+        return cls(
+            {name: one(pa.chunked_array([each.columns[name] for each in pieces])) for name in names},
+            {name: np.concatenate([each.statuses[name] for each in pieces]) for name in names},
+            {name: np.concatenate([each.ages[name] for each in pieces]) for name in names},
+            sum(each.ties for each in pieces),
+        )
+
+    @classmethod
+    def of_views(cls, told: Mapping[str, Answer]) -> Answer:
+        """Return the cells of several views together, as `view__feature`."""
+        found = cls()
+        for view, its in told.items():
+            found.columns.update({f"{view}__{name}": column for name, column in its.columns.items()})
+            found.statuses.update({f"{view}__{name}": codes for name, codes in its.statuses.items()})
+            found.ages.update({f"{view}__{name}": each for name, each in its.ages.items()})
+        return found
+
+    def placed(self, places: Ints) -> Answer:
+        """Return the cells at some places, in that order."""
+        import pyarrow as pa
+
+        rows = pa.array(places)
+        return Answer(
+            {name: one(column.take(rows)) for name, column in self.columns.items()},
+            {name: codes[places] for name, codes in self.statuses.items()},
+            {name: ages[places] for name, ages in self.ages.items()},
+            self.ties,
+        )
+
 
 def answer(view: FeatureView, facts: Facts, ask: Ask, *, as_known: AsKnown = None) -> Answer:
     """Return the features of a view.
@@ -89,12 +124,12 @@ def answers(
         ages: add `column__age`, a duration; null where there is none.
     """
     transforms = Transforms.of(service)
-    found = Answer()
-    for view in used_views(service, transforms):
-        told = answer(view, facts[view.name], Ask.of(view, spine, t), as_known=as_known)
-        found.columns.update({f"{view.name}__{name}": column for name, column in told.columns.items()})
-        found.statuses.update({f"{view.name}__{name}": codes for name, codes in told.statuses.items()})
-        found.ages.update({f"{view.name}__{name}": each for name, each in told.ages.items()})
+    found = Answer.of_views(
+        {
+            view.name: answer(view, facts[view.name], Ask.of(view, spine, t), as_known=as_known)
+            for view in used_views(service, transforms)
+        }
+    )
     return finished(service, transforms, found, spine, statuses=statuses, ages=ages)
 
 
