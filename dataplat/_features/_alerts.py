@@ -6,20 +6,17 @@ and the outbox of this user takes each id once.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from dataplat.events._troubles import Troubles
 
 if TYPE_CHECKING:
     from dataplat._features._store import FeatureStore
     from dataplat.events import Event
     from dataplat.events._derive import Place
     from dataplat.feature_store.online.store import Snapshot
-
-_HOUR: Final = 3600
-_LONGEST: Final = 300
-"""Letters of an error that an event holds."""
 
 
 class Alerts:
@@ -33,7 +30,7 @@ class Alerts:
     def __init__(self, store: FeatureStore, space: str) -> None:
         self._lake, self._branch, self.space = store.lake, store.branch, space
         self._stale: dict[str, str] = {}  # by view: the snapshot that was too old
-        self._trouble: tuple[str, str] | None = None  # since which hour, and what
+        self._troubles = Troubles(store.lake, store.branch, "snapshot failing", "snapshot made")
 
     def look(self, snapshot: Snapshot | None, stale: Mapping[str, int]) -> None:
         """Tell which views got stale, and which are not any more.
@@ -55,16 +52,11 @@ class Alerts:
 
     def failed(self, error: Exception) -> None:
         """Tell that no snapshot can be made, and why; once until one can."""
-        if self._trouble is None:
-            since, what = str(int(time.time()) // _HOUR), f"{type(error).__name__}: {str(error)[:_LONGEST]}"
-            self._trouble = since, what
-            self._tell([self._place(since).event("snapshot failing", type(error).__name__, None, what)])
+        self._troubles.failed("", self.space, error)
 
     def worked(self) -> None:
         """Tell that a snapshot can be made again, where it was told that none can."""
-        if self._trouble is not None:
-            (since, what), self._trouble = self._trouble, None
-            self._tell([self._place(since).event("snapshot made", what.partition(":")[0], what, None)])
+        self._troubles.worked("", self.space)
 
     def _place(self, about: str) -> Place:
         from dataplat.events._derive import Place

@@ -17,19 +17,16 @@ from urllib.parse import quote
 
 from dataplat._features._pushed_names import LOG, PUSHED, logs
 from dataplat.errors import DataplatError
+from dataplat.events._troubles import Troubles
 from dataplat.server._counts import FAILED_FLUSHES, FLUSHED_AT, LANDED, WAITING, Counts
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from dataplat._features._store import FeatureStore
-    from dataplat.events._derive import Kind
 
 PATIENCE: Final = 10.0
 """Seconds for which an end waits for another worker that is at it."""
-_HOUR: Final = 3600
-_LONGEST: Final = 300
-"""Letters of an error that an event holds."""
 _LOG: Final = logging.getLogger("dataplat.serve")
 
 
@@ -45,9 +42,9 @@ class Flusher:
 
     def __init__(self, store: FeatureStore, counts: Counts, every: float, rows: int) -> None:
         self._store, self._counts, self._every, self._most = store, counts, every, rows
-        self._troubles: dict[
-            str, tuple[str, str]
-        ] = {}  # by dataset since which hour, and what; "": of the store itself
+        self._troubles = Troubles(
+            store.lake, store.branch, "pushes waiting", "pushes landing"
+        )  # "": of the store itself
         self._rows = 0
         self._due, self._ending = threading.Event(), False
         self._thread = threading.Thread(target=self._run, name="dataplat-flush", daemon=True)
@@ -103,10 +100,10 @@ class Flusher:
                 with suppress(DataplatError, OSError):
                     waiting += self._waiting(dataset)
             else:
-                self._worked(dataset)
+                self._troubles.worked(dataset, dataset)
         self._counts.set(WAITING, waiting)
         if not waiting:
-            self._worked("")
+            self._troubles.worked("", PUSHED)
             self._counts.set(FLUSHED_AT, time.time())
 
     def _waiting(self, dataset: str) -> int:
@@ -115,25 +112,8 @@ class Flusher:
     def _failed(self, dataset: str, error: Exception) -> None:
         """Say that rows wait: in the log and to whom it may concern once, as a count each time."""
         self._counts.add(FAILED_FLUSHES, 1)
-        if dataset not in self._troubles:
-            what = f"{type(error).__name__}: {str(error)[:_LONGEST]}"
-            self._troubles[dataset] = str(int(time.time()) // _HOUR), what
+        if self._troubles.failed(dataset, dataset or PUSHED, error):
             _LOG.error("rows that were pushed%s wait to be landed: %s", f" to {dataset}" if dataset else "", error)
-            self._tell("pushes waiting", dataset, None, what)
-
-    def _worked(self, dataset: str) -> None:
-        """Say that rows land again, where it was said that they wait."""
-        if dataset in self._troubles:
-            self._tell("pushes landing", dataset, self._troubles[dataset][1], None)
-            del self._troubles[dataset]
-
-    def _tell(self, kind: Kind, dataset: str, before: str | None, after: str | None) -> None:
-        from dataplat.events._derive import Place
-        from dataplat.events._notice import notice
-
-        lake, (since, what) = self._store.lake, self._troubles[dataset]
-        place = Place(lake.id, dataset or PUSHED, self._store.branch, since, lake.refs.now())
-        notice(lake, [place.event(kind, what.partition(":")[0], before, after)])
 
 
 def folder_of(store: FeatureStore) -> Path:
