@@ -15,29 +15,27 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from dataplat._features._pushed_landed import LandedRow, held_by
 from dataplat._features._pushed_names import LOG, grown_by
 from dataplat._features._pushed_overlays import Overlay, overlays
 from dataplat._features._pushed_types import refitted, row_bytes, row_of, typed
 from dataplat._features._registry import resolve_view
-from dataplat._features._row_query import of_view, shown
+from dataplat._features._row_query import Shown, of_view
 from dataplat._features._spine import spine_of
 from dataplat._heads import version_at
 from dataplat.errors import ConfigError, SchemaError
 from dataplat.feature_store.definitions import FeatureView, Sql
 from dataplat.feature_store.kernel.order import unordered
 from dataplat.feature_store.online.store import Pushed
+from dataplat.versioning.history import show_time
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from dataplat._features._store import FeatureStore
     from dataplat.versioning.commit import Commit
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +56,7 @@ class PushResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values; the time as in answers, RFC 3339."""
-        known_at = (_EPOCH + timedelta(microseconds=self.known_at)).isoformat().replace("+00:00", "Z")
+        known_at = show_time(self.known_at).replace("+00:00", "Z")
         return {"view": self.view, "rows": self.rows, "known_at": known_at, "sequences": self.sequences}
 
 
@@ -74,7 +72,7 @@ def push(
     stamp = _stamp(store, served)
     known = known | ({meant.view.known_at} if meant.view.known_at else set())
     table = typed(dataset, schema, spine_of(store, rows).table, known, stamp)
-    unordered(meant, shown(meant, table)[0])  # what could not be read as features is refused before anything is kept
+    unordered(meant, Shown(table).to(meant)[0])  # what could not be read as features is refused before anything is kept
     given = _Given.of(table, _ids(table.num_rows, idempotency), stamp)
     if idempotency is not None:
         given = given.as_first(store, dataset, head)
@@ -151,9 +149,10 @@ class _Given:
     def keep(self, store: FeatureStore, dataset: str, served: Sequence[Overlay], head: Commit) -> dict[str, int]:
         """Add them to the log and to the overlays; return the sequence of each service."""
         jobs: list[tuple[str, Sequence[Pushed]]] = [(LOG + dataset, self.log)] if self.log else []
+        shown = Shown(self.table)
         for overlay in served:
             held = held_by(store, dataset, self.landed, overlay.snapshot.pins.get(dataset), head)
-            if made := overlay.pushes(self.table, self.ids, without=held):
+            if made := overlay.pushes(shown, self.ids, without=held):
                 jobs.append((overlay.space, made))
         sequences = store.online.push_all(jobs)
         return {space: at for (space, _), at in zip(jobs, sequences, strict=True) if space != LOG + dataset}

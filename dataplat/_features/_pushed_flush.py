@@ -11,8 +11,9 @@ from dataplat._features._pushed_landed import LandedRow
 from dataplat._features._pushed_misfits import set_aside, sort_out
 from dataplat._features._pushed_names import LOG, PUSHED
 from dataplat._features._pushed_overlays import overlays
-from dataplat._heads import version_at
-from dataplat.errors import CommitConflict, KeyViolation, NotMaterialized, SnapshotConflict
+from dataplat._features._row_query import Shown
+from dataplat._heads import anew, version_at
+from dataplat.errors import NotMaterialized, SnapshotConflict
 from dataplat.feature_store.online.store import Pushed, Snapshot
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from dataplat.versioning.commit import Commit
     from dataplat.versioning.refs import Record
 
-_AGAIN: Final = 5
 _MANY: Final = 50_000
 """Rows of one commit."""
 
@@ -65,7 +65,8 @@ def _forget(store: FeatureStore, log: str, sequence: int) -> None:
 
 def _land(store: FeatureStore, dataset: str, waiting: Sequence[tuple[int, Pushed]]) -> int:
     """Commit rows that are not in the dataset yet, with their ids, so that they cannot be there twice."""
-    for attempt in range(_AGAIN):
+
+    def attempt() -> int:
         head = store.lake.refs.head(store.branch)
         known = _landed(store, dataset, waiting, head.commit)
         rows = [row for _, row in waiting if row.idempotency.decode() not in known]
@@ -80,21 +81,15 @@ def _land(store: FeatureStore, dataset: str, waiting: Sequence[tuple[int, Pushed
             for row, reason in zip(rows, why, strict=True)
             if reason is not None
         ]
-        try:
-            with store.lake.transaction(
-                store.branch, message=f"features: {len(rows):,} pushed rows of {dataset}"
-            ) as tx:
-                tx.ingest(_noted(dataset, rows), into=PUSHED, mode="append", key=["dataset", "known", "id"])
-                if fits:
-                    tx.ingest(table, into=dataset, mode="append")
-                if misfits:
-                    set_aside(tx, dataset, misfits)
-        except (CommitConflict, KeyViolation):  # another landed some of them, or a row of the same key
-            if attempt == _AGAIN - 1:
-                raise
-            continue
+        with store.lake.transaction(store.branch, message=f"features: {len(rows):,} pushed rows of {dataset}") as tx:
+            tx.ingest(_noted(dataset, rows), into=PUSHED, mode="append", key=["dataset", "known", "id"])
+            if fits:
+                tx.ingest(table, into=dataset, mode="append")
+            if misfits:
+                set_aside(tx, dataset, misfits)
         return len(fits)
-    raise AssertionError("a loop that returns or raises")
+
+    return anew(attempt)  # where another landed some of them, or a row of the same key
 
 
 def _contract(store: FeatureStore, dataset: str, head: Record) -> Contract | None:
@@ -140,7 +135,7 @@ def _serve(store: FeatureStore, dataset: str, table: pa.Table, ids: Sequence[str
     jobs = []
     for overlay in overlays(store, dataset)[0] if ids else ():
         places = overlay.lacks(store, ids)
-        rows = overlay.pushes(table.take(places), [ids[place] for place in places]) if places else []
+        rows = overlay.pushes(Shown(table.take(places)), [ids[place] for place in places]) if places else []
         if rows:
             jobs.append((overlay.space, rows))
     if jobs:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
-from dataplat._features._pushed_names import PUSHED
+from dataplat._features._pushed_names import PUSHED, landed_by
 from dataplat._heads import version_at
 
 if TYPE_CHECKING:
@@ -89,22 +89,15 @@ class Landed:
 def held_by(
     store: FeatureStore, dataset: str, rows: Mapping[str, LandedRow], version: str | None, head: Commit
 ) -> set[str]:
-    """Return which of the rows that have landed by `head` a version of their dataset holds, or its past.
-
-    Rows and their ids are of one commit, so a version holds the rows whose ids were there when it was committed.
-    """
+    """Return which of the rows that have landed by `head` a version of their dataset holds, or its past."""
     import polars as pl
-
-    from dataplat.versioning.history import versions
 
     state = head.dataset(dataset, store.lake.objects.read)
     if version is None or not rows:
         return set()
     if state is None or state.version == version:
         return set(rows)
-    lake = store.lake
-    made = (each.commit for each in versions(lake.objects, head, dataset) if each.change.version == version)
-    then = version_at(store.lake, PUSHED, store.branch, next(made, head))
+    then = landed_by(store, dataset, version, head)
     if then is None:
         return set()
     times = [row.known for row in rows.values()]

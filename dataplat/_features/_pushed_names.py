@@ -9,12 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from dataplat._features._row_query import of_view
+from dataplat._heads import version_at
 from dataplat.feature_store.online.plan import bases_of
 from dataplat.versioning.references import says_where
 
 if TYPE_CHECKING:
     from dataplat._features._store import FeatureStore
+    from dataplat._version import Version
     from dataplat.feature_store.definitions import FeatureService, FeatureView
+    from dataplat.versioning.commit import Commit
 
 LOG: Final = "push:"
 PUSHED: Final = "features.pushed"
@@ -31,6 +34,17 @@ def datasets_of(service: FeatureService) -> dict[str, str]:
     """Return the dataset of each base of a service that rows can be pushed to."""
     told = {base.name: grown_by(base) for base in bases_of(service)}
     return {name: dataset for name, dataset in told.items() if dataset is not None}
+
+
+def landed_by(store: FeatureStore, dataset: str, version: str, head: Commit) -> Version | None:
+    """Return `features.pushed` as it was when a version of a dataset was committed; None: nothing had landed.
+
+    Rows and their ids are of one commit, so a version holds the rows whose ids were there then.
+    """
+    from dataplat.versioning.history import versions
+
+    made = (each.commit for each in versions(store.lake.objects, head, dataset) if each.change.version == version)
+    return version_at(store.lake, PUSHED, store.branch, next(made, head))
 
 
 def grown_by(view: FeatureView) -> str | None:

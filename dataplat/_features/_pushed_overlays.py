@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 
 from dataplat._features._pushed_names import datasets_of
 from dataplat._features._registry import definitions
-from dataplat._features._row_query import shown
+from dataplat._features._row_query import Shown
 from dataplat.feature_store.online.plan import ServingPlan, bases_of
 from dataplat.feature_store.online.pushed import rows as rows_of
 from dataplat.feature_store.online.store import Pushed, Snapshot
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from dataplat._features._store import FeatureStore
     from dataplat.feature_store.definitions import FeatureService
     from dataplat.feature_store.online.plan import Base
@@ -40,17 +38,17 @@ class Overlay:
         """What online stores call it."""
         return self.plan.space
 
-    def pushes(self, table: pa.Table, ids: Sequence[str], without: Collection[str] = ()) -> list[Pushed]:
+    def pushes(self, shown: Shown, ids: Sequence[str], without: Collection[str] = ()) -> list[Pushed]:
         """Return what of some rows goes into the overlay; of those that it asks for.
 
         Args:
-            table: rows of the dataset, stamped.
+            shown: rows of the dataset, stamped.
             ids: the key that each was pushed under.
             without: ids of rows that are left out.
         """
         found = []
         for base in self.bases:
-            rows, places = shown(base.view, table)
+            rows, places = shown.to(base.view)
             named: list[str] = [ids[int(place)] for place in places]
             found += [
                 Pushed(row.key, _id(base, named[row.place]), row.e, row.k, row.data)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from dataplat._features._pushed_names import LOG, PUSHED, SEQUENCES, datasets_of
+from dataplat._features._pushed_names import LOG, PUSHED, SEQUENCES, datasets_of, landed_by
 from dataplat._heads import version_at
 
 if TYPE_CHECKING:
@@ -109,12 +109,7 @@ class PushedRows:
     def _ids_at(self, dataset: str, version: str) -> frozenset[str]:
         import polars as pl
 
-        from dataplat.versioning.history import versions
-
-        lake = self.store.lake
-        head = lake.refs.head(self.store.branch).commit
-        made = (each.commit for each in versions(lake.objects, head, dataset) if each.change.version == version)
-        pushed = version_at(self.store.lake, PUSHED, self.store.branch, next(made, head))
+        pushed = landed_by(self.store, dataset, version, self.store.lake.refs.head(self.store.branch).commit)
         if pushed is None:
             return frozenset()
         return frozenset(pushed.to_arrow(columns=["id"], where=pl.col("dataset") == dataset)["id"].to_pylist())

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 
 from dataplat._features._pushed_names import grown_by
-from dataplat._features._row_query import shown
+from dataplat._features._row_query import Shown
 from dataplat._features._sources import ViewSource
 from dataplat.feature_store.closure import used_views
 from dataplat.feature_store.kernel.answer import answers
@@ -110,7 +110,7 @@ class Replay:
             mine = source.of_keys(ask.high, ask.low)
             rows = (pushed or {}).get(grown_by(view) or "")
             if rows is not None and rows.num_rows:
-                mine = merged(view, [mine, facts(view, shown(view, rows)[0])])
+                mine = merged(view, [mine, facts(view, Shown(rows).to(view)[0])])
             found[view.name] = mine
         return found
 

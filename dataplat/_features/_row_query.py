@@ -129,14 +129,28 @@ def of_view(view: FeatureView) -> RowQuery | None:
     return row_query(source.query) if isinstance(source, Sql) else None
 
 
-def shown(view: FeatureView, rows: pa.Table) -> tuple[pa.Table, NDArray[np.int64]]:
-    """Return rows of a dataset as a view's source has them, and the place of each among those that were given.
+class Shown:
+    """Rows of a dataset, as the sources of views show them: each query is asked once, however many views are of it.
 
-    Raises:
-        PredicateError: A value cannot be computed.
+    Args:
+        rows: of the dataset.
     """
-    query = of_view(view)
-    return (rows, np.arange(rows.num_rows)) if query is None else query.of(rows)
+
+    def __init__(self, rows: pa.Table) -> None:
+        self._rows = rows
+        self._made: dict[RowQuery | None, tuple[pa.Table, NDArray[np.int64]]] = {None: (rows, np.arange(rows.num_rows))}
+
+    def to(self, view: FeatureView) -> tuple[pa.Table, NDArray[np.int64]]:
+        """Return them as a view's source has them, and the place of each among those that were given.
+
+        Raises:
+            PredicateError: A value cannot be computed.
+        """
+        query = of_view(view)
+        if query not in self._made:
+            assert query is not None
+            self._made[query] = query.of(self._rows)
+        return self._made[query]
 
 
 def _one(connection: Any, query: str, given: str) -> str:

@@ -353,8 +353,6 @@ def _version(space: str) -> tuple[str, int]:
 
 
 def _told_time(micros: int) -> str:
-    import datetime as dt
+    from dataplat.versioning.history import show_time
 
-    return (
-        (dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=micros)).isoformat().replace("+00:00", "Z")
-    )
+    return show_time(micros).replace("+00:00", "Z")
