@@ -67,13 +67,13 @@ class Runs:
         """
         path = self._path(view, schema, name)
         try:
-            table = self._table(path)
+            table = self._mapped(path)
             os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
         except OSError:
             return None
         return None if table is None else _facts(table, view)
 
-    def _table(self, path: Path) -> pa.Table | None:
+    def _mapped(self, path: Path) -> pa.Table | None:
         """Map a file, unless it is damaged."""
         import pyarrow as pa
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from dataplat.feature_store.kernel.facts import Facts
     from dataplat.lake.part import Part
     from dataplat.versioning.commit import Commit
+    from dataplat.versioning.diff import Diff
 
     Ints: TypeAlias = NDArray[np.int64]
     Words: TypeAlias = NDArray[np.uint64]
@@ -265,14 +266,8 @@ class ViewSource:
             bare = FeatureView.made_of(self.view.name, replace(self.view.view, features=(), columns=()))
             words = [facts(bare, self._rows_of(came, columns_of(bare)))] if came else []
             return different([(each.high, each.low) for each in words])
-        found = Diff(version.objects, old.version.manifest, version.manifest)
-        changed = found.changed
-        tables = [found.removed, found.added]
-        if changed.num_rows:
-            import pyarrow as pa
-
-            tables += [pa.Table.from_struct_array(changed.column(place)) for place in (-2, -1)]
-        words = [facts(self.view, self._shown(table)) for table in tables if table.num_rows]
+        went, came = _went_and_came(Diff(version.objects, old.version.manifest, version.manifest))
+        words = [facts(self.view, self._shown(table)) for table in (*went, *came) if table.num_rows]
         return different([(each.high, each.low) for each in words])
 
     def _appended(self, old: ViewSource) -> list[Part] | None:
@@ -321,13 +316,20 @@ class ViewSource:
         if base is None:
             name = next(iter(self.versions))
             return None, self.at({name: made}).version.to_arrow()
-        found = Diff(objects, load_manifest(objects, base), load_manifest(objects, made))
-        went, came = [found.removed], [found.added]
-        if (changed := found.changed).num_rows:
-            went.append(pa.Table.from_struct_array(changed.column(changed.num_columns - 2)))
-            came.append(pa.Table.from_struct_array(changed.column(changed.num_columns - 1)))
-        both = [pa.concat_tables(each, promote_options="permissive") for each in (went, came)]
-        return both[0], both[1]
+        both = _went_and_came(Diff(objects, load_manifest(objects, base), load_manifest(objects, made)))
+        went, came = (pa.concat_tables(each, promote_options="permissive") for each in both)
+        return went, came
+
+
+def _went_and_came(found: Diff) -> tuple[list[pa.Table], list[pa.Table]]:
+    """Return the rows that went and those that came; one that changed did both."""
+    import pyarrow as pa
+
+    went, came = [found.removed], [found.added]
+    if (changed := found.changed).num_rows:  # before and after are its last columns
+        went.append(pa.Table.from_struct_array(changed.column(changed.num_columns - 2)))
+        came.append(pa.Table.from_struct_array(changed.column(changed.num_columns - 1)))
+    return went, came
 
 
 @dataclass(frozen=True)
