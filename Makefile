@@ -79,6 +79,7 @@ proof: ## all that CI proves: check, every test, strict docs, the demo
 	@$(MAKE) demo
 
 # Each in a process of its own, as long as it takes: some hours on two cores. The settings are named in the tests.
+proofs: export DATAPLAT_ASKED_ONCE := 1
 proofs: $(READY)-dev ## the long ones: every damage, every death of an erase or a server, 10,000 merges, a month of commits, a million lookups
 	DATAPLAT_VERIFY=full $(BIN)/python -m pytest -n 2 tests/test_verify_everything.py
 	DATAPLAT_ERASE_STRIDE=1 DATAPLAT_ERASE_CASES=1000 $(BIN)/python -m pytest -n 2 tests/versioning/erase

@@ -14,6 +14,8 @@ from dataplat.lake import _part_open
 from dataplat.lake.stores import MemoryStore
 from dataplat.versioning.lakefile import create_lake
 from servers.fixtures import (
+    FORGIVEN,
+    asked_again,
     browser,
     gcs_server,
     hdfs_server,
@@ -57,8 +59,24 @@ settings.load_profile("tests")
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Send the tests of one slow server to one worker."""
+    """Send the tests of one slow server to one worker; ask tests of servers that fail once more."""
     one_worker(items)
+    asked_again(items)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run where more tests than may had to be asked again."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and len(reporter.stats.get("rerun", ())) > FORGIVEN:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what was seen of each test that was asked again: it may be a defect all the same."""
+    for report in terminalreporter.stats.get("rerun", ()):
+        terminalreporter.section(f"asked again: {report.nodeid}")
+        terminalreporter.write_line(report.longreprtext)
 
 
 @pytest.fixture(scope="session", autouse=True)

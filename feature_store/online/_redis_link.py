@@ -73,8 +73,12 @@ class Link:
             return StoreError(f"{place} refuses us ({error}): look at [features] username and password")
         if isinstance(error, redis.OutOfMemoryError):
             return StoreError(f"{place} is full ({error}); nothing more is kept: raise maxmemory, or drop services")
+        if isinstance(error, redis.BusyLoadingError):
+            return StoreError(
+                f"{place} still reads its data from disk after a start, and did not do {what}: wait for it"
+            )
         away = redis.ConnectionError | redis.TimeoutError | redis.exceptions.RedisClusterException
-        if isinstance(error, away) and not isinstance(error, redis.BusyLoadingError):
+        if isinstance(error, away):
             return StoreTimeout(
                 f"no answer from {place} to {what}: {error}; it may have taken effect or not. Is it running?"
             )

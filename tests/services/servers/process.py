@@ -164,8 +164,12 @@ class Server:
         self.run.start()
 
     def pause(self) -> None:
-        """Let it hang: connections are taken in by the kernel, and nothing is answered until `resume`."""
+        """Let it hang: connections are taken in by the kernel, and nothing is answered until `resume`.
+
+        Returns when it stands still: a signal that was sent has not yet reached every thread of a busy machine.
+        """
         self.run.signal(signal.SIGSTOP)
+        os.waitpid(self.process.pid, os.WUNTRACED)
 
     def resume(self) -> None:
         """Let it go on where it was paused."""
