@@ -10,7 +10,7 @@ They have to be equal to the last bit, in values, statuses and ages.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -74,7 +74,14 @@ class Verified:
         }
 
 
-def verify(service: FeatureService, schemas: Mapping[str, pa.Schema], *, worlds: int = 50, seed: int = 0) -> Verified:
+def verify(
+    service: FeatureService,
+    schemas: Mapping[str, pa.Schema],
+    *,
+    worlds: int = 50,
+    seed: int = 0,
+    done: Callable[[int, int], None] | None = None,
+) -> Verified:
     """Draw so many worlds, and compare.
 
     Args:
@@ -82,6 +89,7 @@ def verify(service: FeatureService, schemas: Mapping[str, pa.Schema], *, worlds:
         schemas: of the source of each view, by its name.
         worlds: sets of rows.
         seed: of what is drawn; equal seeds draw the same.
+        done: is told after each world how many are done, and how many questions it asked.
     """
     found = Verified(service.reference)
     for number in range(worlds):
@@ -92,6 +100,8 @@ def verify(service: FeatureService, schemas: Mapping[str, pa.Schema], *, worlds:
                     f"world {number} (seed {seed}), {way}, row {row}: {column} is {theirs!r}, and {ours!r} in training"
                 )
         found.worlds += 1
+        if done is not None:
+            done(found.worlds, _ASKED)
     return found
 
 

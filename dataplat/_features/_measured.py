@@ -13,7 +13,7 @@ from dataplat.feature_store.online.plan import flat
 from dataplat.feature_store.windows import First, Last, LastN
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from dataplat._features._sources import ViewSource
     from dataplat.feature_store.kernel.facts import Facts
@@ -44,13 +44,15 @@ class Measured:
     events: int
 
 
-def measured(source: ViewSource) -> Measured:
-    """Count the rows of a source, and what of them lies together."""
+def measured(source: ViewSource, counted: Callable[[int], None] | None = None) -> Measured:
+    """Count the rows of a source, and what of them lies together; `counted` is told of each range of them."""
     exact = [each for each in flat(source.view.features) if each.hop is None]
     rows = keyless = ties = events = 0
     digests = [np.zeros((0, 2), np.uint64)]
     for _, _, facts in source.ranges(max(1, -(-source.rows // _ROWS))):
         rows += len(facts)
+        if counted is not None:
+            counted(len(facts))
         starts = starts_of(facts)
         if facts.keyless is not None:
             keyless += int(facts.keyless.sum())

@@ -21,6 +21,7 @@ from dataplat.feature_store.online.plan import ServingPlan, bases_of, flat, type
 from dataplat.feature_store.online.record import pack
 from dataplat.feature_store.online.weights import Weighs
 from dataplat.feature_store.windows import spoken
+from dataplat.ingest._progress import Meter
 from dataplat.lake.schema import type_to_json
 
 if TYPE_CHECKING:
@@ -118,15 +119,16 @@ class Plan:
         return "\n".join(lines)
 
 
-def plan(store: FeatureStore, service: FeatureService) -> Plan:
+def plan(store: FeatureStore, service: FeatureService, meter: Meter | None = None) -> Plan:
     """Say what applying a service would do; nothing is changed."""
+    meter = meter or Meter()
     made = Plan(service.reference, closure_hash(service), "new")
     _against_others(store, service, made)
     bases = bases_of(service)
     if not bases:
         made.refused.append(f"service {service.name} has no features of a view: nothing of it could be kept and served")
     sources = {base.name: source for base in bases if (source := _source(store, base, made)) is not None}
-    digests = {name: _looked(source, made) for name, source in sources.items()}
+    digests = {name: _looked(source, made, meter) for name, source in sources.items()}
     if bases and len(sources) == len(bases):
         try:
             serving = ServingPlan.of(service, types_of({name: source.schema for name, source in sources.items()}))
@@ -135,6 +137,7 @@ def plan(store: FeatureStore, service: FeatureService) -> Plan:
             made.refused.append(first_line(error))
             return made
         if not made.refused:
+            meter.enter("packing some keys of")
             _sized(store, serving, sources, digests, made)
     return made
 
@@ -166,17 +169,18 @@ def _source(store: FeatureStore, view: FeatureView, made: Plan) -> ViewSource | 
     return None if lost else source
 
 
-def _looked(source: ViewSource, made: Plan) -> Words:
+def _looked(source: ViewSource, made: Plan, meter: Meter) -> Words:
     """Look at the rows of a source: whether they stay, what they are, and whether features can be computed of them.
 
     The digests of their keys are returned.
     """
     view = source.view
+    meter.enter(f"looking at {view.name}:")
     if (reason := shrunk(view, source)) is not None:
         made.refused.append(reason)
     try:
         proven(view, source)
-        found = measured(source)
+        found = measured(source, meter.add_rows)
     except DataplatError as error:
         made.refused.append(said(view, error))
         return np.zeros((0, 2), np.uint64)

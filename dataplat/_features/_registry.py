@@ -243,15 +243,11 @@ def retire(store: FeatureStore, name: str, message: str = "") -> str | None:
     import polars as pl
     import pyarrow as pa
 
-    if "@" not in name:
-        raise ConfigError(f"say which version of {name} is to be retired: {name}@1")
-    try:
-        held = definition(store, name)
-    except FeatureNotFound:
-        if retired(store, name) is None or store.online.snapshot(name) is None:
-            raise
+    name, _, declared = to_retire(store, name)
+    if not declared:
         _forget(store, name)
         return None
+    held = definition(store, name)
     wanted = (pl.col("service") == held.service) & (pl.col("version") == held.version)
     meant = {"service": [held.service], "version": pa.array([held.version], pa.int64()), "closure": [held.closure]}
     with store.lake.transaction(store.branch, message=message or f"features: retire {held.name}") as tx:
@@ -259,6 +255,25 @@ def retire(store: FeatureStore, name: str, message: str = "") -> str | None:
         tx.ingest(pa.table(meant), into=RETIRED, mode="upsert", key=list(KEY))
     _forget(store, held.name)
     return None if tx.commit is None else tx.commit.id
+
+
+def to_retire(store: FeatureStore, name: str) -> tuple[str, str, bool]:
+    """Return what would be retired: its name, its closure, and whether it is declared, not only served still.
+
+    Raises:
+        FeatureNotFound: There is none.
+        ConfigError: No version is named.
+    """
+    if "@" not in name:
+        raise ConfigError(f"say which version of {name} is to be retired: {name}@1")
+    try:
+        held = definition(store, name)
+    except FeatureNotFound:
+        closure = retired(store, name)
+        if closure is None or store.online.snapshot(name) is None:
+            raise
+        return name, closure, False
+    return held.name, held.closure, True
 
 
 def _forget(store: FeatureStore, name: str) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dataplat._features._audit import Audit
     from dataplat._features._explain import Explanation
     from dataplat._features._freshness import Freshness
+    from dataplat._features._leaving import RetirePlan, RollbackPlan
     from dataplat._features._lineage import Node
     from dataplat._features._listing import Listed, Shown
     from dataplat._features._lookup import Looked, Lookups
@@ -187,15 +188,17 @@ class FeatureStore:
 
         return explain(self, resolve(self, service), entities, t, limit=limit)
 
-    def plan(self, service: FeatureService | str) -> Plan:
+    def plan(self, service: FeatureService | str, *, progress: Listener | None = None) -> Plan:
         """Say what applying a service would do, what serving it will cost, and what is wrong with it; nothing is changed.
 
-        Of one that is applied already (its name will do) it says what it costs and whether all is well with it now.
+        Of one that is applied already (its name will do) it says what it costs and whether all is well with it now;
+        `progress` is told how far it is.
         """
         from dataplat._features._plan import plan
         from dataplat._features._registry import resolve
+        from dataplat.ingest._progress import Meter
 
-        return plan(self, resolve(self, service))
+        return plan(self, resolve(self, service), Meter(progress))
 
     def apply(self, service: FeatureService | str, *, message: str = "") -> Applied:
         """Keep the definition of a service in the lake, in a commit; the same again does nothing.
@@ -294,6 +297,17 @@ class FeatureStore:
         from dataplat._features._registry import resolve
 
         return rollback(self, resolve(self, service))
+
+    def plan_rollback(self, service: FeatureService | str) -> RollbackPlan:
+        """Say what `rollback` would serve; nothing is changed.
+
+        Raises:
+            NotMaterialized: There is none before.
+        """
+        from dataplat._features._leaving import plan_rollback
+        from dataplat._features._registry import resolve
+
+        return plan_rollback(self, resolve(self, service))
 
     def push(self, view: FeatureView | str, rows: Any, *, idempotency: str | Sequence[str] | None = None) -> PushResult:
         """Serve rows of a view from now on, in every service that uses its dataset; they land in the dataset later.
@@ -394,7 +408,19 @@ class FeatureStore:
 
         return retire(self, name, message)
 
-    def verify(self, service: FeatureService | str, *, worlds: int = 50, seed: int = 0) -> Verified:
+    def plan_retire(self, name: str) -> RetirePlan:
+        """Say what `retire` would take away; nothing is changed.
+
+        Raises:
+            FeatureNotFound: There is none.
+        """
+        from dataplat._features._leaving import plan_retire
+
+        return plan_retire(self, name)
+
+    def verify(
+        self, service: FeatureService | str, *, worlds: int = 50, seed: int = 0, progress: Listener | None = None
+    ) -> Verified:
         """Prove on a service's own definitions that training and serving agree, to the last bit.
 
         Rows are drawn in the shape of its sources, hard ones: ties, late and future rows, nulls, NaN, rows on the edges of
@@ -404,8 +430,10 @@ class FeatureStore:
             service: a service, its name (its newest version), or `name@version`; it need not be applied.
             worlds: how many sets of rows.
             seed: of what is drawn.
+            progress: is told how far it is.
         """
         from dataplat._features._registry import resolve
         from dataplat._features._verify import verify
+        from dataplat.ingest._progress import Meter
 
-        return verify(self, resolve(self, service), worlds=worlds, seed=seed)
+        return verify(self, resolve(self, service), Meter(progress), worlds=worlds, seed=seed)

@@ -15,9 +15,10 @@ from dataplat.feature_store.verify import verify as verify_service
 if TYPE_CHECKING:
     from dataplat._features._store import FeatureStore
     from dataplat.feature_store.definitions import FeatureService
+    from dataplat.ingest._progress import Meter
 
 
-def verify(store: FeatureStore, service: FeatureService, *, worlds: int, seed: int) -> Verified:
+def verify(store: FeatureStore, service: FeatureService, meter: Meter, *, worlds: int, seed: int) -> Verified:
     """Compare all ways to answer; see `dataplat.feature_store.verify`.
 
     Raises:
@@ -29,4 +30,9 @@ def verify(store: FeatureStore, service: FeatureService, *, worlds: int, seed: i
     if lost:
         raise SchemaError(f"{'; '.join(lost)}: nothing can be proven of what is not there")
     by_view = {view.name: schemas[identity(view)] for view in used_views(service)}
-    return verify_service(service, by_view, worlds=worlds, seed=seed)
+
+    def done(count: int, questions: int) -> None:
+        meter.stage = f"{count} of {worlds} worlds:"
+        meter.add_rows(questions)
+
+    return verify_service(service, by_view, worlds=worlds, seed=seed, done=done)

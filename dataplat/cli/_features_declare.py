@@ -11,9 +11,11 @@ from dataplat.cli._features_file import lines_of, services_of
 from dataplat.cli._features_options import complete_services, open_store
 from dataplat.cli._options import branch_option, command, message_option
 from dataplat.cli._output import coloured, counted, note, number, print_json, short, size, table
+from dataplat.cli._progress import ProgressLine
 
 if TYPE_CHECKING:
     from dataplat._features import FeatureStore
+    from dataplat._features._leaving import RetirePlan
     from dataplat._features._plan import Plan
     from dataplat.feature_store.definitions import FeatureService
 
@@ -31,8 +33,8 @@ def plan(file: str, lake: str | None, as_json: bool, branch: str | None) -> int:
     """
     store = open_store(lake, branch)
     services = services_of(file)
-    with lines_of(file):
-        plans = [store.plan(service) for service in services]
+    with lines_of(file), ProgressLine() as line:
+        plans = [store.plan(service, progress=line) for service in services]
     if as_json:
         print_json([each.to_dict() for each in plans])
     else:
@@ -57,7 +59,8 @@ def apply(file: str, lake: str | None, as_json: bool, branch: str | None, messag
     store = open_store(lake, branch)
     services = services_of(file)
     with lines_of(file):
-        plans = [store.plan(service) for service in services]
+        with ProgressLine() as line:
+            plans = [store.plan(service, progress=line) for service in services]
         if not all(each.ok for each in plans):
             return _refused(plans, as_json=as_json)
         return _applied(store, services, plans, message, as_json=as_json)
@@ -129,15 +132,38 @@ def _tell(made: Plan) -> None:
         click.echo(f"{coloured('refused:', 'red')} {reason}")
 
 
-@command("retire", example="dataplat features retire delay_model@1")
+@command("retire", example="dataplat features retire delay_model@1 --plan\ndataplat features retire delay_model@1")
 @click.argument("service", metavar="SERVICE@VERSION", shell_complete=complete_services)
+@click.option("--plan", "only_plan", is_flag=True, help="Say what would go, and change nothing.")
 @branch_option
 @message_option
-def retire(service: str, lake: str | None, as_json: bool, branch: str | None, message: str | None) -> int:
+def retire(
+    service: str, only_plan: bool, lake: str | None, as_json: bool, branch: str | None, message: str | None
+) -> int:
     """Take a version of a service out of use, with what is served of it; training sets that were made of it stay."""
-    commit = open_store(lake, branch).retire(service, message=message or "")
+    store = open_store(lake, branch)
+    if only_plan:
+        _tell_retired(store.plan_retire(service), as_json=as_json)
+        return _exits.DONE
+    commit = store.retire(service, message=message or "")
     if as_json:
         print_json({"service": service, "commit": commit})
     else:
         click.echo(f"{service}: retired, commit {short(commit)}")
     return _exits.DONE
+
+
+def _tell_retired(plan: RetirePlan, *, as_json: bool) -> None:
+    """Say what would go."""
+    if as_json:
+        print_json(plan.to_dict())
+        return
+    what = "would be retired" if plan.declared else "is retired already"
+    click.echo(f"{plan.service}: {what}, closure {short(plan.closure)}")
+    if plan.snapshot is None:
+        click.echo("  nothing of it is served")
+    else:
+        taken = f"{counted(plan.keys, 'key')}, {size(plan.nbytes)}"
+        click.echo(f"  snapshot {plan.snapshot} would be served no longer ({taken})")
+    if plan.pushed:
+        click.echo(f"  {counted(plan.pushed, 'pushed row')} would be served no longer; they land in their dataset")

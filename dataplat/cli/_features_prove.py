@@ -134,7 +134,9 @@ def verify(service: str, worlds: int, seed: int, lake: str | None, as_json: bool
     windows. They are answered as training does, in parts, without merging, and as the server does: every value, status and
     age has to be the same to the last bit. Ends in 1 if one is not. No row of the lake is read.
     """
-    found = open_store(lake, branch).verify(service, worlds=worlds, seed=seed)
+    store = open_store(lake, branch)
+    with ProgressLine() as line:
+        found = store.verify(service, worlds=worlds, seed=seed, progress=line)
     if as_json:
         print_json(found.to_dict())
     else:

@@ -27,6 +27,7 @@ from dataplat.cli._progress import ProgressLine
 from dataplat.cli._stream_options import Duration, stopping_in_order
 
 if TYPE_CHECKING:
+    from dataplat._features._leaving import RollbackPlan
     from dataplat._features._lookup import Looked
     from dataplat._features._materialize import Materialized
 
@@ -228,12 +229,17 @@ def push(
     return _exits.DONE
 
 
-@command("rollback", example="dataplat features rollback delay_model")
+@command("rollback", example="dataplat features rollback delay_model --plan\ndataplat features rollback delay_model")
 @_SERVICE
+@click.option("--plan", "only_plan", is_flag=True, help="Say what would be served, and change nothing.")
 @branch_option
-def rollback(service: str, lake: str | None, as_json: bool, branch: str | None) -> int:
+def rollback(service: str, only_plan: bool, lake: str | None, as_json: bool, branch: str | None) -> int:
     """Serve the snapshot of SERVICE that was live before, in one step."""
-    snapshot = open_store(lake, branch).rollback(service)
+    store = open_store(lake, branch)
+    if only_plan:
+        _tell_back(store.plan_rollback(service), as_json=as_json)
+        return _exits.DONE
+    snapshot = store.rollback(service)
     if as_json:
         import msgspec
 
@@ -244,3 +250,14 @@ def rollback(service: str, lake: str | None, as_json: bool, branch: str | None) 
         pins = ", ".join(f"{name} {short(version)}" for name, version in sorted(snapshot.pins.items()))
         click.echo(f"{service}: snapshot {snapshot.id} of {moment(snapshot.at)} is served again, of {pins}")
     return _exits.DONE
+
+
+def _tell_back(plan: RollbackPlan, *, as_json: bool) -> None:
+    """Say what would be served."""
+    if as_json:
+        print_json(plan.to_dict())
+        return
+    pins = ", ".join(f"{name} {short(version)}" for name, version in sorted(plan.pins.items()))
+    click.echo(f"{plan.service}: would serve snapshot {plan.snapshot} of {moment(plan.at)} again, of {pins}")
+    others = f"; other versions: {', '.join(plan.others)}" if plan.others else ""
+    click.echo(f"  in the place of {plan.live}{others}")

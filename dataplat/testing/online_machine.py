@@ -133,12 +133,14 @@ class OnlineMachine(RuleBasedStateMachine):
     def rollback(self, space: str) -> None:
         """Go back one step."""
         model = self.models[space]
+        before = self.store.previous(space)
         try:
             snapshot = self.store.rollback(space)
         except NotMaterialized:
-            assert model.previous is None
+            assert (model.previous, before) == (None, None)
             return
         assert model.previous is not None
+        assert before == snapshot
         assert snapshot.id == model.previous.id
         model.live, model.previous = model.previous, None
 

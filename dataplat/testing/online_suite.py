@@ -206,10 +206,16 @@ class SnapshotsConformance:
 
     def test_back_from_a_load(self, store: OnlineStore) -> None:
         """A rollback brings the snapshot before back, as it was, and goes one step alone."""
+        assert store.previous(SPACE) is None
         store.load(SPACE, snapshot("s1"), [(b"a", b"1"), (b"b", b"1")])
+        assert store.previous(SPACE) is None
         store.load(SPACE, snapshot("s2", "s1"), [(b"b", b"2"), (b"c", b"2")])
         assert content(store, [b"a", b"b", b"c"]) == {b"a": None, b"b": b"2", b"c": b"2"}
-        assert store.rollback(SPACE).id == "s1"
+        before = store.previous(SPACE)
+        back = store.rollback(SPACE)
+        assert back == before
+        assert (back.id, back.keys) == ("s1", 2)
+        assert store.previous(SPACE) is None
         assert content(store, [b"a", b"b", b"c"]) == {b"a": b"1", b"b": b"1", b"c": None}
         with pytest.raises(NotMaterialized, match="before"):
             store.rollback(SPACE)

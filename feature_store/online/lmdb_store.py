@@ -97,6 +97,12 @@ class LmdbStore:
             state, _ = _state(transaction, opened, space)
         return state.live.snapshot if state is not None and state.live is not None else None
 
+    def previous(self, space: str) -> Snapshot | None:
+        """Return the snapshot that a rollback would make live, None where there is none."""
+        with self._environment.reading() as (transaction, opened):
+            state, _ = _state(transaction, opened, space)
+        return state.previous.side.snapshot if state is not None and state.previous is not None else None
+
     def read(self, space: str, keys: Sequence[bytes]) -> Reading:
         """Return the records and pushed rows of keys, all as of one moment."""
         found = self._environment

@@ -97,6 +97,11 @@ class RedisStore:
         found, _ = self._head(space)
         return found.live.snapshot if found is not None else None
 
+    def previous(self, space: str) -> Snapshot | None:
+        """Return the snapshot that a rollback would make live, None where there is none."""
+        found, _ = self._head(space)
+        return found.previous.snapshot if found is not None and found.previous is not None else None
+
     def read(self, space: str, keys: Sequence[bytes]) -> Reading:
         """Return the records and pushed rows of keys, all as of one moment."""
         for attempt in range(ROUNDS):

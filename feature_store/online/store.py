@@ -116,6 +116,10 @@ class OnlineStore(Protocol):
         """Return the live snapshot, None where there is none."""
         ...
 
+    def previous(self, space: str) -> Snapshot | None:
+        """Return the snapshot that a rollback would make live, None where there is none."""
+        ...
+
     def read(self, space: str, keys: Sequence[bytes]) -> Reading:
         """Return the records and pushed rows of keys, all as of one moment.
 

@@ -220,8 +220,22 @@ def test_what_is_served_is_made_looked_up_pushed_and_rolled_back(applied, monkey
     assert "1 row pushed" in applied("features", "push", "weather", "-")
     assert applied.json("features", "get", "model", "airport=JFK", "extra=1")["features"]["warmer"] == [51.0]
     assert "1 pushed row" in applied("features", "materialize", "model")
+    planned = applied.json("features", "rollback", "model", "--plan")
+    told = applied("features", "rollback", "model", "--plan")
+    assert f"model@1: would serve snapshot {planned['snapshot']} of " in told
+    assert f"in the place of {planned['live']}; other versions: weather" in told
+    assert applied.json("features", "list")[0]["snapshot"] == planned["live"]
     assert "is served again" in applied("features", "rollback", "model")
+    assert applied.json("features", "list")[0]["snapshot"] == planned["snapshot"]
+    assert "no snapshot before" in applied("features", "rollback", "model", "--plan", code=3)
     assert "no snapshot before" in applied("features", "rollback", "model", code=3)
+    told = applied("features", "retire", "model@1", "--plan")
+    assert "model@1: would be retired, closure " in told
+    assert f"  snapshot {planned['snapshot']} would be served no longer (2 keys, " in told
+    assert "1 pushed row would be served no longer; they land in their dataset" in told
+    assert applied.json("features", "get", "model", "airport=JFK", "extra=1")["features"]["warmer"] == [51.0]
+    assert "retired, commit" in applied("features", "retire", "model@1")
+    assert "was applied on branch" in applied("features", "retire", "model@1", "--plan", code=3)
 
 
 def test_keys_on_the_command_line_are_typed_and_checked(served):

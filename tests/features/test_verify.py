@@ -141,3 +141,14 @@ def test_a_source_that_lost_a_column_is_said(desk):
     desk.lake.ingest(desk.weather(range(3)).drop(["temp"]), into="weather", mode="replace")
     with pytest.raises(SchemaError, match="view airport_weather: its source has no column 'temp'"):
         desk.store.verify("delays", worlds=1)
+
+
+def test_long_checks_say_how_far_they_are(desk):
+    """A plan tells the view that it looks at and its rows, a proof its worlds, as ingests do."""
+    told = []
+    desk.store.plan(desk.service, progress=told.append)
+    assert [each.stage for each in told] == ["looking at airport_weather:", "packing some keys of"]
+    assert told[-1].rows == 12
+    told.clear()
+    desk.store.verify(desk.service, worlds=2, progress=lambda each: told.append((each.stage, each.rows)))
+    assert told[0] == ("1 of 2 worlds:", 24)
