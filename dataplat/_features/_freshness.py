@@ -7,11 +7,13 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from dataplat._features._sources import ViewSource
+from dataplat._features._tried import first_line
+from dataplat.errors import RefError
 from dataplat.feature_store.closure import used_views
 
 if TYPE_CHECKING:
     from dataplat._features._store import FeatureStore
-    from dataplat.feature_store.definitions import FeatureService
+    from dataplat.feature_store.definitions import FeatureService, FeatureView
     from dataplat.feature_store.online.store import Snapshot
 
 
@@ -27,6 +29,7 @@ class Freshness:
         stale: whether it is older.
         behind: datasets that have newer versions than the snapshot was made of.
         pushed: rows that are served from the overlay until the next snapshot, of the whole service.
+        gone: why its source is not there any more, in words; None: it is.
     """
 
     view: str
@@ -36,6 +39,7 @@ class Freshness:
     stale: bool
     behind: tuple[str, ...]
     pushed: int
+    gone: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -61,11 +65,20 @@ def freshness(store: FeatureStore, service: FeatureService) -> list[Freshness]:
     found = []
     for view in used_views(service):
         limit = None if view.view.freshness is None else view.view.freshness / 1e6
+        pins, gone = _pins(store, view)
         if live is None:
-            found.append(Freshness(view.name, None, None, limit, limit is not None, (), pushed))
+            found.append(Freshness(view.name, None, None, limit, limit is not None, (), pushed, gone))
             continue
         age = max(0.0, now - live.at / 1e6)
-        pins = ViewSource.of(store, view).pins
         behind = tuple(sorted(name for name, version in pins.items() if live.pins.get(name) != version))
-        found.append(Freshness(view.name, live.id, age, limit, limit is not None and age > limit, behind, pushed))
+        stale = limit is not None and age > limit
+        found.append(Freshness(view.name, live.id, age, limit, stale, behind, pushed, gone))
     return found
+
+
+def _pins(store: FeatureStore, view: FeatureView) -> tuple[dict[str, str], str | None]:
+    """Return the versions that a view would read now; or none, and why: a dataset was dropped, a branch or tag is gone."""
+    try:
+        return ViewSource.of(store, view).pins, None
+    except RefError as error:
+        return {}, first_line(error)

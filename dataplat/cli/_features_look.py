@@ -144,7 +144,7 @@ def freshness(service: str, lake: str | None, as_json: bool, branch: str | None)
                 "-" if each.age is None else span(timedelta(seconds=each.age)),
                 "-" if each.limit is None else span(timedelta(seconds=each.limit)),
                 coloured("stale", "red") if each.stale else "fresh",
-                f"newer: {', '.join(each.behind)}" if each.behind else "",
+                each.gone or (f"newer: {', '.join(each.behind)}" if each.behind else ""),
             )
             for each in found
         ]

@@ -145,6 +145,34 @@ def test_freshness_beside_its_limit(desk):
     assert desk.store.freshness(service)[0].behind == ("weather",)
 
 
+def test_freshness_where_a_source_is_not_there_any_more(desk):
+    """A dataset that was dropped, a branch that is gone: said in the row of that view; others are told as ever."""
+    desk.lake.branch("exp")
+    desk.lake.ingest(desk.weather([1]), into="other")
+    views = [
+        desk.view_of(),
+        *(
+            dp.FeatureView(name, source=source, entity=dp.Entity("airport"), keys={"origin": "airport"},
+                           timestamp="at", ttl=None, features=["temp"])
+            for name, source in (
+                ("gone", "other"), ("away", "weather@exp"), ("query", dp.sql("select * from other where temp > 0")))
+        ),
+    ]  # fmt: skip
+    service = dp.FeatureService("three", views)
+    desk.store.apply(service)
+    desk.store.materialize(service)
+    desk.lake.ingest(desk.weather([9]), into="weather")
+    desk.lake.drop("other")
+    desk.lake.delete_branch("exp")
+    there, gone, away, query = desk.store.freshness(service)
+    assert (there.behind, there.gone) == (("weather",), None)
+    assert (gone.behind, gone.stale, gone.snapshot) == ((), False, there.snapshot)
+    assert "'other'" in str(gone.gone)
+    assert "'other'" in str(query.gone)
+    assert "exp" in str(away.gone)
+    assert desk.store.freshness("three")[1].to_dict()["gone"] == gone.gone
+
+
 def test_snapshots_follow_their_sources(served):
     """As long as nobody says stop."""
     stop, seen = threading.Event(), []
