@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 PUSH: Final = "/features/push"
-_KNOWN: Final = frozenset({"/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", PUSH, "/features/services"})
+_KNOWN: Final = frozenset(
+    {"/", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", PUSH, "/features/services"}
+)
 _LOG: Final = logging.getLogger("dataplat.serve")
 
 

@@ -10,7 +10,7 @@ import msgspec
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, RedirectResponse
 
 from dataplat import __version__
 from dataplat.errors import DataplatError
@@ -26,6 +26,17 @@ from dataplat.server._services import Services
 from dataplat.server._settings import Settings
 
 _STATUSES: Final = {404: "not-found", 405: "method-not-allowed", 406: "not-acceptable", 415: "unsupported-media-type"}
+
+_TITLE: Final = "dataplat features"
+_THERE: Final = {
+    "POST /features/lookup": "features of entities, now",
+    "POST /features/push": "rows of a view, served at once",
+    "GET /features/services": "what is served",
+    "GET /healthz": "whether this process answers",
+    "GET /readyz": "whether every service has a snapshot",
+    "GET /metrics": "metrics, as Prometheus reads them",
+}
+_DOCUMENTED: Final = {"GET /docs": "documentation, for people", "GET /openapi.json": "and for machines"}
 
 
 @dataclass
@@ -48,6 +59,13 @@ class Desk:
         given = request.headers.get("authorization")
         caller = self.keyring.caller(None if given is None else given.encode("latin-1"), scope)
         request.scope["dataplat.caller"] = caller.name
+
+    async def root(self, request: Request) -> Response:
+        """Say what this is and what there is to ask; a browser is led to the documentation."""
+        if self.settings.docs and "text/html" in request.headers.get("accept", ""):
+            return RedirectResponse("/docs")
+        there = _THERE | (_DOCUMENTED if self.settings.docs else {})
+        return _json({"title": _TITLE, "version": __version__, "there": there})
 
     async def health(self) -> Response:
         """Say that this process answers. It asks neither the lake nor the online store."""
@@ -102,7 +120,7 @@ class Desk:
 def rest(desk: Desk) -> FastAPI:
     """Return the application."""
     app = FastAPI(
-        title="dataplat features",
+        title=_TITLE,
         version=__version__,
         description="Features by HTTP: the same values as in training, of one snapshot of the data, and what was pushed since.",
         docs_url=None,  # FastAPI's own page is another machine's script
@@ -114,6 +132,7 @@ def rest(desk: Desk) -> FastAPI:
             "tracing": False, "metrics": False, "logs": False, "operation_spans": False, "auto_configure": False,
         },
     )  # fmt: skip
+    app.add_api_route("/", desk.root, methods=["GET"], response_model=None, include_in_schema=False)
     for path, answer, name in (
         ("/healthz", desk.health, "healthz"),
         ("/readyz", desk.ready, "readyz"),

@@ -287,3 +287,17 @@ def test_the_documentation(server):
     assert lookup["service"]["enum"] == ["bench@1", "bench"]
     assert lookup["entities"]["properties"]["airport"]["maxItems"] == 250
     assert server.ask("GET", "/docs").status == 200
+
+
+def test_what_there_is_is_said_at_the_front(server):
+    """Without a key or a path: what may be asked, each of which is there; a browser is led to the documentation."""
+    told = server.ask("GET", "/").json
+    assert told["title"] == "dataplat features"
+    for each in told["there"]:
+        method, path = each.split()
+        assert server.ask(method, path).status not in (404, 405), each
+    assert {path for each in told["there"] for path in each.split()[1:]} >= set(
+        server.ask("GET", "/openapi.json").json["paths"]
+    ) - {"/features/services/{name}"}
+    led = server.ask("GET", "/", headers={"accept": "text/html,*/*;q=0.8"})
+    assert (led.status, led.headers["location"]) == (307, "/docs")
