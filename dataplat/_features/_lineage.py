@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -17,7 +16,6 @@ from dataplat.lake.schema import did_you_mean
 
 if TYPE_CHECKING:
     from dataplat._features._registry import Definition
-    from dataplat._features._set import TrainingSet
     from dataplat._features._store import FeatureStore
 
 SETS: Final = "features.training_sets"
@@ -137,30 +135,3 @@ def training_sets(store: FeatureStore) -> list[dict[str, Any]]:
     """Return the training sets that were saved, the oldest first."""
     found = version_at(store.lake, SETS, store.branch)
     return [] if found is None else list(found.to_arrow().to_pylist())
-
-
-def note(store: FeatureStore, made: TrainingSet, dataset: str, version: str) -> None:
-    """Keep which version of a dataset is which training set."""
-    import pyarrow as pa
-
-    recipe = made.recipe
-    row = pa.table(
-        {
-            "id": [made.id],
-            "service": [recipe.service.name],
-            "version": pa.array([recipe.service.version], pa.int64()),
-            "closure": [made.closure],
-            "dataset": [dataset],
-            "dataset_version": [version],
-            "pins": [json.dumps(sorted(made.pins.items()))],
-            "rows": pa.array([len(made)], pa.int64()),
-        }
-    )
-    store.lake.ingest(
-        row,
-        into=SETS,
-        mode="upsert",
-        key=["id", "dataset", "dataset_version"],
-        branch=store.branch,
-        message=f"features: {dataset} is training set {made.id[:12]} of {recipe.service.name}@{recipe.service.version}",
-    )

@@ -207,27 +207,11 @@ class TrainingSet:
     def save(self, into: str, *, message: str | None = None, contract: Any = None) -> IngestResult:
         """Make it a version of the dataset `into`; its lineage names the versions that it was made of.
 
-        Where nothing differs from the newest version there is no new one.
+        Where nothing differs from the newest version there is no new one. `FeatureStore.save` saves several in one commit.
         """
-        from dataplat._features._lineage import note
+        from dataplat._features._saved import save
 
-        recipe = self.recipe
-        named = recipe.service.reference
-        lineage = [*recipe.lineage, *recipe.spine.pins]
-        if recipe.labels is not None:
-            lineage.append((recipe.labels.dataset, recipe.labels.id))
-        result = self._store.lake.ingest(
-            self.table,
-            into=into,
-            mode="replace",
-            branch=self._store.branch,
-            message=message or f"training set of {named}, closure {self.closure[:12]}, id {self.id[:12]}",
-            lineage=sorted(set(lineage)),
-            contract=contract,
-        )
-        assert result.version is not None
-        note(self._store, self, into, result.version.id)
-        return result
+        return save(self._store, {into: self}, message, contract)[into]
 
     def __len__(self) -> int:
         return int(self.table.num_rows)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from dataplat.feature_store.runs import Runs
     from dataplat.feature_store.verify import Verified
     from dataplat.feature_store.windows import Duration
+    from dataplat.ingest import IngestResult
     from dataplat.ingest._progress import Listener
 
 
@@ -168,6 +169,25 @@ class FeatureStore:
             ages=ages,
             meter=Meter(progress),
         )
+
+    def save(
+        self, sets: Mapping[str, TrainingSet], *, message: str | None = None, contract: Any = None
+    ) -> dict[str, IngestResult]:
+        """Make training sets versions of the datasets that they are named by, in one commit: all of them, or none.
+
+        `store.save({"train": train, "train_holdout": held})` is for the sides of a split.
+
+        Args:
+            sets: by the name of a dataset what it becomes.
+            message: of the commit; by default it says which sets.
+            contract: what each has to meet.
+
+        Raises:
+            ContractFailed: One does not meet it; nothing landed.
+        """
+        from dataplat._features._saved import save
+
+        return save(self, sets, message, contract)
 
     def history(self, view: FeatureView | str, start: datetime, end: datetime, *, statuses: bool = False) -> pa.Table:
         """Return a view's features over time: a row for each key and time at which something of it became known."""

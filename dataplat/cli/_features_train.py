@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +34,7 @@ from dataplat.cli._progress import ProgressLine
 from dataplat.errors import ConfigError
 
 if TYPE_CHECKING:
+    from dataplat._features import FeatureStore
     from dataplat._features._explain import Explanation, ViewExplained
     from dataplat._features._set import TrainingSet
     from dataplat.ingest import IngestResult
@@ -118,11 +121,11 @@ def train(
         made = store.training_set(spine, service, label_on=split_columns(label_on) or [], progress=line, **options)
         if page is not None:
             Path(page).write_text(made.to_html(), encoding="utf-8")
-    sets = {out: made}
+    sets: dict[str | None, TrainingSet] = {out: made}
     if share is not None:
         kept, held = made.split(by=split_columns(by), holdout=share)
         sets = {out: kept, _aside(str(out)): held}
-    saved = {name: None if name is None else _kept(each, name, message) for name, each in sets.items()}
+    saved = _kept(store, sets, message)
     if as_json:
         told = [_json(each, saved[name], limit if name is None else 0) for name, each in sets.items()]
         print_json(told[0] if share is None else {"train": told[0], "holdout": told[1]})
@@ -153,14 +156,36 @@ def _aside(out: str) -> str:
     return f"{out.removesuffix('.parquet')}_holdout{'.parquet' if out.endswith('.parquet') else ''}"
 
 
-def _kept(made: TrainingSet, out: str, message: str | None) -> IngestResult | None:
-    """Write a set: to a file, or as a version of a dataset."""
-    if not out.endswith(".parquet"):
-        return made.save(out, message=message)
+def _kept(
+    store: FeatureStore, sets: dict[str | None, TrainingSet], message: str | None
+) -> Mapping[str | None, IngestResult | None]:
+    """Write sets, all or none: as versions of datasets, or to files."""
+    named = {name: made for name, made in sets.items() if name is not None}
+    files = {Path(name): made for name, made in named.items() if name.endswith(".parquet")}
+    saved: dict[str, IngestResult] = {}
+    if files:
+        _to_files(files)
+    elif named:
+        saved = store.save(named, message=message)
+    return {name: None if name is None else saved.get(name) for name in sets}
+
+
+def _to_files(sets: dict[Path, TrainingSet]) -> None:
+    """Write sets to files. The one to train on is the last to be there: so what is held out of it is there as well."""
     import pyarrow.parquet as pq
 
-    pq.write_table(made.to_arrow(), Path(out))
-    return None
+    drafts = {path: path.with_name(f".{path.name}.{os.getpid()}.part") for path in sets}
+    try:
+        for path, draft in drafts.items():
+            pq.write_table(sets[path].to_arrow(), draft)
+        train, *others = drafts
+        if others:
+            train.unlink(missing_ok=True)
+        for path in (*others, train):
+            drafts[path].replace(path)
+    finally:
+        for draft in drafts.values():
+            draft.unlink(missing_ok=True)
 
 
 def _json(made: TrainingSet, saved: IngestResult | None, limit: int) -> dict[str, Any]:

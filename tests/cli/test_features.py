@@ -171,6 +171,8 @@ def test_a_part_is_held_out_and_a_page_is_written(applied, tmp_path):
     told = applied(*train, "--out", "train", "--holdout", "2026-01-01T04:00Z", "--report", "train.html")
     assert "train@main  +8 -0 rows" in told
     assert "train_holdout@main  +4 -0 rows" in told
+    assert len({line for line in told.splitlines() if line.startswith("version ")}) == 2
+    assert len({line.partition("commit ")[2] for line in told.splitlines() if line.startswith("version ")}) == 1
     assert "Training set of model@1" in (tmp_path / "train.html").read_text()
     both = applied.json(*train, "--out", "part.parquet", "--holdout", "0.5", "--by", "airport")
     assert both["train"]["id"] != both["holdout"]["id"]
