@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from dataplat._features._gates import bound, hold
+from dataplat._features._group import facts_of_keys
 from dataplat._features._kept import Kept
 from dataplat._features._registry import definition
 from dataplat._features._sources import ViewSource, different
@@ -327,8 +328,7 @@ class _Work:
             if not len(high):
                 continue
             own = {base.name: self.sources[base.name] for base in group.bases}
-            apart = all(source.apart for source in own.values())  # else all keys together, and of all bases
-            facts = {name: source.of_keys(high, low) if apart else source.whole for name, source in own.items()}
+            facts, apart = facts_of_keys(own, high, low, self.live.pins)
             yield from changes(self.plan, group, facts, self.at)
             yield from ((key, None) for key in self._gone(group, facts, _pairs(high, low) if apart else None))
 

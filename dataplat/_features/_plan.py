@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from dataplat._features._doubts import doubts
+from dataplat._features._group import facts_of_keys
 from dataplat._features._grows import shrunk
 from dataplat._features._measured import measured
 from dataplat._features._registry import definitions, differences, limits_changed, otherwise
@@ -236,9 +237,7 @@ def _sized(
         keys = np.unique(np.concatenate([digests[base.name] for base in group.bases]), axis=0)
         some = keys[:: max(1, len(keys) // _SAMPLE)]
         high, low = (np.ascontiguousarray(some[:, lane]) for lane in (0, 1))
-        own = {base.name: sources[base.name] for base in group.bases}
-        apart = all(source.apart for source in own.values())  # else all keys together, and of all bases
-        facts = {name: source.of_keys(high, low) if apart else source.whole for name, source in own.items()}
+        facts, _ = facts_of_keys({base.name: sources[base.name] for base in group.bases}, high, low)
         at = max((int(np.maximum(each.e, each.k).max()) for each in facts.values() if len(each)), default=0)
         sizes = [(len(key), len(record)) for key, record in pack(serving, group, facts, at)]
         share = len(keys) / max(len(sizes), 1)

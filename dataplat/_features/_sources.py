@@ -183,6 +183,11 @@ class ViewSource:
         self.parts.make()
         return none_moves(self.parts, self.rows)
 
+    def apart_since(self, before: Pins) -> bool:
+        """Say whether keys can be worked on apart, and could be at the versions `before`: a correction may have gone since."""
+        old = self.at(before)
+        return self.apart and ((self.by_parts and self._appended(old) is not None) or old.apart)
+
     @property
     def rows(self) -> int:
         """How many facts there are, at most."""

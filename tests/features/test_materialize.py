@@ -283,3 +283,38 @@ def test_rows_that_do_not_count_change_nothing(desk):
     made = desk.store.materialize(service)
     assert (made.full, made.written, made.removed) == (False, 0, 0)
     assert desk.temps("JFK") == [5.0]
+
+
+def test_a_correction_that_moved_an_event_and_went_again(desk):
+    """What it moved counts where it was before: for a key, too, of which no row came or went since."""
+    rows = pa.table(
+        {
+            "carrier": ["AA", "AA", "UA"],
+            "flight": [1, 2, 3],
+            "at": pa.array([desk.hour(each) for each in (1, 2, 3)], pa.timestamp("us", "UTC")),
+            "seen": pa.array([desk.hour(each) for each in (1, 2, 3)], pa.timestamp("us", "UTC")),
+        }
+    )
+    moved = pa.table({"carrier": ["UA"], "flight": [1], "at": rows["at"][:1],
+                      "seen": pa.array([desk.hour(4)], pa.timestamp("us", "UTC"))})  # fmt: skip
+    desk.lake.ingest(rows, into="landings")
+    view = dp.FeatureView(
+        "landings", source="landings", entity=dp.Entity("airline"), keys={"carrier": "airline"}, timestamp="at",
+        known_at="seen", row_key=["flight"], ttl=None, max_events_per_key=9, features=[dp.Count(window="3650d")],
+    )  # fmt: skip
+    service = dp.FeatureService("moves", [view])
+    desk.store.apply(service)
+
+    def counted():
+        """Return what is served, which is what a training set says."""
+        desk.store.materialize(service)
+        found = desk.store.lookup(service, {"airline": ["AA", "UA"]}).to_dict()
+        made = desk.store.training_set({"airline": ["AA", "UA"], "t": [datetime.now(UTC)] * 2}, service)
+        assert made.table["landings__count_3650d"].to_pylist() == found["landings__count_3650d"]
+        return found["landings__count_3650d"]
+
+    assert counted() == [2, 1]
+    desk.lake.ingest(moved.select(rows.schema.names), into="landings")
+    assert counted() == [1, 2]
+    desk.lake.rollback("landings~1")
+    assert counted() == [2, 1]
