@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from collections import Counter
@@ -54,6 +55,39 @@ class CrashStore(StoreWrapper):
         if dying:
             raise SimulatedCrash(f"after call {self.at}: {operation} {key}")
         return answer
+
+
+class FullStore(StoreWrapper):
+    """A disk that is full from the `at`-th call that writes on (0: never), until `room()`: these fail and leave nothing.
+
+    Reads and deletes go on. `full(at)` begins anew; `refused` is how many calls failed since.
+    """
+
+    def __init__(self, inner: Store, at: int = 0) -> None:
+        super().__init__(inner, concurrency=1)
+        self._lock = threading.Lock()
+        self.full(at)
+
+    def full(self, at: int = 1) -> None:
+        """Be full from the `at`-th call on that writes."""
+        self.at, self.calls, self.refused = at, 0, 0
+
+    def room(self) -> None:
+        """Have room again."""
+        self.at = 0
+
+    def _call(
+        self, operation: Operation, key: str, call: Callable[[], T], sent: Callable[[], bytes] | None = None
+    ) -> T:
+        if operation in {"create", "adopt", "replace"}:
+            with self._lock:
+                self.calls += 1
+                if 0 < self.at <= self.calls:
+                    self.refused += 1
+                    error = StoreError(f"cannot {operation} {key}: the file system is full")
+                    error.errno = errno.ENOSPC
+                    raise error
+        return call()
 
 
 class LatencyStore(StoreWrapper):

@@ -1,10 +1,19 @@
 """The stores that misbehave on purpose do so exactly as told."""
 
+import errno
+
 import pytest
 
-from dataplat.errors import ObjectNotFound, StoreTimeout
+from dataplat.errors import ObjectNotFound, StoreError, StoreTimeout
 from dataplat.lake.stores import FileStore, MemoryStore, SupportsFiles, concurrency_of
-from dataplat.testing.store_faults import CountingStore, CrashStore, FaultyStore, LatencyStore, SimulatedCrash
+from dataplat.testing.store_faults import (
+    CountingStore,
+    CrashStore,
+    FaultyStore,
+    FullStore,
+    LatencyStore,
+    SimulatedCrash,
+)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -75,3 +84,20 @@ def test_a_faulty_store_follows_its_script():
     assert [entry.key for entry in inner.list("")] == ["a"]
     store.delete("zzz")
     assert [entry.key for entry in inner.list("")] == ["a", "c"]
+
+
+def test_a_full_store_writes_nothing_until_there_is_room():
+    """What fits is there, what does not leaves nothing; reads and deletes go on."""
+    store = FullStore(MemoryStore(), 2)
+    store.create("a", b"1")
+    for name in "bc":
+        with pytest.raises(StoreError, match="full") as failed:
+            store.create(name, b"2")
+        assert failed.value.errno == errno.ENOSPC
+    assert store.read("a") == b"1"
+    store.delete("a")
+    assert list(store.list("")) == []
+    assert store.refused == 2
+    store.room()
+    store.create("b", b"2")
+    assert store.read("b") == b"2"
