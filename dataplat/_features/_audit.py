@@ -222,7 +222,7 @@ class _Group:
     def audit(self) -> None:
         replay, found = self.replay, self.found
         try:
-            pushed = replay.pushed(self.pins, self.sequence)
+            pushed = replay.pushed(self.pins, self.sequence, int(self.t.max()))
             of = replay.facts(self.spine, self.t, self.pins, pushed)
         except VersionNotFound:
             found.lost += self.rows.num_rows

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from dataplat._features._pushed_names import LOG, PUSHED, SEQUENCES, datasets_of, landed_by
 from dataplat._heads import version_at
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from dataplat._features._store import FeatureStore
     from dataplat.feature_store.definitions import FeatureService
+
+EVER: Final = (1 << 63) - 1
+"""A time, and a sequence, behind all others."""
 
 
 @dataclass
@@ -36,18 +39,19 @@ class PushedRows:
     _held: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
     _read: dict[str, pa.Table] = field(default_factory=dict)
 
-    def up_to(self, pins: Mapping[str, str], sequence: int) -> dict[str, pa.Table]:
+    def up_to(self, pins: Mapping[str, str], sequence: int, t: int = EVER) -> dict[str, pa.Table]:
         """Return by dataset the rows that were pushed up to a sequence and are not in the versions that are pinned.
 
         Args:
             pins: what a snapshot was made from.
             sequence: of the newest row that a request saw.
+            t: when the last of those requests was: where the online store was lost, sequences began anew after it.
         """
         import pyarrow as pa
 
         found: dict[str, pa.Table] = {}
         for dataset, seen in self._sequences.items():
-            ids = [id for id, at in seen.items() if at <= sequence]
+            ids = [id for id, at in seen.items() if at <= sequence and self._anew.get((dataset, id), t) <= t]
             if not ids:
                 continue
             held = self._in(dataset, pins[dataset]) if dataset in pins else frozenset()
@@ -75,21 +79,35 @@ class PushedRows:
         return found
 
     @cached_property
-    def _rows(self) -> dict[tuple[str, str], bytes]:
-        """By dataset and id the rows, as they were noted down."""
+    def _anew(self) -> dict[tuple[str, str], int]:
+        """When rows were pushed whose sequence had been given to one before: the store had been lost in between."""
+        seen = self._sequences
+        every = sorted((self._rows[dataset, id][0], at, dataset, id) for dataset in seen for id, at in seen[dataset].items()
+                       if (dataset, id) in self._rows)  # fmt: skip
+        found, highest = {}, 0
+        for known, at, dataset, id in every:
+            if at <= highest:
+                found[dataset, id] = known
+            highest = max(highest, at)
+        return found
+
+    @cached_property
+    def _rows(self) -> dict[tuple[str, str], tuple[int, bytes]]:
+        """By dataset and id when rows were pushed, and they, as they were noted down."""
         import polars as pl
 
         datasets = list(self._sequences)
         found = {
-            (dataset, row.idempotency.decode()): row.row
+            (dataset, row.idempotency.decode()): (row.k, row.row)
             for dataset in datasets
             for _, row in self.store.online.pending(LOG + dataset)
         }
         version = version_at(self.store.lake, PUSHED, self.store.branch)
         if version is not None:
             wanted = pl.col("dataset").is_in(datasets)
-            for row in version.to_arrow(columns=["dataset", "id", "row"], where=wanted).to_pylist():
-                found[row["dataset"], row["id"]] = row["row"]
+            names = [name for name in ("dataset", "id", "known", "row") if name in version.schema.names]
+            for row in version.to_arrow(columns=names, where=wanted).to_pylist():
+                found[row["dataset"], row["id"]] = row.get("known", 0), row["row"]
         return found
 
     def _table(self, dataset: str, id: str) -> pa.Table:
@@ -97,7 +115,7 @@ class PushedRows:
 
         key = f"{dataset}:{id}"
         if key not in self._read:
-            self._read[key] = pa.ipc.open_stream(self._rows[dataset, id]).read_all()
+            self._read[key] = pa.ipc.open_stream(self._rows[dataset, id][1]).read_all()
         return self._read[key]
 
     def _in(self, dataset: str, version: str) -> frozenset[str]:

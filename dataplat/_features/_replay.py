@@ -65,7 +65,7 @@ class Replay:
 
     store: FeatureStore
     service: FeatureService
-    pushed: Callable[[Mapping[str, str], int], Mapping[str, pa.Table]]
+    pushed: Callable[..., Mapping[str, pa.Table]]
     _now: dict[str, ViewSource] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -13,6 +13,7 @@ import pytest
 import dataplat as dp
 from dataplat._features import FeatureStore
 from dataplat._features._served import ServedLog
+from dataplat.feature_store.online.connect import online_store
 
 VIEW = dp.FeatureView(
     "weather",
@@ -136,3 +137,33 @@ def test_an_audit_while_everything_moves_finds_nothing(store):
     found = store.audit("model")
     assert found.rows > 30
     assert found.causes == {}, found.differences[:5]
+
+
+def test_sequences_that_begin_anew_are_no_rows_of_before(store, tmp_path):
+    """The online store is lost: a late row that has the sequence of one of before is not taken for what was seen then."""
+    early = datetime.now(UTC) - timedelta(minutes=1)
+
+    def late(airport, temp):
+        store.push("weather", {"airport": [airport], "seen": [early], "temp": [temp]})
+
+    with ServedLog.of(store, most=None) as log:
+        late("JFK", 80.0)
+        late("LGA", 81.0)
+        assert ask(store, log) == [80.0, 81.0, 59.0]
+        store.materialize("model")  # what it takes out of the overlay is remembered
+        assert ask(store, log) == [80.0, 81.0, 59.0]
+        store.online.close()
+        store = FeatureStore(store.lake)
+        store.__dict__["online"] = online_store(f"lmdb:{tmp_path / 'another'}", store.lake.id)
+        store.materialize("model")
+        assert ask(store, log) == [80.0, 81.0, 59.0]
+        late("EWR", 82.0)
+        late("JFK", 83.0)
+        assert ask(store, log) == [83.0, 81.0, 82.0]
+        assert store.audit("model").ok
+        store.materialize("model")
+        assert ask(store, log) == [83.0, 81.0, 82.0]
+    found = store.audit("model")
+    assert found.rows == 15
+    assert found.causes == {}, found.differences
+    store.online.close()
