@@ -11,6 +11,7 @@ from dataplat._features._doubts import doubts
 from dataplat._features._group import facts_of_keys
 from dataplat._features._grows import shrunk
 from dataplat._features._measured import measured
+from dataplat._features._pushed_names import datasets_of
 from dataplat._features._registry import definitions, differences, limits_changed, otherwise
 from dataplat._features._sources import ViewSource
 from dataplat._features._tried import first_line, missing, proven, said, uncomputable
@@ -247,4 +248,5 @@ def _sized(
             memory += share * sum(online.weight(*each) for each in sizes)
     made.bytes_per_key = made.nbytes / max(made.keys, 1)
     if isinstance(online, Weighs):
-        made.memory, made.memory_is = round(_SIDES * memory), online.kept_as
+        more = "; pushed rows come on top until a snapshot holds them" if datasets_of(serving.service) else ""
+        made.memory, made.memory_is = round(_SIDES * memory), f"{online.kept_as}{more}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     import builtins
@@ -59,10 +60,14 @@ class FeatureStore:
 
     @cached_property
     def online(self) -> OnlineStore:
-        """Where features are served from: what `[features] online` names, else an LMDB in the user's state folder."""
+        """Where features are served from: what `[features] online` names, else an LMDB in the user's state folder.
+
+        Each branch has a place of its own there: a service of two branches is two, and so are rows that are pushed.
+        """
         from dataplat.feature_store.online.connect import online_store
 
-        return online_store(None, self.lake.id)
+        whose = self.lake.id if self.branch == "main" else f"{self.lake.id}@{quote(self.branch, safe='')}"
+        return online_store(None, whose)
 
     @cached_property
     def runs(self) -> Runs:
