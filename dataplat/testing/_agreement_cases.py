@@ -21,7 +21,7 @@ from dataplat.feature_store.online.store import Pushed, Snapshot
 from dataplat.testing._agreement_landing import Landing
 from dataplat.testing._features_draws import STEP
 from dataplat.testing._features_history import Row, Source, Version
-from dataplat.testing.features_reference import micros_at
+from dataplat.testing.features_reference import Answer, micros_at
 from dataplat.testing.features_worlds import World, drawn_world
 
 KEYS: Final = ("airport", "plane", "carrier", "dest", "distance")
@@ -74,6 +74,23 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
+class Past:
+    """What is asked about while sources are what they are: with all rows, and behind a rollback without some.
+
+    Attributes:
+        first: the first row of the spine.
+        stop: the one behind the last.
+        world: whose rules hold.
+        facts: all rows, of each view.
+    """
+
+    first: int
+    stop: int
+    world: World
+    facts: Mapping[str, Facts]
+
+
+@dataclass(frozen=True, slots=True)
 class Cases:
     """A world with its questions in batches, and how it is served.
 
@@ -81,14 +98,14 @@ class Cases:
         seed: of the world.
         world: it; its service has a name of its own, so that many can be in one store.
         plan: how it is served.
-        facts: all rows, of each view.
+        pasts: its rows, of each view; where a source is rolled back in between there are two.
         stages: what stores hold.
     """
 
     seed: int
     world: World
     plan: ServingPlan
-    facts: Mapping[str, Facts]
+    pasts: Sequence[Past]
     stages: Sequence[Stage] = field(default=(), repr=False)
 
     @classmethod
@@ -102,10 +119,21 @@ class Cases:
         batches = list(_batches(world))
         asked = [batches[low:high] for low, high in pairwise([0, *_cuts(rng, batches), len(batches)])]
         ends = [some[-1].t for some in asked]
-        landings = {name: Landing.drawn(rng, view, world, ends) for name, view in bases.items()}
-        whole = {identity(view): landings[name].whole() for name, view in bases.items()}
-        facts = {view.name: whole[identity(view)] for view in used_views(world.service)}
-        return cls(seed, world, plan, facts, tuple(_stages(rng, plan, landings, asked)))
+        others = Random(f"agreement {seed}, and more")
+        first, back, later = _rolled_back(others, world, len(asked))
+        landings = {
+            name: Landing.drawn(
+                rng, view, world, ends, dict.fromkeys(back.get(str(view.view.source), ()), first), others
+            )
+            for name, view in bases.items()
+        }
+        cuts = [0, asked[first][0].first, len(world.spine)] if back else [0, len(world.spine)]
+        pasts = []
+        for (low, high), own, stage in zip(pairwise(cuts), (world, later), (0, first), strict=False):
+            whole = {identity(view): landings[name].whole(stage) for name, view in bases.items()}
+            facts = {view.name: whole[identity(view)] for view in used_views(world.service)}
+            pasts.append(Past(low, high, own, facts))
+        return cls(seed, world, plan, tuple(pasts), tuple(_stages(rng, plan, landings, asked)))
 
     @property
     def service(self) -> FeatureService:
@@ -116,6 +144,17 @@ class Cases:
     def space(self) -> str:
         """Its name in stores."""
         return self.plan.space
+
+    def answer(self) -> Answer:
+        """Return what PIT.md says of each question, of the rows that there are then."""
+        if len(self.pasts) == 1:
+            return self.world.answer()
+        told = [(past, past.world.answer()) for past in self.pasts]
+        names = told[0][1].cells
+        cells = {
+            name: [cell for past, one in told for cell in one.cells[name][past.first : past.stop]] for name in names
+        }
+        return replace(told[0][1], cells=cells)
 
     @property
     def events(self) -> int:
@@ -136,7 +175,10 @@ class Cases:
 def _many(rng: Random, world: World, seed: int, rows: int) -> World:
     """Ask about `rows` rows: at times of the world's own spine about the keys that it has there, and about others."""
     own = world.spine
+    others = Random(f"agreement {seed}, and what is undone")
     sources = {name: _emptied(rng, source) for name, source in world.sources.items()}
+    read = {str(view.view.source) for view in used_views(world.service) if view.view.history == "commits"}
+    sources |= {name: _undone(others, sources[name]) for name in sorted(read)}
     world = replace(world, sources=sources, as_known=None, _answers=[])
     service = FeatureService(f"drawn_{seed}", world.service.features, world.service.version)
     of_time: dict[int, list[Row]] = {}
@@ -170,6 +212,37 @@ def _emptied(rng: Random, source: Source) -> Source:
         )
         for number, each in enumerate(source.versions)
     ]
+    return Source(source.types, tuple(versions))
+
+
+def _rolled_back(rng: Random, world: World, stages: int) -> tuple[int, dict[str, set[int]], World]:
+    """Draw a rollback between two answers: from which stage on, rows of sources that are there no more, and the world then.
+
+    Versions of a source that is read as its commits are rows that came and went: it is rolled back there, see `_undone`.
+    """
+    first, gone = rng.randrange(1, stages) if stages > 1 else 0, {}
+    if not first or rng.random() < 0.5:
+        return 0, {}, world
+    kept = dict(world.sources)
+    for name, source in sorted(world.sources.items()):
+        views = [view for view in used_views(world.service) if str(view.view.source) == name]
+        newest = source.versions[-1]
+        if not newest.rows or any(view.view.history != "append" for view in views) or rng.random() < 0.5:
+            continue
+        share = rng.choice((0.1, 0.5, 0.9))
+        gone[name] = {number for number in range(len(newest.rows)) if rng.random() < share}
+        rows = tuple(row for number, row in enumerate(newest.rows) if number not in gone[name])
+        kept[name] = Source(source.types, (*source.versions[:-1], Version(newest.at, rows)))
+    return first, gone, replace(world, sources=kept, _answers=[])
+
+
+def _undone(rng: Random, source: Source) -> Source:
+    """Roll a source of commits back: one of its versions is an earlier one again, whose rows come anew; later ones go."""
+    if len(source.versions) < 2 or rng.random() < 0.6:
+        return source
+    number = rng.randrange(1, len(source.versions))
+    versions = list(source.versions)
+    versions[number] = Version(versions[number].at, versions[rng.randrange(number)].rows)
     return Source(source.types, tuple(versions))
 
 
@@ -245,7 +318,7 @@ def _changes(
         high, low = np.ascontiguousarray(pairs[:, 0]), np.ascontiguousarray(pairs[:, 1])
         if not len(high):
             continue
-        apart = all(without_moves(facts[name]) for name in names)
+        apart = all(without_moves(facts[name]) and without_moves(before[name]) for name in names)
         own = {name: of_keys(facts[name], high, low) if apart else facts[name] for name in names}
         found.update(changes(plan, group, own, at))
         for name in names:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     Bools: TypeAlias = NDArray[np.bool_]
     Words: TypeAlias = NDArray[np.uint64]
 
+NEVER: Final = 1 << 30
+"""The stage of what does not happen."""
 SHARES: Final = (0.0, 0.02, 0.05, 0.25)
 """How many of the rows are pushed."""
 
@@ -43,6 +45,7 @@ class Landing:
         stage: in which each lands.
         ended: in which its delete lands; only where there is one.
         pushed: which of them are pushed: they are in records from the stage after on.
+        back: in which each is there no more, since its source was rolled back; `NEVER` where it stays.
     """
 
     view: FeatureView
@@ -52,9 +55,12 @@ class Landing:
     stage: Ints
     ended: Ints
     pushed: Bools
+    back: Ints
 
     @classmethod
-    def drawn(cls, rng: Random, view: FeatureView, world: World, ends: Sequence[int]) -> Landing:
+    def drawn(
+        cls, rng: Random, view: FeatureView, world: World, ends: Sequence[int], back: Mapping[int, int], others: Random
+    ) -> Landing:
         """Draw it.
 
         Args:
@@ -62,6 +68,8 @@ class Landing:
             view: the view.
             world: whose view it is.
             ends: the time of the last question of each stage: what is known by then has landed.
+            back: by row of the source the stage from which on it is there no more.
+            others: draws what worlds have had since later: so a seed is the world that it was, and more.
         """
         table, k, gone = world.rows(view)
         numbers = np.arange(table.num_rows)
@@ -73,15 +81,19 @@ class Landing:
         found = replace(ordered, gone=gone)
         stage = _due(rng, ends, found.k)
         ended = stage if gone is None else np.maximum(stage, _due(rng, ends, gone))
-        share = 0.0 if gone is not None else rng.choice(SHARES)
-        pushed = np.array([rng.random() < share for _ in stage], bool)
+        share, draws = (others.choice(SHARES), others) if gone is not None else (rng.choice(SHARES), rng)
+        pushed = np.array([draws.random() < share for _ in stage], bool)
+        if gone is not None:
+            pushed &= (ended > stage) | (gone >= FOREVER)  # what is pushed is there until records say that it is gone
         if not without_moves(found):
             pushed[:] = False  # a pushed row does not reach what is kept of another key
-        return cls(view, table, found, places, stage, ended, pushed)
+        taken_back = np.array([back.get(place, NEVER) for place in places.tolist()], np.int64)
+        return cls(view, table, found, places, stage, ended, pushed, taken_back)
 
-    def whole(self) -> Facts:
-        """Return all rows, merged from those that landed together."""
-        masks = [self.stage == number for number in np.unique(self.stage)]
+    def whole(self, stage: int) -> Facts:
+        """Return all rows that are not rolled back by a stage, merged from those that landed together."""
+        there = self.back > stage
+        masks = [there & (self.stage == number) for number in np.unique(self.stage)]
         return merged(self.view, [taken(self.facts, np.flatnonzero(mask)) for mask in masks] or [self.facts])
 
     def recorded(self, stage: int) -> Facts:
@@ -102,7 +114,7 @@ class Landing:
 
     def _held(self, stage: int) -> tuple[Bools, Ints | None]:
         """Return which rows records of a stage have, and when each is gone as far as is known then."""
-        held = np.where(self.pushed, self.stage < stage, self.stage <= stage)
+        held = np.where(self.pushed, self.stage < stage, self.stage <= stage) & (stage < self.back)
         gone = self.facts.gone
         return held, None if gone is None else np.where(self.ended <= stage, gone, FOREVER)
 
@@ -110,12 +122,15 @@ class Landing:
         """Yield the rows that are pushed in a stage."""
         import pyarrow as pa
 
-        places = self.places[self.pushed & (self.stage == stage)]
+        due = self.pushed & (self.stage == stage) & (stage < self.back)
+        places = self.places[due]
         if not len(places):
             return
         mine = self.table.take(pa.array(places))
         told = self.view.view
         stamps = to_micros(mine.column(told.known_at), told.known_at, told.zone).tolist() if told.known_at else []
+        if told.history == "commits":
+            stamps = (self.facts.k[due] - told.delay).tolist()
         for row in pushed.rows(plan, self.view, mine, stamps):
             yield Pushed(row.key, f"{self.view.name} {places[row.place]}".encode(), row.e, row.k, row.data)
 

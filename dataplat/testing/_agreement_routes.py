@@ -83,9 +83,10 @@ class Kernel:
     def begin(self, cases: Cases, stage: Stage) -> None:
         """Answer all, at first: training looks at what has landed as a whole."""
         if self._told is None:
-            times = [batch.t for stage in cases.stages for batch in stage.batches for _ in range(len(batch))]
-            spine = cases.world.spine_table()
-            self._told = cells_of(answers(cases.service, cases.facts, spine, np.array(times, np.int64)))
+            every = [batch.t for stage in cases.stages for batch in stage.batches for _ in range(len(batch))]
+            spine, times = cases.world.spine_table(), np.array(every, np.int64)
+            told = [(each.facts, slice(each.first, each.stop)) for each in cases.pasts]
+            self._told = joined([cells_of(answers(cases.service, facts, spine[at], times[at])) for facts, at in told])
 
     def ask(self, cases: Cases, batch: Batch) -> Cells:
         """Answer."""

@@ -185,7 +185,7 @@ def agree(
         with found.timed("drawing"):
             drawn = Cases.drawn(seed, events=events, rows=rows)
         with found.timed("rules"):
-            wanted = drawn.world.answer()
+            wanted = drawn.answer()
         found.drawn(drawn)
         _World(found, drawn, wanted).compare(routes)
         progress(found)
