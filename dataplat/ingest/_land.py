@@ -88,7 +88,7 @@ def _land_once(
     if request.contract is not None and request.contract.transform is not None:
         source = Transformed(source, request.contract.transform)
     schema = landed_schema(target.schema, source.schema(), whole=request.replaces_all, gone=target.gone)
-    base = _base(request, target, schema, stage)
+    base = base_of(request, target, schema, stage)
     gone = rows_that_go(request, target, base, source, splits)
     sink = _sink(request, base) if gone is None else Swap(base, gone)
     run = Pass.begin(
@@ -139,7 +139,10 @@ def _landed(
     )
 
 
-def _base(request: IngestRequest, target: Target, schema: pa.Schema, stage: Stage) -> Base:
+def base_of(
+    request: IngestRequest, target: Target, schema: pa.Schema, stage: Stage, written: Sequence[Part] | None = None
+) -> Base:
+    """Return what the rows go on top of; `written`: parts that hold them already."""
     manifest = target.base(request, schema_to_json(schema))
     check_named_columns(request, manifest, schema)
     objects = Objects(target.objects.store, stage)
@@ -150,6 +153,7 @@ def _base(request: IngestRequest, target: Target, schema: pa.Schema, stage: Stag
         manifest.sort if request.sort is None else request.sort,
         objects,
         stage,
+        written,
     )
 
 
