@@ -32,6 +32,7 @@ from servers.fixtures import (
     registry,
     s3_server,
     shared_redis,
+    spark,
 )
 
 __all__ = [  # fixtures of tests/services
@@ -50,6 +51,7 @@ __all__ = [  # fixtures of tests/services
     "registry",
     "s3_server",
     "shared_redis",
+    "spark",
 ]
 
 # How long an example takes says how busy the machine is, and nothing else.

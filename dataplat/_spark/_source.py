@@ -48,7 +48,11 @@ class Settings:
             raise ConfigError('say where the lake is: .option("lake", URL), or DATAPLAT_LAKE in the environment')
         columns = options.get("columns")
         names = None if columns is None else tuple(name.strip() for name in columns.split(","))
-        store = {name.lower().removeprefix("store."): value for name, value in options.items() if name.lower().startswith("store.")}
+        store = {
+            name.lower().removeprefix("store."): value
+            for name, value in options.items()
+            if name.lower().startswith("store.")
+        }
         return cls(lake, dataset, names, store)
 
     def open(self) -> Lake:

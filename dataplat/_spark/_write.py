@@ -54,7 +54,9 @@ class Writer(DataSourceArrowWriter):
         if mode not in MODES:
             raise ConfigError(f"unknown mode {mode!r}: it is one of {', '.join(MODES)}")
         if overwrite and mode != "replace":
-            raise ConfigError(f'.mode("overwrite") replaces all rows, and .option("mode", {mode!r}) does not: use .mode("append")')
+            raise ConfigError(
+                f'.mode("overwrite") replaces all rows, and .option("mode", {mode!r}) does not: use .mode("append")'
+            )
         names = ("key", "sort", "order", "branch", "message")
         given: dict[str, Any] = {name: options[name] for name in names if options.get(name)}
         deletes = mode == "delete"
