@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
 from operator import and_
 from typing import TYPE_CHECKING, Any
@@ -46,36 +46,31 @@ def _expression(given: Filter, schema: pa.Schema) -> pl.Expr | None:
 
 def _asked(given: Any, name: str) -> pl.Expr | None:
     import polars as pl
-    from pyspark.sql import datasource as ds
 
-    column = pl.col(name)
-    match given:
-        case ds.EqualTo():
-            return column == given.value
-        case ds.EqualNullSafe():
-            return column.is_null() if given.value is None else (column == given.value).fill_null(value=False)
-        case ds.GreaterThan():
-            return column > given.value
-        case ds.GreaterThanOrEqual():
-            return column >= given.value
-        case ds.LessThan():
-            return column < given.value
-        case ds.LessThanOrEqual():
-            return column <= given.value
-        case ds.In():
-            return None if None in given.value else column.is_in(list(given.value))
-        case ds.IsNull():
-            return column.is_null()
-        case ds.IsNotNull():
-            return column.is_not_null()
-        case ds.StringStartsWith():
-            return column.str.starts_with(given.value)
-        case ds.StringEndsWith():
-            return column.str.ends_with(given.value)
-        case ds.StringContains():
-            return column.str.contains(given.value, literal=True)
-        case _:
-            return None
+    ask = _ASKED.get(type(given).__name__)
+    return None if ask is None else ask(pl.col(name), getattr(given, "value", None))
+
+
+def _is(column: pl.Expr, value: Any) -> pl.Expr:
+    """Compare as `<=>` does: null is null, and nothing else is."""
+    return column.is_null() if value is None else (column == value).fill_null(value=False)
+
+
+_ASKED: Mapping[str, Callable[[pl.Expr, Any], pl.Expr | None]] = {
+    "EqualTo": lambda column, value: column == value,
+    "EqualNullSafe": _is,
+    "GreaterThan": lambda column, value: column > value,
+    "GreaterThanOrEqual": lambda column, value: column >= value,
+    "LessThan": lambda column, value: column < value,
+    "LessThanOrEqual": lambda column, value: column <= value,
+    "In": lambda column, values: None if None in values else column.is_in(list(values)),
+    "IsNull": lambda column, _: column.is_null(),
+    "IsNotNull": lambda column, _: column.is_not_null(),
+    "StringStartsWith": lambda column, value: column.str.starts_with(value),
+    "StringEndsWith": lambda column, value: column.str.ends_with(value),
+    "StringContains": lambda column, value: column.str.contains(value, literal=True),
+}
+"""What a filter asks of a column, by the name of its class."""
 
 
 def _compares(kind: pa.DataType) -> bool:

@@ -31,6 +31,7 @@ _SAME = (
     pa.types.is_binary,
     pa.types.is_date32,
     pa.types.is_null,
+    pa.types.is_decimal128,
 )
 
 
@@ -86,8 +87,16 @@ def landed(schema: StructType) -> pa.Schema:
 
 
 def _given(kind: pa.DataType, name: str) -> pa.DataType:
-    if kind in _UNSIGNED:
-        return _UNSIGNED[kind]
+    given = _UNSIGNED.get(kind) or _flat(kind) or _nested(kind, name)
+    if given is None:
+        raise SchemaError(
+            f"column {name!r} is {kind}, and Spark has no type for it: leave it out with "
+            '.option("columns", …), or evolve it to another type'
+        )
+    return given
+
+
+def _flat(kind: pa.DataType) -> pa.DataType | None:
     if any(same(kind) for same in _SAME):
         return kind
     if pa.types.is_timestamp(kind):
@@ -96,19 +105,17 @@ def _given(kind: pa.DataType, name: str) -> pa.DataType:
         return pa.time64("ns")
     if pa.types.is_duration(kind):
         return pa.duration("us")
-    if pa.types.is_fixed_size_binary(kind):
-        return pa.binary()
-    if pa.types.is_decimal128(kind):
-        return kind
+    return pa.binary() if pa.types.is_fixed_size_binary(kind) else None
+
+
+def _nested(kind: pa.DataType, name: str) -> pa.DataType | None:
     if pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind):
         return pa.list_(_field(kind.value_field, name))
     if pa.types.is_map(kind):
         return pa.map_(_field(kind.key_field, name), _field(kind.item_field, name))
     if pa.types.is_struct(kind):
         return pa.struct([_field(kind.field(at), f"{name}.{kind.field(at).name}") for at in range(kind.num_fields)])
-    raise SchemaError(
-        f'column {name!r} is {kind}, and Spark has no type for it: leave it out with .option("columns", …), or evolve it'
-    )
+    return None
 
 
 def _field(field: pa.Field, name: str) -> pa.Field:

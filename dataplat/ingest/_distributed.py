@@ -36,7 +36,7 @@ class DistributedStep(IngestStep):
         deletes: whether they are keys of rows that go, and no rows.
     """
 
-    schema: pa.Schema = None  # type: ignore[assignment]
+    schema: pa.Schema = None
     parts: Sequence[Part] = ()
     deletes: bool = False
 

@@ -10,6 +10,8 @@ from dataplat.lake.schema import stored_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from types import TracebackType
+    from typing import Self
 
     import pyarrow as pa
 
@@ -57,6 +59,14 @@ class Written:
     """In place of a writer: parts that are there already, whose rows, or keys alone, are shown once more."""
 
     parts: Sequence[Part]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing is under way."""
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Take rows that lie in the parts."""
