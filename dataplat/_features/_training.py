@@ -16,12 +16,11 @@ from dataplat._features._sources import ViewSource
 from dataplat._features._spine import Spine, spine_of, times_of
 from dataplat.errors import BadColumn, ConfigError, SchemaError
 from dataplat.feature_store.closure import used_views
-from dataplat.feature_store.definitions import FeatureService, FeatureView, Field
-from dataplat.feature_store.kernel.answer import Answer, answer, finished, served
+from dataplat.feature_store.definitions import FeatureService, FeatureView
+from dataplat.feature_store.kernel.answer import Answer, answer, finished
 from dataplat.feature_store.kernel.ask import Ask
-from dataplat.feature_store.kernel.asof import latest
 from dataplat.feature_store.kernel.ondemand import Transforms
-from dataplat.feature_store.kernel.order import by_high
+from dataplat.feature_store.kernel.pieces import plain, searched
 from dataplat.feature_store.times import NEVER, to_micros
 from dataplat.feature_store.windows import micros
 from dataplat.ingest._progress import Meter
@@ -140,11 +139,11 @@ def _whole(store: FeatureStore, recipe: Recipe, meter: Meter) -> TrainingSet:
     t = times_of(table, recipe.timestamp)
     asks: dict[Any, Ask] = {}
     for view in views:
-        if _asked(view) not in asks:
-            asks[_asked(view)] = Ask.of(view, table, t)
+        if asked(view) not in asks:
+            asks[asked(view)] = Ask.of(view, table, t)
     with ThreadPoolExecutor(2) as pool:  # arrays are searched without the interpreter's lock
         each = pool.map(
-            lambda view: joined(view, sources[view.name], asks[_asked(view)], as_known=recipe.as_known), views
+            lambda view: joined(view, sources[view.name], asks[asked(view)], as_known=recipe.as_known), views
         )
         told = {}
         for view in views:
@@ -172,44 +171,16 @@ def joined(
     """
     if as_known is None and len(ask):
         source = source.until(int(ask.t.max()))
-    order = by_high(ask.high)
-    found = _searched(view, source, ask.take(order), as_known) if plain(view) else None
-    if found is None:
-        return _ranged(view, source, ask, as_known, rows)
-    places = np.empty(len(order), np.int64)
-    places[order] = np.arange(len(order))
-    return found.placed(places)
+    found = None
+    if plain(view):
+        source.parts.make()
+        found = searched(view, source.parts, ask, source.of_keys, as_known)
+    return _ranged(view, source, ask, as_known, rows) if found is None else found
 
 
-def _asked(view: FeatureView) -> Any:
+def asked(view: FeatureView) -> Any:
     """Return what is equal for views that ask the same of a spine."""
     return view.spine_keys, view.view.entities
-
-
-def plain(view: FeatureView) -> bool:
-    """Say whether a view has last values alone, which need no row but the newest."""
-    return all(isinstance(each, Field) and each.fill == "null" for each in view.features)
-
-
-def _searched(view: FeatureView, source: ViewSource, ask: Ask, as_known: Literal["now"] | None) -> Answer | None:
-    """Return last values found in each part by itself; None where rows of a part come in another order than they happen."""
-    source.parts.make()
-    told = latest(source.parts, ask, as_known=as_known)
-    if told is None:
-        return None
-    found = served(view, source.parts, told, ask)
-    return found if not len(told.open) else _mended(view, source, ask, told.open, found, as_known)
-
-
-def _mended(
-    view: FeatureView, source: ViewSource, ask: Ask, again: Any, found: Answer, as_known: Literal["now"] | None
-) -> Answer:
-    """Ask some questions of all rows of their keys."""
-    some = ask.take(again)
-    told = answer(view, source.of_keys(some.high, some.low), some, as_known=as_known)
-    places = np.arange(len(ask))
-    places[again] = len(ask) + np.arange(len(again))
-    return replace(Answer.joined([found, told]).placed(places), ties=found.ties)
 
 
 def _ranged(view: FeatureView, source: ViewSource, ask: Ask, as_known: Literal["now"] | None, rows: int) -> Answer:
