@@ -3,39 +3,38 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-ROOT = Path(__file__).resolve().parents[3]
+
+def quiet(folder: Path) -> dict[str, Any]:
+    """Return settings under which Spark leaves nothing outside of `folder`, and serves no pages."""
+    return {
+        "spark.ui.enabled": False,
+        "spark.driver.memory": "1g",
+        "spark.sql.shuffle.partitions": 4,
+        "spark.sql.warehouse.dir": folder / "warehouse",
+        "spark.local.dir": folder / "local",
+        "spark.driver.extraJavaOptions": f"-Dderby.system.home={folder}",
+    }
 
 
 @contextmanager
-def spark_session(folder: Path, master: str = "local[2]") -> Iterator[SparkSession]:
+def spark_session(
+    folder: Path, master: str = "local[2]", extras: Sequence[str] = (), **settings: Any
+) -> Iterator[SparkSession]:
     """Yield a session whose tasks run in processes of Python of their own, as they do on a cluster."""
-    from pyspark.sql import SparkSession
+    from dataplat._spark._session import session
 
-    os.environ |= {"SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
-    builder = (
-        SparkSession.builder.master(master)
-        .appName("dataplat tests")
-        .config("spark.ui.enabled", "false")
-        .config("spark.driver.memory", "1g")
-        .config("spark.driver.bindAddress", "127.0.0.1")
-        .config("spark.driver.host", "127.0.0.1")
-        .config("spark.sql.shuffle.partitions", "4")
-        .config("spark.sql.warehouse.dir", str(folder / "warehouse"))
-        .config("spark.local.dir", str(folder / "local"))
-        .config("spark.driver.extraJavaOptions", f"-Dderby.system.home={folder}")
-    )
-    session = builder.getOrCreate()
-    session.sparkContext.setLogLevel("ERROR")
+    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+    running = session(master=master, extras=extras, **{**quiet(folder), **settings})
+    running.sparkContext.setLogLevel("ERROR")
     try:
-        yield session
+        yield running
     finally:
-        session.stop()
+        running.stop()
