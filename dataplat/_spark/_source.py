@@ -9,14 +9,22 @@ It is pickled and sent to other processes: it holds words, and opens the lake wh
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pyspark.sql.datasource import DataSource, DataSourceArrowWriter, DataSourceReader
+from pyspark.sql.datasource import (
+    DataSource,
+    DataSourceArrowWriter,
+    DataSourceReader,
+    DataSourceStreamArrowWriter,
+    DataSourceStreamReader,
+)
 
+from dataplat._spark._write import ASKED, Writer
 from dataplat.errors import ConfigError
+from dataplat.lake.schema import did_you_mean
 
 if TYPE_CHECKING:
     from pyspark.sql.types import StructType
@@ -24,9 +32,16 @@ if TYPE_CHECKING:
     from dataplat._lake import Lake
 
 
+READ = ("columns",)
+WRITE = ("mode", *ASKED, "contract")
+EVERYWHERE = ("path", "lake")
+STORE = "store."
+"""What begins the name of an option that the store takes, as a `[stores]` table of `dataplat.toml` has it."""
+
+
 @dataclass(frozen=True)
 class Settings:
-    """The options of a read or write, checked."""
+    """Where a read or write goes, from its options, checked."""
 
     lake: str
     dataset: str
@@ -34,12 +49,16 @@ class Settings:
     store: Mapping[str, str]
 
     @classmethod
-    def of(cls, options: Mapping[str, str]) -> Settings:
-        """Check options.
+    def of(cls, options: Mapping[str, str], known: Sequence[str]) -> Settings:
+        """Check options; `known` are those that the caller takes besides the dataset, the lake and its store's.
 
         Raises:
-            ConfigError: The dataset or lake is missing.
+            ConfigError: The dataset or lake is missing, or an option is not known.
         """
+        names = (*EVERYWHERE, *known)
+        for name in options:
+            if name.lower() not in names and not name.lower().startswith(STORE):
+                raise ConfigError(f"dataplat has no option {name!r} here{did_you_mean(name.lower(), names[1:])}")
         dataset = options.get("path")
         if not dataset:
             raise ConfigError('say which dataset: .load("flights@v3"), or .save("flights")')
@@ -47,13 +66,9 @@ class Settings:
         if not lake:
             raise ConfigError('say where the lake is: .option("lake", URL), or DATAPLAT_LAKE in the environment')
         columns = options.get("columns")
-        names = None if columns is None else tuple(name.strip() for name in columns.split(","))
-        store = {
-            name.lower().removeprefix("store."): value
-            for name, value in options.items()
-            if name.lower().startswith("store.")
-        }
-        return cls(lake, dataset, names, store)
+        wanted = None if columns is None else tuple(name.strip() for name in columns.split(","))
+        store = {name.lower().removeprefix(STORE): options[name] for name in options if name.lower().startswith(STORE)}
+        return cls(_everywhere(lake), dataset, wanted, store)
 
     def open(self) -> Lake:
         """Open the lake, in whatever process this is."""
@@ -72,28 +87,44 @@ class DataplatSource(DataSource):
         """Return the name of the format."""
         return "dataplat"
 
-    @cached_property
-    def settings(self) -> Settings:
-        """What was asked for."""
-        return Settings.of(self.options)
-
     def schema(self) -> StructType:
         """Return the columns of the version that is named now; what is read later is this version, whoever commits meanwhile."""
         from dataplat.connectors.spark.types import spark_schema
         from dataplat.lake.scan import project
 
-        version = self.settings.open()[self.settings.dataset]
+        from dataplat._spark._stream_source import FOLLOW
+
+        settings = Settings.of(self.options, (*READ, *FOLLOW))  # here a stream asks, too
+        version = settings.open()[settings.dataset]
         self._pinned = f"{version.dataset}@id:{version.id}"
-        return spark_schema(project(version.schema, self.settings.columns))
+        return spark_schema(project(version.schema, settings.columns))
 
     def reader(self, schema: StructType) -> DataSourceReader:
         """Return what reads the version."""
         from dataplat._spark._read import reader
 
-        return reader(self.settings, self._pinned or self.settings.dataset, schema)
+        settings = Settings.of(self.options, READ)
+        return reader(settings, self._pinned or settings.dataset, schema)
 
     def writer(self, schema: StructType, overwrite: bool) -> DataSourceArrowWriter:  # noqa: FBT001  (Spark's name)
         """Return what writes a version."""
-        from dataplat._spark._write import Writer
+        return Writer.of(Settings.of(self.options, WRITE), self.options, schema, overwrite=overwrite)
 
-        return Writer.of(self.settings, self.options, schema, overwrite=overwrite)
+    def streamReader(self, schema: StructType) -> DataSourceStreamReader:  # noqa: N802  (Spark's name)
+        """Return what reads new versions as they come."""
+        from dataplat._spark._stream_source import FOLLOW, Follow, StreamReader
+
+        settings = Settings.of(self.options, (*READ, *FOLLOW))
+        return StreamReader(settings, Follow.of(self.options), schema, self._pinned)
+
+    def streamWriter(self, schema: StructType, overwrite: bool) -> DataSourceStreamArrowWriter:  # noqa: FBT001, N802
+        """Return what makes versions of batches."""
+        from dataplat._spark._stream_sink import BATCHES, StreamWriter
+
+        settings = Settings.of(self.options, (*WRITE, *BATCHES))
+        return StreamWriter.of(settings, self.options, schema, overwrite=overwrite)
+
+
+def _everywhere(lake: str) -> str:
+    """Return a path that means the same wherever tasks run."""
+    return lake if "://" in lake else str(Path(lake).expanduser().absolute())

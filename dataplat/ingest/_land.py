@@ -119,7 +119,7 @@ def _landed(
 ) -> Landed:
     run.meter.enter("writing")
     outcome = run.sink.finish()
-    outcome, report, meets_contract = _check(request, target, base, outcome, run)
+    outcome, report, meets_contract = meets(request, target, base, outcome, run)
     return Landed(
         base=base,
         source=source.schema(),
@@ -169,7 +169,7 @@ def _sink(request: IngestRequest, base: Base) -> RowSink:
     return Replace(base, parse_where(request.where, base.schema))
 
 
-def _check(
+def meets(
     request: IngestRequest, target: Target, base: Base, outcome: Outcome, run: Pass
 ) -> tuple[Outcome, Report | None, bool]:
     """Check the contract on the dataset as it would be; return what is to land, the report, and whether it may.
