@@ -25,7 +25,7 @@ from dataplat.feature_store.definitions import FeatureView, Sql
 from dataplat.feature_store.kernel.lives import FOREVER
 from dataplat.feature_store.kernel.order import between, columns_of, facts, merged, none_moves, of_keys, starts_of
 from dataplat.feature_store.runs import Runs
-from dataplat.lake.schema import did_you_mean
+from dataplat.lake.schema import did_you_mean, plain_schema
 from dataplat.versioning.references import says_where
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from dataplat._query import Query
     from dataplat._version import Version
     from dataplat.feature_store.kernel.facts import Facts
+    from dataplat.lake.objects import Objects
     from dataplat.lake.part import Part
     from dataplat.versioning.commit import Commit
     from dataplat.versioning.diff import Diff
@@ -160,7 +161,7 @@ class ViewSource:
             return Pieces(self, (name,), (make,))
         if self.view.view.history == "commits":
             return Pieces(self, (f"{self.version.id}-commits",), (self._by_commits,))
-        found = [some for some in together(self.version.parts) if any(map(self._matters, some))]
+        found = [some for some in together(self.version.parts) if any(map(self.matters, some))]
         if not found:
             return Pieces(self, ("",), (lambda: facts(self.view, self.schema.empty_table()),))
         return Pieces(self, tuple(map(_name, found)), tuple(partial(self._made, some) for some in found))
@@ -187,7 +188,7 @@ class ViewSource:
     def rows(self) -> int:
         """How many facts there are, at most."""
         if self.by_parts:
-            return sum(part.live for part in self.version.parts if self._matters(part))
+            return sum(part.live for part in self.version.parts if self.matters(part))
         return sum(map(len, self.parts))
 
     def ranges(self, count: int) -> Iterator[tuple[int, int, Facts]]:
@@ -223,18 +224,13 @@ class ViewSource:
         return facts(self.view, self._rows_of(parts, columns_of(self.view)))
 
     def _rows_of(self, parts: Sequence[Part], columns: Sequence[str]) -> pa.Table:
-        from dataplat.lake.scan import to_table
-
         version = self.version
-        wanted = [name for name in columns if name in version.schema.names]
-        if self.by_row is not None:
-            wanted = self.by_row.columns(version.schema)
-        return self._shown(to_table(version.objects, parts, version.manifest.schema, columns=wanted))
+        return shown_rows(self.by_row, version.objects, parts, version.manifest.schema, columns)
 
     def _shown(self, rows: pa.Table) -> pa.Table:
         return rows if self.by_row is None else self.by_row.of(rows)[0]
 
-    def _matters(self, part: Part) -> bool:
+    def matters(self, part: Part) -> bool:
         """Say whether a row of a part may have been known by the horizon, as far as its statistics tell."""
         import pyarrow as pa
 
@@ -321,6 +317,18 @@ class ViewSource:
         return went, came
 
 
+def shown_rows(
+    by_row: RowQuery | None, objects: Objects, parts: Sequence[Part], schema: pa.Schema, columns: Sequence[str]
+) -> pa.Table:
+    """Return columns of rows of parts, as a query shows them row by row, if one does."""
+    from dataplat.lake.scan import to_table
+
+    wanted = [name for name in columns if name in schema.names]
+    if by_row is None:
+        return to_table(objects, parts, schema, columns=wanted)
+    return by_row.of(to_table(objects, parts, schema, columns=by_row.columns(plain_schema(schema))))[0]
+
+
 def _went_and_came(found: Diff) -> tuple[list[pa.Table], list[pa.Table]]:
     """Return the rows that went and those that came; one that changed did both."""
     import pyarrow as pa
@@ -360,7 +368,7 @@ class Pieces(Sequence["Facts"]):
             return self._kept[place]
         found = source.runs.read(source.view, source.schema, name) if name else None
         if found is None:
-            found = _typed(self.makes[at](), source.schema)
+            found = typed(self.makes[at](), source.schema)
             if not name or not source.runs.keep(source.view, source.schema, name, found):
                 self._kept[place] = found
         return found
@@ -376,7 +384,7 @@ class Pieces(Sequence["Facts"]):
                 deque(pool.map(lambda at: self[at] and None, missing), maxlen=0)
 
 
-def _typed(found: Facts, schema: pa.Schema) -> Facts:
+def typed(found: Facts, schema: pa.Schema) -> Facts:
     """Return facts in the types of a source to the last name: readers call the items of lists differently."""
     import pyarrow as pa
 

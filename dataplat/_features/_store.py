@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from dataplat.feature_store.verify import Verified
     from dataplat.feature_store.windows import Duration
     from dataplat.ingest._progress import Listener
+    from dataplat.lake.engine import Engine
 
 
 class FeatureStore:
@@ -125,6 +126,7 @@ class FeatureStore:
         statuses: bool = False,
         ages: bool = False,
         progress: Listener | None = None,
+        engine: str | Engine = "local",
     ) -> TrainingSet:
         """Return a service's features for the rows of a spine, each as it was known at the row's time; pinned.
 
@@ -144,6 +146,8 @@ class FeatureStore:
             statuses: add `column__status`.
             ages: add `column__age`, how old the row is that a value is of.
             progress: is told how far it is.
+            engine: `spark` has tasks of Spark make it, of the same definitions and to the last bit the same: they write its
+                rows as parts of the lake, which `save` makes a version, and of which nothing comes here unless it is read.
 
         Raises:
             FeatureNotFound, DatasetNotFound: There is no such service, source or dataset of labels.
@@ -166,6 +170,7 @@ class FeatureStore:
             statuses=statuses,
             ages=ages,
             meter=Meter(progress),
+            engine=engine,
         )
 
     def history(self, view: FeatureView | str, start: datetime, end: datetime, *, statuses: bool = False) -> pa.Table:

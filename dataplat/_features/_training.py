@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from dataplat._features._store import FeatureStore
     from dataplat._version import Version
+    from dataplat.lake.engine import Engine
 
 _THERE = " row of the labels"
 ROWS = 4_000_000
@@ -88,6 +89,7 @@ def training_set(
     statuses: bool,
     ages: bool,
     meter: Meter,
+    engine: str | Engine | None = None,
 ) -> TrainingSet:
     """Make a training set of the versions of now."""
     if as_known not in (None, "now"):
@@ -114,18 +116,30 @@ def training_set(
         statuses,
         ages,
     )
-    return build(store, recipe, meter)
+    return build(store, recipe, meter, engine)
 
 
-def build(store: FeatureStore, recipe: Recipe, meter: Meter | None = None) -> TrainingSet:
-    """Make the set of a recipe, of the versions that it pins."""
-    whole = _whole(store, replace(recipe, sides=()), meter or Meter())
+def build(
+    store: FeatureStore, recipe: Recipe, meter: Meter | None = None, engine: str | Engine | None = None
+) -> TrainingSet:
+    """Make the set of a recipe, of the versions that it pins; `engine` says who does."""
+    meter = meter or Meter()
+    if engine not in (None, "local"):
+        from dataplat._spark._features import training_set_by
+
+        return training_set_by(engine, store, recipe, meter)
+    whole = _whole(store, replace(recipe, sides=()), meter)
     for side in recipe.sides:
         whole = whole.side(side)
     return whole
 
 
-def _whole(store: FeatureStore, recipe: Recipe, meter: Meter) -> TrainingSet:
+def pinned(store: FeatureStore, recipe: Recipe) -> tuple[Recipe, tuple[FeatureView, ...], dict[str, ViewSource]]:
+    """Return a recipe with the versions that it is made of, its views, and the source of each.
+
+    Raises:
+        ConfigError: Features could know the labels (PIT 27).
+    """
     commit = store.lake.refs.head(store.branch).commit
     views = used_views(recipe.service)
     sources = {view.name: ViewSource.of(store, view, commit) for view in views}
@@ -135,6 +149,11 @@ def _whole(store: FeatureStore, recipe: Recipe, meter: Meter) -> TrainingSet:
     lineage = tuple(sorted({pair for source in sources.values() for pair in source.datasets}))
     recipe = replace(recipe, pins=pins, lineage=lineage)
     _check_leaks(recipe, sources)
+    return recipe, views, sources
+
+
+def _whole(store: FeatureStore, recipe: Recipe, meter: Meter) -> TrainingSet:
+    recipe, views, sources = pinned(store, recipe)
     table, labelled, immature = _with_labels(recipe)
     t = times_of(table, recipe.timestamp)
     asks: dict[Any, Ask] = {}
@@ -152,14 +171,20 @@ def _whole(store: FeatureStore, recipe: Recipe, meter: Meter) -> TrainingSet:
             meter.add_rows(len(t))
     found = Answer.of_views(told)
     ties = {name: its.ties for name, its in told.items()}
-    transforms = Transforms.of(recipe.service)
-    features = finished(recipe.service, transforms, found, table, statuses=recipe.statuses, ages=recipe.ages)
+    table = with_features(recipe.service, found, table, statuses=recipe.statuses, ages=recipe.ages)
+    codes = Codes({name: its for name, its in found.statuses.items() if name in table.schema.names}, labelled)
+    return TrainingSet(recipe, table, codes.report(table.num_rows, immature, ties), store, codes)
+
+
+def with_features(service: FeatureService, found: Answer, spine: pa.Table, *, statuses: bool, ages: bool) -> pa.Table:
+    """Return rows of a spine with the columns of a service, made of those of its views; they are added to what was found."""
+    features = finished(service, Transforms.of(service), found, spine, statuses=statuses, ages=ages)
+    table = spine
     for name, column in zip(features.schema.names, features.columns, strict=True):
         if name in table.schema.names:
             raise SchemaError(f"the spine has a column {name!r}, and so have the features: rename that of the spine")
         table = table.append_column(name, column)
-    codes = Codes({name: its for name, its in found.statuses.items() if name in table.schema.names}, labelled)
-    return TrainingSet(recipe, table, codes.report(table.num_rows, immature, ties), store, codes)
+    return table
 
 
 def joined(

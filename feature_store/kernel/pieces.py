@@ -30,7 +30,9 @@ def answer_of_pieces(view: FeatureView, pieces: Sequence[Facts], ask: Ask, as_kn
     """Return what `answer` does of the facts of all pieces: all rows of the keys that are asked about."""
     found = None
     if plain(view):
-        found = searched(view, pieces, ask, lambda *keys: merged(view, [of_keys(each, *keys) for each in pieces]), as_known)
+        found = searched(
+            view, pieces, ask, lambda *keys: merged(view, [of_keys(each, *keys) for each in pieces]), as_known
+        )
     return answer(view, merged(view, pieces), ask, as_known=as_known) if found is None else found
 
 
