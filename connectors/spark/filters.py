@@ -9,27 +9,44 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from dataplat.errors import PredicateError
+
 if TYPE_CHECKING:
     import polars as pl
     from pyspark.sql.datasource import Filter
 
+    from dataplat.lake.where import Where
 
-def pushed(filters: Iterable[Filter], schema: pa.Schema) -> tuple[pl.Expr | None, list[Filter]]:
+
+def pushed(filters: Iterable[Filter], schema: pa.Schema) -> tuple[Where | None, list[Filter]]:
     """Return what all filters that are understood ask for together, and those that Spark has to ask itself.
 
     Args:
         filters: all of which must hold.
         schema: the columns, as the lake has them.
     """
+    from dataplat.lake.where import parse_where
+
     asked: list[pl.Expr] = []
     left: list[Filter] = []
     for each in filters:
         expr = _expression(each, schema)
-        if expr is None:
+        if expr is None or not _is_readable(expr, schema):
             left.append(each)
         else:
             asked.append(expr)
-    return reduce(and_, asked) if asked else None, left
+    return parse_where(reduce(and_, asked), schema) if asked else None, left
+
+
+def _is_readable(expr: pl.Expr, schema: pa.Schema) -> bool:
+    """Say whether a scan takes the expression: what it does not, Spark asks."""
+    from dataplat.lake.where import parse_where
+
+    try:
+        parse_where(expr, schema)
+    except PredicateError:
+        return False
+    return True
 
 
 def _expression(given: Filter, schema: pa.Schema) -> pl.Expr | None:
@@ -37,7 +54,7 @@ def _expression(given: Filter, schema: pa.Schema) -> pl.Expr | None:
 
     if isinstance(given, ds.Not):
         inner = _expression(given.child, schema)
-        return None if inner is None else ~inner
+        return None if inner is None else ~inner  # of what is neither true nor false it is neither, too, as in Spark
     path: Sequence[str] = getattr(given, "attribute", ())
     if len(path) != 1 or path[0] not in schema.names or not _compares(schema.field(path[0]).type):
         return None

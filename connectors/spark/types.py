@@ -2,12 +2,13 @@
 
     uint8, uint16, uint32    the next wider signed integer
     uint64                   decimal(20, 0)
+    half floats              float
     timestamp(ns)            microseconds, where no value has more
-    time32, time64           time(6)
+    time32, time64           time(6), microseconds, too
     duration                 day-time interval
     null                     void; Spark's own writers and joins may refuse it
 
-Spark has no type for decimals of more than 38 digits, half floats, and intervals of months and days.
+Spark has no type for decimals of more than 38 digits, or with a scale that is negative.
 """
 
 from __future__ import annotations
@@ -21,7 +22,13 @@ from dataplat.errors import SchemaError, SchemaMismatch
 if TYPE_CHECKING:
     from pyspark.sql.types import DataType, StructType
 
-_UNSIGNED = {pa.uint8(): pa.int16(), pa.uint16(): pa.int32(), pa.uint32(): pa.int64(), pa.uint64(): pa.decimal128(20)}
+_WIDER = {
+    pa.uint8(): pa.int16(),
+    pa.uint16(): pa.int32(),
+    pa.uint32(): pa.int64(),
+    pa.uint64(): pa.decimal128(20),
+    pa.float16(): pa.float32(),
+}
 _SAME = (
     pa.types.is_boolean,
     pa.types.is_signed_integer,
@@ -31,8 +38,16 @@ _SAME = (
     pa.types.is_binary,
     pa.types.is_date32,
     pa.types.is_null,
-    pa.types.is_decimal128,
 )
+_REFUSED = (
+    "VariantType",
+    "YearMonthIntervalType",
+    "CalendarIntervalType",
+    "GeometryType",
+    "GeographyType",
+    "UserDefinedType",
+)
+"""Types of Spark that a lake has no values for."""
 
 
 def spark_schema(schema: pa.Schema) -> StructType:
@@ -64,6 +79,8 @@ def handed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     for field in schema:
         column = batch.column(field.name)
         try:
+            if column.type == pa.time64("ns"):
+                column = column.cast(pa.time64("us"))  # nobody sees more in Spark
             columns.append(column if column.type == field.type else column.cast(field.type))
         except pa.ArrowInvalid as error:
             raise SchemaMismatch(
@@ -87,7 +104,7 @@ def landed(schema: StructType) -> pa.Schema:
 
 
 def _given(kind: pa.DataType, name: str) -> pa.DataType:
-    given = _UNSIGNED.get(kind) or _flat(kind) or _nested(kind, name)
+    given = _WIDER.get(kind) or _flat(kind) or _nested(kind, name)
     if given is None:
         raise SchemaError(
             f"column {name!r} is {kind}, and Spark has no type for it: leave it out with "
@@ -97,7 +114,7 @@ def _given(kind: pa.DataType, name: str) -> pa.DataType:
 
 
 def _flat(kind: pa.DataType) -> pa.DataType | None:
-    if any(same(kind) for same in _SAME):
+    if any(same(kind) for same in _SAME) or (pa.types.is_decimal128(kind) and 0 <= kind.scale <= kind.precision):
         return kind
     if pa.types.is_timestamp(kind):
         return pa.timestamp("us", None if kind.tz is None else "UTC")
@@ -125,7 +142,7 @@ def _field(field: pa.Field, name: str) -> pa.Field:
 def _check(kind: DataType, name: str) -> None:
     from pyspark.sql import types
 
-    refused: Any = (types.VariantType, types.YearMonthIntervalType, types.CalendarIntervalType, types.UserDefinedType)
+    refused: Any = tuple(getattr(types, name) for name in _REFUSED)
     if isinstance(kind, refused):
         raise SchemaMismatch(
             f"column {name!r} is {kind.simpleString()} in Spark, which a lake has no type for: cast it, for example to a string"

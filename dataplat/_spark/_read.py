@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql.datasource import DataSourceReader, InputPartition
+
+from dataplat.errors import SchemaMismatch
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -18,8 +21,8 @@ if TYPE_CHECKING:
     from dataplat.lake.part import Part
     from dataplat.lake.where import Where
 
-GROUP = 128 << 20
-"""Bytes of parts that one task reads, if one part has no more."""
+GROUP = 64 << 20
+"""Bytes of parts that one task reads, if one part has no more: a part that has its full size is a task of its own."""
 
 
 class Parts(InputPartition):
@@ -40,6 +43,7 @@ class Reader(DataSourceReader):
         self.where: str | None = None
         version = settings.open()[reference]
         self.stored = version.manifest.schema
+        check_asked(schema, version.schema)
         self._version: Version | None = version
 
     def __getstate__(self) -> dict[str, Any]:
@@ -49,7 +53,7 @@ class Reader(DataSourceReader):
         """Return groups of the parts that may hold rows which are asked for."""
         assert self._version is not None
         found = [part for part in self._version.parts if part.live and self._may_match(part)]
-        return [Parts(some) for some in grouped(found)]
+        return [Parts([replace(part, stats={}) for part in some]) for some in grouped(found)]  # read in the driver
 
     def _may_match(self, part: Part) -> bool:
         from dataplat.lake.schema import stored_name
@@ -88,11 +92,9 @@ class FilteringReader(Reader):
         """Take the filters that a scan understands; return the others."""
         from dataplat.connectors.spark.filters import pushed
         from dataplat.lake.schema import plain_schema
-        from dataplat.lake.where import parse_where
 
-        asked, left = pushed(filters, plain_schema(self.stored))
-        if asked is not None:
-            self.where = parse_where(asked, plain_schema(self.stored)).text
+        where, left = pushed(filters, plain_schema(self.stored))
+        self.where = None if where is None else where.text
         return left
 
 
@@ -104,6 +106,25 @@ def reader(settings: Settings, reference: str, schema: StructType) -> Reader:
     """
     pushes = "pyspark.sql.worker.data_source_pushdown_filters" in sys.modules
     return (FilteringReader if pushes else Reader)(settings, reference, schema)
+
+
+def check_asked(asked: StructType, schema: pa.Schema) -> None:
+    """Check a schema that a user asks for: some columns of the version, as they are.
+
+    Raises:
+        SchemaError: A column is not there, or Spark has no type for it.
+        SchemaMismatch: It has another type.
+    """
+    from dataplat.connectors.spark.types import spark_schema
+    from dataplat.lake.scan import project
+
+    there = spark_schema(project(schema, asked.names))
+    for mine, theirs in zip(asked.fields, there.fields, strict=True):
+        if mine.dataType != theirs.dataType:
+            raise SchemaMismatch(
+                f"column {mine.name!r} is {theirs.dataType.simpleString()} in the version, and "
+                f"{mine.dataType.simpleString()} was asked for: leave .schema(…) out, and cast it in Spark"
+            )
 
 
 def grouped(parts: Sequence[Part], size: int = GROUP) -> Iterator[list[Part]]:
