@@ -39,3 +39,10 @@ class Local:
     def map(self, function: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
         """Yield what `function` returns for each item."""
         return map(function, items)
+
+
+def in_runs(engine: Engine, items: Sequence[T], longest: int) -> list[Sequence[T]]:
+    """Return items as runs of neighbours, each worth a call: of at most `longest` where calls travel, else one of all."""
+    if isinstance(engine, Local):
+        return [items] if items else []
+    return [items[start : start + longest] for start in range(0, len(items), longest)]

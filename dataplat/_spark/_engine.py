@@ -14,11 +14,10 @@ from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from dataplat.errors import ConfigError, EngineError
-from dataplat.lake.engine import Engine, Local
-from dataplat.lake.stores import Address
+from dataplat._engine import engine_of
+from dataplat.errors import EngineError
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import SparkSession
 
-    from dataplat.lake.stores import Store
+__all__ = ["SparkEngine", "engine_of"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -61,7 +60,7 @@ class SparkEngine:
             return iter(())
         from pyspark import cloudpickle
 
-        runs = _runs(items, ROUNDS * self._cores())
+        runs = _runs(items, ROUNDS * self.cores)
         with _sent_by_value():
             sent = cloudpickle.dumps(function)
             bodies = [cloudpickle.dumps(run) for run in runs]
@@ -72,52 +71,25 @@ class SparkEngine:
     def _ran(self, function: bytes, bodies: Sequence[bytes]) -> list[bytes]:
         """Return what one task makes of each of the bodies."""
         import pyarrow as pa
-        from pyspark.errors import PySparkException
 
         table = pa.table({"at": pa.array(range(len(bodies)), pa.int32()), "body": pa.array(bodies, pa.binary())})
         frame = self.session.createDataFrame(table).repartitionById(len(bodies), "at")
         try:
             answer = frame.mapInArrow(partial(_work, function), _SCHEMA).toArrow().sort_by("at")
-        except PySparkException as error:
+        except Exception as error:  # Spark's, and those of what speaks with Java
             raise EngineError(f"Spark could not finish {len(bodies)} tasks: {_last_words(error)}") from error
         self.returned += answer.nbytes
         return answer.column("body").to_pylist()
 
-    def _cores(self) -> int:
+    @property
+    def cores(self) -> int:
+        """How many tasks work at once."""
         from pyspark.errors import PySparkException
 
         try:
             return self.session.sparkContext.defaultParallelism
         except PySparkException:  # Spark Connect does not tell
             return int(self.session.conf.get("spark.sql.shuffle.partitions") or 200) // ROUNDS + 1
-
-
-class Stored(Protocol):
-    """A lake, or the objects of one."""
-
-    @property
-    def store(self) -> Store:
-        """Where it lies."""
-        ...
-
-
-def engine_of(engine: str | Engine | None, lake: Stored) -> Engine:
-    """Return the engine that a name stands for: `local`, or `spark`: the session that is active, else one that is made.
-
-    Raises:
-        ConfigError: There is no engine of that name, or the lake is in the memory of this process.
-        MissingExtra: pyspark is not installed.
-    """
-    if engine is None or engine == "local":
-        return Local()
-    if not isinstance(engine, str):
-        return engine
-    if engine != "spark":
-        raise ConfigError(f"there is no engine {engine!r}: it is local or spark")
-    Address.of(lake.store)
-    from dataplat._spark._session import session
-
-    return SparkEngine(session())
 
 
 def _runs(items: Sequence[T], most: int) -> list[Sequence[T]]:
@@ -146,6 +118,8 @@ def _work(function: bytes, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Rec
 
 def _packed(function: Callable[[Any], Any], items: Sequence[Any]) -> bytes:
     """Return the results, and the error at which they end: Spark would try it three times more, and then hide it."""
+    import pickle
+
     from pyspark import cloudpickle
 
     found: list[Any] = []
@@ -157,11 +131,13 @@ def _packed(function: Callable[[Any], Any], items: Sequence[Any]) -> bytes:
             fault = error
             break
     try:
-        return cloudpickle.dumps((found, fault))
+        answer: bytes = cloudpickle.dumps((found, fault))
+        if fault is not None:
+            pickle.loads(answer)  # noqa: S301 - an error may take other arguments than it keeps
+        return answer
     except Exception as error:  # noqa: BLE001 - what cannot be pickled raises what it likes
-        return cloudpickle.dumps(
-            (found if fault else [], EngineError(f"a result cannot be sent back: {fault or error!r}"))
-        )
+        said = f"{type(fault or error).__name__}: {fault or error}"
+        return cloudpickle.dumps(([], EngineError(f"a task ended in what cannot be sent back: {said}")))
 
 
 # -------------------------------------------------------------------------------------------------------- at home
@@ -176,11 +152,14 @@ def _unpacked(body: bytes) -> list[Any]:
     return found
 
 
+_TELLING = ("exited unexpectedly", "Lost task", "Job aborted", "Caused by:")
+
+
 def _last_words(error: Exception) -> str:
-    """Return what is worth reading of an error of Spark's: the line that says it, without its stack."""
+    """Return the line of an error of Spark's that says what it was, without the stacks of two languages."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    said = [line for line in lines if not line.startswith(("at ", "File ", "Traceback", "...", "Driver stacktrace"))]
-    return said[0] if said else type(error).__name__
+    telling = (line for words in _TELLING for line in lines if words in line)
+    return next(telling, lines[0] if lines else type(error).__name__)[:500]
 
 
 @contextmanager
