@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dataplat.connectors.source import Position, Progress, Split
+from dataplat.connectors.source import Position, Progress, Source, Split
 from dataplat.errors import ConfigError
 from dataplat.ingest._pass import Pass
 from dataplat.ingest._progress import Meter
@@ -103,8 +103,18 @@ def write_task(store: Store, plan: TaskPlan, label: str, batches: Iterable[pa.Re
         SchemaMismatch: A value does not fit its column.
         SourceError: A value cannot be coerced as the contract asks, and nothing may be rejected.
     """
+    source = Arriving(label, plan.incoming, batches)
+    return write_splits(store, plan, source, source.plan({}))
+
+
+def write_splits(store: Store, plan: TaskPlan, source: Source, splits: Sequence[Split]) -> TaskRows:
+    """Write the rows of splits of a source, durably.
+
+    Raises:
+        SchemaWidened: A value disagrees with the types of the plan; nothing of it counts.
+        SchemaMismatch, SourceError: As of `write_task`, and what the source raises.
+    """
     contract = None if plan.contract is None else plan.contract.load()
-    source: Any = Arriving(label, plan.incoming, batches)
     if contract is not None and contract.transform is not None:
         source = Transformed(source, contract.transform)
     with Stage(store) as stage:
@@ -120,7 +130,7 @@ def write_task(store: Store, plan: TaskPlan, label: str, batches: Iterable[pa.Re
             suppression=plan.suppression,
         )
         try:
-            run.read(source, source.plan({}))
+            run.read(source, splits)
             done = _written(run, sink)
         except BaseException:
             run.abandon()
