@@ -178,14 +178,14 @@ class Lake(Branching, Keeping, Sparking):
 
         return list_commits(self, branches or None, limit)
 
-    def diff(self, before: str, after: str) -> Diff:
-        """Return what differs between two versions, row by row: `lake.diff("flights@v1", "flights")`."""
-        from dataplat.versioning import Diff
-        from dataplat.versioning.references import resolve
+    def diff(self, before: str, after: str, *, engine: str | Engine = "local") -> Diff:
+        """Return what differs between two versions, row by row: `lake.diff("flights@v1", "flights")`.
 
-        dataset, old, _ = resolve(self.refs, self.objects, before)
-        _, new, _ = resolve(self.refs, self.objects, after, dataset=dataset)
-        return Diff(self.objects, old, new)
+        With `engine="spark"` tasks read and match the rows, and `frame(kind)` and `batches(kind)` give them.
+        """
+        from dataplat._diff import diff
+
+        return diff(self, before, after, engine)
 
     def compare(self, before: str, after: str = MAIN) -> LakeDiff:
         """Return which datasets differ between two commits: `lake.compare("v1", "main")`, each with its diff."""

@@ -7,6 +7,7 @@ Pieces travel as pickles in a frame of two columns, so that it is the same over 
 
 from __future__ import annotations
 
+import re
 import sys
 import sysconfig
 from collections.abc import Callable, Iterator, Sequence
@@ -58,12 +59,8 @@ class SparkEngine:
         """
         if not items:
             return iter(())
-        from pyspark import cloudpickle
-
         runs = _runs(items, ROUNDS * self.cores)
-        with _sent_by_value():
-            sent = cloudpickle.dumps(function)
-            bodies = [cloudpickle.dumps(run) for run in runs]
+        sent, *bodies = pickled(function, *runs)
         found = [part for body in self._ran(sent, bodies) for part in _unpacked(body)]
         assert len(found) == len(items)
         return iter(found)
@@ -118,8 +115,6 @@ def _work(function: bytes, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Rec
 
 def _packed(function: Callable[[Any], Any], items: Sequence[Any]) -> bytes:
     """Return the results, and the error at which they end: Spark would try it three times more, and then hide it."""
-    import pickle
-
     from pyspark import cloudpickle
 
     found: list[Any] = []
@@ -130,14 +125,25 @@ def _packed(function: Callable[[Any], Any], items: Sequence[Any]) -> bytes:
         except Exception as error:  # noqa: BLE001 - whatever it is, it is raised at home
             fault = error
             break
+    if fault is not None:
+        return cloudpickle.dumps(([], sendable(fault)))
     try:
-        answer: bytes = cloudpickle.dumps((found, fault))
-        if fault is not None:
-            pickle.loads(answer)  # noqa: S301 - an error may take other arguments than it keeps
-        return answer
+        return cloudpickle.dumps((found, None))
     except Exception as error:  # noqa: BLE001 - what cannot be pickled raises what it likes
-        said = f"{type(fault or error).__name__}: {fault or error}"
-        return cloudpickle.dumps(([], EngineError(f"a task ended in what cannot be sent back: {said}")))
+        return cloudpickle.dumps(([], EngineError(f"a result cannot be sent back: {type(error).__name__}: {error}")))
+
+
+def sendable(error: Exception) -> Exception:
+    """Return an error, or one that says the same where it cannot travel: it may take other arguments than it keeps."""
+    import pickle
+
+    from pyspark import cloudpickle
+
+    try:
+        pickle.loads(cloudpickle.dumps(error))  # noqa: S301 - just made
+        return error
+    except Exception:  # noqa: BLE001 - whatever goes wrong, it cannot travel
+        return EngineError(f"a task ended with {type(error).__name__}: {error}")
 
 
 # -------------------------------------------------------------------------------------------------------- at home
@@ -152,12 +158,26 @@ def _unpacked(body: bytes) -> list[Any]:
     return found
 
 
+def pickled(*each: Any) -> list[bytes]:
+    """Return things as pickles that other machines can read: with the code of modules that are not installed."""
+    from pyspark import cloudpickle
+
+    with _sent_by_value():
+        return [cloudpickle.dumps(one) for one in each]
+
+
+_RAISED = re.compile(r"[A-Za-z_][\w.]*: .+")
 _TELLING = ("exited unexpectedly", "Lost task", "Job aborted", "Caused by:")
 
 
 def _last_words(error: Exception) -> str:
     """Return the line of an error of Spark's that says what it was, without the stacks of two languages."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    deepest = max((at for at, line in enumerate(lines) if line.startswith('File "')), default=-1)
+    if deepest >= 0:  # of Python: what stands behind the last line of code is what was raised
+        raised = next((line for line in lines[deepest + 1 :] if _RAISED.match(line)), None)
+        if raised is not None:
+            return raised[:2000]
     telling = (line for words in _TELLING for line in lines if words in line)
     return next(telling, lines[0] if lines else type(error).__name__)[:500]
 
