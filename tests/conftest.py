@@ -33,6 +33,8 @@ from servers.fixtures import (
     s3_server,
     shared_redis,
     spark,
+    spark_cluster,
+    spark_connect,
 )
 
 __all__ = [  # fixtures of tests/services
@@ -52,6 +54,8 @@ __all__ = [  # fixtures of tests/services
     "s3_server",
     "shared_redis",
     "spark",
+    "spark_cluster",
+    "spark_connect",
 ]
 
 # How long an example takes says how busy the machine is, and nothing else.
