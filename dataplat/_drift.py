@@ -163,7 +163,7 @@ def _by_engine(before: _Side, after: _Side, options: DriftOptions) -> DriftRepor
     engine = engine_of(name, version.objects)
     if options.get("by") is None and not options.get("exact"):
         return _compared(replace(before, engine=engine), replace(after, engine=engine), options)
-    rest = DriftOptions(**{**options, "engine": "local"})  # type: ignore[typeddict-item]
+    rest = DriftOptions(**{**options, "engine": "local"})
     (found,) = engine.map(partial(_compared_there, rest), [(before, after)])
     return found
 

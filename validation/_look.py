@@ -118,7 +118,8 @@ class Look:
                 left.append((block, still))
         for block, pending, found in self._read(left):
             self._take(block, pending, found, sums)
-        seen = Seen(*({number: each.told() for number, each in side.items()} for side in (known, sums)), self.rows_read)
+        of_memory, of_rows = ({number: each.told() for number, each in side.items()} for side in (known, sums))
+        seen = Seen(of_memory, of_rows, self.rows_read)
         self.rows_read += before
         return seen
 

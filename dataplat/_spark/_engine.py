@@ -76,7 +76,8 @@ class SparkEngine:
         except Exception as error:  # Spark's, and those of what speaks with Java
             raise EngineError(f"Spark could not finish {len(bodies)} tasks: {_last_words(error)}") from error
         self.returned += answer.nbytes
-        return answer.column("body").to_pylist()
+        found: list[bytes] = answer.column("body").to_pylist()
+        return found
 
     @property
     def cores(self) -> int:
@@ -115,8 +116,6 @@ def _work(function: bytes, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Rec
 
 def _packed(function: Callable[[Any], Any], items: Sequence[Any]) -> bytes:
     """Return the results, and the error at which they end: Spark would try it three times more, and then hide it."""
-    from pyspark import cloudpickle
-
     found: list[Any] = []
     fault: Exception | None = None
     for item in items:
@@ -126,21 +125,19 @@ def _packed(function: Callable[[Any], Any], items: Sequence[Any]) -> bytes:
             fault = error
             break
     if fault is not None:
-        return cloudpickle.dumps(([], sendable(fault)))
+        return dumped(([], sendable(fault)))
     try:
-        return cloudpickle.dumps((found, None))
+        return dumped((found, None))
     except Exception as error:  # noqa: BLE001 - what cannot be pickled raises what it likes
-        return cloudpickle.dumps(([], EngineError(f"a result cannot be sent back: {type(error).__name__}: {error}")))
+        return dumped(([], EngineError(f"a result cannot be sent back: {type(error).__name__}: {error}")))
 
 
 def sendable(error: Exception) -> Exception:
     """Return an error, or one that says the same where it cannot travel: it may take other arguments than it keeps."""
     import pickle
 
-    from pyspark import cloudpickle
-
     try:
-        pickle.loads(cloudpickle.dumps(error))  # noqa: S301 - just made
+        pickle.loads(dumped(error))  # noqa: S301 - just made
         return error
     except Exception:  # noqa: BLE001 - whatever goes wrong, it cannot travel
         return EngineError(f"a task ended with {type(error).__name__}: {error}")
@@ -152,6 +149,7 @@ def sendable(error: Exception) -> Exception:
 def _unpacked(body: bytes) -> list[Any]:
     import pickle
 
+    found: list[Any]
     found, fault = pickle.loads(body)  # noqa: S301 - what a task of this session sent
     if fault is not None:
         raise fault
@@ -160,10 +158,16 @@ def _unpacked(body: bytes) -> list[Any]:
 
 def pickled(*each: Any) -> list[bytes]:
     """Return things as pickles that other machines can read: with the code of modules that are not installed."""
+    with _sent_by_value():
+        return [dumped(one) for one in each]
+
+
+def dumped(one: Any) -> bytes:
+    """Return a pickle, by value of what has no name elsewhere."""
     from pyspark import cloudpickle
 
-    with _sent_by_value():
-        return [cloudpickle.dumps(one) for one in each]
+    data: bytes = cloudpickle.dumps(one)  # type: ignore[no-untyped-call]
+    return data
 
 
 _RAISED = re.compile(r"[A-Za-z_][\w.]*: .+")
@@ -188,15 +192,15 @@ def _sent_by_value() -> Iterator[None]:
     from pyspark import cloudpickle
 
     ours = [module for module in list(sys.modules.values()) if _is_at_home_only(module)]
-    known = cloudpickle.list_registry_pickle_by_value()
+    known = cloudpickle.list_registry_pickle_by_value()  # type: ignore[no-untyped-call]
     new = [module for module in ours if module.__name__ not in known]
     for module in new:
-        cloudpickle.register_pickle_by_value(module)
+        cloudpickle.register_pickle_by_value(module)  # type: ignore[no-untyped-call]
     try:
         yield
     finally:
         for module in new:
-            cloudpickle.unregister_pickle_by_value(module)
+            cloudpickle.unregister_pickle_by_value(module)  # type: ignore[no-untyped-call]
 
 
 _INSTALLED = tuple(

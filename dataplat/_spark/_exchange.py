@@ -95,9 +95,7 @@ def exchange(
 def _send(send: bytes, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     import pickle
 
-    from pyspark import cloudpickle
-
-    from dataplat._spark._engine import sendable
+    from dataplat._spark._engine import dumped, sendable
 
     for batch in batches:
         for body in batch.column("body").to_pylist():
@@ -105,7 +103,7 @@ def _send(send: bytes, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordB
                 for bucket, parcel in pickle.loads(send)(pickle.loads(body)):  # noqa: S301 - of this very session
                     yield _moved(bucket, parcel)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is raised at home
-                yield _moved(0, Parcel(_FAULT, cloudpickle.dumps(sendable(error))))
+                yield _moved(0, Parcel(_FAULT, dumped(sendable(error))))
                 return
 
 

@@ -131,7 +131,9 @@ class _Run:
         self.remembered = 0
         self._manifest, self._schema, self._memory = manifest, schema, memory
         self._engine = engine or Local()
-        self._look = Look(objects, manifest.schema, tuple(schema.names), memory.where and memory.where.text)
+        self._look = Look(
+            objects, manifest.schema, tuple(schema.names), None if memory.where is None else memory.where.text
+        )
 
     def columns(self) -> Columns:
         """Return what is known of all rows, segment by segment."""

@@ -226,7 +226,8 @@ class _Search:
 
 def _missing(reader: DigestReader, piece: Piece, values: Array) -> tuple[int, list[pl.DataFrame]]:
     """Return how many rows of a piece have one of the digests, and the first of them."""
-    missing, failing, found = Members(values), 0, []
+    missing, failing = Members(values), 0
+    found: list[pl.DataFrame] = []
     for frame, positions in reader.frames(piece):
         digests = digest(frame)
         bad = missing.mask(digests.values)
@@ -234,7 +235,7 @@ def _missing(reader: DigestReader, piece: Piece, values: Array) -> tuple[int, li
             bad &= ~digests.nulls
         at = np.flatnonzero(bad)
         failing += len(at)
-        first = at[: EXAMPLES_PER_CHECK - sum(map(len, found))]
+        first = at[: EXAMPLES_PER_CHECK - sum(each.height for each in found)]
         if len(first):
             places = [pl.Series(_POSITION, positions[first]), pl.lit(piece.number, pl.Int64).alias(_BLOCK)]
             found.append(frame[first].with_columns(places))

@@ -42,8 +42,11 @@ def rewrite_runs(
     Raises:
         IntegrityError: The rows written are not those that were there. Nothing may be committed.
     """
-    here = engine is None or isinstance(engine, Local)
-    written = map(partial(_rewrite_here, base, target, told), runs) if here else _elsewhere(base, runs, target, engine)
+    written: Iterator[list[Part]]
+    if here := engine is None or isinstance(engine, Local):
+        written = map(partial(_rewrite_here, base, target, told), runs)
+    else:
+        written = _elsewhere(base, runs, target, engine)
     for run, outputs in zip(runs, written, strict=True):
         if told is not None and not here:
             told(run.rows)
