@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
+from dataplat.errors import ConfigError
 from dataplat.lake._object_keys import check, generations, object_key, object_prefix, parse_key, read_object
 from dataplat.lake._stage import Stage
 from dataplat.lake.stores import Address, CachingStore, Store, SupportsFiles, SupportsUrl, cache_of, concurrency_of
@@ -35,7 +36,8 @@ class Objects:
 
     def __reduce__(self) -> tuple[Callable[[Address], Objects], tuple[Address]]:
         """Travel as the address of the store; what is staged here nobody else can read."""
-        assert self.stage is None, "what is staged does not travel"
+        if self.stage is not None:
+            raise ConfigError("objects that are staged are known to this process alone, until they are flushed")
         return _at, (Address.of(self.store),)
 
     def read(self, object_id: str, suffix: str, *, verify: bool = True) -> bytes:
