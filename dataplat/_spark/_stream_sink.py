@@ -55,6 +55,9 @@ class Batch:
     number: int
     stream: str = ""
 
+    def __str__(self) -> str:
+        return f"batch {self.number} of Spark's query {self.query}"
+
     @property
     def source(self) -> str:
         """The source whose position it is."""
@@ -159,7 +162,7 @@ class StreamWriter(DataSourceStreamArrowWriter):
         for attempt in range(_TRIES):
             step = self._step(wrote, batchId)
             try:
-                carry_out(lake, step.request.branch, step.request.message or "", step)
+                carry_out(lake, step.request.branch, step.request.message or str(step.batch), step)
             except PositionConflict:  # another driver of this query was faster: it is there now, or is refused
                 if attempt == _TRIES - 1:
                     raise

@@ -105,7 +105,13 @@ class Line:
         if version.dataset != self.dataset:
             raise ConfigError(f'.option("from", {place!r}) is a version of {version.dataset}, not of {self.dataset}')
         start = Offset(self._last(version.found_at))
-        list(self.since(start))  # it is on the branch
+        try:
+            self.since(start)
+        except SourceGap:
+            message = (
+                f'.option("from", {place!r}) is no version in the history of {self.dataset} on branch {self.branch}'
+            )
+            raise ConfigError(message) from None
         return start
 
     def now(self) -> Offset:

@@ -47,15 +47,14 @@ def test_each_batch_is_a_version_and_one_that_is_run_again_changes_nothing(batch
     lake.ingest(pa.table({"n": [100], "s": ["by hand"]}), into="flights")
     lake.compact("flights")
     lake.delete("flights", "n = 4")
-    before = lake["flights"].id
+    before = lake["flights"].id, commits(lake, "flights")
     batches.run("flights")
-    assert dp.open(batches.lake)["flights"].id == before
+    assert (lake["flights"].id, commits(lake, "flights")) == before
     batches.add(some(9))
     batches.add([])
     batches.run("flights")
-    lake = dp.open(batches.lake)
     assert rows(lake, "flights") == [row for row in some(0, 12) if row["n"] != 4] + [{"n": 100, "s": "by hand"}]
-    assert "batch 4" not in str(lake.log("flights")[0])
+    assert commits(lake, "flights") == before[1] + 1
 
 
 def test_upserts_go_by_key_and_complete_output_replaces(batches):
@@ -109,6 +108,7 @@ def test_another_query_is_refused_until_it_is_said_to_take_over(batches):
     assert lake["flights"].rows == 15
     with pytest.raises(Exception, match=r"(?s)SourceGap: flights holds batches 0 to 1 of query .*this is batch 1 of"):
         batches.run("flights")
+    batches.add(some(6))
     with pytest.raises(
         Exception, match=r"(?s)SourceGap: batch \d of query .*elsewhere holds none of the batches before"
     ):
