@@ -58,7 +58,7 @@ def to_spark(version: Version, spark: SparkSession | None = None, columns: Seque
         IntegrityError: A part on this machine is missing or damaged.
     """
     fields = [version.manifest.schema.field(name) for name in project(version.manifest.schema, columns).names]
-    _refuse_alike(fields)
+    _refuse_alike(version, fields)
     wanted = spark_schema(project(version.manifest.schema, columns))
     session = _session_for(version, spark)
     found = [part for part in version.parts if part.live]
@@ -79,15 +79,16 @@ def _session_for(version: Version, spark: SparkSession | None) -> SparkSession:
     return session(extras=extras_of(Address.of(version.objects.store).url)) if spark is None else spark
 
 
-def _refuse_alike(fields: Sequence[pa.Field]) -> None:
-    """Refuse columns that Spark takes for one: it does not tell `a` from `A`."""
-    seen: dict[str, str] = {}
+def _refuse_alike(version: Version, fields: Sequence[pa.Field]) -> None:
+    """Refuse columns that Spark takes for one: it does not tell `a` from `A`, not even where it is to read one of them."""
+    held = [*(stored_name(field) for field in version.manifest.schema), *version.manifest.root.gone]
     for field in fields:
-        other = seen.setdefault(stored_name(field).lower(), field.name)
-        if other != field.name:
+        own = stored_name(field)
+        other = next((name for name in held if name != own and name.lower() == own.lower()), None)
+        if other is not None:
             raise SchemaError(
-                f"columns {other!r} and {field.name!r} are one to Spark, which does not tell capitals: rename one "
-                f"(`dataplat version evolve`), or ask for one of them (columns=[{other!r}, …])"
+                f"files of {version.dataset} hold {own!r} and {other!r}, and Spark's Parquet reader does not tell capitals: "
+                f'read it by spark.read.format("dataplat").option("columns", {field.name!r}), or land it anew'
             )
 
 
@@ -149,9 +150,9 @@ class Reading:
     def of(cls, objects: Objects, fields: Sequence[pa.Field], shown: Sequence[DataType]) -> Reading:
         """Look which columns are delicate; refuse those that Spark cannot read."""
         for field in fields:
-            if field.type.num_fields and any(_is_converted(kind) for kind in _leaves(field.type)):
+            if any(_is_unknown(kind, inside=bool(field.type.num_fields)) for kind in _leaves(field.type)):
                 raise SchemaError(
-                    f"column {field.name!r} is {field.type}, and Spark's Parquet reader does not know what is in it: leave "
+                    f"column {field.name!r} is {field.type}, which Spark's Parquet reader does not know: leave "
                     'it out (columns=[…]), or read the version by spark.read.format("dataplat")'
                 )
         delicate = [at for at, field in enumerate(fields) if not _is_plain(field.type)]
@@ -199,6 +200,13 @@ def _leaves(kind: pa.DataType) -> Iterator[pa.DataType]:
         yield kind
     for at in range(kind.num_fields):
         yield from _leaves(kind.field(at).type)
+
+
+def _is_unknown(kind: pa.DataType, *, inside: bool) -> bool:
+    """Say whether Spark's reader has no way to a type: half floats, and inside of others what takes arithmetic."""
+    import pyarrow as pa
+
+    return bool(pa.types.is_float16(kind)) or (inside and _is_converted(kind))
 
 
 def _is_plain(kind: pa.DataType) -> bool:

@@ -56,6 +56,8 @@ def session(
     kinds = _pyspark()
     if master is not None and master.startswith("sc://"):
         return _connected(kinds, master, wanted)
+    if master is None and (remote := _remote()) is not None:
+        return _set(remote, wanted)
     running = kinds.getActiveSession()
     if running is not None and _alive(running):
         return _checked(running, master, asked, wanted)
@@ -149,6 +151,11 @@ def _checked(
                 f"(session.stop(); lake.spark(extras=[{extra!r}])), or start it with "
                 f"--packages {','.join(packages_of([extra]))}"
             )
+    return _set(running, wanted)
+
+
+def _set(running: SparkSession, wanted: Mapping[str, str]) -> SparkSession:
+    """Give a session that runs what lakes need, and what is asked for; refuse what is settled when it starts."""
     for name, value in {**_RUNTIME, **wanted}.items():
         if running.conf.get(name, None) == value:
             continue
@@ -161,18 +168,24 @@ def _checked(
     return running
 
 
+def _remote() -> SparkSession | None:
+    """Return the session of Spark Connect that this thread has, if it has one."""
+    connect: Any = sys.modules.get("pyspark.sql.connect.session")
+    found: SparkSession | None = None if connect is None else connect.SparkSession.getActiveSession()
+    return found
+
+
 def _connected(kinds: type[SparkSession], master: str, wanted: Mapping[str, str]) -> SparkSession:
     """Return a session of a server somewhere else: its jars and its Java are its own matter."""
     builder = kinds.builder.remote(master)
     try:
-        connected = builder.getOrCreate()
-        for name, value in {**_RUNTIME, **wanted}.items():
-            connected.conf.set(name, value)
+        return _set(builder.getOrCreate(), wanted)
+    except EngineError:
+        raise
     except ImportError as error:
         raise MissingExtra(f"{master} needs a client: pip install 'dataplat[spark-connect]' ({error})") from error
     except Exception as error:
         raise EngineError(f"no session of Spark at {master}: {_first_line(error)}") from error
-    return connected
 
 
 def has(running: SparkSession, extra: str) -> bool:
