@@ -104,8 +104,20 @@ def check_extras(extras: Iterable[str]) -> tuple[str, ...]:
 
 
 def packages_of(extras: Iterable[str]) -> list[str]:
-    """Return the Maven coordinates of extras."""
-    return [_coordinate(package) for extra in extras for package in EXTRAS[extra].packages]
+    """Return the Maven coordinates of extras.
+
+    Raises:
+        ConfigError: Spark's resolver cannot fetch them, since it knows no classifiers (`shaded`).
+    """
+    packages = [package for extra in extras for package in EXTRAS[extra].packages]
+    for package in packages:
+        if package.count(":") > 2:
+            raise ConfigError(
+                f"Spark cannot fetch {_file(package)} by itself: bring it into a folder and name that (jars=…, or "
+                f"DATAPLAT_SPARK_JARS), for example by `mvn dependency:copy -Dartifact={_with_kind(package)} "
+                "-DoutputDirectory=FOLDER`"
+            )
+    return packages
 
 
 def files_of(folder: Path, extras: Sequence[str], there: Collection[str] = ()) -> list[Path]:
@@ -138,11 +150,9 @@ def _plain(name: str) -> str:
     return rest if separator and "." in group and "-" not in group else name
 
 
-def _coordinate(package: str) -> str:
-    group, artifact, version, *classifier = package.split(":")
-    return (
-        ":".join([group, artifact, version]) if not classifier else f"{group}:{artifact}:jar:{classifier[0]}:{version}"
-    )
+def _with_kind(package: str) -> str:
+    group, artifact, version, classifier = package.split(":")
+    return f"{group}:{artifact}:{version}:jar:{classifier}"
 
 
 def _file(package: str) -> str:

@@ -172,7 +172,7 @@ class Reading:
 
     def _types(self, part: Part) -> Types:
         """Return what a part has for the delicate columns; its footer is read only where statistics leave it open."""
-        from dataplat.lake.parts import open_part
+        from dataplat.lake._part_open import open_part
 
         asked = [at for at in self.delicate if self._may_differ(part, self.fields[at])]
         if not asked:

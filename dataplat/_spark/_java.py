@@ -35,10 +35,9 @@ def java_home(environ: Mapping[str, str] = os.environ, runtime: Path | None = No
     Raises:
         ConfigError: There is no Java that Spark runs on; says what to install.
     """
-    given = environ.get("JAVA_HOME")
-    if given:
-        java: str | None = str(Path(given) / "bin" / "java")
-        version = version_of(Path(java)) if Path(java).exists() else None
+    if given := environ.get("JAVA_HOME"):
+        named = Path(given) / "bin" / "java"
+        version = version_of(named) if named.exists() else None
         if version in VERSIONS:
             return None
         said = f"is Java {version}" if version else "has no bin/java that answers"
@@ -71,7 +70,7 @@ def version_of(java: Path) -> int | None:
         found = None
     if found is None:
         try:
-            done = subprocess.run([str(java), "-version"], capture_output=True, text=True, timeout=60, check=False)
+            done = subprocess.run([str(java), "-version"], capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
         except (OSError, subprocess.TimeoutExpired):
             return None
         found = _SAID.search(done.stderr + done.stdout)

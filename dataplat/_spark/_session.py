@@ -148,8 +148,7 @@ def _checked(
         if not has(running, extra):
             raise EngineError(
                 f"the session of Spark that runs has no jars for {EXTRAS[extra].what}: stop it and build it anew "
-                f"(session.stop(); lake.spark(extras=[{extra!r}])), or start it with "
-                f"--packages {','.join(packages_of([extra]))}"
+                f"(session.stop(); lake.spark(extras=[{extra!r}])), or start it with {', '.join(EXTRAS[extra].files)}"
             )
     return _set(running, wanted)
 

@@ -127,7 +127,9 @@ def test_a_url_says_which_jars_it_needs():
         (),
         ("kafka",),
     ]
-    assert not any("bundle" in package for package in packages_of(EXTRAS))
+    assert not any("bundle" in package for package in packages_of(["kafka", "s3"]))
+    with pytest.raises(ConfigError, match=r"gcs-connector:4\.0\.4:jar:shaded"):
+        packages_of(["gcs"])
     with pytest.raises(ConfigError, match="kafka, s3, gcs"):
         check_extras(["azure"])
 
@@ -139,7 +141,7 @@ def test_the_session_that_runs_is_taken_or_refused(spark, tmp_path):
     assert spark.conf.get(PUSHDOWN) == "true"
     with pytest.raises(EngineError, match=r"runs on local\[2\] .* local\[7\] was asked for"):
         session("local[7]")
-    with pytest.raises(EngineError, match=r"no jars for GCS .* --packages com\.google"):
+    with pytest.raises(EngineError, match=r"no jars for GCS .* gcs-connector-4\.0\.4-shaded\.jar"):
         session(extras=["gcs"])
     with pytest.raises(EngineError, match=r"spark\.driver\.memory cannot be set"):
         lake.spark(driver_memory="9g")
