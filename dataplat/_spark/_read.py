@@ -53,7 +53,9 @@ class Reader(DataSourceReader):
         """Return groups of the parts that may hold rows which are asked for."""
         assert self._version is not None
         found = [part for part in self._version.parts if part.live and self._may_match(part)]
-        return [Parts([replace(part, stats={}) for part in some]) for some in grouped(found)]  # read in the driver
+        return [
+            Parts([replace(part, stats={}) for part in some]) for some in grouped(found, GROUP)
+        ]  # read in the driver
 
     def _may_match(self, part: Part) -> bool:
         from dataplat.lake.schema import stored_name

@@ -89,10 +89,9 @@ class DataplatSource(DataSource):
 
     def schema(self) -> StructType:
         """Return the columns of the version that is named now; what is read later is this version, whoever commits meanwhile."""
+        from dataplat._spark._stream_source import FOLLOW
         from dataplat.connectors.spark.types import spark_schema
         from dataplat.lake.scan import project
-
-        from dataplat._spark._stream_source import FOLLOW
 
         settings = Settings.of(self.options, (*READ, *FOLLOW))  # here a stream asks, too
         version = settings.open()[settings.dataset]
