@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from dataplat._features._store import FeatureStore
     from dataplat._features._training import Recipe
     from dataplat.ingest import IngestResult
+    from dataplat.ingest._request import IngestOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +145,9 @@ class TrainingSet:
         about |= {"sides": [asdict(side) for side in told.sides]} if told.sides else {}
         return hashlib.sha256(json.dumps(about).encode()).hexdigest()
 
+    def _land(self, into: str, **options: Unpack[IngestOptions]) -> IngestResult:
+        return self._store.lake.ingest(self.table, into, **options)
+
     def _spine_words(self) -> list[str]:
         return self.recipe.spine.words
 
@@ -219,9 +223,8 @@ class TrainingSet:
         lineage = [*recipe.lineage, *recipe.spine.pins]
         if recipe.labels is not None:
             lineage.append((recipe.labels.dataset, recipe.labels.id))
-        result = self._store.lake.ingest(
-            self.table,
-            into=into,
+        result = self._land(
+            into,
             mode="replace",
             branch=self._store.branch,
             message=message or f"training set of {named}, closure {self.closure[:12]}, id {self.id[:12]}",

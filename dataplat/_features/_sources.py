@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from dataplat._features._row_query import RowQuery, of_view
+from dataplat._features._row_query import RowQuery, of_view, shown_rows
 from dataplat._heads import version_at
 from dataplat.errors import DatasetNotFound
 from dataplat.feature_store.definitions import FeatureView, Sql
 from dataplat.feature_store.kernel.lives import FOREVER
 from dataplat.feature_store.kernel.order import between, columns_of, facts, merged, none_moves, of_keys, starts_of
 from dataplat.feature_store.runs import Runs
-from dataplat.lake.schema import did_you_mean, plain_schema
+from dataplat.lake.schema import did_you_mean
 from dataplat.versioning.references import says_where
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from dataplat._query import Query
     from dataplat._version import Version
     from dataplat.feature_store.kernel.facts import Facts
-    from dataplat.lake.objects import Objects
     from dataplat.lake.part import Part
     from dataplat.versioning.commit import Commit
     from dataplat.versioning.diff import Diff
@@ -315,18 +314,6 @@ class ViewSource:
         both = _went_and_came(Diff(objects, load_manifest(objects, base), load_manifest(objects, made)))
         went, came = (pa.concat_tables(each, promote_options="permissive") for each in both)
         return went, came
-
-
-def shown_rows(
-    by_row: RowQuery | None, objects: Objects, parts: Sequence[Part], schema: pa.Schema, columns: Sequence[str]
-) -> pa.Table:
-    """Return columns of rows of parts, as a query shows them row by row, if one does."""
-    from dataplat.lake.scan import to_table
-
-    wanted = [name for name in columns if name in schema.names]
-    if by_row is None:
-        return to_table(objects, parts, schema, columns=wanted)
-    return by_row.of(to_table(objects, parts, schema, columns=by_row.columns(plain_schema(schema))))[0]
 
 
 def _went_and_came(found: Diff) -> tuple[list[pa.Table], list[pa.Table]]:

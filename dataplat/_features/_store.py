@@ -263,6 +263,7 @@ class FeatureStore:
         contracts: Mapping[str, Any] | None = None,
         accept_drift: bool = False,
         progress: Listener | None = None,
+        engine: str | Engine = "local",
     ) -> Materialized:
         """Make the snapshot of a service that is served from then on: at first all of it, later only keys that changed.
 
@@ -275,6 +276,7 @@ class FeatureStore:
             contracts: by dataset what it has to meet before anything of it is served: a contract, or FILE:NAME.
             accept_drift: let features move further than their views allow (`FeatureView(…, drift=…)`), this once.
             progress: is told how far it is.
+            engine: `spark` has tasks of Spark make the records where all of it is made; what changed later is made here.
 
         Raises:
             FeatureNotFound: It was not applied.
@@ -287,7 +289,7 @@ class FeatureStore:
         from dataplat._features._materialize import Asked, materialize
         from dataplat.ingest._progress import Meter
 
-        return materialize(self, service, Meter(progress), Asked(full, dry_run, contracts or {}, accept_drift))
+        return materialize(self, service, Meter(progress), Asked(full, dry_run, contracts or {}, accept_drift, engine))
 
     def rollback(self, service: FeatureService | str) -> Snapshot:
         """Serve the snapshot before again, in one step.

@@ -89,7 +89,7 @@ def training_set(
     statuses: bool,
     ages: bool,
     meter: Meter,
-    engine: str | Engine | None = None,
+    engine: str | Engine = "local",
 ) -> TrainingSet:
     """Make a training set of the versions of now."""
     if as_known not in (None, "now"):
@@ -120,11 +120,11 @@ def training_set(
 
 
 def build(
-    store: FeatureStore, recipe: Recipe, meter: Meter | None = None, engine: str | Engine | None = None
+    store: FeatureStore, recipe: Recipe, meter: Meter | None = None, engine: str | Engine = "local"
 ) -> TrainingSet:
     """Make the set of a recipe, of the versions that it pins; `engine` says who does."""
     meter = meter or Meter()
-    if engine not in (None, "local"):
+    if engine != "local":
         from dataplat._spark._features import training_set_by
 
         return training_set_by(engine, store, recipe, meter)
@@ -154,7 +154,7 @@ def pinned(store: FeatureStore, recipe: Recipe) -> tuple[Recipe, tuple[FeatureVi
 
 def _whole(store: FeatureStore, recipe: Recipe, meter: Meter) -> TrainingSet:
     recipe, views, sources = pinned(store, recipe)
-    table, labelled, immature = _with_labels(recipe)
+    table, labelled, immature = with_labels(recipe)
     t = times_of(table, recipe.timestamp)
     asks: dict[Any, Ask] = {}
     for view in views:
@@ -238,7 +238,7 @@ def _check_leaks(recipe: Recipe, sources: Mapping[str, ViewSource]) -> None:
         raise ConfigError("features would know the labels that they are to predict: " + "; ".join(found))
 
 
-def _with_labels(recipe: Recipe) -> tuple[pa.Table, NDArray[np.bool_] | None, int]:
+def with_labels(recipe: Recipe) -> tuple[pa.Table, NDArray[np.bool_] | None, int]:
     """Return the spine with its labels, and whether there is one; without rows whose label could not be known yet.
 
     And how many of these there were.

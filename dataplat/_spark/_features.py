@@ -12,14 +12,25 @@ from operator import add
 from typing import TYPE_CHECKING, Final
 
 from dataplat._features._set import Report
-from dataplat._features._spine import BLOCK, order_of_blocks
-from dataplat._features._training import asked, pinned
+from dataplat._features._spine import BLOCK, Spine, order_of_blocks
+from dataplat._features._training import asked, pinned, with_labels
 from dataplat._spark._engine import SparkEngine, engine_of
+from dataplat._spark._features_moves import moves
 from dataplat._spark._features_packets import frame_of, results, then
 from dataplat._spark._features_pieces import fact_pieces, spine_pieces, spine_schema
 from dataplat._spark._features_routes import Heavy, Routes, routes
 from dataplat._spark._features_set import SparkTrainingSet
-from dataplat._spark._features_tasks import Answering, Asking, Bringing, Carrying, Group, Work, Writing, Written
+from dataplat._spark._features_tasks import (
+    LABELLED,
+    Answering,
+    Asking,
+    Bringing,
+    Carrying,
+    Group,
+    Work,
+    Writing,
+    Written,
+)
 from dataplat._spark._features_weigh import Weighing, weigh
 from dataplat.errors import ConfigError
 from dataplat.feature_store.codec import service_to_json
@@ -44,19 +55,25 @@ WRITTEN: Final = 16 * BLOCK
 """Rows of a training set that one task writes."""
 
 
-def training_set_by(engine: str | Engine | None, store: FeatureStore, recipe: Recipe, meter: Meter) -> SparkTrainingSet:
+def training_set_by(engine: str | Engine, store: FeatureStore, recipe: Recipe, meter: Meter) -> SparkTrainingSet:
     """Make a training set by tasks of Spark.
 
     Raises:
         ConfigError: The lake is in the memory of this process, where tasks are not.
         EngineError: Spark gave up.
     """
+    spark = spark_of(engine, store)
+    recipe, views, sources = pinned(store, recipe)
+    return _Making(spark, store, recipe, views, sources, meter).done()
+
+
+def spark_of(engine: str | Engine, store: FeatureStore) -> SparkEngine:
+    """Return Spark, if that is the engine, and the lake can be reached from its tasks."""
     spark = engine_of(engine, store.lake)
     if not isinstance(spark, SparkEngine):
         raise ConfigError(f"features are made by the engine local or spark, and not by {spark.name}")
     Address.of(store.lake.store)
-    recipe, views, sources = pinned(store, recipe)
-    return _Making(spark, store, recipe, views, sources, meter).done()
+    return spark
 
 
 class _Making:
@@ -72,6 +89,7 @@ class _Making:
         meter: Meter,
     ) -> None:
         self.engine, self.store, self.recipe, self.meter = engine, store, recipe, meter
+        self.size, self.immature = SIZE, 0
         self.views = tuple(views)
         self.sources = [sources[view.name] for view in views]
         self.groups: dict[object, list[int]] = {}
@@ -80,7 +98,7 @@ class _Making:
 
     def done(self) -> SparkTrainingSet:
         self.meter.enter("counting keys")
-        spine = spine_pieces(self.recipe.spine)
+        spine = spine_pieces(self._labelled())
         facts = [fact_pieces(number, source, self.store) for number, source in enumerate(self.sources)]
         of_view = {view: number for number, views in enumerate(self.groups.values()) for view in views}
         firsts = tuple(self.views[views[0]] for views in self.groups.values())
@@ -91,8 +109,18 @@ class _Making:
                 fact_pieces(number, source.until(weights.newest), self.store)
                 for number, source in enumerate(self.sources)
             ]
+        self.moved = moves(self.engine, self.views, facts)
         groups = self._routed(weights.rows, weights.heavy, facts)
         return self._joined(groups, weights.rows, spine, [each for own in facts for each in own])
+
+    def _labelled(self) -> Spine:
+        """Return the spine; with labels, where there are: these are joined here, since a label has one row."""
+        if self.recipe.labels is None:
+            return self.recipe.spine
+        import pyarrow as pa
+
+        table, labelled, self.immature = with_labels(self.recipe)
+        return Spine(table.append_column(LABELLED, pa.array(labelled)))
 
     def _routed(
         self, rows: int, heavy: Mapping[int, Sequence[Heavy]], facts: Sequence[Sequence[FactPiece]]
@@ -103,7 +131,9 @@ class _Making:
         for number, views in enumerate(self.groups.values()):
             every = rows + sum(piece.rows for view in views for piece in facts[view])
             least = 1 if every <= SMALL else self.engine.cores
-            own: Routes = routes(first, every, heavy.get(number, ()), SIZE, least)
+            own = routes(first, every, heavy.get(number, ()), self.size, least)
+            if self.moved & set(views):
+                own = Routes(first, 1)  # keys cannot be worked on apart
             found.append(Group(tuple(views), own))
             first = own.stop
         return tuple(found)
@@ -143,16 +173,22 @@ class _Making:
                     own[code] += count
         report = Report(
             sum(each.rows for each in written),
-            0,
+            self.immature,
             {view.name: sum(each.ties[view.name] for each in written) for view in self.views},
             {name: {NAMES[code]: count for code, count in enumerate(codes) if count} for name, codes in counts.items()},
             0,
         )
+        spine = self.recipe.spine
+        if self.recipe.labels is not None:  # rows were left out, and labels came to them
+            return self._set(written, report, spine.words)
         digest = reduce(add, (each.spine for each in written), Digest())
         words = [
-            content_id(digest, spine_schema(self.recipe.spine)),
+            content_id(digest, spine_schema(spine)),
             order_of_blocks(block for each in written for block in each.blocks),
         ]
+        return self._set(written, report, words)
+
+    def _set(self, written: Sequence[Written], report: Report, words: list[str]) -> SparkTrainingSet:
         return SparkTrainingSet(
             self.recipe,
             report,

@@ -53,9 +53,10 @@ Task: TypeAlias = "Callable[[Iterator[tuple[int, Iterator[Packet]]]], Iterable[P
 def frame_of(engine: SparkEngine, pieces: Iterable[Any], work: Callable[[Any], Iterable[Packet]]) -> DataFrame:
     """Return the packets that `work` makes of each piece, in a task of its own."""
     import pyarrow as pa
-    from pyspark import cloudpickle
 
-    bodies = [cloudpickle.dumps(each) for each in pieces]
+    from dataplat._spark._engine import pickled
+
+    bodies = pickled(*pieces)
     size = len(bodies)
     table = pa.table(
         {
@@ -97,11 +98,35 @@ def results(engine: SparkEngine, frame: DataFrame) -> list[Any]:
     return [each for _, each in told]
 
 
+def streamed(engine: SparkEngine, frame: DataFrame) -> Iterator[bytes]:
+    """Yield what packets hold, partition after partition: a few of them are in the driver at a time.
+
+    Raises:
+        EngineError: Spark gave up.
+        Exception: A task raised it.
+    """
+    from dataplat._spark._engine import _last_words
+
+    rows = iter(frame.select("side", "data").toLocalIterator())
+    while True:
+        try:
+            row = next(rows, None)
+        except Exception as error:  # Spark's, and those of what speaks with Java
+            raise EngineError(f"Spark could not finish its tasks: {_last_words(error)}") from error
+        if row is None:
+            return
+        side, data = int(row[0]), bytes(row[1])
+        if side == FAULT:
+            raise pickle.loads(data)  # noqa: S301 - our own tasks wrote it
+        engine.returned += len(data)
+        yield data
+
+
 def result(at: int, value: Any) -> Packet:
     """Return a packet for `results`."""
-    from pyspark import cloudpickle
+    from dataplat._spark._engine import dumped
 
-    return Packet(0, SPINE, at, cloudpickle.dumps(value))
+    return Packet(0, SPINE, at, dumped(value))
 
 
 def _of_pieces(
@@ -118,18 +143,9 @@ def _worked(task: Task, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Record
     try:
         yield from _batched(_unless_fault(task, sides))
     except Exception as error:  # noqa: BLE001 - it is raised where the work was asked for
-        yield from _batched([Packet(0, FAULT, 1, _fault(error))])
+        from dataplat._spark._engine import dumped, sendable
 
-
-def _fault(error: Exception) -> bytes:
-    from pyspark import cloudpickle
-
-    try:
-        found: bytes = cloudpickle.dumps(error)
-        pickle.loads(found)  # noqa: S301 - an error may take other arguments than it keeps
-    except Exception:  # noqa: BLE001 - what cannot be pickled raises what it likes
-        found = cloudpickle.dumps(EngineError(f"{type(error).__name__}: {error}"))
-    return found
+        yield from _batched([Packet(0, FAULT, 1, dumped(sendable(error)))])
 
 
 def _unless_fault(task: Task, sides: Iterator[tuple[int, Iterator[Packet]]]) -> Iterator[Packet]:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from dataplat._features._row_query import of_view
-from dataplat._features._sources import shown_rows, together, typed
+from dataplat._features._row_query import of_view, shown_rows
+from dataplat._features._sources import together, typed
 from dataplat.feature_store.kernel.order import columns_of, facts
 from dataplat.feature_store.kernel.tables import packed, unpacked
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, Unpack
 
 from dataplat._features._set import Codes, TrainingSet
 from dataplat.feature_store.status import NAMES
@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from dataplat._features._set import Report, Side
     from dataplat._features._store import FeatureStore
     from dataplat._features._training import Recipe
+    from dataplat.ingest import IngestResult
+    from dataplat.ingest._request import IngestOptions
+    from dataplat.ingest._task import TaskPlan, TaskRows
     from dataplat.lake.engine import Engine
+    from dataplat.lake.objects import Objects
     from dataplat.lake.part import Part
 
 
@@ -54,7 +58,7 @@ class SparkTrainingSet(TrainingSet):
         self.__dict__.update(engine=engine, parts=parts, schema=schema, words=words)
 
     @cached_property
-    def table(self) -> pa.Table:  # type: ignore[override]
+    def table(self) -> pa.Table:
         """The rows, read from the lake when they are first asked for."""
         import pyarrow as pa
 
@@ -83,6 +87,29 @@ class SparkTrainingSet(TrainingSet):
     def __len__(self) -> int:
         return self.report.rows
 
+    def _land(self, into: str, **options: Unpack[IngestOptions]) -> IngestResult:
+        """Make its parts a version, in one commit; where a dataset wants them otherwise tasks write them once more."""
+        from dataplat.ingest._distributed import DistributedStep, plan_tasks
+        from dataplat.ingest._draft import carry_out
+        from dataplat.ingest._progress import Meter
+        from dataplat.ingest._request import request_of
+        from dataplat.lake.schema import canonical_schema
+
+        lake, request = self._store.lake, request_of("spark", into, **options)
+        stored = canonical_schema(self.schema)
+        plan = plan_tasks(lake, request, stored, None)
+        alike = plan.schema.equals(stored, check_metadata=True) and not plan.key and not plan.sort
+        if request.contract is not None:  # it may look at all rows, and those are read here
+            return super()._land(into, **options)
+        if alike and plan.suppression is None:
+            tasks = [_written(self.parts)]
+        else:
+            tasks = list(self.engine.map(partial(_rewritten, lake.objects, plan, stored), self.parts))
+        result: IngestResult = carry_out(
+            lake, request.branch, request.message or "", DistributedStep(request, Meter(), plan=plan, tasks=tasks)
+        )
+        return result
+
     def _of(self, recipe: Recipe) -> TrainingSet:
         from dataplat._features._training import build
 
@@ -95,6 +122,22 @@ class SparkTrainingSet(TrainingSet):
         return self.schema
 
 
+def _written(parts: Sequence[Part]) -> TaskRows:
+    """Return parts as what a task wrote."""
+    from dataplat.ingest._task import TaskRows
+    from dataplat.validation.report import Tally
+
+    return TaskRows(sum(part.rows for part in parts), parts, (), 0, (), 0, 0, Tally())
+
+
+def _rewritten(objects: Objects, plan: TaskPlan, schema: pa.Schema, part: Part) -> TaskRows:
+    """Write the rows of a part as a dataset wants them."""
+    from dataplat.ingest._task import write_task
+    from dataplat.lake.scan import scan
+
+    return write_task(objects.store, plan, f"part {part.id[:12]}", scan(objects, [part], schema))
+
+
 def _as(column: pa.ChunkedArray, kind: pa.DataType) -> Any:
     """Return a column in the type in which it was made: the lake holds words, and not their numbers."""
     import pyarrow as pa
@@ -105,7 +148,10 @@ def _as(column: pa.ChunkedArray, kind: pa.DataType) -> Any:
     if pa.types.is_dictionary(kind) and kind.index_type == pa.int8():
         names = pa.array(NAMES)
         chunks = [
-            pa.DictionaryArray.from_arrays(pc.index_in(chunk, names).cast(pa.int8()), names) for chunk in column.chunks
+            pa.DictionaryArray.from_arrays(
+                pc.call_function("index_in", [chunk], pc.SetLookupOptions(names)).cast(pa.int8()), names
+            )
+            for chunk in column.chunks
         ]
         return pa.chunked_array(chunks, kind)
     return column.cast(kind)

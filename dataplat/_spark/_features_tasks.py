@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 
@@ -52,6 +52,10 @@ if TYPE_CHECKING:
 
     Ints: TypeAlias = NDArray[np.int64]
     Sides: TypeAlias = Iterator[tuple[int, Iterator[Packet]]]
+
+
+LABELLED: Final = " labelled"
+"""The column of a spine that says which rows have a label, where it has labels; it goes before rows are written."""
 
 
 @dataclass(frozen=True)
@@ -201,6 +205,7 @@ class Written:
         ties: by view.
         spine: the digest of the rows of the spine.
         blocks: hashes of the order of each of its blocks.
+        unlabelled: rows without a label.
     """
 
     parts: tuple[Part, ...]
@@ -210,6 +215,7 @@ class Written:
     ties: Mapping[str, int]
     spine: Digest
     blocks: tuple[bytes, ...]
+    unlabelled: int
 
 
 @dataclass(frozen=True)
@@ -246,6 +252,10 @@ class Writing:
 
         from dataplat.lake.content_id import digest
 
+        labelled = np.ones(spine.num_rows, bool)
+        if LABELLED in spine.schema.names:
+            labelled = np.asarray(spine.column(LABELLED))
+            spine = spine.drop_columns([LABELLED])
         answers = {}
         for number, view in enumerate(self.work.views):
             answers[view.name] = self._placed(number, first, spine.num_rows, told)
@@ -256,6 +266,7 @@ class Writing:
             there = held(table, side, self.work.timestamp)
             there = there if side.held else ~there
             table, codes = table.filter(pa.array(there)), {name: each[there] for name, each in codes.items()}
+            labelled = labelled[there]
         counts = {name: tuple(np.bincount(each).tolist()) for name, each in codes.items()}
         return Written(
             tuple(self._parts(table)),
@@ -265,6 +276,7 @@ class Writing:
             {name: its.ties for name, its in answers.items()},
             digest(spine.to_batches(), spine.schema),
             tuple(order_of(spine.slice(at, BLOCK)) for at in range(0, spine.num_rows, BLOCK)),
+            int((~labelled).sum()),
         )
 
     def _placed(self, number: int, first: int, rows: int, told: Mapping[int, tuple[Answer, Ints]]) -> Answer:

@@ -13,7 +13,7 @@ import numpy as np
 
 from dataplat.feature_store.definitions import FeatureView, Field
 from dataplat.feature_store.kernel.facts import Facts
-from dataplat.feature_store.windows import parts_of
+from dataplat.feature_store.windows import Window, parts_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,7 +54,7 @@ def _reach(view: FeatureView) -> int | None:
     found = 0
     for each in view.features:
         for part in parts_of(each):
-            if isinstance(part, Field):
+            if not isinstance(part, Window):
                 continue
             if part.span is None:
                 return None

@@ -74,7 +74,7 @@ def ask_to_table(ask: Ask, rows: Ints) -> pa.Table:
     """Return questions, and the row of the spine that each is of, as a table."""
     import pyarrow as pa
 
-    columns = {".high": ask.high, ".low": ask.low, ".t": ask.t, ".row": rows}
+    columns: dict[str, Any] = {".high": ask.high, ".low": ask.low, ".t": ask.t, ".row": rows}
     if ask.keyless is not None:
         columns[".keyless"] = ask.keyless
     return pa.table({name: pa.array(words) for name, words in columns.items()})
