@@ -272,7 +272,8 @@ def _expected(frame: DataFrame) -> tuple[int | None, int | None]:
     """Return how many rows and bytes Spark expects, where it tells (Spark Connect does not)."""
     rows, nbytes = None, None
     with suppress(Exception):
-        stats = frame._jdf.queryExecution().optimizedPlan().stats()  # noqa: SLF001
+        plan: Any = frame._jdf  # noqa: SLF001
+        stats = plan.queryExecution().optimizedPlan().stats()
         nbytes = int(str(stats.sizeInBytes()))
         rows = int(str(stats.rowCount().get())) if stats.rowCount().isDefined() else None
     return rows, None if nbytes is None or nbytes >= 1 << 62 else nbytes
