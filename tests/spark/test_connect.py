@@ -43,9 +43,10 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> str:
     uv, folder = shutil.which("uv") or str(Path(sys.executable).parent / "uv"), tmp_path_factory.mktemp("client")
     made = [[uv, "venv", "-q", "-p", sys.executable, str(folder)]]
     made.append([uv, "pip", "install", "-q", "--offline", "-p", str(folder), "pyspark-client==4.2.0"])
+    env = {name: value for name, value in os.environ.items() if name != "XDG_CACHE_HOME"}  # uv's own cache
     try:
         for command in made:
-            subprocess.run(command, capture_output=True, check=True, timeout=60)
+            subprocess.run(command, env=env, capture_output=True, check=True, timeout=120)
     except (OSError, subprocess.SubprocessError):
         return sys.executable
     return str(folder / "bin" / "python")
@@ -57,7 +58,7 @@ def run(python: str, script: str, *arguments: object) -> dict[str, Any]:
     if python == sys.executable:
         env["PYTHONPATH"] = str(ROOT)
     command = [python, "-W", "ignore", "-c", script, *map(str, arguments)]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
