@@ -53,9 +53,8 @@ class Reader(DataSourceReader):
         """Return groups of the parts that may hold rows which are asked for."""
         assert self._version is not None
         found = [part for part in self._version.parts if part.live and self._may_match(part)]
-        return [
-            Parts([replace(part, stats={}) for part in some]) for some in grouped(found, GROUP)
-        ]  # read in the driver
+        plain = [replace(part, stats={}) for part in found]  # a task has no use for what pruned
+        return [Parts(some) for some in grouped(plain, GROUP)]
 
     def _may_match(self, part: Part) -> bool:
         from dataplat.lake.schema import stored_name
