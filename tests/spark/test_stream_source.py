@@ -70,7 +70,6 @@ def test_what_commits_bring_is_read_once_and_compactions_are_passed_over(reader,
     assert reader.run(name="back", **{"from": "main~1"}) == [[5, 6]]
     lake.ingest(pa.table({"n": [7], "more": ["x"]}), into="flights")
     assert reader.run() == [[7]]
-    assert reader.run(name="latest") == [[7]]
 
 
 def test_a_trigger_reads_no_more_than_it_may(reader, lake):
