@@ -176,7 +176,7 @@ class _Making:
             self.immature,
             {view.name: sum(each.ties[view.name] for each in written) for view in self.views},
             {name: {NAMES[code]: count for code, count in enumerate(codes) if count} for name, codes in counts.items()},
-            0,
+            sum(each.unlabelled for each in written),
         )
         spine = self.recipe.spine
         if self.recipe.labels is not None:  # rows were left out, and labels came to them
