@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dataplat._lake import Lake
     from dataplat._version import Version
     from dataplat.ingest._progress import Listener
+    from dataplat.lake.engine import Engine
     from dataplat.versioning.commit import Commit
     from dataplat.versioning.compact import Rewrite, Run, Target
     from dataplat.versioning.manifest import Manifest
@@ -113,9 +114,16 @@ def plan_compact(lake: Lake, dataset: str, branch: str, target_bytes: int | None
 
 
 def compact(
-    lake: Lake, dataset: str, branch: str, target_bytes: int | None, message: str, progress: Listener | None
+    lake: Lake,
+    dataset: str,
+    branch: str,
+    target_bytes: int | None,
+    message: str,
+    progress: Listener | None,
+    engine: str | Engine = "local",
 ) -> CompactResult:
     """Rewrite small parts and parts with many deleted rows; changes that others make meanwhile win."""
+    from dataplat._engine import engine_of
     from dataplat.ingest._progress import Meter
     from dataplat.versioning._outrun import outrun
 
@@ -125,12 +133,15 @@ def compact(
     head = lake.refs.head(branch).commit
     manifest = _manifest(lake, dataset, branch, head)
     runs = _runs(manifest, target)
+    works = engine_of(engine, lake)
     if not runs:
         note = "all parts are as they should be: nothing was rewritten"
         return CompactResult(dataset, branch, None, lake.version(dataset, branch), notes=(note,))
     try:
         with outrun(lake.refs, branch, head.id):
-            made, rewrites, written = _rewrite(lake, dataset, branch, manifest, runs, target, message, meter.add_rows)
+            made, rewrites, written = _rewrite(
+                lake, dataset, branch, manifest, runs, target, message, told=meter.add_rows, engine=works
+            )
     except CommitConflict as error:
         return CompactResult(
             dataset, branch, None, lake.version(dataset, branch), seconds=meter.seconds, notes=(str(error),)
@@ -178,7 +189,9 @@ def _rewrite(
     runs: Sequence[Run],
     target: Target,
     message: str,
+    *,
     told: Any = None,
+    engine: Engine | None = None,
 ) -> tuple[Commit, list[Rewrite], int]:
     from dataplat.lake.objects import Objects, Stage
     from dataplat.versioning.compact import edit_of
@@ -189,7 +202,7 @@ def _rewrite(
     with Stage(lake.store) as stage:
         objects = Objects(lake.store, stage)
         base = Base(manifest, manifest.schema, manifest.key, manifest.sort, objects, stage)
-        rewrites = list(rewrite_runs(base, runs, target, told))
+        rewrites = list(rewrite_runs(base, runs, target, told, engine))
         if not rewrites:
             raise CommitConflict(f"there is no place between the parts of {dataset!r} to compact them into")
         change = PlannedChange(

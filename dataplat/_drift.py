@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from dataplat._lake import Lake
     from dataplat._version import Version
+    from dataplat.lake.engine import Engine
     from dataplat.validation.drift import DriftReport, Pair, Question, Usual
     from dataplat.validation.drift._column import Column
     from dataplat.validation.drift.skew import FeatureSkew, SkewReport
@@ -39,6 +41,7 @@ class DriftOptions(TypedDict, total=False):
     alpha: float
     exact: bool
     history: bool
+    engine: str | Engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class _Side:
     version: Version | None = None
     table: pa.Table | None = None
     exact: bool = False
+    engine: Engine | None = None
 
     @property
     def schema(self) -> pa.Schema:
@@ -76,7 +80,8 @@ class _Side:
             names = None if question.columns is None else [name for name in self.names if name in question.columns]
             if names == []:
                 return {}
-            return ProfileColumns(version.profile(columns=names, where=self.where).columns)
+            found = version.profile(columns=names, where=self.where, engine=self.engine or "local")
+            return ProfileColumns(found.columns)
         if version is None or self.where is not None:
             return TableColumns.of(self.read(question.columns))
         return TableColumns(version.schema, lambda name: version.to_arrow(columns=[name]).column(name))
@@ -89,7 +94,8 @@ class _Side:
         if version is None:
             return {}
         kinds = {field.name: kind for field in version.schema if (kind := kind_of(field.type)) is not None}
-        return usual_in(version.objects, version.found_at, version.dataset, question.methods(kinds))
+        methods = question.methods(kinds)
+        return usual_in(version.objects, version.found_at, version.dataset, methods, self.engine)
 
     def read(self, names: Sequence[str] | None) -> pa.Table:
         """Return the rows asked for, of the columns that are there."""
@@ -116,7 +122,8 @@ def drift(before: Any, after: Any, **options: Unpack[DriftOptions]) -> DriftRepo
             themselves); `where` (SQL or a Polars expression; a pair of them has one for each side); `min_effect` (what
             counts as drift, in units of the statistic); `alpha` (the chance of any false alarm in the report, 0.05);
             `exact` (read the rows of versions where profiles would do); `history` (False: do not look at what is usual
-            between the earlier versions of the dataset).
+            between the earlier versions of the dataset); `engine` ("spark": its tasks profile versions; where rows are to
+            be read, for `exact` or `by`, one of them compares).
 
     Raises:
         BadColumn: A column is not there, or holds nothing that has a distribution.
@@ -142,7 +149,27 @@ def compared(sides: tuple[Any, Any], titles: tuple[str | None, str | None], opti
     first, second = where if isinstance(where, tuple) else (where, where)
     exact = options.get("exact", False)
     one = _side(sides[0], titles[0] or "before", first, exact=exact)
-    return _compared(one, _side(sides[1], titles[1] or "after", second, exact=exact), options)
+    return _by_engine(one, _side(sides[1], titles[1] or "after", second, exact=exact), options)
+
+
+def _by_engine(before: _Side, after: _Side, options: DriftOptions) -> DriftReport:
+    """Compare two sides where the engine that is asked for has it done."""
+    from dataplat._engine import engine_of
+
+    version = before.version or after.version
+    name = options.get("engine", "local")
+    if version is None or name == "local":
+        return _compared(before, after, options)
+    engine = engine_of(name, version.objects)
+    if options.get("by") is None and not options.get("exact"):
+        return _compared(replace(before, engine=engine), replace(after, engine=engine), options)
+    rest = DriftOptions(**{**options, "engine": "local"})
+    (found,) = engine.map(partial(_compared_there, rest), [(before, after)])
+    return found
+
+
+def _compared_there(options: DriftOptions, sides: tuple[_Side, _Side]) -> DriftReport:
+    return _compared(*sides, options)
 
 
 def _compared(before: _Side, after: _Side, options: DriftOptions) -> DriftReport:

@@ -83,13 +83,14 @@ def load_held(objects: Objects, held: Mapping[str, Any], dataset: str, branch: s
         )
     try:
         text = objects.read(held["source"], SOURCE_SUFFIX)
-        return _loaded(text, held["name"], held["file"])
+        return contract_of_text(text, held["name"], held["file"])
     except (ContractError, MissingExtra, ObjectNotFound) as error:
         raise ContractError(f"{what}, which cannot be loaded here, so nothing lands: {error}") from error
 
 
 @lru_cache(maxsize=64)
-def _loaded(text: bytes, name: str, file: str) -> Contract:
+def contract_of_text(text: bytes, name: str, file: str) -> Contract:
+    """Return the contract that the text of a file declares; in one process it is loaded once."""
     from dataplat.validation.loading import contract_from_text
 
     return contract_from_text(text, name, file)

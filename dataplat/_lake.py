@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from dataplat._branching import Branching
 from dataplat._keeping import Keeping
+from dataplat._sparking import Sparking
 from dataplat.errors import AlreadyExists, LakeNotFound, StoreError
 from dataplat.lake.objects import Objects
 from dataplat.versioning.lakefile import MAIN
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from dataplat.ingest._progress import Listener
     from dataplat.ingest._request import IngestOptions
     from dataplat.labeling.server import LabelServer
+    from dataplat.lake.engine import Engine
     from dataplat.lake.stores import ProbeReport, Store
     from dataplat.validation.drift import DriftReport
     from dataplat.versioning import Diff
@@ -108,7 +110,7 @@ def _no_lake(url: str | Path) -> str:
     return f"there is no lake at {url}: make one with `dataplat init {url}`, or name another with --lake"
 
 
-class Lake(Branching, Keeping):
+class Lake(Branching, Keeping, Sparking):
     """A lake: datasets in versions, on branches. Get one from `dataplat.open`.
 
     `lake["flights"]`, `lake["flights@v1"]`, `lake["flights@main~1"]` are versions. Every method that changes
@@ -176,14 +178,14 @@ class Lake(Branching, Keeping):
 
         return list_commits(self, branches or None, limit)
 
-    def diff(self, before: str, after: str) -> Diff:
-        """Return what differs between two versions, row by row: `lake.diff("flights@v1", "flights")`."""
-        from dataplat.versioning import Diff
-        from dataplat.versioning.references import resolve
+    def diff(self, before: str, after: str, *, engine: str | Engine = "local") -> Diff:
+        """Return what differs between two versions, row by row: `lake.diff("flights@v1", "flights")`.
 
-        dataset, old, _ = resolve(self.refs, self.objects, before)
-        _, new, _ = resolve(self.refs, self.objects, after, dataset=dataset)
-        return Diff(self.objects, old, new)
+        With `engine="spark"` tasks read and match the rows, and `frame(kind)` and `batches(kind)` give them.
+        """
+        from dataplat._diff import diff
+
+        return diff(self, before, after, engine)
 
     def compare(self, before: str, after: str = MAIN) -> LakeDiff:
         """Return which datasets differ between two commits: `lake.compare("v1", "main")`, each with its diff."""
@@ -338,10 +340,11 @@ class Lake(Branching, Keeping):
         target_bytes: int | None = None,
         message: str = "",
         progress: Listener | None = None,
+        engine: str | Engine = "local",
     ) -> CompactResult:
         """Join small parts and fold deletes in; rows, their order and the content id stay. Others' changes win.
 
-        `target_bytes` is the size that parts should have (default: 64 MB).
+        `target_bytes` is the size that parts should have (default: 64 MB). With `engine="spark"` tasks write them.
 
         Raises:
             DatasetNotFound: There is no such dataset on the branch.
@@ -349,7 +352,7 @@ class Lake(Branching, Keeping):
         """
         from dataplat._compact import compact
 
-        return compact(self, dataset, branch, target_bytes, message, progress)
+        return compact(self, dataset, branch, target_bytes, message, progress, engine)
 
     def plan_compact(self, dataset: str, *, branch: str = MAIN, target_bytes: int | None = None) -> CompactPlan:
         """Return what `compact` with the same arguments would do, and touch nothing."""

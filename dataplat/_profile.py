@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from dataplat._version import Version
+    from dataplat.lake.engine import Engine
     from dataplat.validation.profile import Profile
 
 
@@ -39,13 +40,23 @@ def profile(data: Any, *, columns: str | Sequence[str] | None = None, where: str
 
 
 def profile_version(
-    version: Version, *, columns: str | Sequence[str] | None = None, where: str | pl.Expr | None = None
+    version: Version,
+    *,
+    columns: str | Sequence[str] | None = None,
+    where: str | pl.Expr | None = None,
+    engine: str | Engine = "local",
 ) -> Profile:
     """Profile a version; of parts that are remembered no row is read."""
+    from dataplat._engine import engine_of
     from dataplat.validation.profile import _run
 
     return _run.profile_version(
-        version.objects, version.manifest, version.dataset, columns=_names(columns), where=where
+        version.objects,
+        version.manifest,
+        version.dataset,
+        columns=_names(columns),
+        where=where,
+        engine=engine_of(engine, version.objects),
     )
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dataplat._lake import Lake
     from dataplat._version import Version
     from dataplat.ingest import IngestResult
+    from dataplat.ingest._ingest import IngestStep
     from dataplat.ingest._progress import Listener
     from dataplat.ingest._request import IngestOptions
     from dataplat.versioning.commit import Commit
@@ -84,6 +85,11 @@ class Transaction:
         if step.refused and result.report is not None:
             raise failed(result.report, into, result.quarantine or "")
         return replace(result, version=self[into]) if step.lands else result
+
+    def land(self, step: IngestStep) -> IngestResult:
+        """Land rows that tasks of an engine wrote: what is planned here, and was written elsewhere."""
+        result: IngestResult = self._begun.take(step)
+        return replace(result, version=self[step.request.into]) if step.lands else result
 
     def delete(self, dataset: str, where: str | pl.Expr) -> IngestResult:
         """Delete the rows that `where` selects."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from dataplat._version import Version
     from dataplat.connectors.source import Source
+    from dataplat.lake.engine import Engine
     from dataplat.validation import Contract, Report
     from dataplat.validation.report import CheckOutcome
     from dataplat.validation.rules import Context
@@ -67,13 +68,20 @@ def validate_version(
     strict: bool = False,
     environment: str | None = None,
     sample: float | None = None,
+    engine: str | Engine = "local",
 ) -> Report:
     """Hold a version to a contract; what is known of its parts is not asked again."""
+    from dataplat._engine import engine_of
     from dataplat.validation import load_contract
 
     subject = version_subject(version)
     return load_contract(contract).judge(
-        subject, context=context_of(version), strict=strict, environment=environment, sample=sample
+        subject,
+        context=context_of(version),
+        strict=strict,
+        environment=environment,
+        sample=sample,
+        engine=engine_of(engine, version.objects),
     )
 
 

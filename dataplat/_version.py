@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
     import pyarrow as pa
+    from pyspark.sql import DataFrame, SparkSession
 
     from dataplat._suggest import Tried
+    from dataplat.lake.engine import Engine
     from dataplat.lake.objects import Objects
     from dataplat.lake.part import Part
     from dataplat.lake.where import Where
@@ -162,6 +164,20 @@ class Version:
         register(connection, self.dataset, self)
         return connection.table(quoted(self.dataset))
 
+    def to_spark(self, spark: SparkSession | None = None, columns: Sequence[str] | None = None) -> DataFrame:
+        """Return the rows as a frame of Spark, read by its own Parquet reader from the version's own parts.
+
+        Filters and the choice of columns reach the files. `spark` is the session (default: the one that runs, or a new
+        one); its tasks have to see the lake: a folder that all machines share, or a store.
+
+        Raises:
+            SchemaError: A column is not there, or Spark's reader has no type for it.
+            ConfigError: The lake is in memory, or there is no Spark to be had.
+        """
+        from dataplat._spark._fast import to_spark
+
+        return to_spark(self, spark, columns)
+
     def outliers(
         self,
         *,
@@ -207,27 +223,41 @@ class Version:
         return export(self.objects, self.manifest, directory, origin=origin, to=to, link=link, remote=remote)
 
     def validate(
-        self, contract: Any, *, strict: bool = False, environment: str | None = None, sample: float | None = None
+        self,
+        contract: Any,
+        *,
+        strict: bool = False,
+        environment: str | None = None,
+        sample: float | None = None,
+        engine: str | Engine = "local",
     ) -> Report:
         """Hold the version to a contract: a `Contract`, a pandera polars model or schema, or `FILE:NAME`.
 
         What statistics prove, and what is remembered of the same parts, is not read again. With `strict` what was not
         asked, or of a sample only, fails. `environment` says where the data is (`train`, `serve`): what the contract
         asks elsewhere only is not asked. Of a `sample` (0 to 1) this share of the row groups is read, the same ones each
-        time, and checks that need all rows are not asked.
+        time, and checks that need all rows are not asked. With `engine="spark"` tasks read the rows; the report is the same.
 
         Raises:
             ContractError: The contract cannot be loaded or makes no sense.
+            EngineError: Spark could not finish a task.
         """
         from dataplat._validate import validate_version
 
-        return validate_version(self, contract, strict=strict, environment=environment, sample=sample)
+        return validate_version(self, contract, strict=strict, environment=environment, sample=sample, engine=engine)
 
-    def profile(self, *, columns: str | Sequence[str] | None = None, where: str | pl.Expr | None = None) -> Profile:
+    def profile(
+        self,
+        *,
+        columns: str | Sequence[str] | None = None,
+        where: str | pl.Expr | None = None,
+        engine: str | Engine = "local",
+    ) -> Profile:
         """Say what the version holds, column by column: counts, exact moments, quantiles, distinct and frequent values.
 
         Each part is looked at once and remembered with its deletes, segments of parts and the whole are, too: the next
-        version costs what changed. It is the same, byte for byte, whatever was remembered.
+        version costs what changed. It is the same, byte for byte, whatever was remembered, and with `engine="spark"`,
+        where tasks read the rows.
 
         Raises:
             BadColumn: A column is not there.
@@ -235,7 +265,7 @@ class Version:
         """
         from dataplat._profile import profile_version
 
-        return profile_version(self, columns=columns, where=where)
+        return profile_version(self, columns=columns, where=where, engine=engine)
 
     def suggest_contract(self, *, history: bool = False, versions: int = 50) -> Suggestion:
         """Infer a contract: `.text` is the Python file to read, change and keep.

@@ -33,6 +33,7 @@ knows nothing of dataplat can catch `FileNotFoundError` or `ValueError`.
     │   └── SourceGap                         a stream no longer holds what comes next, or is another one now
     ├── ContractError (ValueError)            a contract that cannot be loaded or evaluated
     │   └── ContractFailed                    the data does not meet its contract; `.report` says where
+    ├── EngineError                           an engine could not do a piece of work, or cannot be had
     ├── LabelError                            a queue of labels cannot do what is asked
     │   ├── QueueNotFound (KeyError)
     │   ├── LabelConfigError (ValueError)     a label config that cannot be read, or does not fit the data
@@ -192,6 +193,10 @@ class ContractFailed(ContractError):
     def __init__(self, message: str, report: Any = None) -> None:
         super().__init__(message)
         self.report = report
+
+
+class EngineError(DataplatError):
+    """An engine (Spark) could not do a piece of work, for a reason of its own."""
 
 
 class LabelError(DataplatError):

@@ -19,13 +19,13 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
 import xxhash
 
 from dataplat.feature_store.definitions import FeatureView, Sql
 from dataplat.feature_store.kernel import VERSION
 from dataplat.feature_store.kernel.facts import Facts
 from dataplat.feature_store.kernel.order import columns_of
+from dataplat.feature_store.kernel.tables import facts_from_table, facts_to_table
 from dataplat.lake._cache_dir import cache_dir
 from dataplat.lake.verified import Entry, Record, mark_of
 
@@ -37,7 +37,6 @@ SIZE: Final = 20_000_000_000
 _HASH: Final = 16
 _FORMAT: Final = 2
 """Of the files; it rises when they are laid out otherwise."""
-_FACTS: Final = ("high", "low", "e")
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ class Runs:
             os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
         except OSError:
             return None
-        return None if table is None else _facts(table, view)
+        return None if table is None else facts_from_table(table, view)
 
     def _mapped(self, path: Path) -> pa.Table | None:
         """Map a file, unless it is damaged."""
@@ -123,7 +122,7 @@ class Runs:
 
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = path.with_name(f".{os.getpid()}-{os.urandom(6).hex()}")
-        table = _table(made)
+        table = facts_to_table(made)
         try:
             with fresh.open("wb") as file:
                 hashed = _Hashed(file)
@@ -188,24 +187,6 @@ class _Hashed:
         self.closed = True
 
 
-def _table(made: Facts) -> pa.Table:
-    """Return facts as one table, columns of three kinds: `.high` and such, `key.entity`, `column.name`."""
-    import pyarrow as pa
-
-    columns: dict[str, Any] = {f".{name}": pa.array(getattr(made, name)) for name in _FACTS}
-    if made.k is not made.e:
-        columns[".k"] = pa.array(made.k)
-    if made.keyless is not None:
-        columns[".keyless"] = pa.array(made.keyless)
-    if made.gone is not None:
-        columns[".gone"] = pa.array(made.gone)
-    if made.event is not None:
-        columns |= {f".event{lane}": pa.array(np.ascontiguousarray(made.event[:, lane])) for lane in (0, 1)}
-    columns |= {f"key.{name}": made.keys.column(name) for name in made.keys.schema.names}
-    columns |= {f"column.{name}": made.columns.column(name) for name in made.columns.schema.names}
-    return pa.table(columns)
-
-
 @lru_cache(maxsize=1)
 def _boot() -> str:
     """Return what is another after the machine has started anew, when what was written may have been lost; "": not known."""
@@ -213,28 +194,3 @@ def _boot() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
     except OSError:
         return ""
-
-
-def _facts(table: pa.Table, view: FeatureView) -> Facts:
-    names = table.schema.names
-
-    def words(name: str) -> Any:
-        column = table.column(name)
-        return column.chunk(0).to_numpy(zero_copy_only=name != ".keyless") if column.num_chunks else np.asarray(column)
-
-    def these(prefix: str, wanted: list[str]) -> pa.Table:
-        return table.select([f"{prefix}.{name}" for name in wanted]).rename_columns(wanted)
-
-    event = np.column_stack((words(".event0"), words(".event1"))) if ".event0" in names else None
-    e = words(".e")
-    return Facts(
-        words(".high"),
-        words(".low"),
-        words(".keyless") if ".keyless" in names else None,
-        e,
-        words(".k") if ".k" in names else e,
-        words(".gone") if ".gone" in names else None,
-        event,
-        these("key", [entity.name for entity in view.view.entities]),
-        these("column", list(view.view.columns)),
-    )

@@ -116,6 +116,11 @@ class Stage:
         elif concurrency_of(self.store) > 1:
             staged.sending = _senders.pool().submit(self._send, object_key(object_id, suffix), path)
 
+    def adopt(self, object_id: str, suffix: str, size: int) -> None:
+        """Take an object for staged and flushed that another process has brought into the store."""
+        with self._lock:
+            self._staged.setdefault((object_id, suffix), _Staged(size, flushed=True))
+
     def new_file(self, suffix: str) -> Path:
         """Return the path of a file to write, on the store's own file system where it has one."""
         return self._files.new(suffix)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dataplat.errors import ObjectExists, StoreError
+from dataplat.lake.stores._address import Address
 from dataplat.lake.stores._protocol import Store
 
 
@@ -27,6 +28,9 @@ class Memos:
     """
 
     store: Store
+
+    def __reduce__(self) -> tuple[Callable[[Address], Memos], tuple[Address]]:
+        return _at, (Address.of(self.store),)
 
     def get(self, computation: str, part: str, deletes: str | None = None) -> Any | None:
         """Return the remembered value, or None."""
@@ -82,6 +86,10 @@ class Memos:
                 self.store.create(key, entry)
         except StoreError:
             return
+
+
+def _at(address: Address) -> Memos:
+    return Memos(address.open())
 
 
 def _seal(key: str, body: bytes) -> bytes:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 
+from dataplat.errors import ConfigError
 from dataplat.lake._object_keys import check, generations, object_key, object_prefix, parse_key, read_object
 from dataplat.lake._stage import Stage
-from dataplat.lake.stores import CachingStore, Store, SupportsFiles, SupportsUrl, cache_of, concurrency_of
+from dataplat.lake.stores import Address, CachingStore, Store, SupportsFiles, SupportsUrl, cache_of, concurrency_of
 
 __all__ = ["Objects", "Stage", "object_key"]
 
@@ -31,6 +33,12 @@ class Objects:
         self._cache: OrderedDict[str, bytes] = OrderedDict()
         self._cached = 0
         self._lock = threading.Lock()  # never held across a call to the store: in the simulator those switch writers
+
+    def __reduce__(self) -> tuple[Callable[[Address], Objects], tuple[Address]]:
+        """Travel as the address of the store; what is staged here nobody else can read."""
+        if self.stage is not None:
+            raise ConfigError("objects that are staged are known to this process alone, until they are flushed")
+        return _at, (Address.of(self.store),)
 
     def read(self, object_id: str, suffix: str, *, verify: bool = True) -> bytes:
         """Return the bytes of an object; raise `ObjectNotFound`, or `IntegrityError` if they are not what was written.
@@ -139,3 +147,7 @@ class Objects:
             generation = next(generations(self.store, object_id, suffix), None)
             return plain if generation is None else Path(self.store.url(generation))
         return None
+
+
+def _at(address: Address) -> Objects:
+    return Objects(address.open())

@@ -32,6 +32,9 @@ from servers.fixtures import (
     registry,
     s3_server,
     shared_redis,
+    spark,
+    spark_cluster,
+    spark_connect,
 )
 
 __all__ = [  # fixtures of tests/services
@@ -50,6 +53,9 @@ __all__ = [  # fixtures of tests/services
     "registry",
     "s3_server",
     "shared_redis",
+    "spark",
+    "spark_cluster",
+    "spark_connect",
 ]
 
 # How long an example takes says how busy the machine is, and nothing else.

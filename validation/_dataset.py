@@ -15,6 +15,7 @@ from dataplat.validation._compile import Plan, PlannedCheck, check_function
 from dataplat.validation._identity import check_id
 from dataplat.validation._memory import Memory
 from dataplat.validation._rows import FAULTS, as_frame, examples, fault_text, row_texts
+from dataplat.validation._spread import once
 from dataplat.validation._unique import find_repeats
 from dataplat.validation.report import EXAMPLES_PER_CHECK, CheckOutcome, Status
 from dataplat.validation.subject import PART, ROW, Subject
@@ -61,7 +62,7 @@ class DatasetChecker:
         if known is not None:
             return replace(known, number=check.number, severity=check.severity, status=_status(known, check))
         try:
-            outcome = self._unique(check) if check.columns else self._custom(check)
+            outcome = self._unique(check) if check.columns else once(self.memory, self._custom, check)
         except FAULTS as error:
             return check.outcome("could not check", self.rows, fault_text(error))
         self.memory.keep_whole(self.subject.version, asked, outcome)

@@ -202,6 +202,14 @@ class DigestReader:
         live = block.live()
         return (known if live is None else known.where(live)), how
 
+    def remember(self, piece: Piece) -> How:
+        """Have the digests remembered, and say whether they had to be read; for who reads them elsewhere."""
+        return self.of(piece, keep=True)[1]
+
+    def remember_distinct(self, piece: Piece) -> How:
+        """Have the distinct digests remembered, and say whether they had to be read."""
+        return self.distinct(piece)[2]
+
     def distinct(self, piece: Piece) -> tuple[Array, int, How]:
         """Return the distinct digests of the rows without a null, sorted, how many such rows there are, and how."""
         memos, identity = self.subject.memos, piece.block.identity

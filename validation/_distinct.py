@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from dataplat.validation._digests import Array, DigestReader, Piece, in_order, pieces_of, share
+from dataplat.validation._memory import Memory
+from dataplat.validation._spread import each, is_here
 from dataplat.validation.report import HOW, How
 from dataplat.validation.subject import Subject
 
@@ -20,14 +22,20 @@ class Distinct:
 
     subject: Subject
     reader: DigestReader
+    memory: Memory
     at_once: int = AT_ONCE
     rows: int = field(default=0, init=False)
     settled: dict[How, int] = field(default_factory=dict, init=False)
+    _scanned: Collection[int] = field(default=(), init=False)
+    """Numbers of the blocks that were read elsewhere for this."""
 
     def by_share(self) -> Iterator[tuple[int, int, Array]]:
         """Yield them by share of digest space: its number, how many shares there are, and its digests, sorted."""
         pieces = pieces_of(self.subject, self.reader.columns, self.reader.columns)
         shares = 1 << max(0, -(-sum(piece.rows for piece in pieces) // self.at_once) - 1).bit_length()
+        if not is_here(self.memory):
+            hows = each(self.memory, self.reader.remember_distinct, pieces, self.subject.threads)
+            self._scanned = {piece.number for piece, how in zip(pieces, hows, strict=True) if how == "scanned"}
         for number in range(shares):
             yield number, shares, self._union(pieces, number, shares)
 
@@ -50,5 +58,6 @@ class Distinct:
                 loose.clear()
             if number == 0:
                 self.rows += rows
+                how = "scanned" if piece.number in self._scanned else how
                 self.settled[how] = self.settled.get(how, 0) + piece.rows
         return np.unique(np.concatenate([together, *loose]))

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from dataplat.lake.engine import Engine, Local
 from dataplat.lake.memos import Memos, computation_id
 from dataplat.validation._ledger import Ledger
 from dataplat.validation.report import CheckOutcome, Example, How
@@ -43,9 +44,13 @@ class Found:
 
 @dataclass(slots=True)
 class Memory:
-    """Looks up and keeps what was found, by block and by the id of what was asked."""
+    """Looks up and keeps what was found, by block and by the id of what was asked.
+
+    What `engine` calls has a memory of its own, of the same memos: it travels as one that knows nothing yet.
+    """
 
     memos: Memos | None
+    engine: Engine = field(default_factory=Local)
     reads: int = 0
     """Bundles looked for."""
     ledger: Ledger = field(init=False)
@@ -55,6 +60,9 @@ class Memory:
 
     def __post_init__(self) -> None:
         self.ledger = Ledger(self.memos)
+
+    def __reduce__(self) -> tuple[type[Memory], tuple[Memos | None]]:
+        return Memory, (self.memos,)
 
     def of(self, block: Block) -> dict[str, Any]:
         """Return what is remembered of a block, by what was asked."""

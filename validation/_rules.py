@@ -10,6 +10,7 @@ from dataplat.validation._environment import is_elsewhere
 from dataplat.validation._identity import check_id
 from dataplat.validation._memory import Memory
 from dataplat.validation._rows import FAULTS, fault_text
+from dataplat.validation._spread import once
 from dataplat.validation.report import CheckOutcome, Severity, Status
 from dataplat.validation.rules import Context, Rule
 from dataplat.validation.subject import Subject
@@ -44,7 +45,8 @@ def _ask(rule: Rule, base: CheckOutcome, subject: Subject, context: Context, mem
         remembers = rule.remembers()
         if remembers and (known := memory.whole(subject.version, asked)) is not None:
             return replace(known, severity=severity, status=_status(known, severity))
-        answer: Any = rule.check(subject, context)
+        reads_parts = getattr(rule, "reads_parts", False)  # each by itself, as `context.memory` has it done
+        answer: Any = rule.check(subject, context) if reads_parts else once(memory, rule.check, subject, context)
     except FAULTS as error:
         return replace(base, failing=None, detail=fault_text(error))
     if not isinstance(answer, CheckOutcome):

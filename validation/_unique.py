@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -22,6 +23,7 @@ from dataplat.validation._memory import Found, Memory
 from dataplat.validation._places import with_keys
 from dataplat.validation._rows import examples, row_texts
 from dataplat.validation._since import came_since
+from dataplat.validation._spread import bare, each, is_here, once
 from dataplat.validation.report import EXAMPLES_PER_CHECK, HOW, CheckOutcome, Example, How
 from dataplat.validation.subject import Subject
 
@@ -68,7 +70,7 @@ def find_repeats(
     if not found.failing:
         passed = CheckOutcome("unique", "dataset", "passed", rows=found.rows, settled=found.settled)
         memory.keep_whole(subject.version, asked, passed)
-    return replace(found, examples=with_keys(subject, found.examples, key))
+    return replace(found, examples=once(memory, with_keys, subject, found.examples, key) if found.failing else ())
 
 
 def repeated_rows(subject: Subject, columns: Sequence[str]) -> dict[int, list[int]]:
@@ -119,7 +121,8 @@ class _Search:
         known = {piece for piece in pieces if self.memory.find(piece.block, self.asked) == Found(0)}
         todo = [piece for piece in pieces if piece not in known]
         found = set(known)
-        for piece, unique in zip(todo, in_order(self._is_unique, todo, self.subject.threads), strict=True):
+        alone = each(self.memory, partial(_is_unique, self.reader), todo, self.subject.threads)
+        for piece, unique in zip(todo, alone, strict=True):
             self._note(piece, "scanned")
             if unique:
                 found.add(piece)
@@ -127,13 +130,13 @@ class _Search:
             self._note(piece, "remembered")
         return found
 
-    def _is_unique(self, piece: Piece) -> bool:
-        values = self.reader.of(piece, keep=False)[0].values
-        return _ascends(values) or _ascends(np.sort(values))
-
     def _compare_group(self, group: Sequence[Piece], new: Sequence[Piece]) -> None:
         """Compare pieces; those that are not `new` are known to repeat nothing among themselves."""
-        keep = len(group) > 1
+        keep = len(group) > 1 or not is_here(self.memory)
+        if not is_here(self.memory):  # what is compared here was digested elsewhere
+            hows = each(self.memory, self.reader.remember, group, self.subject.threads)
+            for piece, how in zip(group, hows, strict=True):
+                self._note(piece, how)
         rows = sum(piece.rows for piece in new)
         shares = 1 << max(0, -(-rows // self.digests) - 1).bit_length()
         old = [piece for piece in group if piece not in set(new)]
@@ -178,43 +181,13 @@ class _Search:
 
     def _compare(self, group: Sequence[Piece], repeated: Array, *, keep: bool) -> None:
         """Count rows by value among those with a repeated digest: two values may share one by chance."""
-        members = Members(repeated)
-
-        def look(piece: Piece) -> list[pl.DataFrame]:
-            remembered = keep and piece.block.identity is not None
-            if remembered and not members.mask(self.reader.of(piece, keep=True)[0].values).any():
-                return []
-            return list(self._hits(piece, members))
-
-        groups: list[pl.DataFrame] = []
-        candidates: list[pl.DataFrame] = []
-        loose = shown = 0
-        for piece, found in zip(group, in_order(look, group, self.subject.threads), strict=True):
-            if found:
-                self._note(piece, "scanned")
-            for hits in found:
-                if shown < self.most:
-                    candidates.append(hits.head(self.most - shown))
-                    shown += len(candidates[-1])
-                groups.append(hits.group_by(self.columns).agg(pl.len().cast(pl.Int64).alias(_COUNT)))
-                loose += len(groups[-1])
-                if loose > _ROWS_BEFORE_MERGE:
-                    groups, loose = [self._merged(groups)], 0
-        repeats = self._merged(groups).filter(pl.col(_COUNT) > 1)
-        self.failing += int(repeats[_COUNT].sum())
-        first = pl.concat(candidates).join(repeats.drop(_COUNT), on=self.columns, how="semi", nulls_equal=True)
-        together = pl.concat([self.first, first]) if self.first.width else first
+        look = _Behind(self.reader, keep, self.most, self.subject.threads)
+        found = once(self.memory, look, group if is_here(self.memory) else bare(group), repeated)
+        self.failing += found.failing
+        for at in found.looked:
+            self._note(group[at], "scanned")
+        together = pl.concat([self.first, found.first]) if self.first.width else found.first
         self.first = together.sort(_BLOCK, _POSITION).head(self.most)
-
-    def _hits(self, piece: Piece, members: Members) -> Iterator[pl.DataFrame]:
-        for frame, positions in self.reader.frames(piece):
-            at = np.flatnonzero(members.mask(digest(frame).values))
-            places = pl.Series(_POSITION, positions[at])
-            if len(at):
-                yield frame[at].with_columns(pl.lit(piece.number, pl.Int64).alias(_BLOCK), places)
-
-    def _merged(self, groups: Sequence[pl.DataFrame]) -> pl.DataFrame:
-        return pl.concat(groups).group_by(self.columns).agg(pl.col(_COUNT).sum())
 
     def _note(self, piece: Piece, how: How) -> None:
         known = self.how.get(piece, how)
@@ -238,6 +211,70 @@ class _Search:
             replace(one, part=blocks[number].name)
             for one, number in zip(shown, self.first[_BLOCK].to_list(), strict=True)
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Repeated:
+    """How many rows have values that repeat, the first of them, and the numbers of pieces in which rows were read."""
+
+    failing: int
+    first: pl.DataFrame
+    looked: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Behind:
+    """Looks at the values behind digests that repeat."""
+
+    reader: DigestReader
+    keep: bool
+    most: int
+    threads: int
+
+    def __call__(self, group: Sequence[Piece], repeated: Array) -> _Repeated:
+        """Return which rows repeat among those with a repeated digest: two values may share one by chance."""
+        members = Members(repeated)
+
+        def look(piece: Piece) -> list[pl.DataFrame]:
+            remembered = self.keep and piece.block.identity is not None
+            if remembered and not members.mask(self.reader.of(piece, keep=True)[0].values).any():
+                return []
+            return list(self._hits(piece, members))
+
+        groups: list[pl.DataFrame] = []
+        candidates: list[pl.DataFrame] = []
+        looked: list[int] = []
+        loose = shown = 0
+        for at, found in enumerate(in_order(look, group, self.threads)):
+            if found:
+                looked.append(at)
+            for hits in found:
+                if shown < self.most:
+                    candidates.append(hits.head(self.most - shown))
+                    shown += len(candidates[-1])
+                groups.append(hits.group_by(self.reader.columns).agg(pl.len().cast(pl.Int64).alias(_COUNT)))
+                loose += len(groups[-1])
+                if loose > _ROWS_BEFORE_MERGE:
+                    groups, loose = [self._merged(groups)], 0
+        repeats = self._merged(groups).filter(pl.col(_COUNT) > 1)
+        shared = repeats.drop(_COUNT)
+        first = pl.concat(candidates).join(shared, on=self.reader.columns, how="semi", nulls_equal=True)
+        return _Repeated(int(repeats[_COUNT].sum()), first, looked)
+
+    def _hits(self, piece: Piece, members: Members) -> Iterator[pl.DataFrame]:
+        for frame, positions in self.reader.frames(piece):
+            at = np.flatnonzero(members.mask(digest(frame).values))
+            places = pl.Series(_POSITION, positions[at])
+            if len(at):
+                yield frame[at].with_columns(pl.lit(piece.number, pl.Int64).alias(_BLOCK), places)
+
+    def _merged(self, groups: Sequence[pl.DataFrame]) -> pl.DataFrame:
+        return pl.concat(groups).group_by(self.reader.columns).agg(pl.col(_COUNT).sum())
+
+
+def _is_unique(reader: DigestReader, piece: Piece) -> bool:
+    values = reader.of(piece, keep=False)[0].values
+    return _ascends(values) or _ascends(np.sort(values))
 
 
 def _ascends(values: Array) -> bool:

@@ -12,6 +12,7 @@ import polars as pl
 import pyarrow as pa
 
 from dataplat.errors import ContractError
+from dataplat.lake.engine import Engine, Local
 from dataplat.validation._beside import Beside
 from dataplat.validation._compile import Plan, compile_plan
 from dataplat.validation._contradictions import refuse_contradictions
@@ -25,6 +26,7 @@ from dataplat.validation._pandas import PandasSchema, arrow_type, is_pandas
 from dataplat.validation._pandas_transform import PandasTransform, judging
 from dataplat.validation._rows import FAULTS, check_rows, fault_text
 from dataplat.validation._rules import ask_rules
+from dataplat.validation._spread import once
 from dataplat.validation._transform import Transform, parted
 from dataplat.validation.report import CheckOutcome, Report, Severity
 from dataplat.validation.rules import Context, Rule
@@ -139,6 +141,7 @@ class Contract:
         environment: str | None = None,
         came: Came | None = None,
         sample: float | None = None,
+        engine: Engine | None = None,
     ) -> Report:
         """Evaluate everything on a version, a file or a table, the cheapest way that is certain, and sum up.
 
@@ -150,6 +153,8 @@ class Contract:
             came: of blocks whose rows are known to pass all row checks, whence that is known.
             sample: the share of row groups that row checks read, 0 to 1, the same ones each time; checks that need all
                 rows are not asked. None: all.
+            engine: who reads rows (None: this process). The report is the same; of another one parts are read by its
+                tasks, each for itself, and by one task where a check needs all rows together.
 
         Raises:
             ContractError: `sample` is no share.
@@ -159,7 +164,7 @@ class Contract:
         start = time.perf_counter()
         plan = self._plan(subject.schema, environment)
         key = [name for name in subject.key if name in subject.schema.names]
-        memory = Memory(subject.memos)
+        memory = Memory(subject.memos, engine or Local())
         context = replace(context or Context(), memory=memory)
         judge = Judge(plan, subject, key, memory, sample=sample)
         if came is not None:
@@ -168,7 +173,8 @@ class Contract:
         pandas = None if self._pandas is None else self._pandas.asked_in(self.environment, environment)
         if sample is None:
             whole = DatasetChecker(plan, subject, key, context.memory_limit, memory).run()
-            whole += [] if pandas is None else pandas.judge(subject, key, self.severity, context.memory_limit)
+            limit = context.memory_limit
+            whole += [] if pandas is None else once(memory, pandas.judge, subject, key, self.severity, limit)
             whole += ask_rules(self.checks, subject, context, environment, (self.environment, self.severity), memory)
         else:
             of_pandas = [] if pandas is None else pandas.declared()

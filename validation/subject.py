@@ -7,6 +7,7 @@ read in units (row groups), by several threads.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
@@ -119,6 +120,10 @@ class PartBlock:
         self._objects = objects
         self._schema = schema
 
+    def __reduce__(self) -> tuple[type[PartBlock], tuple[Objects, Part, pa.Schema]]:
+        """Travel without statistics: who judges by them does so before."""
+        return PartBlock, (self._objects, replace(self.part, stats={}), self._schema)
+
     def units(self, columns: Sequence[str], dictionaries: Collection[str] = ()) -> Iterator[Unit]:
         """Yield the row groups of the part; it is opened now."""
         from dataplat.lake.scan import row_groups
@@ -161,6 +166,10 @@ class VersionSubject:
         self._earlier = earlier
         self._ids: list[str] | None = None
         self._blocks: list[PartBlock] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Travel without the parts, which are read again where it arrives, and without what was before."""
+        return self.__dict__ | {"_blocks": None, "_ids": [], "_earlier": tuple}
 
     @property
     def earlier(self) -> Sequence[str]:

@@ -196,9 +196,14 @@ class FileSource:
                     raise _first_reject(item)
                 yield item
         except SchemaWidened as widened:
-            self._widenings += 1
-            self._schema = self._widened(schema, widened.schema, split.label, fixed)
-            raise SchemaWidened(self._schema, widened.reason) from None
+            raise SchemaWidened(self.widen(widened.schema, split.label), widened.reason) from None
+
+    def widen(self, found: pa.Schema, label: str) -> pa.Schema:
+        """Return the schema that `schema` returns from now on: one that also holds what was found in the file `label`."""
+        fixed = frozenset(self._options.schema.names if self._options.schema is not None else ())
+        self._widenings += 1
+        self._schema = self._widened(self.schema(), found, label, fixed)
+        return self._schema
 
     def _widened(self, schema: pa.Schema, found: pa.Schema, label: str, fixed: frozenset[str]) -> pa.Schema:
         entry = self._file(self._active[0]).entries[0]

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from dataplat.feature_store.kernel.facts import Facts
     from dataplat.feature_store.online.store import OnlineStore
     from dataplat.ingest._progress import Meter
+    from dataplat.lake.engine import Engine
 
     Pairs: TypeAlias = NDArray[np.void]
     """Digests of keys: (high, low)."""
@@ -99,12 +100,14 @@ class Asked:
         plan: only say what would be done.
         contracts: by dataset what it has to meet.
         accept_drift: features may move as far as they do.
+        engine: who makes all of it, where all is made.
     """
 
     full: bool = False
     plan: bool = False
     contracts: Mapping[str, Any] = field(default_factory=dict)
     accept_drift: bool = False
+    engine: str | Engine = "local"
 
 
 def materialize(store: FeatureStore, service: FeatureService | str, meter: Meter, asked: Asked) -> Materialized:
@@ -159,7 +162,9 @@ def _made(store: FeatureStore, service: FeatureService, meter: Meter, asked: Ask
         meter.enter("packing")
         counted = _Counted(meter)
         if work.changed is None:
-            work.online.load(work.space, work.snapshot, counted.whole(work.everything()), settled=work.settled)
+            work.online.load(
+                work.space, work.snapshot, counted.whole(work.everything(store, asked.engine)), settled=work.settled
+            )
         else:
             work.online.change(work.space, work.snapshot, counted.some(work.changes()), settled=work.settled)
     except BaseException:
@@ -309,8 +314,13 @@ class _Work:
             types=self.plan.types,
         )
 
-    def everything(self) -> Iterator[tuple[bytes, bytes]]:
+    def everything(self, store: FeatureStore, engine: str | Engine) -> Iterator[tuple[bytes, bytes]]:
         """Yield all records, those of a range of keys together."""
+        if engine != "local":
+            from dataplat._spark._features_records import records_by
+
+            yield from records_by(engine, store, self.plan, self.sources, self.at)
+            return
         for group in self.plan.groups:
             own = {base.name: self.sources[base.name] for base in group.bases}
             most = max(source.rows for source in own.values())

@@ -11,7 +11,7 @@ looks at several rows, or gives another value when it is asked again (`duckdb_fu
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dataplat.feature_store.definitions import FeatureView
+    from dataplat.lake.objects import Objects
+    from dataplat.lake.part import Part
 
 _PLACE: Final = "__dataplat_place"
 _BY_ROW: Final = frozenset(
@@ -127,6 +129,19 @@ def of_view(view: FeatureView) -> RowQuery | None:
     """Return what shows a dataset to a view row by row; None: nothing does, or all of it is read as it is."""
     source = view.view.source
     return row_query(source.query) if isinstance(source, Sql) else None
+
+
+def shown_rows(
+    by_row: RowQuery | None, objects: Objects, parts: Sequence[Part], schema: pa.Schema, columns: Sequence[str]
+) -> pa.Table:
+    """Return columns of rows of parts, as a query shows them row by row, if one does."""
+    from dataplat.lake.scan import to_table
+    from dataplat.lake.schema import plain_schema
+
+    wanted = [name for name in columns if name in schema.names]
+    if by_row is None:
+        return to_table(objects, parts, schema, columns=wanted)
+    return by_row.of(to_table(objects, parts, schema, columns=by_row.columns(plain_schema(schema))))[0]
 
 
 class Shown:

@@ -29,7 +29,7 @@ def save(
     def attempt() -> dict[str, IngestResult]:
         with store.lake.transaction(store.branch, message or _message(sets)) as tx:
             for into, made in sets.items():
-                tx.ingest(made.table, into=into, mode="replace", lineage=_lineage(made), contract=contract)
+                made.land(tx, into, mode="replace", lineage=_lineage(made), contract=contract)
             known = {(each["id"], each["dataset"], each["dataset_version"]) for each in training_sets(store)}
             named = [(made, into, tx[into].id) for into, made in sets.items()]
             notes = [_note(*each) for each in named if (each[0].id, *each[1:]) not in known]

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
     from dataplat._features._store import FeatureStore
     from dataplat._features._training import Recipe
+    from dataplat._transaction import Transaction
     from dataplat.ingest import IngestResult
+    from dataplat.ingest._request import IngestOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,20 +134,27 @@ class TrainingSet:
     @cached_property
     def id(self) -> str:
         """The hash of all that the set depends on: equal ids, equal bytes."""
-        from dataplat.lake.content_id import content_id, digest
-
-        spine = self.recipe.spine.table
         told = self.recipe
         about: dict[str, Any] = {
             "closure": self.closure,
             "pins": sorted(told.pins.items()),
-            "spine": [content_id(digest(spine.to_batches(), spine.schema), spine.schema), _order(spine)],
+            "spine": list(self._spine_words()),
             "labels": None if told.labels is None else [told.labels.dataset, told.labels.id, list(told.label_on)],
             "asked": [told.timestamp, told.horizon, told.as_known, told.statuses, told.ages],
         }
         about |= {"label_known_at": told.label_known_at} if told.label_known_at else {}
         about |= {"sides": [asdict(side) for side in told.sides]} if told.sides else {}
         return hashlib.sha256(json.dumps(about).encode()).hexdigest()
+
+    def land(self, tx: Transaction, into: str, **options: Unpack[IngestOptions]) -> IngestResult:
+        """Have its rows become a dataset within a transaction; `save` is what users call."""
+        return tx.ingest(self.table, into, **options)
+
+    def _spine_words(self) -> list[str]:
+        return self.recipe.spine.words
+
+    def _schema(self) -> pa.Schema:
+        return self.table.schema
 
     def to_arrow(self) -> pa.Table:
         """Return an Arrow table."""
@@ -196,13 +205,13 @@ class TrainingSet:
             ConfigError: The share is none; the time has no zone; or both a time and columns are given.
         """
         side = self._sides(by, holdout, seed)
-        held = self._held(side)
-        return self._some(~held, replace(side, held=False)), self._some(held, side)
+        there = held(self.table, side, self.recipe.timestamp)
+        return self._some(~there, replace(side, held=False)), self._some(there, side)
 
     def side(self, side: Side) -> TrainingSet:
         """Return one side of a split."""
-        held = self._held(side)
-        return self._some(held if side.held else ~held, side)
+        there = held(self.table, side, self.recipe.timestamp)
+        return self._some(there if side.held else ~there, side)
 
     def save(self, into: str, *, message: str | None = None, contract: Any = None) -> IngestResult:
         """Make it a version of the dataset `into`; its lineage names the versions that it was made of.
@@ -219,7 +228,7 @@ class TrainingSet:
     def __repr__(self) -> str:
         service = self.recipe.service
         pins = ", ".join(f"{name} = {version[:12]}" for name, version in sorted(self.pins.items()))
-        return f"TrainingSet({service.reference}, {len(self):,} rows x {self.table.num_columns} columns; {pins})"
+        return f"TrainingSet({service.reference}, {len(self):,} rows x {len(self._schema())} columns; {pins})"
 
     def _columns(self, by: str | Sequence[str] | None) -> list[str]:
         if by is None:
@@ -227,20 +236,11 @@ class TrainingSet:
             names = list(dict.fromkeys(name for view in views for name in view.spine_keys))
         else:
             names = [by] if isinstance(by, str) else list(by)
-        there = self.table.schema.names
+        there = self._schema().names
         for name in names:
             if name not in there:
                 raise BadColumn(f"the training set has no column {name!r}{did_you_mean(name, there)}")
         return names
-
-    def _shares(self, columns: Sequence[str], seed: str) -> Any:
-        """Return a number from 0 to 1 for each row, equal where the columns are."""
-        from dataplat.lake._hashing import mix
-        from dataplat.lake.content_id import row_digests
-
-        words = np.ascontiguousarray(row_digests(self.table.select(list(columns)))[:, 0])
-        salt = int.from_bytes(hashlib.sha256(f"split {seed}".encode()).digest()[:8], "little")
-        return mix(0, words ^ np.uint64(salt)) / 2.0**64
 
     def _sides(self, by: str | Sequence[str] | None, holdout: float | datetime, seed: str) -> Side:
         """Return what is held out."""
@@ -258,15 +258,6 @@ class TrainingSet:
             raise ConfigError("its views have no entity: say with by= which rows stay together, or give a time")
         return Side(columns, float(holdout), seed, held=True)
 
-    def _held(self, side: Side) -> NDArray[np.bool_]:
-        """Return which rows are held out."""
-        if not side.by:
-            from dataplat._features._spine import times_of
-
-            return times_of(self.table, self.recipe.timestamp) >= side.holdout
-        held: NDArray[np.bool_] = self._shares(side.by, side.seed) < side.holdout
-        return held
-
     def _some(self, rows: NDArray[np.bool_], side: Side) -> TrainingSet:
         import pyarrow as pa
 
@@ -281,8 +272,21 @@ class TrainingSet:
         )
 
 
-def _order(spine: pa.Table) -> str:
-    """Return a hash of rows in their order, which the content id leaves out."""
+def held(table: pa.Table, side: Side, timestamp: str) -> NDArray[np.bool_]:
+    """Return which rows of a training set a split holds out; each row is looked at by itself."""
+    if not side.by:
+        from dataplat._features._spine import times_of
+
+        return times_of(table, timestamp) >= side.holdout
+    found: NDArray[np.bool_] = _shares(table, side.by, side.seed) < side.holdout
+    return found
+
+
+def _shares(table: pa.Table, columns: Sequence[str], seed: str) -> Any:
+    """Return a number from 0 to 1 for each row, equal where the columns are."""
+    from dataplat.lake._hashing import mix
     from dataplat.lake.content_id import row_digests
 
-    return hashlib.sha256(np.ascontiguousarray(row_digests(spine)).tobytes()).hexdigest()
+    words = np.ascontiguousarray(row_digests(table.select(list(columns)))[:, 0])
+    salt = int.from_bytes(hashlib.sha256(f"split {seed}".encode()).digest()[:8], "little")
+    return mix(0, words ^ np.uint64(salt)) / 2.0**64

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from dataplat._features._row_query import RowQuery, of_view
+from dataplat._features._row_query import RowQuery, of_view, shown_rows
 from dataplat._heads import version_at
 from dataplat.errors import DatasetNotFound
 from dataplat.feature_store.definitions import FeatureView, Sql
@@ -160,7 +160,7 @@ class ViewSource:
             return Pieces(self, (name,), (make,))
         if self.view.view.history == "commits":
             return Pieces(self, (f"{self.version.id}-commits",), (self._by_commits,))
-        found = [some for some in together(self.version.parts) if any(map(self._matters, some))]
+        found = [some for some in together(self.version.parts) if any(map(self.matters, some))]
         if not found:
             return Pieces(self, ("",), (lambda: facts(self.view, self.schema.empty_table()),))
         return Pieces(self, tuple(map(_name, found)), tuple(partial(self._made, some) for some in found))
@@ -192,7 +192,7 @@ class ViewSource:
     def rows(self) -> int:
         """How many facts there are, at most."""
         if self.by_parts:
-            return sum(part.live for part in self.version.parts if self._matters(part))
+            return sum(part.live for part in self.version.parts if self.matters(part))
         return sum(map(len, self.parts))
 
     def ranges(self, count: int) -> Iterator[tuple[int, int, Facts]]:
@@ -228,18 +228,13 @@ class ViewSource:
         return facts(self.view, self._rows_of(parts, columns_of(self.view)))
 
     def _rows_of(self, parts: Sequence[Part], columns: Sequence[str]) -> pa.Table:
-        from dataplat.lake.scan import to_table
-
         version = self.version
-        wanted = [name for name in columns if name in version.schema.names]
-        if self.by_row is not None:
-            wanted = self.by_row.columns(version.schema)
-        return self._shown(to_table(version.objects, parts, version.manifest.schema, columns=wanted))
+        return shown_rows(self.by_row, version.objects, parts, version.manifest.schema, columns)
 
     def _shown(self, rows: pa.Table) -> pa.Table:
         return rows if self.by_row is None else self.by_row.of(rows)[0]
 
-    def _matters(self, part: Part) -> bool:
+    def matters(self, part: Part) -> bool:
         """Say whether a row of a part may have been known by the horizon, as far as its statistics tell."""
         import pyarrow as pa
 
@@ -365,7 +360,7 @@ class Pieces(Sequence["Facts"]):
             return self._kept[place]
         found = source.runs.read(source.view, source.schema, name) if name else None
         if found is None:
-            found = _typed(self.makes[at](), source.schema)
+            found = typed(self.makes[at](), source.schema)
             if not name or not source.runs.keep(source.view, source.schema, name, found):
                 self._kept[place] = found
         return found
@@ -381,7 +376,7 @@ class Pieces(Sequence["Facts"]):
                 deque(pool.map(lambda at: self[at] and None, missing), maxlen=0)
 
 
-def _typed(found: Facts, schema: pa.Schema) -> Facts:
+def typed(found: Facts, schema: pa.Schema) -> Facts:
     """Return facts in the types of a source to the last name: readers call the items of lists differently."""
     import pyarrow as pa
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -18,19 +20,53 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dataplat._features._store import FeatureStore
+    from dataplat._query import Query
+    from dataplat._version import Version
+
+BLOCK: Final = 65_536
+"""Rows whose order is hashed together."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Spine:
     """Keys, times, and whatever else a training set carries along.
 
     Attributes:
-        table: the rows, in the order that they were given in.
-        pins: (dataset, version id) of what they were read from; none of a frame.
+        given: the rows, or the version or query that they are of.
+        pins: (dataset, version id) of what they are read from; none of a frame.
     """
 
-    table: pa.Table
+    given: pa.Table | Version | Query
     pins: tuple[tuple[str, str], ...] = ()
+
+    @cached_property
+    def table(self) -> pa.Table:
+        """The rows, in the order that they were given in."""
+        from dataplat._query import Query
+        from dataplat._version import Version
+
+        return self.given.to_arrow() if isinstance(self.given, Version | Query) else self.given
+
+    @property
+    def words(self) -> list[str]:
+        """What the rows are in a few words: their content id, and a hash of their order, which that leaves out."""
+        from dataplat.lake.content_id import content_id, digest
+
+        told = content_id(digest(self.table.to_batches(), self.table.schema), self.table.schema)
+        blocks = [order_of(self.table.slice(first, BLOCK)) for first in range(0, self.table.num_rows, BLOCK)]
+        return [told, order_of_blocks(blocks)]
+
+
+def order_of(rows: pa.Table) -> bytes:
+    """Return a hash of a block of rows in their order."""
+    from dataplat.lake.content_id import row_digests
+
+    return hashlib.sha256(np.ascontiguousarray(row_digests(rows)).tobytes()).digest()
+
+
+def order_of_blocks(blocks: Iterable[bytes]) -> str:
+    """Return the hash of rows in their order from those of blocks of `BLOCK` rows, which others may have made."""
+    return hashlib.sha256(b"".join(blocks)).hexdigest()
 
 
 def spine_of(store: FeatureStore, given: Any) -> Spine:
@@ -55,9 +91,9 @@ def spine_of(store: FeatureStore, given: Any) -> Spine:
         else:
             given = store.lake[at_branch(text, store.branch)]
     if isinstance(given, Version):
-        return Spine(given.to_arrow(), ((given.dataset, given.id),))
+        return Spine(given, ((given.dataset, given.id),))
     if isinstance(given, Query):
-        return Spine(given.to_arrow(), tuple(sorted({(each.dataset, each.id) for each in given.inputs.values()})))
+        return Spine(given, tuple(sorted({(each.dataset, each.id) for each in given.inputs.values()})))
     import pyarrow as pa
 
     try:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from dataplat.feature_store.windows import Duration
     from dataplat.ingest import IngestResult
     from dataplat.ingest._progress import Listener
+    from dataplat.lake.engine import Engine
 
 
 class FeatureStore:
@@ -132,6 +133,7 @@ class FeatureStore:
         statuses: bool = False,
         ages: bool = False,
         progress: Listener | None = None,
+        engine: str | Engine = "local",
     ) -> TrainingSet:
         """Return a service's features for the rows of a spine, each as it was known at the row's time; pinned.
 
@@ -151,6 +153,8 @@ class FeatureStore:
             statuses: add `column__status`.
             ages: add `column__age`, how old the row is that a value is of.
             progress: is told how far it is.
+            engine: `spark` has tasks of Spark make it, of the same definitions and to the last bit the same: they write its
+                rows as parts of the lake, which `save` makes a version, and of which nothing comes here unless it is read.
 
         Raises:
             FeatureNotFound, DatasetNotFound: There is no such service, source or dataset of labels.
@@ -173,6 +177,7 @@ class FeatureStore:
             statuses=statuses,
             ages=ages,
             meter=Meter(progress),
+            engine=engine,
         )
 
     def save(
@@ -286,6 +291,7 @@ class FeatureStore:
         contracts: Mapping[str, Any] | None = None,
         accept_drift: bool = False,
         progress: Listener | None = None,
+        engine: str | Engine = "local",
     ) -> Materialized:
         """Make the snapshot of a service that is served from then on: at first all of it, later only keys that changed.
 
@@ -298,6 +304,7 @@ class FeatureStore:
             contracts: by dataset what it has to meet before anything of it is served: a contract, or FILE:NAME.
             accept_drift: let features move further than their views allow (`FeatureView(…, drift=…)`), this once.
             progress: is told how far it is.
+            engine: `spark` has tasks of Spark make the records where all of it is made; what changed later is made here.
 
         Raises:
             FeatureNotFound: It was not applied.
@@ -310,7 +317,7 @@ class FeatureStore:
         from dataplat._features._materialize import Asked, materialize
         from dataplat.ingest._progress import Meter
 
-        return materialize(self, service, Meter(progress), Asked(full, dry_run, contracts or {}, accept_drift))
+        return materialize(self, service, Meter(progress), Asked(full, dry_run, contracts or {}, accept_drift, engine))
 
     def rollback(self, service: FeatureService | str) -> Snapshot:
         """Serve the snapshot before again, in one step.

@@ -16,12 +16,11 @@ from dataplat._features._sources import ViewSource
 from dataplat._features._spine import Spine, spine_of, times_of
 from dataplat.errors import BadColumn, ConfigError, SchemaError
 from dataplat.feature_store.closure import used_views
-from dataplat.feature_store.definitions import FeatureService, FeatureView, Field
-from dataplat.feature_store.kernel.answer import Answer, answer, finished, served
+from dataplat.feature_store.definitions import FeatureService, FeatureView
+from dataplat.feature_store.kernel.answer import Answer, answer, finished
 from dataplat.feature_store.kernel.ask import Ask
-from dataplat.feature_store.kernel.asof import latest
 from dataplat.feature_store.kernel.ondemand import Transforms
-from dataplat.feature_store.kernel.order import by_high
+from dataplat.feature_store.kernel.pieces import plain, searched
 from dataplat.feature_store.times import NEVER, to_micros
 from dataplat.feature_store.windows import micros
 from dataplat.ingest._progress import Meter
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 
     from dataplat._features._store import FeatureStore
     from dataplat._version import Version
+    from dataplat.lake.engine import Engine
 
 _THERE = " row of the labels"
 ROWS = 4_000_000
@@ -89,6 +89,7 @@ def training_set(
     statuses: bool,
     ages: bool,
     meter: Meter,
+    engine: str | Engine = "local",
 ) -> TrainingSet:
     """Make a training set of the versions of now."""
     if as_known not in (None, "now"):
@@ -115,18 +116,30 @@ def training_set(
         statuses,
         ages,
     )
-    return build(store, recipe, meter)
+    return build(store, recipe, meter, engine)
 
 
-def build(store: FeatureStore, recipe: Recipe, meter: Meter | None = None) -> TrainingSet:
-    """Make the set of a recipe, of the versions that it pins."""
-    whole = _whole(store, replace(recipe, sides=()), meter or Meter())
+def build(
+    store: FeatureStore, recipe: Recipe, meter: Meter | None = None, engine: str | Engine = "local"
+) -> TrainingSet:
+    """Make the set of a recipe, of the versions that it pins; `engine` says who does."""
+    meter = meter or Meter()
+    if engine != "local":
+        from dataplat._spark._features import training_set_by
+
+        return training_set_by(engine, store, recipe, meter)
+    whole = _whole(store, replace(recipe, sides=()), meter)
     for side in recipe.sides:
         whole = whole.side(side)
     return whole
 
 
-def _whole(store: FeatureStore, recipe: Recipe, meter: Meter) -> TrainingSet:
+def pinned(store: FeatureStore, recipe: Recipe) -> tuple[Recipe, tuple[FeatureView, ...], dict[str, ViewSource]]:
+    """Return a recipe with the versions that it is made of, its views, and the source of each.
+
+    Raises:
+        ConfigError: Features could know the labels (PIT 27).
+    """
     commit = store.lake.refs.head(store.branch).commit
     views = used_views(recipe.service)
     sources = {view.name: ViewSource.of(store, view, commit) for view in views}
@@ -136,15 +149,20 @@ def _whole(store: FeatureStore, recipe: Recipe, meter: Meter) -> TrainingSet:
     lineage = tuple(sorted({pair for source in sources.values() for pair in source.datasets}))
     recipe = replace(recipe, pins=pins, lineage=lineage)
     _check_leaks(recipe, sources)
-    table, labelled, immature = _with_labels(recipe)
+    return recipe, views, sources
+
+
+def _whole(store: FeatureStore, recipe: Recipe, meter: Meter) -> TrainingSet:
+    recipe, views, sources = pinned(store, recipe)
+    table, labelled, immature = with_labels(recipe)
     t = times_of(table, recipe.timestamp)
     asks: dict[Any, Ask] = {}
     for view in views:
-        if _asked(view) not in asks:
-            asks[_asked(view)] = Ask.of(view, table, t)
+        if asked(view) not in asks:
+            asks[asked(view)] = Ask.of(view, table, t)
     with ThreadPoolExecutor(2) as pool:  # arrays are searched without the interpreter's lock
         each = pool.map(
-            lambda view: joined(view, sources[view.name], asks[_asked(view)], as_known=recipe.as_known), views
+            lambda view: joined(view, sources[view.name], asks[asked(view)], as_known=recipe.as_known), views
         )
         told = {}
         for view in views:
@@ -153,14 +171,20 @@ def _whole(store: FeatureStore, recipe: Recipe, meter: Meter) -> TrainingSet:
             meter.add_rows(len(t))
     found = Answer.of_views(told)
     ties = {name: its.ties for name, its in told.items()}
-    transforms = Transforms.of(recipe.service)
-    features = finished(recipe.service, transforms, found, table, statuses=recipe.statuses, ages=recipe.ages)
+    table = with_features(recipe.service, found, table, statuses=recipe.statuses, ages=recipe.ages)
+    codes = Codes({name: its for name, its in found.statuses.items() if name in table.schema.names}, labelled)
+    return TrainingSet(recipe, table, codes.report(table.num_rows, immature, ties), store, codes)
+
+
+def with_features(service: FeatureService, found: Answer, spine: pa.Table, *, statuses: bool, ages: bool) -> pa.Table:
+    """Return rows of a spine with the columns of a service, made of those of its views; they are added to what was found."""
+    features = finished(service, Transforms.of(service), found, spine, statuses=statuses, ages=ages)
+    table = spine
     for name, column in zip(features.schema.names, features.columns, strict=True):
         if name in table.schema.names:
             raise SchemaError(f"the spine has a column {name!r}, and so have the features: rename that of the spine")
         table = table.append_column(name, column)
-    codes = Codes({name: its for name, its in found.statuses.items() if name in table.schema.names}, labelled)
-    return TrainingSet(recipe, table, codes.report(table.num_rows, immature, ties), store, codes)
+    return table
 
 
 def joined(
@@ -172,44 +196,16 @@ def joined(
     """
     if as_known is None and len(ask):
         source = source.until(int(ask.t.max()))
-    order = by_high(ask.high)
-    found = _searched(view, source, ask.take(order), as_known) if plain(view) else None
-    if found is None:
-        return _ranged(view, source, ask, as_known, rows)
-    places = np.empty(len(order), np.int64)
-    places[order] = np.arange(len(order))
-    return found.placed(places)
+    found = None
+    if plain(view):
+        source.parts.make()
+        found = searched(view, source.parts, ask, source.of_keys, as_known)
+    return _ranged(view, source, ask, as_known, rows) if found is None else found
 
 
-def _asked(view: FeatureView) -> Any:
+def asked(view: FeatureView) -> Any:
     """Return what is equal for views that ask the same of a spine."""
     return view.spine_keys, view.view.entities
-
-
-def plain(view: FeatureView) -> bool:
-    """Say whether a view has last values alone, which need no row but the newest."""
-    return all(isinstance(each, Field) and each.fill == "null" for each in view.features)
-
-
-def _searched(view: FeatureView, source: ViewSource, ask: Ask, as_known: Literal["now"] | None) -> Answer | None:
-    """Return last values found in each part by itself; None where rows of a part come in another order than they happen."""
-    source.parts.make()
-    told = latest(source.parts, ask, as_known=as_known)
-    if told is None:
-        return None
-    found = served(view, source.parts, told, ask)
-    return found if not len(told.open) else _mended(view, source, ask, told.open, found, as_known)
-
-
-def _mended(
-    view: FeatureView, source: ViewSource, ask: Ask, again: Any, found: Answer, as_known: Literal["now"] | None
-) -> Answer:
-    """Ask some questions of all rows of their keys."""
-    some = ask.take(again)
-    told = answer(view, source.of_keys(some.high, some.low), some, as_known=as_known)
-    places = np.arange(len(ask))
-    places[again] = len(ask) + np.arange(len(again))
-    return replace(Answer.joined([found, told]).placed(places), ties=found.ties)
 
 
 def _ranged(view: FeatureView, source: ViewSource, ask: Ask, as_known: Literal["now"] | None, rows: int) -> Answer:
@@ -242,7 +238,7 @@ def _check_leaks(recipe: Recipe, sources: Mapping[str, ViewSource]) -> None:
         raise ConfigError("features would know the labels that they are to predict: " + "; ".join(found))
 
 
-def _with_labels(recipe: Recipe) -> tuple[pa.Table, NDArray[np.bool_] | None, int]:
+def with_labels(recipe: Recipe) -> tuple[pa.Table, NDArray[np.bool_] | None, int]:
     """Return the spine with its labels, and whether there is one; without rows whose label could not be known yet.
 
     And how many of these there were.

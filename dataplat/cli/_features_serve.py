@@ -21,7 +21,7 @@ from dataplat.cli._features_options import (
     open_store,
     rows_in,
 )
-from dataplat.cli._options import branch_option, command
+from dataplat.cli._options import branch_option, command, engine_option
 from dataplat.cli._output import counted, moment, note, number, plain, print_json, seconds, short, size, span, table
 from dataplat.cli._progress import ProgressLine
 from dataplat.cli._stream_options import Duration, stopping_in_order
@@ -62,6 +62,7 @@ _SERVICE = click.argument("service", metavar="SERVICE", shell_complete=complete_
     show_default=True,
     help="With --follow: how often to look.",
 )
+@engine_option
 @branch_option
 def materialize(
     service: str,
@@ -71,6 +72,7 @@ def materialize(
     accept_drift: bool,
     follow: bool,
     every: float,
+    engine: str,
     lake: str | None,
     as_json: bool,
     branch: str | None,
@@ -92,12 +94,20 @@ def materialize(
     if follow:
         if full or only_plan or accept_drift:
             raise click.UsageError("--full, --plan and --accept-drift are of one snapshot, and --follow makes many")
+        if engine != "local":
+            raise click.UsageError("--follow makes what changed, here: --engine is of a snapshot that is made whole")
         with stopping_in_order() as stop:
             store.follow(service, tell, every=every, stop=stop, contracts=held, failed=_failed)
         return _exits.DONE
     with ProgressLine() as line:
         made = store.materialize(
-            service, full=full, dry_run=only_plan, contracts=held, accept_drift=accept_drift, progress=line
+            service,
+            full=full,
+            dry_run=only_plan,
+            contracts=held,
+            accept_drift=accept_drift,
+            progress=line,
+            engine=engine,
         )
     tell(made)
     return _exits.DONE

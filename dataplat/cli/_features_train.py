@@ -26,6 +26,7 @@ from dataplat.cli._options import (
     command,
     complete_datasets,
     complete_references,
+    engine_option,
     message_option,
     split_columns,
 )
@@ -89,6 +90,7 @@ _SERVICE = click.option(
 @click.option(
     "--limit", "-n", type=click.IntRange(min=0), default=10, show_default=True, help="Rows to show without --out."
 )
+@engine_option
 @branch_option
 @message_option
 def train(

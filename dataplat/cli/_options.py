@@ -89,6 +89,17 @@ def branch_in_force(branch: str | None) -> str:
     return load(flags={"branch": branch}).branch
 
 
+def engine_option(function: F) -> F:
+    """Add `--engine`."""
+    return click.option(
+        "--engine",
+        type=click.Choice(["local", "spark"]),
+        default="local",
+        show_default=True,
+        help="Who reads the rows: this process, or tasks of Spark.",
+    )(function)
+
+
 def split_columns(text: str | None) -> list[str] | None:
     """Return the columns of `a,b,c`; None stays None."""
     return None if text is None else [name.strip() for name in text.split(",") if name.strip()]

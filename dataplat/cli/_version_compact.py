@@ -11,6 +11,7 @@ from dataplat.cli._options import (
     branch_option,
     command,
     complete_datasets,
+    engine_option,
     message_option,
     open_data,
     open_lake,
@@ -28,12 +29,14 @@ _MIB = 1 << 20
 @click.argument("name", metavar="NAME", shell_complete=complete_datasets)
 @click.option("--plan", is_flag=True, help="Say what would be rewritten, and change nothing.")
 @click.option("--target-mb", type=click.IntRange(min=1), metavar="MB", help="How large parts should be (MiB); else 64.")
+@engine_option
 @branch_option
 @message_option
 def compact(
     name: str,
     plan: bool,
     target_mb: int | None,
+    engine: str,
     lake: str | None,
     as_json: bool,
     branch: str | None,
@@ -46,7 +49,9 @@ def compact(
         _show_plan(open_lake(lake).plan_compact(name, branch=at, target_bytes=target), as_json=as_json)
         return
     with ProgressLine() as line:
-        made = open_data(lake).compact(name, branch=at, target_bytes=target, message=message or "", progress=line)
+        made = open_data(lake).compact(
+            name, branch=at, target_bytes=target, message=message or "", progress=line, engine=engine
+        )
     if as_json:
         print_json(made.to_dict())
         return

@@ -15,6 +15,7 @@ from dataplat.cli._options import (
     command,
     complete_datasets,
     complete_references,
+    engine_option,
     open_data,
 )
 from dataplat.cli._output import cell, coloured, json_text, note, number, size, table
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 )
 @click.option("--limit", "-n", type=click.IntRange(min=0), default=20, show_default=True, help="Rows of each kind.")
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if a row or column differs.")
+@engine_option
 def diff(
     before: str,
     after: str,
@@ -61,6 +63,7 @@ def diff(
     output: str | None,
     limit: int,
     exit_code: bool,
+    engine: str,
     lake: str | None,
     as_json: bool,
 ) -> int:
@@ -74,7 +77,7 @@ def diff(
         raise click.UsageError("--format parquet needs a file to write: add -o FILE")
     if before.startswith("@") and after.startswith("@"):
         return _whole(opened, before, after, form, output, exit_code, shown)
-    found = opened.diff(before, after)
+    found = opened.diff(before, after, engine=engine)
     if form == "parquet":
         _write_parquet(found, str(output))
     elif form == "html":

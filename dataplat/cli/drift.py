@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dataplat.cli import _exits
-from dataplat.cli._options import command, complete_references, open_data, split_columns
+from dataplat.cli._options import command, complete_references, engine_option, open_data, split_columns
 from dataplat.cli._output import coloured, note, print_json
 from dataplat.errors import ConfigError, DataplatError
 
@@ -48,6 +48,7 @@ _COLOURS = {"drift": "red", "not comparable": "red", "undecided": "yellow", "non
 @click.option("--no-history", is_flag=True, help="Take rows to be independent: do not look at earlier versions.")
 @click.option("--strict", is_flag=True, help="A column that is undecided fails, too.")
 @click.option("--report", "page", metavar="FILE", help="Write the report as one HTML page.")
+@engine_option
 def drift(
     before: str,
     after: str,
@@ -61,6 +62,7 @@ def drift(
     no_history: bool,
     strict: bool,
     page: str | None,
+    engine: str,
     lake: str | None,
     as_json: bool,
 ) -> int:
@@ -83,6 +85,7 @@ def drift(
         alpha=alpha,
         exact=exact,
         history=not no_history,
+        engine=engine,
     )
     try:
         found = compared((sides[0], sides[1]), (before, after), options)

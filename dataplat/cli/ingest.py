@@ -37,6 +37,8 @@ dataplat ingest 's3://bucket/day/*.csv' --into flights --plan
 dataplat ingest delta://tables/flights --into flights --history
 cat events.ndjson | dataplat ingest - --into events --format ndjson
 dataplat ingest kafka://localhost:9092/orders --into orders --follow --every 5s
+dataplat ingest 'days/*.csv' --into flights --engine spark --master 'local[4]'
+dataplat ingest 'spark://jdbc?url=jdbc:postgresql://db/shop&dbtable=orders&user=me' --into orders
 """
 _FORMATS = ["csv", "tsv", "ndjson", "json", "parquet", "arrow", "avro", "excel", "tree"]
 _FORMATS += ["text", "bytes", "protobuf", "json-schema", "debezium", "registry"]
@@ -79,6 +81,14 @@ _FORMATS += ["text", "bytes", "protobuf", "json-schema", "debezium", "registry"]
 )
 @stream_options
 @click.option("--history", is_flag=True, help="Of a Delta or Iceberg table: make every state that is left a version.")
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "spark"]),
+    default="local",
+    show_default=True,
+    help="Who reads and writes: this process, or tasks of Spark (of files, and of what Spark reads itself).",
+)
+@click.option("--master", metavar="URL", help="Where Spark runs: local[4], spark://HOST:PORT, sc://HOST:PORT, yarn.")
 @click.option("--plan", "only_plan", is_flag=True, help="Say what would happen, and touch nothing.")
 @branch_option
 @message_option
@@ -94,6 +104,7 @@ def ingest(
     iceberg://PATH[@SNAPSHOT], dvc://REPO/PATH[@REVISION] (every Git revision, where none is named); A..B is a range.
     Or it is a stream, kafka://HOST:PORT/TOPIC: what is read and how far it was read are one commit, so that a crash
     loses nothing and doubles nothing. Without --follow it is read to the end that it has now.
+    Or it is what Spark reads: spark://FORMAT/PATH?option=value (orc, jdbc, …), spark://table/NAME.
     """
     if is_kafka(source):
         give_freed_memory_back()
@@ -144,6 +155,8 @@ def _arguments(options: dict[str, Any], branch: str) -> dict[str, Any]:
         "on_error": options["on_error"],
         "source_format": options["source_format"],
         "history": options["history"],
+        "engine": options["engine"],
+        "master": options["master"],
         **stream_arguments(options),
         "branch": branch,
         "message": options["message"],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dataplat.cli._options import command, complete_references, open_data, split_columns
+from dataplat.cli._options import command, complete_references, engine_option, open_data, split_columns
 from dataplat.cli._output import note, print_json, room, table
 
 if TYPE_CHECKING:
@@ -25,14 +25,15 @@ dataplat profile new-flights.csv --report profile.html
 @click.option("--columns", metavar="COLUMNS", help="The columns to look at, as a,b,c (default: all).")
 @click.option("--where", metavar="SQL", help="The rows to look at (default: all).")
 @click.option("--report", "page", metavar="FILE", help="Write the profile as one HTML page.")
+@engine_option
 def profile(
-    data: str, columns: str | None, where: str | None, page: str | None, lake: str | None, as_json: bool
+    data: str, columns: str | None, where: str | None, page: str | None, engine: str, lake: str | None, as_json: bool
 ) -> None:
     """Say what a version, or a file, holds: counts, quantiles, distinct and frequent values, with a picture of each column.
 
     Of parts that were looked at before no row is read.
     """
-    found = _profiled(data, split_columns(columns), where, lake)
+    found = _profiled(data, split_columns(columns), where, lake, engine)
     if page is not None:
         Path(page).write_text(found.to_html(), encoding="utf-8")
     if as_json:
@@ -43,15 +44,16 @@ def profile(
         note(f"report: {page}")
 
 
-def _profiled(data: str, columns: list[str] | None, where: str | None, lake: str | None) -> Profile:
+def _profiled(data: str, columns: list[str] | None, where: str | None, lake: str | None, engine: str) -> Profile:
     """Profile a file where there is one of that name, else the version that a reference names."""
-    from dataplat.cli.validate import is_file
+    from dataplat.cli.validate import is_file, refuse_engine
 
     if is_file(data):
+        refuse_engine(data, engine)
         from dataplat._profile import profile as profile_file
 
         return profile_file(data, columns=columns, where=where)
-    return open_data(lake)[data].profile(columns=columns, where=where)
+    return open_data(lake)[data].profile(columns=columns, where=where, engine=engine)
 
 
 def _say(found: Profile) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dataplat.cli import _exits
-from dataplat.cli._options import command, complete_references, open_data
+from dataplat.cli._options import command, complete_references, engine_option, open_data
 from dataplat.cli._output import coloured, counted, note, number, print_json
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ dataplat validate new-flights.csv --contract contract.py:Flights --junit report.
 )  # fmt: skip
 @click.option("--report", "page", metavar="FILE", help="Write the report as one HTML page.")
 @click.option("--junit", metavar="FILE", help="Write the report as JUnit XML.")
+@engine_option
 def validate(
     data: str,
     contract: str | None,
@@ -40,6 +41,7 @@ def validate(
     sample: float | None,
     page: str | None,
     junit: str | None,
+    engine: str,
     lake: str | None,
     as_json: bool,
 ) -> int:
@@ -50,7 +52,7 @@ def validate(
     not be evaluated.
     """
     how: dict[str, Any] = {"strict": strict, "environment": environment, "sample": sample}
-    found = _judged(data, contract, lake, how)
+    found = _judged(data, contract, lake, how, engine)
     if page is not None:
         Path(page).write_text(found.to_html(), encoding="utf-8")
     if junit is not None:
@@ -67,24 +69,31 @@ def validate(
     return _exits.DONE if found.ok else _exits.DATA_FAILED
 
 
-def _judged(data: str, contract: str | None, lake: str | None, how: dict[str, Any]) -> Report:
+def _judged(data: str, contract: str | None, lake: str | None, how: dict[str, Any], engine: str) -> Report:
     """Judge a file where there is one of that name, else the version that a reference names."""
     if is_file(data):
         from dataplat._validate import validate as validate_file
 
+        refuse_engine(data, engine)
         if contract is None:
             raise click.UsageError("say which contract: --contract FILE:NAME")
         return validate_file(data, contract, **how)
     opened = open_data(lake)
     version = opened[data]
     if contract is not None:
-        return version.validate(contract, **how)
+        return version.validate(contract, engine=engine, **how)
     from dataplat._protect import held_contract
 
     held = held_contract(opened, data, version.dataset)
     if held is None:
         raise click.UsageError(f"say which contract: --contract FILE:NAME (no branch holds {version.dataset} to one)")
-    return version.validate(held, **how)
+    return version.validate(held, engine=engine, **how)
+
+
+def refuse_engine(data: str, engine: str) -> None:
+    """Refuse to have a file read by another engine, which reads versions of a lake."""
+    if engine != "local":
+        raise click.UsageError(f"--engine {engine} is for versions of a lake, and {data} is a file: ingest it first")
 
 
 def is_file(data: str) -> bool:

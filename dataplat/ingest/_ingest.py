@@ -42,6 +42,10 @@ _SHOWN = 20
 
 def plan_ingest(lake: Lake, request: IngestRequest) -> IngestPlan:
     """Return what `ingest` would do; reads the beginning of the input and the head of the branch, writes nothing."""
+    if request.is_for_spark:
+        from dataplat._spark._ingest import plan_by_spark
+
+        return plan_by_spark(lake, request)
     if request.revision is None and is_table(request.source):
         from dataplat.ingest._states import plan_states
 
@@ -50,7 +54,7 @@ def plan_ingest(lake: Lake, request: IngestRequest) -> IngestPlan:
         from dataplat.ingest._stream_plan import plan_stream
 
         return plan_stream(lake, request)
-    target, source, splits = _prepare(Draft(lake, request.branch), request)
+    target, source, splits = prepare(Draft(lake, request.branch), request)
     schema = None
     if any(split.skipped is None for split in splits):
         schema = landed_schema(target.schema, source.schema(), whole=request.replaces_all, gone=target.gone)
@@ -65,6 +69,10 @@ def ingest(
 
     Where somebody else changed the same rows meanwhile, the input is read and planned anew.
     """
+    if request.is_for_spark:
+        from dataplat._spark._ingest import ingest_by_spark
+
+        return ingest_by_spark(lake, request, progress)
     if request.revision is None and is_table(request.source):
         from dataplat.ingest._states import ingest_states
 
@@ -109,8 +117,8 @@ class IngestStep:
         self.meter.restart("reading again" if self.tried else "landing" if self.request.stream else "reading")
         self.tried = True
         self.added, self.lands, self.refused = 0, False, False
-        target, source, splits = _prepare(draft, self.request)
-        skipped = _left_out([split for split in splits if split.skipped is not None])
+        target, source, splits = prepare(draft, self.request)
+        skipped = left_out([split for split in splits if split.skipped is not None])
         if all(split.skipped is not None for split in splits) and target.manifest is not None:
             return IngestResult(
                 self.request.into,
@@ -183,7 +191,8 @@ def _version_of(target: Target) -> Version | None:
     return None if target.manifest is None else Version(target.objects, target.name, target.manifest, target.commit)
 
 
-def _left_out(splits: Sequence[Split]) -> list[str]:
+def left_out(splits: Sequence[Split]) -> list[str]:
+    """Return notes on what is not read."""
     notes = [f"{split.label} was left out: {split.skipped}" for split in splits[:_SHOWN]]
     return [*notes, f"{len(splits) - _SHOWN:,} more were left out"] if len(splits) > _SHOWN else notes
 
@@ -197,7 +206,8 @@ def _added_again(request: IngestRequest, splits: Sequence[Split]) -> list[str]:
     return [f"{what}: to have {request.into} be what the folder is now, land it with mode replace"]
 
 
-def _prepare(draft: Draft, request: IngestRequest) -> tuple[Target, Source, list[Split]]:
+def prepare(draft: Draft, request: IngestRequest) -> tuple[Target, Source, list[Split]]:
+    """Return the dataset as it stands, the source, and what is to be read of it."""
     check_dataset_name(request.into)
     check_branch_name(quarantine_branch(request.into, "0" * 12))  # too late to find out when rows have to go there
     target = draft.target(request.into)

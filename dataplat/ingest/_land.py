@@ -88,7 +88,7 @@ def _land_once(
     if request.contract is not None and request.contract.transform is not None:
         source = Transformed(source, request.contract.transform)
     schema = landed_schema(target.schema, source.schema(), whole=request.replaces_all, gone=target.gone)
-    base = _base(request, target, schema, stage)
+    base = base_of(request, target, schema, stage)
     gone = rows_that_go(request, target, base, source, splits)
     sink = _sink(request, base) if gone is None else Swap(base, gone)
     run = Pass.begin(
@@ -119,7 +119,7 @@ def _landed(
 ) -> Landed:
     run.meter.enter("writing")
     outcome = run.sink.finish()
-    outcome, report, meets_contract = _check(request, target, base, outcome, run)
+    outcome, report, meets_contract = meets(request, target, base, outcome, run)
     return Landed(
         base=base,
         source=source.schema(),
@@ -139,7 +139,10 @@ def _landed(
     )
 
 
-def _base(request: IngestRequest, target: Target, schema: pa.Schema, stage: Stage) -> Base:
+def base_of(
+    request: IngestRequest, target: Target, schema: pa.Schema, stage: Stage, written: Sequence[Part] | None = None
+) -> Base:
+    """Return what the rows go on top of; `written`: parts that hold them already."""
     manifest = target.base(request, schema_to_json(schema))
     check_named_columns(request, manifest, schema)
     objects = Objects(target.objects.store, stage)
@@ -150,6 +153,7 @@ def _base(request: IngestRequest, target: Target, schema: pa.Schema, stage: Stag
         manifest.sort if request.sort is None else request.sort,
         objects,
         stage,
+        written,
     )
 
 
@@ -165,7 +169,7 @@ def _sink(request: IngestRequest, base: Base) -> RowSink:
     return Replace(base, parse_where(request.where, base.schema))
 
 
-def _check(
+def meets(
     request: IngestRequest, target: Target, base: Base, outcome: Outcome, run: Pass
 ) -> tuple[Outcome, Report | None, bool]:
     """Check the contract on the dataset as it would be; return what is to land, the report, and whether it may.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, Unpack
 
 from dataplat.connectors.kafka import is_kafka
+from dataplat.connectors.spark import is_spark
 from dataplat.connectors.tables import is_table
 from dataplat.errors import ConfigError
 from dataplat.ingest._stream_options import STREAM_NAMES, StreamOptions, stream_options
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from dataplat.connectors.tables import Revision
+    from dataplat.lake.engine import Engine
     from dataplat.validation import Contract
 
 MODES = ("append", "upsert", "replace")
@@ -34,7 +36,8 @@ class IngestOptions(TypedDict, total=False):
     `order` says which of several rows of one key is newest; `contract` is a pandera polars model or schema, a
     `Contract`, or "FILE:NAME"; `schema` an Arrow schema, `{column: type}`, its JSON form or (of messages) that of an
     Avro record; `null` the words that mean null; `lineage` (dataset, version id) pairs, and `sql` the query, that the
-    rows were made from. With `history` every state of a Delta or Iceberg table becomes a version.
+    rows were made from. With `history` every state of a Delta or Iceberg table becomes a version. With `engine="spark"`
+    tasks of Spark read files and write parts, in the session that runs or one at `master`.
 
     What only a stream takes, from `follow` on, is as `StreamOptions` says; there `source_format` is what messages are.
     """
@@ -54,6 +57,8 @@ class IngestOptions(TypedDict, total=False):
     lineage: Sequence[tuple[str, str]]
     sql: str | None
     history: bool
+    engine: str | Engine
+    master: str | None
     follow: bool
     every: float
     rows: int | None
@@ -94,11 +99,19 @@ class IngestRequest:
     history: bool = False
     revision: Revision | None = None
     stream: StreamOptions | None = None
+    engine: str | Engine = "local"
+    master: str | None = None
+    contract_file: str | None = None
 
     @property
     def replaces_all(self) -> bool:
         """Whether the new rows become the dataset, and not only a slice of it."""
         return self.mode == "replace" and self.where is None
+
+    @property
+    def is_for_spark(self) -> bool:
+        """Whether tasks of Spark do it."""
+        return self.engine != "local" or is_spark(self.source)
 
     @property
     def is_stdin(self) -> bool:
@@ -125,6 +138,8 @@ class IngestRequest:
             raise ConfigError("where goes with mode='replace': it names the slice that the rows replace")
         if self.history and not is_table(self.source):
             raise ConfigError(f"only tables have a history to land (delta://, iceberg://, dvc://), not {self.source!r}")
+        if self.master is not None and not self.is_for_spark:
+            raise ConfigError("master goes with engine='spark': it says where Spark runs")
         if self.order is not None and self.mode != "upsert":
             raise ConfigError("order goes with mode='upsert': it says which of several rows of one key is newest")
 
@@ -178,6 +193,7 @@ def request_of(source: Any, into: str, **options: Unpack[IngestOptions]) -> Inge
         from dataplat.validation import Contract, load_contract
 
         contract = given["contract"]
+        given["contract_file"] = contract if isinstance(contract, str) else None
         given["contract"] = contract if isinstance(contract, Contract) else load_contract(contract)
     if "schema" in given:
         given["schema"] = as_schema(given["schema"])

@@ -62,7 +62,7 @@ class Answer:
         return cls(
             {name: one(pa.chunked_array([each.columns[name] for each in pieces])) for name in names},
             {name: np.concatenate([each.statuses[name] for each in pieces]) for name in names},
-            {name: np.concatenate([each.ages[name] for each in pieces]) for name in names},
+            {name: np.concatenate([each.ages[name] for each in pieces]) for name in pieces[0].ages},
             sum(each.ties for each in pieces),
         )
 

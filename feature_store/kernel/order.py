@@ -455,21 +455,22 @@ def none_moves(pieces: Sequence[Facts], rows: int) -> bool:
     count = max(1, -(-rows // EVENTS))
     for number in range(count):
         first, last = (number << 64) // count, ((number + 1 << 64) - 1) // count
-        found = [_of_events(each, first, last) for each in pieces if each.event is not None]
-        if found and not _unmoved(np.concatenate(found)):
+        found = [events_between(each, first, last) for each in pieces if each.event is not None]
+        if found and not unmoved(np.concatenate(found)):
             return False
     return True
 
 
-def _of_events(found: Facts, first: int, last: int) -> Words:
-    """Return the rows of events of a range: digests of event and key, and whether there is a key."""
+def events_between(found: Facts, first: int, last: int) -> Words:
+    """Return the rows of events of a range, its last included: digests of event and key, and whether there is a key."""
     assert found.event is not None
     there = (found.event[:, 0] >= np.uint64(first)) & (found.event[:, 0] <= np.uint64(last))
     keyless = np.zeros(len(found), np.uint64) if found.keyless is None else found.keyless.astype(np.uint64)
     return np.column_stack((found.event[there], found.high[there], found.low[there], keyless[there]))
 
 
-def _unmoved(rows: Words) -> bool:
+def unmoved(rows: Words) -> bool:
+    """Say of all rows of some events, as `events_between` gives them, whether those of each are of one key."""
     rows = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
     named = (rows[1:, :2] != 0).any(axis=1) & (rows[1:, :2] == rows[:-1, :2]).all(axis=1)
     return not (named & (rows[1:, 2:] != rows[:-1, 2:]).any(axis=1)).any()
@@ -480,6 +481,7 @@ __all__ = [
     "by_high",
     "columns_of",
     "digests",
+    "events_between",
     "facts",
     "groups",
     "merged",
@@ -490,5 +492,6 @@ __all__ = [
     "starts_of",
     "taken",
     "tied",
+    "unmoved",
     "without_moves",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataplat.lake.stores._address import Address
 from dataplat.lake.stores._caching import CachingStore, cache_of, uncached
 from dataplat.lake.stores._durable import explained
 from dataplat.lake.stores._file import FileStore
@@ -28,6 +29,7 @@ from dataplat.lake.stores._retrying import RetryingStore
 from dataplat.lake.stores._wrapper import Operation, StoreWrapper
 
 __all__ = [
+    "Address",
     "Bytes",
     "CachingStore",
     "Draft",

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
 from dataplat.errors import BadColumn
+from dataplat.lake.engine import Local, in_runs
 from dataplat.lake.memos import Memos
 from dataplat.lake.scan import project, row_groups, scan
 from dataplat.lake.schema import did_you_mean
 from dataplat.validation.profile._column import ColumnProfile
+from dataplat.validation.profile._encode import decode, encode
 from dataplat.validation.profile._measure import measured
 from dataplat.validation.profile._memory import Memory
 from dataplat.validation.profile._profile import Profile, merge_columns
@@ -21,6 +24,7 @@ from dataplat.validation.profile._read import Read, Rows, measure_all
 if TYPE_CHECKING:
     import polars as pl
 
+    from dataplat.lake.engine import Engine
     from dataplat.lake.objects import Objects
     from dataplat.lake.part import Part
     from dataplat.lake.where import Where
@@ -34,6 +38,7 @@ PIECE: Final = 1 << 20
 
 _FEW: Final = 8  # parts of a segment that are not worth a bundle more
 _TOGETHER: Final = 64  # profiles that wait to be merged
+_AT_ONCE: Final = 8  # parts that one task looks at
 
 
 def profile_version(
@@ -43,8 +48,11 @@ def profile_version(
     *,
     columns: Sequence[str] | None = None,
     where: str | pl.Expr | None = None,
+    engine: Engine | None = None,
 ) -> Profile:
     """Return the profile of a version; of parts and segments that are remembered no row is read.
+
+    An `engine` (None: this process) looks at the parts, and remembers them.
 
     Raises:
         BadColumn: a column is not there.
@@ -55,7 +63,7 @@ def profile_version(
     schema = _wanted(manifest.schema, columns)
     condition = None if where is None else parse_where(where, manifest.schema)
     memory = Memory(Memos(objects.store), manifest.schema, condition)
-    run = _Run(objects, manifest, schema, memory)
+    run = _Run(objects, manifest, schema, memory, engine)
     known = memory.find("version", schema.names, manifest.id)
     if len(known) < len(schema):
         known = run.columns()
@@ -74,7 +82,11 @@ def profile_version(
 
 
 def profile_parts(
-    objects: Objects, manifest: Manifest, parts: Sequence[Part], columns: Sequence[str] | None = None
+    objects: Objects,
+    manifest: Manifest,
+    parts: Sequence[Part],
+    columns: Sequence[str] | None = None,
+    engine: Engine | None = None,
 ) -> Columns:
     """Return what some parts of a version hold; of parts that are remembered no row is read.
 
@@ -83,7 +95,7 @@ def profile_parts(
     """
     schema = _wanted(manifest.schema, columns)
     memory = Memory(Memos(objects.store), manifest.schema)
-    return _merged(_Run(objects, manifest, schema, memory).of(parts), schema)
+    return next(_Run(objects, manifest, schema, memory, engine).of([parts]))
 
 
 def profile_subject(
@@ -113,10 +125,15 @@ def profile_subject(
 class _Run:
     """One profile of a version."""
 
-    def __init__(self, objects: Objects, manifest: Manifest, schema: pa.Schema, memory: Memory) -> None:
+    def __init__(
+        self, objects: Objects, manifest: Manifest, schema: pa.Schema, memory: Memory, engine: Engine | None
+    ) -> None:
         self.remembered = 0
-        self._objects, self._manifest, self._schema, self._memory = objects, manifest, schema, memory
-        self._threads = max(2, min(8, objects.at_once))
+        self._manifest, self._schema, self._memory = manifest, schema, memory
+        self._engine = engine or Local()
+        self._look = Look(
+            objects, manifest.schema, tuple(schema.names), None if memory.where is None else memory.where.text
+        )
 
     def columns(self) -> Columns:
         """Return what is known of all rows, segment by segment."""
@@ -124,6 +141,7 @@ class _Run:
 
     def _segments(self) -> Iterator[Columns]:
         loose: list[Part] = []
+        unknown: list[tuple[str, list[Part]]] = []
         for segment, parts in self._by_segment():
             if segment is None or len(parts) < _FEW:
                 loose += parts
@@ -131,11 +149,14 @@ class _Run:
             known = self._memory.find("segment", self._schema.names, segment)
             if len(known) == len(self._schema):
                 self.remembered += len(parts)
+                yield known
             else:
-                known = _merged(self.of(parts), self._schema)
-                self._memory.keep("segment", known, segment)
-            yield known
-        yield from self.of(loose)
+                unknown.append((segment, parts))
+        found = self.of([*(parts for _, parts in unknown), *([loose] if loose else [])])
+        for (segment, _), columns in zip(unknown, found, strict=False):
+            self._memory.keep("segment", columns, segment)
+            yield columns
+        yield from found
 
     def _by_segment(self) -> Iterator[tuple[str | None, list[Part]]]:
         """Yield the parts of each segment; of one of which parts were changed or dropped since, without its id."""
@@ -150,6 +171,58 @@ class _Run:
             left = [now[part.place] for part in there if part.place in now]
             same = len(left) == len(there) and all(a.deletes == b.deletes for a, b in zip(left, there, strict=True))
             yield ref.id if same else None, left
+
+    def of(self, groups: Sequence[Sequence[Part]]) -> Iterator[Columns]:
+        """Yield what each group of parts holds, from memos or rows; of an engine a task looks at a few parts."""
+        bare = self._look.where is None  # without a condition nobody asks for statistics
+        sent = [[replace(part, stats={}) if bare else part for part in group] for group in groups]
+        runs = [in_runs(self._engine, group, _AT_ONCE) for group in sent]
+        looked = self._engine.map(self._look, [run for group in runs for run in group])
+        for group in runs:
+            found = list(islice(looked, len(group)))
+            self.remembered += sum(each.remembered for each in found)
+            yield _merged((each.decoded() for each in found), self._schema)
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What some parts hold together, as bytes, and of how many of them that was remembered."""
+
+    columns: dict[str, bytes]
+    remembered: int
+
+    def decoded(self) -> Columns:
+        """Return it by column."""
+        return {name: decode(data) for name, data in self.columns.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Looks at parts where it is called, and remembers each of them."""
+
+    objects: Objects
+    stored: pa.Schema
+    names: tuple[str, ...]
+    where: str | None
+
+    def __call__(self, parts: Sequence[Part]) -> Looked:
+        """Return what the parts hold together."""
+        from dataplat.lake.where import Where
+
+        where = None if self.where is None else Where.loads(self.where, self.stored)
+        schema = project(self.stored, self.names)
+        each = _Parts(self.objects, self.stored, schema, Memory(Memos(self.objects.store), self.stored, where))
+        found = _merged(each.of(parts), schema)
+        return Looked({name: encode(column) for name, column in found.items()}, each.remembered)
+
+
+class _Parts:
+    """Parts, each from its memo or its rows."""
+
+    def __init__(self, objects: Objects, stored: pa.Schema, schema: pa.Schema, memory: Memory) -> None:
+        self.remembered = 0
+        self._objects, self._stored, self._schema, self._memory = objects, stored, schema, memory
+        self._threads = max(2, min(8, objects.at_once))
 
     def of(self, parts: Sequence[Part]) -> Iterator[Columns]:
         """Yield what is known of each part, from its memo or its rows."""
@@ -170,7 +243,7 @@ class _Run:
         """Return how to read the columns of a part that are not known."""
 
         def read(names: Sequence[str]) -> Iterable[pa.RecordBatch]:
-            where, schema = self._memory.where, self._manifest.schema
+            where, schema = self._memory.where, self._stored
             if where is not None:
                 return scan(self._objects, [part], schema, columns=names, where=where, threads=1)
             units = row_groups(self._objects, part, schema, names, dictionaries=names)

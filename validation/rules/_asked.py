@@ -21,6 +21,8 @@ class Asked:
     """A rule: `word` names it, its fields are its parameters."""
 
     word: ClassVar[str]
+    reads_parts: ClassVar[bool] = True
+    """Whether it looks at parts each by itself; else an engine gives all of them to one task."""
 
     severity: Severity | None = None
     environment: str | None = None

@@ -39,14 +39,13 @@ class DistinctShare(Asked):
 
     def check(self, subject: Subject, context: Context) -> CheckOutcome:
         """Return the outcome, from the distinct digests of each part."""
-        del context
         require(subject, [self.column])
         if (self.column,) in subject.unique:
             return self._judged(subject, (subject.rows, subject.rows), subject.rows, proven(subject))
         known = self._known(subject)
         if known is not None:
             return known
-        looked = Distinct(subject, DigestReader(subject, [self.column]))
+        looked = Distinct(subject, DigestReader(subject, [self.column]), context.memory)
         distinct = sum(len(digests) for _, _, digests in looked.by_share())
         return self._judged(subject, (distinct, distinct), looked.rows, looked.how)
 

@@ -16,10 +16,12 @@ from dataplat.validation._identity import check_id
 from dataplat.validation._places import with_keys
 from dataplat.validation._rows import as_frame, examples, row_texts
 from dataplat.validation._since import came_since
+from dataplat.validation._spread import bare, each, is_here, once
 from dataplat.validation.report import EXAMPLES_PER_CHECK, HOW, CheckOutcome, Example, How, Severity
 from dataplat.validation.rules._asked import Asked, Settled, require, some
 
 if TYPE_CHECKING:
+    from dataplat.validation._memory import Memory
     from dataplat.validation.rules._rule import Context
     from dataplat.validation.subject import Subject
 
@@ -72,14 +74,14 @@ class ForeignKey(Asked):
                 settled: Settled = (("remembered", subject.rows),)
                 return self.outcome(subject, ok=True, detail=detail, settled=settled)
             new = came_since(subject, memory, asked)
-        search = _Search(subject, DigestReader(subject, self.columns, kinds), new)
-        search.run(Distinct(other, DigestReader(other, self.other, kinds)))
+        search = _Search(subject, DigestReader(subject, self.columns, kinds), new, memory)
+        search.run(Distinct(other, DigestReader(other, self.other, kinds), memory))
         key = [name for name in subject.key if name in subject.schema.names]
         found = self.outcome(
             subject,
             ok=not search.failing,
             failing=search.failing,
-            examples=with_keys(subject, search.examples(), key),
+            examples=once(memory, with_keys, subject, search.examples(), key) if search.failing else (),
             detail=detail,
             settled=search.settled(),
         )
@@ -162,6 +164,7 @@ class _Search:
     subject: Subject
     reader: DigestReader
     new: Collection[int]
+    memory: Memory
     failing: int = 0
     found: list[pl.DataFrame] = field(default_factory=list)
     how: dict[Piece, How] = field(default_factory=dict)
@@ -172,6 +175,10 @@ class _Search:
             for piece in pieces_of(self.subject, self.reader.columns, self.reader.columns)
             if piece.number in self.new
         ]
+        if not is_here(self.memory):
+            hows = each(self.memory, self.reader.remember_distinct, pieces, self.subject.threads)
+            for piece, how in zip(pieces, hows, strict=True):
+                self._note(piece, how)
         for number, shares, digests in other.by_share():
             members = Members(digests)
 
@@ -186,21 +193,10 @@ class _Search:
                 self._note(piece, how)
                 if len(values):
                     self._note(piece, "scanned")
-                    self._take(piece, Members(values))
-
-    def _take(self, piece: Piece, missing: Members) -> None:
-        for frame, positions in self.reader.frames(piece):
-            found = digest(frame)
-            bad = missing.mask(found.values)
-            if found.nulls is not None:
-                bad &= ~found.nulls
-            at = np.flatnonzero(bad)
-            self.failing += len(at)
-            if len(at):
-                first = at[:EXAMPLES_PER_CHECK]
-                places = [pl.Series(_POSITION, positions[first]), pl.lit(piece.number, pl.Int64).alias(_BLOCK)]
-                more = pl.concat([*self.found, frame[first].with_columns(places)])
-                self.found = [more.sort(_BLOCK, _POSITION).head(EXAMPLES_PER_CHECK)]
+                    failing, first = once(self.memory, _missing, self.reader, *bare([piece]), values)
+                    self.failing += failing
+                    more = pl.concat([*self.found, *first])
+                    self.found = [more.sort(_BLOCK, _POSITION).head(EXAMPLES_PER_CHECK)]
 
     def examples(self) -> tuple[Example, ...]:
         """Return the first failing rows."""
@@ -226,3 +222,21 @@ class _Search:
     def _note(self, piece: Piece, how: How) -> None:
         known = self.how.get(piece, how)
         self.how[piece] = how if HOW.index(how) > HOW.index(known) else known
+
+
+def _missing(reader: DigestReader, piece: Piece, values: Array) -> tuple[int, list[pl.DataFrame]]:
+    """Return how many rows of a piece have one of the digests, and the first of them."""
+    missing, failing = Members(values), 0
+    found: list[pl.DataFrame] = []
+    for frame, positions in reader.frames(piece):
+        digests = digest(frame)
+        bad = missing.mask(digests.values)
+        if digests.nulls is not None:
+            bad &= ~digests.nulls
+        at = np.flatnonzero(bad)
+        failing += len(at)
+        first = at[: EXAMPLES_PER_CHECK - sum(each.height for each in found)]
+        if len(first):
+            places = [pl.Series(_POSITION, positions[first]), pl.lit(piece.number, pl.Int64).alias(_BLOCK)]
+            found.append(frame[first].with_columns(places))
+    return failing, found

@@ -12,6 +12,7 @@ from dataplat.validation.report import CheckOutcome, Example, Severity
 from dataplat.validation.rules._asked import Asked, Settled, require, some
 
 if TYPE_CHECKING:
+    from dataplat.lake.engine import Engine
     from dataplat.validation.drift import DriftReport, Question
     from dataplat.validation.profile import Profile
     from dataplat.validation.rules._rule import Context
@@ -65,17 +66,17 @@ class NoDrift(Asked):
         known = memory.whole(subject.version, asked) if other.version is not None else None
         if known is not None:
             return known
-        found, ours = self.compared(subject, other)
+        found, ours = self.compared(subject, other, memory.engine)
         outcome = self._judged(subject, found, ours)
         if other.version is not None:
             memory.keep_whole(subject.version, asked, outcome)
         return outcome
 
-    def compared(self, subject: Subject, other: Subject) -> tuple[DriftReport, Profile]:
+    def compared(self, subject: Subject, other: Subject, engine: Engine | None = None) -> tuple[DriftReport, Profile]:
         """Return the comparison, and the profile of `subject`, from what is remembered of both."""
         from dataplat.validation.drift import ProfileColumns, drift_between
 
-        ours, theirs = _profile(subject, self.columns), _profile(other, self.columns)
+        ours, theirs = (_profile(side, self.columns, engine) for side in (subject, other))
         columns = ProfileColumns(theirs.columns), ProfileColumns(ours.columns)
         return drift_between(*columns, self._question(), titles=(self.vs, subject.title)), ours
 
@@ -133,11 +134,11 @@ def no_drift(
     return NoDrift(vs, named, how, min_effect, alpha, severity=severity, environment=environment)
 
 
-def _profile(subject: Subject, columns: Sequence[str] | None) -> Profile:
+def _profile(subject: Subject, columns: Sequence[str] | None, engine: Engine | None) -> Profile:
     from dataplat.validation.profile._run import profile_subject, profile_version
     from dataplat.validation.subject import VersionSubject
 
     names = None if columns is None else [name for name in columns if name in subject.schema.names]
     if isinstance(subject, VersionSubject):
-        return profile_version(subject.objects, subject.manifest, subject.title, columns=names)
+        return profile_version(subject.objects, subject.manifest, subject.title, columns=names, engine=engine)
     return profile_subject(subject, columns=names)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from dataplat.lake.part import ColumnStats
-from dataplat.validation._digests import Piece, in_order, pieces_of
+from dataplat.validation._digests import Piece, pieces_of
 from dataplat.validation._identity import check_id
 from dataplat.validation._ledger import page
 from dataplat.validation._memory import Memory
 from dataplat.validation._rows import as_frame
+from dataplat.validation._spread import each
 from dataplat.validation.report import HOW, How
 from dataplat.validation.subject import Subject
 
@@ -55,7 +57,8 @@ class Parts:
             if isinstance(value, list) and all(isinstance(each, int) for each in value):
                 self.values[number], self._how[number] = value, "remembered"
         open_ = self.open
-        found = in_order(lambda number: value_of(self._series(self.pieces[number])), open_, subject.threads)
+        pieces = [self.pieces[number] for number in open_]
+        found = each(self.memory, partial(_value, value_of, self.column), pieces, subject.threads)
         for number, value in zip(open_, found, strict=True):
             self.values[number], self._how[number] = value, "scanned"
         looked_up = [number for number, how in enumerate(self._how) if how != "proven"]
@@ -80,7 +83,12 @@ class Parts:
         """Numbers of the pieces of which nothing is known yet."""
         return [number for number, value in enumerate(self.values) if value is None]
 
-    def _series(self, piece: Piece) -> Iterator[pl.Series]:
-        for unit in piece.units([self.column]):
-            for batch in unit.read():
-                yield as_frame(batch, [self.column]).to_series()
+
+def _value(value_of: Callable[[Iterator[pl.Series]], Value], column: str, piece: Piece) -> Value:
+    return value_of(_series(column, piece))
+
+
+def _series(column: str, piece: Piece) -> Iterator[pl.Series]:
+    for unit in piece.units([column]):
+        for batch in unit.read():
+            yield as_frame(batch, [column]).to_series()

@@ -30,6 +30,7 @@ class SqlCheck(Asked):
     """A SELECT over the data gives no row, or one true."""
 
     word: ClassVar[str] = "sql_check"
+    reads_parts: ClassVar[bool] = False
 
     sql: str
     title: str | None = None

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataplat.versioning.compact._across import across, moved_by
 from dataplat.versioning.compact._places import spread, used_places
-from dataplat.versioning.compact._plan import Run, Target, plan_runs
+from dataplat.versioning.compact._plan import Run, Target, live_bytes, plan_runs
 from dataplat.versioning.compact._rebase import edit_of, rebased
 from dataplat.versioning.compact._rewrite import DeletesCodec, Rewrite
 from dataplat.versioning.compact._tail import is_due, plan_tail, tail_parts
@@ -24,6 +24,7 @@ __all__ = [
     "across",
     "edit_of",
     "is_due",
+    "live_bytes",
     "moved_by",
     "plan_runs",
     "plan_tail",

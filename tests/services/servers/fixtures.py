@@ -19,9 +19,13 @@ from servers.proxy import Proxy
 from servers.redis import RedisServer, redis_cluster, redis_server
 from servers.registry import Registry
 from servers.s3 import S3Server, moto, versitygw
+from servers.spark import SparkServer, spark_session
+from servers.spark import spark_cluster as run_cluster
+from servers.spark import spark_connect as run_connect
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+    from pyspark.sql import SparkSession
 
 SERVERS = frozenset(
     {
@@ -36,6 +40,9 @@ SERVERS = frozenset(
         "redis_nodes",
         "s3_server",
         "shared_redis",
+        "spark",
+        "spark_cluster",
+        "spark_connect",
     }
 )
 FORGIVEN = 8
@@ -153,11 +160,35 @@ def one_worker(items: list[pytest.Item]) -> None:
         ("kafka_server", "kafka"),
         ("label_studio", "label_studio"),
         ("redis_nodes", "redis_cluster"),
+        ("spark", "spark"),
+        ("spark_cluster", "spark"),
+        ("spark_connect", "spark"),
     )
     for item in items:
         for fixture, group in slow:
             if fixture in getattr(item, "fixturenames", ()):
                 item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """Return a Spark of two cores that tests share; one worker runs them all."""
+    with spark_session(tmp_path_factory.mktemp("spark")) as session:
+        yield session
+
+
+@pytest.fixture(scope="session")
+def spark_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkServer]:
+    """Return a standalone cluster of Spark: a master and two workers."""
+    with run_cluster(tmp_path_factory.mktemp("spark-cluster")) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def spark_connect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkServer]:
+    """Return a server of Spark Connect."""
+    with run_connect(tmp_path_factory.mktemp("spark-connect")) as server:
+        yield server
 
 
 FOLDERS = ("tests/server/", "tests/services/", "tests/stores/", "tests/lake/stores/", "tests/feature_store/online/")

@@ -1,0 +1,140 @@
+"""A version as partitions of Spark: each a few parts, read where a task runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql.datasource import DataSourceReader, InputPartition
+
+from dataplat.errors import SchemaMismatch
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyspark.sql.datasource import Filter
+    from pyspark.sql.types import StructType
+
+    from dataplat._spark._source import Settings
+    from dataplat._version import Version
+    from dataplat.lake.part import Part
+    from dataplat.lake.where import Where
+
+GROUP = 64 << 20
+"""Bytes of parts that one task reads, if one part has no more: a part that has its full size is a task of its own."""
+
+
+class Parts(InputPartition):
+    """The parts that one task reads."""
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        super().__init__(None)
+        self.parts = list(parts)
+
+
+class Reader(DataSourceReader):
+    """Reads a version in tasks."""
+
+    def __init__(self, settings: Settings, reference: str, schema: StructType) -> None:
+        self.settings = settings
+        self.reference = reference
+        self.spark_schema = schema
+        self.where: str | None = None
+        version = settings.open()[reference]
+        self.stored = version.manifest.schema
+        check_asked(schema, version.schema)
+        self._version: Version | None = version
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_version": None}  # a task reads what it was given, and no manifest
+
+    def partitions(self) -> list[InputPartition]:
+        """Return groups of the parts that may hold rows which are asked for."""
+        assert self._version is not None
+        found = [part for part in self._version.parts if part.live and self._may_match(part)]
+        plain = [replace(part, stats={}) for part in found]  # a task has no use for what pruned
+        return [Parts(some) for some in grouped(plain, GROUP)]
+
+    def _may_match(self, part: Part) -> bool:
+        from dataplat.lake.schema import stored_name
+
+        where = self._where()
+        if where is None:
+            return True
+        names = {field.name: stored_name(field) for field in self.stored}
+        stats = {name: part.stats[stored] for name, stored in names.items() if stored in part.stats}
+        return where.may_match(stats, part.rows, {field.name: field.type for field in self.stored})
+
+    def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a partition."""
+        from pyspark.sql.pandas.types import to_arrow_schema
+
+        from dataplat.connectors.spark.types import handed
+        from dataplat.lake.scan import scan
+
+        parts = getattr(partition, "parts", [])
+        wanted = to_arrow_schema(self.spark_schema, timezone="UTC")
+        objects = self.settings.open().objects
+        for batch in scan(objects, parts, self.stored, columns=wanted.names, where=self._where()):
+            yield handed(batch, wanted)
+
+    def _where(self) -> Where | None:
+        from dataplat.lake.schema import plain_schema
+        from dataplat.lake.where import Where
+
+        return None if self.where is None else Where.loads(self.where, plain_schema(self.stored))
+
+
+class FilteringReader(Reader):
+    """Reads the rows that filters select: parts and row groups that cannot hold any are left out."""
+
+    def pushFilters(self, filters: list[Filter]) -> Iterable[Filter]:  # noqa: N802  (Spark's name)
+        """Take the filters that a scan understands; return the others."""
+        from dataplat.connectors.spark.filters import pushed
+        from dataplat.lake.schema import plain_schema
+
+        where, left = pushed(filters, plain_schema(self.stored))
+        self.where = None if where is None else where.text
+        return left
+
+
+def reader(settings: Settings, reference: str, schema: StructType) -> Reader:
+    """Return a reader, one that takes filters where Spark gives them.
+
+    Spark 4.2 refuses a reader that would take filters while `spark.sql.python.filterPushdown.enabled` is off, as it is by
+    default, and tells the source nothing of the setting; where it is on, another module of Spark's runs this.
+    """
+    pushes = "pyspark.sql.worker.data_source_pushdown_filters" in sys.modules
+    return (FilteringReader if pushes else Reader)(settings, reference, schema)
+
+
+def check_asked(asked: StructType, schema: pa.Schema) -> None:
+    """Check a schema that a user asks for: some columns of the version, as they are.
+
+    Raises:
+        SchemaError: A column is not there, or Spark has no type for it.
+        SchemaMismatch: It has another type.
+    """
+    from dataplat.connectors.spark.types import spark_schema
+    from dataplat.lake.scan import project
+
+    there = spark_schema(project(schema, asked.names))
+    for mine, theirs in zip(asked.fields, there.fields, strict=True):
+        if mine.dataType != theirs.dataType:
+            raise SchemaMismatch(
+                f"column {mine.name!r} is {theirs.dataType.simpleString()} in the version, and "
+                f"{mine.dataType.simpleString()} was asked for: leave .schema(…) out, and cast it in Spark"
+            )
+
+
+def grouped(parts: Sequence[Part], size: int = GROUP) -> Iterator[list[Part]]:
+    """Yield parts in their order, as many together as have `size` bytes."""
+    some: list[Part] = []
+    for part in parts:
+        if some and sum(each.size for each in some) + part.size > size:
+            yield some
+            some = []
+        some.append(part)
+    if some:
+        yield some

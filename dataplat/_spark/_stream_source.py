@@ -1,0 +1,190 @@
+"""New versions of a dataset as a stream: the rows that each commit brought, in the order of the branch.
+
+    spark.readStream.format("dataplat").option("lake", URL).option("from", "latest").load("flights")
+
+An offset names the last commit whose rows were all read, and how many parts of the next one. Compactions, and whatever
+else changes no rows, are passed over. Only parts that a commit added are read: what rows went is not in the stream, so a
+commit that takes rows away ends it, unless it is told to go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from pyspark.sql.datasource import DataSourceStreamReader, InputPartition
+from pyspark.sql.streaming.datasource import (
+    ReadAllAvailable,
+    ReadLimit,
+    ReadMaxBytes,
+    ReadMaxFiles,
+    ReadMaxRows,
+    ReadMinRows,
+    SupportsTriggerAvailableNow,
+)
+
+from dataplat._spark._read import Parts, grouped
+from dataplat._spark._stream_steps import Line, Offset
+from dataplat.errors import ConfigError, SourceError
+from dataplat.lake.scan import project
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyspark.sql.types import StructType
+
+    from dataplat._spark._source import Settings
+    from dataplat.lake.part import Part
+
+LIMITS: Final[Mapping[str, Any]] = {
+    "maxrowspertrigger": ReadMaxRows,
+    "maxpartspertrigger": ReadMaxFiles,
+    "maxbytespertrigger": ReadMaxBytes,
+    "minrowspertrigger": ReadMinRows,
+}
+FOLLOW: Final = ("from", "changes", *LIMITS)
+"""Options that only a stream takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """Where a stream begins, what it does about rows that go, and how much it reads at once; it can be sent."""
+
+    begin: str
+    ignores: bool
+    limit: tuple[str, int] | None
+
+    @classmethod
+    def of(cls, options: Mapping[str, str]) -> Follow:
+        """Check options.
+
+        Raises:
+            ConfigError: An option makes no sense.
+        """
+        changes = options.get("changes") or "fail"
+        if changes not in {"fail", "ignore"}:
+            raise ConfigError(f'unknown changes {changes!r}: it is "fail" or "ignore"')
+        limits = [(name, options[name]) for name in LIMITS if options.get(name)]
+        if len(limits) > 1:
+            raise ConfigError(f"Spark takes one limit for a trigger, not both {limits[0][0]} and {limits[1][0]}")
+        for name, value in limits:
+            if not value.isdecimal() or not int(value):
+                raise ConfigError(f"{name} is {value!r}, and not a number of at least 1")
+        limit = (limits[0][0], int(limits[0][1])) if limits else None
+        return cls(options.get("from") or "earliest", changes == "ignore", limit)
+
+
+class StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
+    """Reads what commits bring, in tasks."""
+
+    def __init__(self, settings: Settings, follow: Follow, schema: StructType, pinned: str | None) -> None:
+        self.settings, self.follow, self.spark_schema = settings, follow, schema
+        lake = settings.open()
+        self.stored: pa.Schema = lake[pinned or settings.dataset].manifest.schema
+        project(self.stored, schema.names)  # all are there, or an error that says which is not
+        columns = [self.stored.field(name) for name in schema.names]
+        self.line: Line | None = Line.of(lake, settings.dataset, columns, ignores=follow.ignores)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"line": None}  # a task reads the parts that it was given
+
+    @property
+    def _line(self) -> Line:
+        assert self.line is not None
+        return self.line
+
+    def initialOffset(self) -> dict[str, Any]:  # noqa: N802  (Spark's name)
+        """Return where a new query begins."""
+        return asdict(self._line.begin(self.follow.begin))
+
+    def getDefaultReadLimit(self) -> ReadLimit:  # noqa: N802  (Spark's name)
+        """Return how much is read at once."""
+        if self.follow.limit is None:
+            return ReadAllAvailable()
+        name, value = self.follow.limit
+        limit: ReadLimit = LIMITS[name](value)
+        return limit
+
+    def prepareForTriggerAvailableNow(self) -> None:  # noqa: N802  (Spark's name)
+        """Read no further than what is there now."""
+        self._line.stop_here()
+
+    def latestOffset(self, start: dict[str, Any], limit: ReadLimit) -> dict[str, Any]:  # noqa: N802  (Spark's name)
+        """Return how far to read from `start`.
+
+        Raises:
+            SourceGap: The branch has no longer the commit that was read last.
+            SourceError: A commit took rows away, or changed columns; what came before it was read.
+        """
+        begin = Offset(**start)
+        end, read = begin, Amount()
+        for offset, part in self._ways(begin):
+            if part is not None:
+                if read.is_full(limit, part):
+                    return asdict(end)
+                read = read.plus(part)
+            end = offset
+        if isinstance(limit, ReadMinRows) and read.rows < limit.min_rows and self._line.end is None:
+            return start
+        return asdict(end)
+
+    def _ways(self, begin: Offset) -> Iterator[tuple[Offset, Part | None]]:
+        """Yield how far one could read from `begin`, and the part that comes in between, if one does."""
+        come = False
+        for step in self._line.since(begin):
+            try:
+                parts = self._line.parts(step)
+            except SourceError:
+                if come:
+                    return  # the next trigger has nothing before it, and says so
+                raise
+            first = begin.parts if step.commit == begin.within else 0
+            for number, part in enumerate(parts[first:], first + 1):
+                come = True
+                yield step.after(number, len(parts)), part
+            if not parts[first:]:
+                yield step.after(0, 0), None
+
+    def reportLatestOffset(self) -> dict[str, Any] | None:  # noqa: N802  (Spark's name)
+        """Return where the branch stands, for the query's progress."""
+        return asdict(self._line.now())
+
+    def partitions(self, start: dict[str, Any], end: dict[str, Any]) -> Sequence[InputPartition]:
+        """Return groups of the parts that came between two offsets."""
+        return [Parts(some) for some in grouped(list(self._line.between(Offset(**start), Offset(**end))))]
+
+    def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a partition."""
+        from pyspark.sql.pandas.types import to_arrow_schema
+
+        from dataplat.connectors.spark.types import handed
+        from dataplat.lake.scan import scan
+
+        parts: Sequence[Part] = getattr(partition, "parts", [])
+        wanted = to_arrow_schema(self.spark_schema, timezone="UTC")
+        for batch in scan(self.settings.open().objects, parts, self.stored, columns=wanted.names):
+            yield handed(batch, wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """How much is to be read."""
+
+    parts: int = 0
+    rows: int = 0
+    bytes: int = 0
+
+    def plus(self, part: Part) -> Amount:
+        """Return the amount with a part more."""
+        return Amount(self.parts + 1, self.rows + part.live, self.bytes + part.size)
+
+    def is_full(self, limit: ReadLimit, part: Part) -> bool:
+        """Return whether a part more is too much; one is always read."""
+        more = self.plus(part)
+        if not self.parts:
+            return False
+        if isinstance(limit, ReadMaxRows):
+            return more.rows > limit.max_rows
+        if isinstance(limit, ReadMaxFiles):
+            return more.parts > limit.max_files
+        return isinstance(limit, ReadMaxBytes) and more.bytes > limit.max_bytes

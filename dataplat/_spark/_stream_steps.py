@@ -1,0 +1,257 @@
+"""What a branch did to a dataset since an offset, commit by commit, and the parts that each of them brought."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+from dataplat.errors import ConfigError, SourceError, SourceGap
+from dataplat.lake.schema import stored_name
+from dataplat.versioning._difference import PartsDifference, difference
+from dataplat.versioning.history import log, show_time
+from dataplat.versioning.manifest import load_manifest
+from dataplat.versioning.modes import holds
+from dataplat.versioning.redactions import followed
+from dataplat.versioning.references import parse_reference
+from dataplat.versioning.suppression import lists_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from dataplat._lake import Lake
+    from dataplat.lake.part import Part
+    from dataplat.versioning.commit import Commit
+    from dataplat.versioning.manifest import Manifest
+
+_BRING_NONE: Final = frozenset({"compact", "describe", "erase", "evolve", "rename"})
+"""Modes that write no new rows, whatever parts they write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offset:
+    """How far a stream was read: all of the commit `after`, and so many `parts` of the next one, `within`.
+
+    Where `after` is empty, `within` is the commit that the stream begins with: of its version all parts are read.
+    """
+
+    after: str
+    within: str = ""
+    parts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A commit that changed the dataset: its version then, and the one before (None: all rows are read, or it was made)."""
+
+    commit: str
+    time: int
+    mode: str
+    before: str | None
+    version: str | None
+    previous: str = ""
+
+    def after(self, number: int, parts: int) -> Offset:
+        """Return the offset once `number` of its `parts` are read."""
+        return Offset(self.commit) if number == parts else Offset(self.previous, self.commit, number)
+
+    def __str__(self) -> str:
+        return f"commit {self.commit[:12]} ({self.mode}, {show_time(self.time)})"
+
+
+@dataclass(slots=True)
+class Line:
+    """The commits of a branch that changed one dataset; those that are to be read next are remembered."""
+
+    lake: Lake
+    dataset: str
+    branch: str
+    columns: Sequence[pa.Field]
+    """Those that are read, as the reader knows them."""
+    ignores: bool
+    """Whether rows may go."""
+    end: Commit | None = None
+    """The head that is not read beyond; None: as the branch stands."""
+    _known: list[Step] = field(default_factory=list)
+    _parts: dict[str, Sequence[Part]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, lake: Lake, reference: str, columns: Sequence[pa.Field], *, ignores: bool) -> Line:
+        """Return the line that a reference names.
+
+        Raises:
+            ConfigError: It is not a branch.
+        """
+        asked = parse_reference(reference)
+        if asked.dataset is None or asked.id or asked.time is not None or asked.back:
+            raise ConfigError(
+                f"{reference!r} is one version, and a stream follows a branch: load DATASET or DATASET@BRANCH, and say "
+                'where it begins with .option("from", …)'
+            )
+        branch = asked.name or "main"
+        if branch in {tag.name for tag in lake.refs.tags()}:
+            raise ConfigError(
+                f'{branch!r} is a tag, which does not move: load a branch, with .option("from", "{branch}")'
+            )
+        return cls(lake, asked.dataset, branch, columns, ignores)
+
+    def begin(self, place: str) -> Offset:
+        """Return the offset that "earliest", "latest" or a reference means now."""
+        if place in {"earliest", "latest"}:
+            now = self.now()
+            return now if place == "latest" else Offset("", now.after)
+        reference = place if "@" in place else f"{self.dataset}@{place}"
+        version = self.lake[reference]
+        if version.dataset != self.dataset:
+            raise ConfigError(f'.option("from", {place!r}) is a version of {version.dataset}, not of {self.dataset}')
+        start = Offset(self._last(version.found_at))
+        try:
+            self.since(start)
+        except SourceGap:
+            message = (
+                f'.option("from", {place!r}) is no version in the history of {self.dataset} on branch {self.branch}'
+            )
+            raise ConfigError(message) from None
+        return start
+
+    def now(self) -> Offset:
+        """Return the offset at which all is read."""
+        return Offset(self._last(self._head()))
+
+    def stop_here(self) -> None:
+        """Let the line end where the branch stands now."""
+        self.end = self.lake.refs.head(self.branch).commit
+
+    def since(self, offset: Offset) -> Iterator[Step]:
+        """Return the commits that are not read to their end yet, oldest first.
+
+        Raises:
+            SourceGap: The history of the branch has not the commit that was read last.
+        """
+        self._forget(offset)
+        last = self._known[-1].commit if self._known else offset.after
+        if not self._known and not offset.after:
+            self._known = [self._whole(offset.within)]
+            last = offset.within
+        self._known += self._newer(last)
+        return iter(self._known)
+
+    def between(self, start: Offset, end: Offset) -> Iterator[Part]:
+        """Yield the parts that are read from one offset to another."""
+        if start == end:
+            return
+        for step in self.since(start):
+            parts = self.parts(step)
+            first = start.parts if step.commit == start.within else 0
+            if step.commit == end.within:
+                yield from parts[first : end.parts]
+                return
+            yield from parts[first:]
+            if step.commit == end.after:
+                return
+        raise self._lost(end.within or end.after)
+
+    def parts(self, step: Step) -> Sequence[Part]:
+        """Return the parts that a commit brought.
+
+        Raises:
+            SourceError: It took rows away, or changed a column that is read.
+        """
+        if step.commit not in self._parts:
+            self._parts[step.commit] = self._brought(step)
+        return self._parts[step.commit]
+
+    def _brought(self, step: Step) -> Sequence[Part]:
+        if step.version is None:
+            if self.ignores:
+                return ()
+            raise SourceError(f"{step} dropped or renamed {self.dataset}, which ends its stream")
+        after = self._manifest(step.version)
+        self._check_columns(step, after)
+        if step.before is None:
+            return [part for part in after.parts() if part.live]
+        if step.version == step.before or step.mode in _BRING_NONE:
+            return ()
+        differs = difference(self._manifest(step.before), after)
+        if (differs.dropped or differs.changed) and not self.ignores:
+            raise SourceError(_took_away(self.dataset, step, differs))
+        return [part for part in differs.added if part.live]
+
+    def _manifest(self, version: str) -> Manifest:
+        """Return a version; rows that were erased from it since are gone from it."""
+        if lists_of(self.lake.refs.seen(self.branch).settings):
+            version = followed(self.lake.store, version)
+        return load_manifest(self.lake.objects, version)
+
+    def _check_columns(self, step: Step, after: Manifest) -> None:
+        there = {stored_name(column): column.type for column in after.schema}
+        for column in self.columns:
+            now = there.get(stored_name(column))
+            if stored_name(column) in after.root.gone or not (now is None or holds(column.type, now)):
+                became = "is gone" if now is None else f"is {now}, not {column.type},"
+                raise SourceError(
+                    f"column {column.name!r} of {self.dataset} {became} since {step}; what came before was read, and "
+                    "nothing of it. Start the query again, with the same checkpoint: it then has the columns of now"
+                )
+
+    def _whole(self, commit: str) -> Step:
+        """Return the step that reads all of the version of a commit."""
+        for entry in log(self.lake.objects, self._head(), self.dataset):
+            if entry.commit.id == commit:
+                return Step(commit, entry.commit.time, entry.change.mode, None, entry.change.version)
+        raise self._lost(commit)
+
+    def _newer(self, last: str) -> list[Step]:
+        """Return the commits after `last`, oldest first."""
+        found: list[Step] = []
+        for entry in log(self.lake.objects, self._head(), self.dataset):
+            change = entry.change
+            if found:
+                found[-1] = replace(found[-1], before=change.version, previous=entry.commit.id)
+            if entry.commit.id == last:
+                return found[::-1]
+            found.append(Step(entry.commit.id, entry.commit.time, change.mode, None, change.version))
+        raise self._lost(last)
+
+    def _forget(self, offset: Offset) -> None:
+        """Leave out what is read; all, where the offset is not of what is remembered."""
+        for at, step in enumerate(self._known):
+            if step.previous == offset.after and (offset.after or step.commit == offset.within):
+                self._known = self._known[at:]
+                break
+            if step.commit == offset.after:
+                self._known = self._known[at + 1 :]
+                break
+        else:
+            self._known = []
+        known = {step.commit for step in self._known}
+        self._parts = {commit: parts for commit, parts in self._parts.items() if commit in known}
+
+    def _head(self) -> Commit:
+        return self.end or self.lake.refs.head(self.branch).commit
+
+    def _last(self, commit: Commit) -> str:
+        """Return the commit that changed the dataset last, as `commit` has it."""
+        state = commit.dataset(self.dataset, self.lake.objects.read)
+        if state is None:
+            raise SourceGap(f"branch {self.branch} has no dataset {self.dataset!r} any more")
+        return state.commit
+
+    def _lost(self, commit: str) -> SourceGap:
+        return SourceGap(
+            f"the stream had read {self.dataset} up to commit {commit[:12]}, which is not in the history of branch "
+            f"{self.branch}: the branch was made anew, or the checkpoint is of another lake. Start with a new "
+            'checkpointLocation, and .option("from", …) where it is to begin'
+        )
+
+
+def _took_away(dataset: str, step: Step, differs: PartsDifference) -> str:
+    went = (
+        "rolled the dataset back behind what was read" if step.mode == "rollback" else "took rows away or replaced them"
+    )
+    return (
+        f"{step} {went}, and a stream of {dataset} tells only of rows that come ({len(differs.dropped)} parts went, "
+        f"{len(differs.changed)} have rows less). Nothing of it was read. Go on without what went with "
+        '.option("changes", "ignore"): new values of an upsert then come as rows of their own. Or start with a new '
+        "checkpointLocation, to read all rows as they are now"
+    )
