@@ -95,7 +95,7 @@ class SparkTrainingSet(TrainingSet):
         from dataplat.ingest._request import request_of
         from dataplat.lake.schema import canonical_schema
 
-        lake, request = self._store.lake, request_of("spark", into, branch=tx.branch, **options)
+        lake, request = self._store.lake, replace(request_of("spark", into, **options), branch=tx.branch)
         stored = canonical_schema(self.schema)
         plan = plan_tasks(lake, request, stored, None)
         alike = plan.schema.equals(stored, check_metadata=True) and not plan.key and not plan.sort
