@@ -72,7 +72,7 @@ def service(**options) -> dp.FeatureService:
     every = dp.FeatureView(
         "every", source="facts", timestamp="happened", ttl=None, features=[dp.Count(window="1h"), "x"]
     )
-    query = dp.sql("select key, happened, x * 2 as twice from facts where x > 0")
+    query = dp.sql("select id, key, happened, x * 2 as twice from facts where x > 0")
     shown = dp.FeatureView("shown", **(given | {"source": query}), features=["twice"])
 
     @dp.on_demand(inputs=[last, shown, dp.Request({"y": "float64"})])
