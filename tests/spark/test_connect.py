@@ -1,17 +1,14 @@
-"""Lakes over Spark Connect: the server has dataplat, and a client needs no Java."""
+"""Lakes over Spark Connect: the server has dataplat, and the client is another process."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pytest
 
 import dataplat as dp
 from servers.spark import ROOT
@@ -37,38 +34,22 @@ spark.stop()
 """
 
 
-@pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Return a Python that has `pyspark-client` alone, where one can be made of what uv has; else this one."""
-    uv, folder = shutil.which("uv") or str(Path(sys.executable).parent / "uv"), tmp_path_factory.mktemp("client")
-    made = [[uv, "venv", "-q", "-p", sys.executable, str(folder)]]
-    made.append([uv, "pip", "install", "-q", "--offline", "-p", str(folder), "pyspark-client==4.2.0"])
-    env = {name: value for name, value in os.environ.items() if name != "XDG_CACHE_HOME"}  # uv's own cache
-    try:
-        for command in made:
-            subprocess.run(command, env=env, capture_output=True, check=True, timeout=120)
-    except (OSError, subprocess.SubprocessError):
-        return sys.executable
-    return str(folder / "bin" / "python")
-
-
-def run(python: str, script: str, *arguments: object) -> dict[str, Any]:
+def run(script: str, *arguments: object) -> dict[str, Any]:
     """Run a client; return what it prints last."""
     env = {name: value for name, value in os.environ.items() if name not in {"JAVA_HOME", "PYTHONPATH"}}
-    if python == sys.executable:
-        env["PYTHONPATH"] = str(ROOT)
-    command = [python, "-W", "ignore", "-c", script, *map(str, arguments)]
+    env["PYTHONPATH"] = str(ROOT)
+    command = [sys.executable, "-W", "ignore", "-c", script, *map(str, arguments)]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
-def test_a_client_without_java_reads_and_writes(spark_connect, client, tmp_path):
-    """With pyspark-client alone, `format("dataplat")` makes a version whose id is that of the same rows here."""
+def test_a_client_reads_and_writes(spark_connect, tmp_path):
+    """A client that starts no Java of its own: `format("dataplat")` makes a version whose id is that of the same rows here."""
     lake = dp.open(tmp_path / "lake")
     lake.ingest(pa.table({"n": [1, 2, 3]}), into="t")
-    found = run(client, CLIENT, spark_connect.url, tmp_path / "lake")
+    found = run(CLIENT, spark_connect.url, tmp_path / "lake")
     assert found == {"rows": 143, "there": [1, 2, 3]}
     here = pa.table({"k": range(1000), "v": [k % 7 for k in range(1000)]})
     assert lake.ingest(here, into="here", key="k").version.content_id == lake["written"].content_id
@@ -80,5 +61,5 @@ def test_sessions_over_connect_are_sessions(spark_connect, tmp_path):
     lake.ingest(pa.table({"n": [1, 2, 3]}), into="t")
     lake.delete("t", "n = 2")
     (tmp_path / "days.csv").write_text("day,at\n1,2\n3,4\n", "utf-8")
-    found = run(sys.executable, WITH_DATAPLAT, spark_connect.url, tmp_path / "lake", tmp_path / "days.csv")
+    found = run(WITH_DATAPLAT, spark_connect.url, tmp_path / "lake", tmp_path / "days.csv")
     assert found == {"same": True, "fast": 4, "rows": 2}

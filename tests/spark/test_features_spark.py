@@ -72,7 +72,7 @@ def service(**options) -> dp.FeatureService:
     every = dp.FeatureView(
         "every", source="facts", timestamp="happened", ttl=None, features=[dp.Count(window="1h"), "x"]
     )
-    query = dp.sql("select key, happened, x * 2 as twice from facts where x > 0")
+    query = dp.sql("select id, key, happened, x * 2 as twice from facts where x > 0")
     shown = dp.FeatureView("shown", **(given | {"source": query}), features=["twice"])
 
     @dp.on_demand(inputs=[last, shown, dp.Request({"y": "float64"})])
@@ -128,12 +128,14 @@ def test_worlds_are_what_the_rules_say(tmp_path, engine, number):
     wanted = made.features.training_set(world.spine_table(), world.service, **asked)
     assert differences(world.answer(), found.table) == []
     assert (found.id, found.report) == (wanted.id, wanted.report)
-    assert found.table.equals(wanted.table)
+    assert found.table.schema == wanted.table.schema
+    assert repr(found.table.to_pydict()) == repr(wanted.table.to_pydict())  # NaN equals no NaN
 
 
 def appended(world) -> bool:
-    """Say whether rows of all sources only come, so that ingesting them is their history."""
-    return all(view.view.history == "append" for view in used_views(world.service))
+    """Say whether rows of all sources only come, in types that a lake keeps: ingesting them is their history."""
+    seconds = any("timestamp[s" in str(source.types) for source in world.sources.values())
+    return not seconds and all(view.view.history == "append" for view in used_views(world.service))
 
 
 def test_no_rows_come_to_the_driver(lake, engine):

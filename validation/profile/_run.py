@@ -174,8 +174,8 @@ class _Run:
 
     def of(self, groups: Sequence[Sequence[Part]]) -> Iterator[Columns]:
         """Yield what each group of parts holds, from memos or rows; of an engine a task looks at a few parts."""
-        bare = self._look.where is None  # without a condition nobody asks for statistics
-        sent = [[replace(part, stats={}) if bare else part for part in group] for group in groups]
+        asks = self._look.where is not None  # without a condition nobody asks for statistics
+        sent = [[replace(part, stats=dict(part.stats) if asks else {}) for part in group] for group in groups]
         runs = [in_runs(self._engine, group, _AT_ONCE) for group in sent]
         looked = self._engine.map(self._look, [run for group in runs for run in group])
         for group in runs:

@@ -65,7 +65,7 @@ def _rewrite_here(base: Base, target: Target, told: Callable[[int], object] | No
 
 def _elsewhere(base: Base, runs: Sequence[Run], target: Target, engine: Engine) -> Iterator[list[Part]]:
     """Yield what tasks wrote of each run, which is in the store; what one wrote in vain nothing names."""
-    groups = [filled(run.parts, target) for run in runs]
+    groups = [filled([replace(part, stats={}) for part in run.parts], target) for run in runs]  # none is asked for
     rewriting = Rewriting(Objects(base.objects.store), base.manifest.id, target)
     written = engine.map(rewriting, [group for run in groups for group in run])
     for run in groups:
