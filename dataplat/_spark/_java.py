@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import secrets
 import shlex
 import shutil
 import subprocess
@@ -99,7 +100,7 @@ def _wheel() -> Path | None:
 def _home_of(runtime: Path) -> Path:
     """Return a JAVA_HOME of our own whose `java` runs that of `runtime`, without the module that it lacks.
 
-    Any number of processes may make it at once: each writes a file of its own, and puts it in place whole.
+    Any number of threads and processes may make it at once: each writes a file of its own, and puts it in place whole.
     """
     java = runtime / "bin" / "java"
     text = (
@@ -112,7 +113,7 @@ def _home_of(runtime: Path) -> Path:
     script = home / "bin" / "java"
     if not script.exists():
         script.parent.mkdir(parents=True, exist_ok=True)
-        fresh = script.with_name(f"java.{os.getpid()}")
+        fresh = script.with_name(f"java.{secrets.token_hex(8)}")
         fresh.write_text(text, "utf-8")
         fresh.chmod(0o755)
         fresh.replace(script)
