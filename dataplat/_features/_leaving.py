@@ -91,7 +91,8 @@ def plan_retire(store: FeatureStore, name: str) -> RetirePlan:
         FeatureNotFound: There is none.
         ConfigError: No version is named.
     """
-    name, closure, declared = to_retire(store, name)
+    held, closure = to_retire(store, name)
+    name = name if held is None else held.name
     live, size = store.online.snapshot(name), store.online.size(name)
     id = None if live is None else live.id
-    return RetirePlan(name, closure, declared, id, size.keys, size.nbytes + size.previous, size.pushed)
+    return RetirePlan(name, closure, held is not None, id, size.keys, size.nbytes + size.previous, size.pushed)

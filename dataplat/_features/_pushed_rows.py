@@ -81,11 +81,14 @@ class PushedRows:
     @cached_property
     def _anew(self) -> dict[tuple[str, str], int]:
         """When rows were pushed whose sequence had been given to one before: the store had been lost in between."""
-        seen = self._sequences
-        every = sorted((self._rows[dataset, id][0], at, dataset, id) for dataset in seen for id, at in seen[dataset].items()
-                       if (dataset, id) in self._rows)  # fmt: skip
+        every = [
+            (self._rows[dataset, id][0], at, dataset, id)
+            for dataset, seen in self._sequences.items()
+            for id, at in seen.items()
+            if (dataset, id) in self._rows
+        ]
         found, highest = {}, 0
-        for known, at, dataset, id in every:
+        for known, at, dataset, id in sorted(every):
             if at <= highest:
                 found[dataset, id] = known
             highest = max(highest, at)

@@ -243,11 +243,10 @@ def retire(store: FeatureStore, name: str, message: str = "") -> str | None:
     import polars as pl
     import pyarrow as pa
 
-    name, _, declared = to_retire(store, name)
-    if not declared:
+    held, _ = to_retire(store, name)
+    if held is None:
         _forget(store, name)
         return None
-    held = definition(store, name)
     wanted = (pl.col("service") == held.service) & (pl.col("version") == held.version)
     meant = {"service": [held.service], "version": pa.array([held.version], pa.int64()), "closure": [held.closure]}
     with store.lake.transaction(store.branch, message=message or f"features: retire {held.name}") as tx:
@@ -257,8 +256,8 @@ def retire(store: FeatureStore, name: str, message: str = "") -> str | None:
     return None if tx.commit is None else tx.commit.id
 
 
-def to_retire(store: FeatureStore, name: str) -> tuple[str, str, bool]:
-    """Return what would be retired: its name, its closure, and whether it is declared, not only served still.
+def to_retire(store: FeatureStore, name: str) -> tuple[Definition | None, str]:
+    """Return what would be retired, and its closure; None: it is declared no longer, and only served still.
 
     Raises:
         FeatureNotFound: There is none.
@@ -272,8 +271,8 @@ def to_retire(store: FeatureStore, name: str) -> tuple[str, str, bool]:
         closure = retired(store, name)
         if closure is None or store.online.snapshot(name) is None:
             raise
-        return name, closure, False
-    return held.name, held.closure, True
+        return None, closure
+    return held, held.closure
 
 
 def _forget(store: FeatureStore, name: str) -> None:

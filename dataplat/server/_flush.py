@@ -42,9 +42,8 @@ class Flusher:
 
     def __init__(self, store: FeatureStore, counts: Counts, every: float, rows: int) -> None:
         self._store, self._counts, self._every, self._most = store, counts, every, rows
-        self._troubles = Troubles(
-            store.lake, store.branch, "pushes waiting", "pushes landing"
-        )  # "": of the store itself
+        # By dataset; "": of the online store itself.
+        self._troubles = Troubles(store.lake, store.branch, "pushes waiting", "pushes landing")
         self._rows = 0
         self._due, self._ending = threading.Event(), False
         self._thread = threading.Thread(target=self._run, name="dataplat-flush", daemon=True)

@@ -11,9 +11,17 @@ from contextlib import suppress
 from typing import Literal, TypeVar
 
 from dataplat.errors import ObjectExists, StoreError, StoreTimeout
-from dataplat.lake.stores import Operation, Store, StoreWrapper
+from dataplat.lake.stores import MemoryStore, Operation, Store, StoreWrapper
 
 T = TypeVar("T")
+
+
+def copied(store: Store) -> MemoryStore:
+    """Return a store in memory that holds the same: one to die on, while the other stays as it was."""
+    other = MemoryStore()
+    for info in store.list(""):
+        other.create(info.key, store.read(info.key))
+    return other
 
 
 class SimulatedCrash(BaseException):

@@ -13,8 +13,7 @@ from dataplat._features._lineage import training_sets
 from dataplat._lake import Lake
 from dataplat.cli import _features_train as train
 from dataplat.errors import ContractFailed
-from dataplat.lake.stores import MemoryStore
-from dataplat.testing.store_faults import CrashStore, SimulatedCrash
+from dataplat.testing.store_faults import CrashStore, SimulatedCrash, copied
 
 SETS = ("train", "train_holdout")
 CHANGING = ("create", "delete", "adopt", "replace")
@@ -43,14 +42,6 @@ def there(lake):
 def of(store):
     """Return a lake on a store, opened anew."""
     return Lake(store, "test", "memory")
-
-
-def copied(store):
-    """Return another store that holds the same."""
-    other = MemoryStore()
-    for info in store.list(""):
-        other.create(info.key, store.read(info.key))
-    return other
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

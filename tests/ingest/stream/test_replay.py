@@ -20,7 +20,7 @@ from dataplat.cli._run import run
 from dataplat.connectors.codecs._registry import forget_schemas
 from dataplat.ingest._rejected import Rejected
 from dataplat.lake.stores import MemoryStore
-from dataplat.testing.store_faults import CrashStore, SimulatedCrash
+from dataplat.testing.store_faults import CrashStore, SimulatedCrash, copied
 from dataplat.versioning.lakefile import create_lake
 from servers import KafkaServer, Message
 from servers.registry import Registry, framed
@@ -194,14 +194,6 @@ def test_killed(kafka_server: KafkaServer, lake, tmp_path):
     assert (rejects(lake), values(lake, "_offset")) == ([], list(range(201)))
     assert lake.verify_ingest("events").ok
     assert lake.ingest(topic.url, "events").nothing_to_do
-
-
-def copied(store):
-    """Return another store that holds the same."""
-    other = MemoryStore()
-    for info in store.list(""):
-        other.create(info.key, store.read(info.key))
-    return other
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

@@ -40,11 +40,15 @@ SERVERS = frozenset(
         "redis_nodes",
         "s3_server",
         "shared_redis",
+        "spark_cluster",
+        "spark_connect",
         "spark",
         "spark_cluster",
         "spark_connect",
     }
 )
+FOLDERS = ("tests/server/", "tests/services/", "tests/stores/", "tests/lake/stores/", "tests/feature_store/online/")
+"""Where every test talks to processes that it started."""
 FORGIVEN = 8
 """Tests of servers that may fail once in a run."""
 
@@ -191,17 +195,15 @@ def spark_connect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSer
         yield server
 
 
-FOLDERS = ("tests/server/", "tests/services/", "tests/stores/", "tests/lake/stores/", "tests/feature_store/online/")
-"""Where every test talks to processes that it started."""
-
-
 def asked_again(items: list[pytest.Item]) -> None:
     """Ask a test of a real server once more where it failed, and say so: two cores that nine processes share are late.
 
     No other test is: what fails now and then within one process is a defect. More than `FORGIVEN` such tests fail the
     run whatever the second answers were, and `make proofs` asks everything once (`DATAPLAT_ASKED_ONCE`).
     """
-    for item in items if not os.environ.get("DATAPLAT_ASKED_ONCE") else ():
+    if os.environ.get("DATAPLAT_ASKED_ONCE"):
+        return
+    for item in items:
         used = set(getattr(item, "fixturenames", ())) & SERVERS
         if used or item.nodeid.startswith(FOLDERS):
             item.add_marker(pytest.mark.flaky(reruns=1, reruns_delay=2))

@@ -7,8 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from dataplat.lake.stores import MemoryStore
-from dataplat.testing.store_faults import CrashStore, SimulatedCrash
+from dataplat.testing.store_faults import CrashStore, SimulatedCrash, copied
 from dataplat.versioning.gc._leases import leases
 
 from .world import JO, leaks, new_store, open_on, picture, rows, without  # noqa: TID252
@@ -28,14 +27,6 @@ def past():
     lake.delete("people", "id > 4000")
     lake.ingest(rows(9), "other")
     return store
-
-
-def copied(store):
-    """Return another store that holds the same."""
-    other = MemoryStore()
-    for info in store.list(""):
-        other.create(info.key, store.read(info.key))
-    return other
 
 
 PAST = past()

@@ -8,7 +8,7 @@ import pytest
 import dataplat as dp
 from dataplat.errors import ConfigError, PredicateError
 from dataplat.lake._object_keys import parse_key
-from dataplat.lake.stores import MemoryStore
+from dataplat.testing.store_faults import copied
 from dataplat.versioning.erase import _run
 
 from .world import JO, TOKEN, holds, leaks, new_store, open_on, packed_examples, picture, rows, told, without  # noqa: TID252
@@ -33,9 +33,7 @@ def past():
 def erased(past):
     """Return a copy of that lake after an erase."""
     there, before = past
-    store = MemoryStore()
-    for info in there.list(""):
-        store.create(info.key, there.read(info.key))
+    store = copied(there)
     return store, before, erase(store)
 
 
