@@ -43,8 +43,6 @@ SERVERS = frozenset(
         "spark_cluster",
         "spark_connect",
         "spark",
-        "spark_cluster",
-        "spark_connect",
     }
 )
 FOLDERS = ("tests/server/", "tests/services/", "tests/stores/", "tests/lake/stores/", "tests/feature_store/online/")
