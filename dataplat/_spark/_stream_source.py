@@ -2,7 +2,7 @@
 
     spark.readStream.format("dataplat").option("lake", URL).option("from", "latest").load("flights")
 
-An offset names the last commit whose rows were all read, and how many parts of the next one. Compactions, and whatever
+An offset names the last commit whose rows were all read, and how far the parts of the next one were. Compactions, and whatever
 else changes no rows, are passed over. Only parts that a commit added are read: what rows went is not in the stream, so a
 commit that takes rows away ends it, unless it is told to go on.
 """
@@ -133,17 +133,16 @@ class StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         come = False
         for step in self._line.since(begin):
             try:
-                parts = self._line.parts(step)
+                parts = self._line.parts(step, begin)
             except SourceError:
                 if come:
                     return  # the next trigger has nothing before it, and says so
                 raise
-            first = begin.parts if step.commit == begin.within else 0
-            for number, part in enumerate(parts[first:], first + 1):
+            for part in parts:
                 come = True
-                yield step.after(number, len(parts)), part
-            if not parts[first:]:
-                yield step.after(0, 0), None
+                yield step.after(None if part is parts[-1] else part), part
+            if not parts:
+                yield step.after(None), None
 
     def reportLatestOffset(self) -> dict[str, Any] | None:  # noqa: N802  (Spark's name)
         """Return where the branch stands, for the query's progress."""

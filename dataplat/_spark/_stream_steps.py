@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from dataplat.errors import ConfigError, SourceError, SourceGap
+from dataplat.errors import ConfigError, SourceError, SourceGap, VersionNotFound
 from dataplat.lake.schema import stored_name
 from dataplat.versioning._difference import PartsDifference, difference
 from dataplat.versioning.history import log, show_time
@@ -26,18 +26,21 @@ if TYPE_CHECKING:
 
 _BRING_NONE: Final = frozenset({"compact", "describe", "erase", "evolve", "rename"})
 """Modes that write no new rows, whatever parts they write."""
+_COLUMNS_STAY: Final = _BRING_NONE - {"evolve"}
+"""Of these modes, those whose versions need not be looked at."""
 
 
 @dataclass(frozen=True, slots=True)
 class Offset:
-    """How far a stream was read: all of the commit `after`, and so many `parts` of the next one, `within`.
+    """How far a stream was read: all of the commit `after`, and of the next one, `within`, the parts up to a `place`.
 
-    Where `after` is empty, `within` is the commit that the stream begins with: of its version all parts are read.
+    Where `after` is empty, `within` is the commit that the stream begins with: of its version all parts are read. Places
+    stay when rows are erased; how many parts there are does not.
     """
 
     after: str
     within: str = ""
-    parts: int = 0
+    place: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +54,9 @@ class Step:
     version: str | None
     previous: str = ""
 
-    def after(self, number: int, parts: int) -> Offset:
-        """Return the offset once `number` of its `parts` are read."""
-        return Offset(self.commit) if number == parts else Offset(self.previous, self.commit, number)
+    def after(self, part: Part | None) -> Offset:
+        """Return the offset once it is read up to one of its parts, or to its end (None)."""
+        return Offset(self.commit) if part is None else Offset(self.previous, self.commit, part.place)
 
     def __str__(self) -> str:
         return f"commit {self.commit[:12]} ({self.mode}, {show_time(self.time)})"
@@ -74,6 +77,8 @@ class Line:
     """The head that is not read beyond; None: as the branch stands."""
     _known: list[Step] = field(default_factory=list)
     _parts: dict[str, Sequence[Part]] = field(default_factory=dict)
+    _record: int = -1
+    """The newest record of the branch when `_parts` were looked at: an erase puts others in their place, and says so there."""
 
     @classmethod
     def of(cls, lake: Lake, reference: str, columns: Sequence[pa.Field], *, ignores: bool) -> Line:
@@ -129,6 +134,7 @@ class Line:
             SourceGap: The history of the branch has not the commit that was read last.
         """
         self._forget(offset)
+        self._look_again()
         last = self._known[-1].commit if self._known else offset.after
         if not self._known and not offset.after:
             self._known = [self._whole(offset.within)]
@@ -141,47 +147,55 @@ class Line:
         if start == end:
             return
         for step in self.since(start):
-            parts = self.parts(step)
-            first = start.parts if step.commit == start.within else 0
+            parts = self.parts(step, start)
             if step.commit == end.within:
-                yield from parts[first : end.parts]
+                yield from (part for part in parts if part.place <= end.place)
                 return
-            yield from parts[first:]
+            yield from parts
             if step.commit == end.after:
                 return
         raise self._lost(end.within or end.after)
 
-    def parts(self, step: Step) -> Sequence[Part]:
-        """Return the parts that a commit brought.
+    def parts(self, step: Step, start: Offset) -> Sequence[Part]:
+        """Return the parts that a commit brought and that are not read yet at an offset, by place.
 
         Raises:
             SourceError: It took rows away, or changed a column that is read.
         """
         if step.commit not in self._parts:
             self._parts[step.commit] = self._brought(step)
-        return self._parts[step.commit]
+        brought = self._parts[step.commit]
+        return [part for part in brought if part.place > start.place] if step.commit == start.within else brought
 
     def _brought(self, step: Step) -> Sequence[Part]:
         if step.version is None:
             if self.ignores:
                 return ()
             raise SourceError(f"{step} dropped or renamed {self.dataset}, which ends its stream")
-        after = self._manifest(step.version)
+        if step.before is not None and (step.version == step.before or step.mode in _COLUMNS_STAY):
+            return ()
+        after = self._manifest(step, step.version)
         self._check_columns(step, after)
         if step.before is None:
             return [part for part in after.parts() if part.live]
-        if step.version == step.before or step.mode in _BRING_NONE:
+        if step.mode in _BRING_NONE:
             return ()
-        differs = difference(self._manifest(step.before), after)
+        differs = difference(self._manifest(step, step.before), after)
         if (differs.dropped or differs.changed) and not self.ignores:
             raise SourceError(_took_away(self.dataset, step, differs))
         return [part for part in differs.added if part.live]
 
-    def _manifest(self, version: str) -> Manifest:
-        """Return a version; rows that were erased from it since are gone from it."""
+    def _manifest(self, step: Step, version: str) -> Manifest:
+        """Return a version that a step needs; rows that were erased from it since are gone from it."""
         if lists_of(self.lake.refs.seen(self.branch).settings):
             version = followed(self.lake.store, version)
-        return load_manifest(self.lake.objects, version)
+        try:
+            return load_manifest(self.lake.objects, version)
+        except VersionNotFound as error:
+            raise SourceGap(
+                f"the stream of {self.dataset} comes to {step}, of which nothing was read: {error}. Start with a new "
+                "checkpointLocation, to read all rows as they are now, and keep versions for as long as a stream may be late"
+            ) from error
 
     def _check_columns(self, step: Step, after: Manifest) -> None:
         there = {stored_name(column): column.type for column in after.schema}
@@ -226,6 +240,12 @@ class Line:
             self._known = []
         known = {step.commit for step in self._known}
         self._parts = {commit: parts for commit, parts in self._parts.items() if commit in known}
+
+    def _look_again(self) -> None:
+        """Forget what commits brought, if anything was recorded on the branch since."""
+        number = self.lake.refs.head(self.branch).number
+        if number != self._record:
+            self._record, self._parts = number, {}
 
     def _head(self) -> Commit:
         return self.end or self.lake.refs.head(self.branch).commit

@@ -1,5 +1,6 @@
 """New versions of a dataset are a stream: what each commit brought, once, and an error where rows went."""
 
+from contextlib import contextmanager
 from dataclasses import asdict
 
 import pyarrow as pa
@@ -26,12 +27,16 @@ class Reader:
     def __init__(self, spark, folder):
         self.spark, self.folder = spark, folder
 
-    def run(self, load="flights", name="first", **options):
+    def stream(self, load="flights", lake="lake", **options):
+        """Return a stream."""
+        stream = self.spark.readStream.format("dataplat").option("lake", str(self.folder / lake))
+        return stream.options(**options).load(load)
+
+    def run(self, load="flights", name="first", lake="lake", **options):
         """Return, batch by batch, the values of n that came."""
-        stream = self.spark.readStream.format("dataplat").option("lake", str(self.folder / "lake"))
-        stream = stream.options(**options).load(load)
         came = []
-        writer = stream.writeStream.foreachBatch(lambda frame, _: came.append(sorted(row.n for row in frame.collect())))
+        stream = self.stream(load, lake, **options).writeStream
+        writer = stream.foreachBatch(lambda frame, _: came.append(sorted(row.n for row in frame.collect())))
         writer = writer.option("checkpointLocation", str(self.folder / name))
         for attempt in range(5):
             try:
@@ -41,6 +46,16 @@ class Reader:
                 if attempt == 4 or "failed to connect back" not in str(error):
                     raise
         return [some for some in came if some]
+
+
+@contextmanager
+def running(writer, checkpoint):
+    """Run a query meanwhile."""
+    query = writer.option("checkpointLocation", str(checkpoint)).trigger(processingTime="50 milliseconds").start()
+    try:
+        yield query
+    finally:
+        query.stop()
 
 
 @pytest.fixture
@@ -97,6 +112,25 @@ def test_rows_that_went_end_the_stream_unless_it_may_go_on(reader, lake):
         reader.run()
 
 
+def test_a_trigger_waits_until_there_are_rows_enough(reader, lake):
+    """Fewer than `minRowsPerTrigger` are not read; who reads what is there now, and ends, reads them all the same."""
+    stream = reader.stream(minRowsPerTrigger="5")
+    with running(stream.writeStream.format("memory").queryName("enough"), reader.folder / "enough") as query:
+
+        def came():
+            query.processAllAvailable()
+            return sorted(row.n for row in reader.spark.table("enough").collect())
+
+        assert came() == []
+        add(lake, 3)
+        assert came() == []
+        add(lake, 4, 5)
+        assert came() == [0, 1, 2, 3, 4, 5]
+        add(lake, 6)
+        assert came() == [0, 1, 2, 3, 4, 5]
+    assert reader.run(minRowsPerTrigger="50") == [[0, 1, 2, 3, 4, 5, 6]]
+
+
 def test_what_is_no_branch_or_has_no_such_commit_is_refused(reader, lake):
     """A tag does not move, and a branch that was made anew has another history."""
     lake.refs.create_branch("work", lake.refs.head("main").commit)
@@ -115,4 +149,4 @@ def test_what_is_no_branch_or_has_no_such_commit_is_refused(reader, lake):
 
 def test_offsets_are_what_a_checkpoint_keeps():
     """Their JSON form is part of a user's checkpoints and does not change."""
-    assert asdict(Offset("c", "d", 2)) == {"after": "c", "within": "d", "parts": 2}
+    assert asdict(Offset("c", "d", 2)) == {"after": "c", "within": "d", "place": 2}
