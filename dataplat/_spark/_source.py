@@ -89,6 +89,7 @@ class DataplatSource(DataSource):
 
     def schema(self) -> StructType:
         """Return the columns of the version that is named now; what is read later is this version, whoever commits meanwhile."""
+        from dataplat._spark._stream_changes import with_change
         from dataplat._spark._stream_source import FOLLOW
         from dataplat.connectors.spark.types import spark_schema
         from dataplat.lake.scan import project
@@ -96,7 +97,8 @@ class DataplatSource(DataSource):
         settings = Settings.of(self.options, (*READ, *FOLLOW))  # here a stream asks, too
         version = settings.open()[settings.dataset]
         self._pinned = f"{version.dataset}@id:{version.id}"
-        return spark_schema(project(version.schema, settings.columns))
+        found = spark_schema(project(version.schema, settings.columns))
+        return with_change(found) if self.options.get("changes") == "rows" else found
 
     def reader(self, schema: StructType) -> DataSourceReader:
         """Return what reads the version."""

@@ -4,14 +4,14 @@
 
 An offset names the last commit whose rows were all read, and how far the parts of the next one were. Compactions, and whatever
 else changes no rows, are passed over. Only parts that a commit added are read: what rows went is not in the stream, so a
-commit that takes rows away ends it, unless it is told to go on.
+commit that takes rows away ends it, unless it is told to go on, or to tell of these, too (`_stream_changes.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 from pyspark.sql.datasource import DataSourceStreamReader, InputPartition
 from pyspark.sql.streaming.datasource import (
@@ -25,7 +25,8 @@ from pyspark.sql.streaming.datasource import (
 )
 
 from dataplat._spark._read import Parts, grouped
-from dataplat._spark._stream_steps import Line, Offset
+from dataplat._spark._stream_changes import Came, Differing, columns_of
+from dataplat._spark._stream_steps import Brought, Line, Offset, Tells
 from dataplat.errors import ConfigError, SourceError
 from dataplat.lake.scan import project
 
@@ -51,7 +52,7 @@ class Follow:
     """Where a stream begins, what it does about rows that go, and how much it reads at once; it can be sent."""
 
     begin: str
-    ignores: bool
+    tells: Tells
     limit: tuple[str, int] | None
 
     @classmethod
@@ -61,9 +62,9 @@ class Follow:
         Raises:
             ConfigError: An option makes no sense.
         """
-        changes = options.get("changes") or "fail"
-        if changes not in {"fail", "ignore"}:
-            raise ConfigError(f'unknown changes {changes!r}: it is "fail" or "ignore"')
+        tells: Any = options.get("changes") or "fail"
+        if tells not in get_args(Tells):
+            raise ConfigError(f"unknown changes {tells!r}: it is one of {', '.join(get_args(Tells))}")
         limits = [(name, options[name]) for name in LIMITS if options.get(name)]
         if len(limits) > 1:
             raise ConfigError(f"Spark takes one limit for a trigger, not both {limits[0][0]} and {limits[1][0]}")
@@ -71,7 +72,7 @@ class Follow:
             if not value.isdecimal() or not int(value):
                 raise ConfigError(f"{name} is {value!r}, and not a number of at least 1")
         limit = (limits[0][0], int(limits[0][1])) if limits else None
-        return cls(options.get("from") or "earliest", changes == "ignore", limit)
+        return cls(options.get("from") or "earliest", tells, limit)
 
 
 class StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
@@ -81,9 +82,10 @@ class StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         self.settings, self.follow, self.spark_schema = settings, follow, schema
         lake = settings.open()
         self.stored: pa.Schema = lake[pinned or settings.dataset].manifest.schema
-        project(self.stored, schema.names)  # all are there, or an error that says which is not
-        columns = [self.stored.field(name) for name in schema.names]
-        self.line: Line | None = Line.of(lake, settings.dataset, columns, ignores=follow.ignores)
+        self.names = columns_of(schema.names) if follow.tells == "rows" else schema.names
+        project(self.stored, self.names)  # all are there, or an error that says which is not
+        columns = [self.stored.field(name) for name in self.names]
+        self.line: Line | None = Line.of(lake, settings.dataset, columns, follow.tells)
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"line": None}  # a task reads the parts that it was given
@@ -118,39 +120,41 @@ class StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         """
         begin = Offset(**start)
         end, read = begin, Amount()
-        for offset, part in self._ways(begin):
-            if part is not None:
-                if read.is_full(limit, part):
-                    return asdict(end)
-                read = read.plus(part)
-            end = offset
+        for offset, parts in self._ways(begin):
+            more = read.plus(parts)
+            if read.parts and more.exceeds(limit):
+                return asdict(end)
+            end, read = offset, more
         if isinstance(limit, ReadMinRows) and read.rows < limit.min_rows and self._line.end is None:
             return start
         return asdict(end)
 
-    def _ways(self, begin: Offset) -> Iterator[tuple[Offset, Part | None]]:
-        """Yield how far one could read from `begin`, and the part that comes in between, if one does."""
+    def _ways(self, begin: Offset) -> Iterator[tuple[Offset, Sequence[Part]]]:
+        """Yield how far one could read from `begin`, and the parts that come in between, if any do."""
         come = False
         for step in self._line.since(begin):
             try:
-                parts = self._line.parts(step, begin)
+                brought = self._line.brought(step, begin)
             except SourceError:
                 if come:
                     return  # the next trigger has nothing before it, and says so
                 raise
-            for part in parts:
-                come = True
-                yield step.after(None if part is parts[-1] else part), part
-            if not parts:
-                yield step.after(None), None
+            come = come or bool(brought.parts)
+            if brought.versions is None:
+                for part in brought.parts[:-1]:
+                    yield step.after(part), [part]
+            yield step.after(None), brought.parts if brought.versions else brought.parts[-1:]
 
     def reportLatestOffset(self) -> dict[str, Any] | None:  # noqa: N802  (Spark's name)
         """Return where the branch stands, for the query's progress."""
         return asdict(self._line.now())
 
     def partitions(self, start: dict[str, Any], end: dict[str, Any]) -> Sequence[InputPartition]:
-        """Return groups of the parts that came between two offsets."""
-        return [Parts(some) for some in grouped(list(self._line.between(Offset(**start), Offset(**end))))]
+        """Return groups of the parts that came between two offsets, and versions that are to be compared."""
+        brought = self._line.between(Offset(**start), Offset(**end))
+        if self.follow.tells == "rows":
+            return [each for some in brought for each in _told(some)]
+        return [Parts(some) for some in grouped([part for each in brought for part in each.parts])]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a partition."""
@@ -159,10 +163,22 @@ class StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         from dataplat.connectors.spark.types import handed
         from dataplat.lake.scan import scan
 
-        parts: Sequence[Part] = getattr(partition, "parts", [])
+        objects = self.settings.open().objects
         wanted = to_arrow_schema(self.spark_schema, timezone="UTC")
-        for batch in scan(self.settings.open().objects, parts, self.stored, columns=wanted.names):
+        if isinstance(partition, Came | Differing):
+            rows = partition.rows(objects, self.stored, self.names)
+        else:
+            rows = scan(objects, getattr(partition, "parts", []), self.stored, columns=self.names)
+        for batch in rows:
             yield handed(batch, wanted)
+
+
+def _told(brought: Brought) -> Iterator[InputPartition]:
+    """Yield partitions whose rows say what became of them."""
+    if brought.versions is not None:
+        yield Differing(*brought.versions, brought.step.time)
+    else:
+        yield from (Came(some, brought.step.time) for some in grouped(brought.parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,17 +189,15 @@ class Amount:
     rows: int = 0
     bytes: int = 0
 
-    def plus(self, part: Part) -> Amount:
-        """Return the amount with a part more."""
-        return Amount(self.parts + 1, self.rows + part.live, self.bytes + part.size)
+    def plus(self, parts: Sequence[Part]) -> Amount:
+        """Return the amount with some parts more."""
+        rows, size = sum(part.live for part in parts), sum(part.size for part in parts)
+        return Amount(self.parts + len(parts), self.rows + rows, self.bytes + size)
 
-    def is_full(self, limit: ReadLimit, part: Part) -> bool:
-        """Return whether a part more is too much; one is always read."""
-        more = self.plus(part)
-        if not self.parts:
-            return False
+    def exceeds(self, limit: ReadLimit) -> bool:
+        """Return whether it is more than may be read."""
         if isinstance(limit, ReadMaxRows):
-            return more.rows > limit.max_rows
+            return self.rows > limit.max_rows
         if isinstance(limit, ReadMaxFiles):
-            return more.parts > limit.max_files
-        return isinstance(limit, ReadMaxBytes) and more.bytes > limit.max_bytes
+            return self.parts > limit.max_files
+        return isinstance(limit, ReadMaxBytes) and self.bytes > limit.max_bytes

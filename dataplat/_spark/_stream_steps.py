@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from dataplat.errors import ConfigError, SourceError, SourceGap, VersionNotFound
 from dataplat.lake.schema import stored_name
@@ -28,6 +28,10 @@ _BRING_NONE: Final = frozenset({"compact", "describe", "erase", "evolve", "renam
 """Modes that write no new rows, whatever parts they write."""
 _COLUMNS_STAY: Final = _BRING_NONE - {"evolve"}
 """Of these modes, those whose versions need not be looked at."""
+
+
+Tells: TypeAlias = Literal["fail", "ignore", "rows"]
+"""What a stream does about rows that go: it ends, passes over them, or tells of them, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,16 @@ class Step:
         return f"commit {self.commit[:12]} ({self.mode}, {show_time(self.time)})"
 
 
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What a commit brought: parts, by place; or the rows that differ between two versions, which are told together."""
+
+    step: Step
+    parts: Sequence[Part] = ()
+    versions: tuple[str, str] | None = None
+    """Where rows went, and are to be told; `parts` are then those that are compared."""
+
+
 @dataclass(slots=True)
 class Line:
     """The commits of a branch that changed one dataset; those that are to be read next are remembered."""
@@ -71,17 +85,16 @@ class Line:
     branch: str
     columns: Sequence[pa.Field]
     """Those that are read, as the reader knows them."""
-    ignores: bool
-    """Whether rows may go."""
+    tells: Tells
     end: Commit | None = None
     """The head that is not read beyond; None: as the branch stands."""
     _known: list[Step] = field(default_factory=list)
-    _parts: dict[str, Sequence[Part]] = field(default_factory=dict)
+    _brought: dict[str, Brought] = field(default_factory=dict)
     _record: int = -1
-    """The newest record of the branch when `_parts` were looked at: an erase puts others in their place, and says so there."""
+    """The newest record of the branch when `_brought` was looked at: an erase puts others in their place, and says so there."""
 
     @classmethod
-    def of(cls, lake: Lake, reference: str, columns: Sequence[pa.Field], *, ignores: bool) -> Line:
+    def of(cls, lake: Lake, reference: str, columns: Sequence[pa.Field], tells: Tells) -> Line:
         """Return the line that a reference names.
 
         Raises:
@@ -98,7 +111,7 @@ class Line:
             raise ConfigError(
                 f'{branch!r} is a tag, which does not move: load a branch, with .option("from", "{branch}")'
             )
-        return cls(lake, asked.dataset, branch, columns, ignores)
+        return cls(lake, asked.dataset, branch, columns, tells)
 
     def begin(self, place: str) -> Offset:
         """Return the offset that "earliest", "latest" or a reference means now."""
@@ -142,48 +155,58 @@ class Line:
         self._known += self._newer(last)
         return iter(self._known)
 
-    def between(self, start: Offset, end: Offset) -> Iterator[Part]:
-        """Yield the parts that are read from one offset to another."""
+    def between(self, start: Offset, end: Offset) -> Iterator[Brought]:
+        """Yield what is read from one offset to another, commit by commit.
+
+        Raises:
+            SourceError: A commit took rows away, or changed a column that is read.
+        """
         if start == end:
             return
         for step in self.since(start):
-            parts = self.parts(step, start)
+            brought = self.brought(step, start)
             if step.commit == end.within:
-                yield from (part for part in parts if part.place <= end.place)
+                yield replace(brought, parts=[part for part in brought.parts if part.place <= end.place])
                 return
-            yield from parts
+            yield brought
             if step.commit == end.after:
                 return
         raise self._lost(end.within or end.after)
 
-    def parts(self, step: Step, start: Offset) -> Sequence[Part]:
-        """Return the parts that a commit brought and that are not read yet at an offset, by place.
+    def brought(self, step: Step, start: Offset) -> Brought:
+        """Return what a commit brought and is not read yet at an offset.
 
         Raises:
             SourceError: It took rows away, or changed a column that is read.
         """
-        if step.commit not in self._parts:
-            self._parts[step.commit] = self._brought(step)
-        brought = self._parts[step.commit]
-        return [part for part in brought if part.place > start.place] if step.commit == start.within else brought
+        if step.commit not in self._brought:
+            self._brought[step.commit] = self._look(step)
+        brought = self._brought[step.commit]
+        if step.commit != start.within:
+            return brought
+        return replace(brought, parts=[part for part in brought.parts if part.place > start.place])
 
-    def _brought(self, step: Step) -> Sequence[Part]:
+    def _look(self, step: Step) -> Brought:
         if step.version is None:
-            if self.ignores:
-                return ()
+            if self.tells == "ignore":
+                return Brought(step)
             raise SourceError(f"{step} dropped or renamed {self.dataset}, which ends its stream")
         if step.before is not None and (step.version == step.before or step.mode in _COLUMNS_STAY):
-            return ()
+            return Brought(step)
         after = self._manifest(step, step.version)
         self._check_columns(step, after)
         if step.before is None:
-            return [part for part in after.parts() if part.live]
+            return Brought(step, [part for part in after.parts() if part.live])
         if step.mode in _BRING_NONE:
-            return ()
-        differs = difference(self._manifest(step, step.before), after)
-        if (differs.dropped or differs.changed) and not self.ignores:
-            raise SourceError(_took_away(self.dataset, step, differs))
-        return [part for part in differs.added if part.live]
+            return Brought(step)
+        before = self._manifest(step, step.before)
+        differs = difference(before, after)
+        if (differs.dropped or differs.changed) and self.tells != "ignore":
+            if self.tells == "fail":
+                raise SourceError(_took_away(self.dataset, step, differs))
+            changed = [now for _, now in differs.changed]
+            return Brought(step, [*differs.dropped, *changed, *differs.added], (before.id, after.id))
+        return Brought(step, [part for part in differs.added if part.live])
 
     def _manifest(self, step: Step, version: str) -> Manifest:
         """Return a version that a step needs; rows that were erased from it since are gone from it."""
@@ -239,13 +262,13 @@ class Line:
         else:
             self._known = []
         known = {step.commit for step in self._known}
-        self._parts = {commit: parts for commit, parts in self._parts.items() if commit in known}
+        self._brought = {commit: brought for commit, brought in self._brought.items() if commit in known}
 
     def _look_again(self) -> None:
         """Forget what commits brought, if anything was recorded on the branch since."""
         number = self.lake.refs.head(self.branch).number
         if number != self._record:
-            self._record, self._parts = number, {}
+            self._record, self._brought = number, {}
 
     def _head(self) -> Commit:
         return self.end or self.lake.refs.head(self.branch).commit
@@ -273,5 +296,5 @@ def _took_away(dataset: str, step: Step, differs: PartsDifference) -> str:
         f"{step} {went}, and a stream of {dataset} tells only of rows that come ({len(differs.dropped)} parts went, "
         f"{len(differs.changed)} have rows less). Nothing of it was read. Go on without what went with "
         '.option("changes", "ignore"): new values of an upsert then come as rows of their own. Or start with a new '
-        "checkpointLocation, to read all rows as they are now"
+        'checkpointLocation, to read all rows as they are now, or, with .option("changes", "rows"), those that go, too'
     )

@@ -9,7 +9,7 @@ from pyspark.sql.datasource import CaseInsensitiveDict
 
 import dataplat as dp
 from dataplat._spark._source import DataplatSource
-from dataplat.errors import SourceError, SourceGap
+from dataplat.errors import ConfigError, SourceError, SourceGap
 
 
 def sent(value):
@@ -143,3 +143,59 @@ def test_an_offset_of_another_lake_is_refused(lake, tmp_path):
     add(other, 0)
     with pytest.raises(SourceGap, match="the checkpoint is of another lake"):
         Stream(other, stream.offset).trigger()
+
+
+def test_rows_that_went_are_told_as_a_diff_names_them(tmp_path):
+    """Added, removed, changed as they are now; whoever applies them in the order of their commits has the dataset."""
+    lake = dp.open(tmp_path / "lake")
+    rows = {n: f"s{n}" for n in range(4)}
+    upsert(lake, rows)
+    stream = Stream(lake, changes="rows")
+    first = stream.trigger()
+    assert [row[:3] for row in first] == [(n, f"s{n}", "added") for n in range(4)]
+    upsert(lake, {1: "new", 7: "s7"})
+    lake.delete("flights", "n = 0")
+    upsert(lake, {2: "s2"})
+    lake.evolve("flights", rename={"s": "text"}, add=["more float64"])
+    lake.compact("flights")
+    lake.ingest(pa.table({"n": [8], "text": ["s8"], "more": [0.5]}), into="flights", mode="upsert")
+    told = stream.trigger()
+    assert [row[:3] for row in told] == [
+        (1, "new", "changed"),
+        (7, "s7", "added"),
+        (0, "s0", "removed"),
+        (8, "s8", "added"),
+    ]
+    assert [row[3] for row in told] == sorted(row[3] for row in told)
+    held = {}
+    for n, text, change, _ in first + told:
+        if change == "removed":
+            del held[n]
+        else:
+            held[n] = text
+    assert held == {row["n"]: row["text"] for row in lake["flights"].to_arrow().to_pylist()}
+    upsert(lake, {8: "old"}, name="text")
+    assert [row[:4] for row in Stream(lake, stream.offset, changes="rows").trigger()] == [(8, "old", None, "changed")]
+
+
+def upsert(lake, rows, name="s"):
+    """Upsert rows by key."""
+    table = pa.table({"n": pa.array(rows, pa.int64()), name: list(rows.values())})
+    if "flights" in lake and "more" in lake["flights"].schema.names:
+        table = table.append_column("more", pa.nulls(len(rows), pa.float64()))
+    lake.ingest(table, into="flights", mode="upsert", key="n")
+
+
+def test_a_dataset_without_a_key_has_rows_that_go_and_come(lake):
+    """Each commit is told whole, however little a trigger may read; a column of the same name is refused."""
+    stream = Stream(lake, changes="rows", maxRowsPerTrigger="1", **{"from": "latest"})
+    add(lake, 50, 6, mode="replace")
+    lake.rollback("flights@main~1")
+    found = stream.rest()
+    assert len(found) == 2
+    assert {row[:2] for row in found[1]} == {
+        (n, {"added": "removed", "removed": "added"}[kind]) for n, kind, _ in found[0]
+    }
+    lake.ingest(pa.table({"_change": [1]}), into="odd")
+    with pytest.raises(ConfigError, match="column '_change', which"):
+        Stream(lake, load="odd", changes="rows")

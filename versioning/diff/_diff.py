@@ -103,6 +103,11 @@ class Diff:
         """Rows whose key is in both versions and whose values differ."""
         return self.head("changed")
 
+    @property
+    def now(self) -> pa.Table:
+        """The rows of `changed` as the later version has them, in its columns alone."""
+        return self._rows[1].take(self._match.changed_after)
+
     def head(self, kind: str, limit: int | None = None) -> pa.Table:
         """Return the first `limit` rows (None: all) that were `added`, `removed` or `changed`."""
         match = self._match
