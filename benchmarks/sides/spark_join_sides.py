@@ -18,8 +18,8 @@ VIEWS = ("a", "b", "c")
 WEEK = 7 * 86_400
 
 
-def session(scratch: Path) -> Any:
-    """Return a session that has done a job, with workers that run."""
+def session(scratch: Path, **more: Any) -> Any:
+    """Return a session that has done a job, with workers that run; `more` settings are those of a peer."""
     from dataplat._spark._session import session as made
 
     spark = made(
@@ -30,15 +30,12 @@ def session(scratch: Path) -> Any:
             "spark.sql.shuffle.partitions": 8,
             "spark.local.dir": scratch / "local",
             "spark.sql.warehouse.dir": scratch / "warehouse",
+            **more,
         },
     )
     spark.sparkContext.setLogLevel("ERROR")
-    spark.range(1000).mapInArrow(_same, "id long").count()
+    spark.range(1000).mapInArrow(lambda batches: batches, "id long").count()  # by value: workers know no module of here
     return spark
-
-
-def _same(batches: Any) -> Any:
-    yield from batches
 
 
 def told(table: Any, begin: float, end: float) -> None:
