@@ -15,6 +15,36 @@ from dataplat.errors import ConfigError
 
 SPARK = "4.2.0"
 _AWS = "2.35.4"
+_AWS_NEEDS = (
+    "annotations",
+    "arns",
+    "auth",
+    "aws-core",
+    "aws-query-protocol",
+    "aws-xml-protocol",
+    "checksums",
+    "checksums-spi",
+    "crt-core",
+    "endpoints-spi",
+    "http-auth",
+    "http-auth-aws",
+    "http-auth-aws-eventstream",
+    "http-auth-spi",
+    "http-client-spi",
+    "identity-spi",
+    "json-utils",
+    "metrics-spi",
+    "profiles",
+    "protocol-core",
+    "regions",
+    "retries",
+    "retries-spi",
+    "sdk-core",
+    "third-party-jackson-core",
+    "utils",
+    "utils-lite",
+)
+"""Of AWS's packages those without which none of ours starts: a folder that lacks one is found out before Java is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +55,13 @@ class Jars:
         packages: Maven coordinates, without the version of Scala left out.
         loads: a class of them, by which a session that runs is asked whether it has them.
         what: what they are for, in words.
+        besides: names of the files that come along because the packages need them.
     """
 
     packages: tuple[str, ...]
     loads: str
     what: str
+    besides: tuple[str, ...] = ()
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -58,6 +90,12 @@ EXTRAS = {
         ),
         "org.apache.hadoop.fs.s3a.S3AFileSystem",
         "S3 (s3a://)",
+        (
+            *(f"{name}-{_AWS}.jar" for name in _AWS_NEEDS),
+            "eventstream-1.0.1.jar",
+            "reactive-streams-1.0.4.jar",
+            "analyticsaccelerator-s3-1.3.1.jar",
+        ),
     ),
     "gcs": Jars(
         ("com.google.cloud.bigdataoss:gcs-connector:4.0.4:shaded",),
@@ -134,7 +172,8 @@ def files_of(folder: Path, extras: Sequence[str], there: Collection[str] = ()) -
     if not folder.is_dir():
         raise ConfigError(f"there is no folder {folder}, where Spark's jars were to be taken from")
     found = {_plain(path.name): path for path in sorted(folder.glob("*.jar"))}
-    lacking = [name for extra in extras for name in EXTRAS[extra].files if name not in found]
+    wanted = [name for extra in extras for name in (*EXTRAS[extra].files, *EXTRAS[extra].besides)]
+    lacking = [name for name in wanted if name not in found]
     if lacking:
         raise ConfigError(
             f"{folder} lacks {', '.join(lacking)}: bring these exact versions there (a session that had a network keeps "

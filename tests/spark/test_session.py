@@ -87,6 +87,23 @@ def test_a_java_that_spark_does_not_run_on_is_refused_in_words(tmp_path, monkeyp
     assert version_of(home / "bin" / "java") in VERSIONS
 
 
+def test_a_wrong_java_is_said_before_anything_is_read(tmp_path):
+    """A command that needs Spark names JAVA_HOME and what it has to be; no rows land, and no Java was started."""
+    fake = fake_java(tmp_path / "eleven", "11.0.2")
+    (tmp_path / "days.csv").write_text("day\n1\n", "utf-8")
+    lake = dp.open(tmp_path / "lake")
+    command = [sys.executable, "-m", "dataplat", "ingest", str(tmp_path / "days.csv"), "--into", "t"]
+    command += ["--engine", "spark", "--lake", str(tmp_path / "lake")]
+    for home, words in ((fake.parents[1], "is Java 11, and Spark needs Java 17, 21 or 25"), (tmp_path, "no bin/java")):
+        env = {**os.environ, "JAVA_HOME": str(home), "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 2
+        assert f"JAVA_HOME={home} " in done.stderr
+        assert words in done.stderr
+        assert "Traceback" not in done.stderr
+    assert "t" not in lake
+
+
 def test_many_processes_make_the_same_home_of_java_at_once(tmp_path, monkeypatch):
     """The script is put in place whole; it drops one module, and hands on every other word as it is."""
     fake = fake_java(tmp_path / "runtime", "21")
@@ -114,6 +131,14 @@ def test_jars_are_taken_from_a_folder_that_has_all_of_them(tmp_path):
     (tmp_path / "slf4j-api-1.7.36.jar").touch()
     found = files_of(tmp_path, ["kafka"], ["slf4j-api-2.0.17.jar"])
     assert len(found) == 4
+    for name in (*EXTRAS["s3"].files, *EXTRAS["s3"].besides):
+        (tmp_path / name).touch()
+    assert len(files_of(tmp_path, ["kafka", "s3"], ["slf4j-api-2.0.17.jar"])) == 4 + len(
+        (*EXTRAS["s3"].files, *EXTRAS["s3"].besides)
+    )
+    (tmp_path / "sdk-core-2.35.4.jar").unlink()  # nothing names it, and S3A needs it
+    with pytest.raises(ConfigError, match=r"lacks sdk-core-2\.35\.4\.jar: bring these exact versions"):
+        files_of(tmp_path, ["s3"])
     with pytest.raises(ConfigError, match="no folder"):
         files_of(tmp_path / "none", [])
 
