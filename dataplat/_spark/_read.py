@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 GROUP = 64 << 20
 """Bytes of parts that one task reads, if one part has no more: a part that has its full size is a task of its own."""
 
+_PARTS = 256
+"""Parts that one task reads at most: to open one takes as long as to read a good deal of it."""
+
 
 class Parts(InputPartition):
     """The parts that one task reads."""
@@ -129,12 +132,21 @@ def check_asked(asked: StructType, schema: pa.Schema) -> None:
 
 
 def grouped(parts: Sequence[Part], size: int = GROUP) -> Iterator[list[Part]]:
-    """Yield parts in their order, as many together as have `size` bytes."""
+    """Yield parts in their order, as many together as have `size` bytes, in groups as even as they can be.
+
+    The last group is no rest: a task that begins last and takes longest is what everybody waits for.
+    """
+    weights = [max(part.size, size // _PARTS) for part in parts]
+    total = sum(weights)
+    share = total / max(1, -(-total // size))
     some: list[Part] = []
-    for part in parts:
-        if some and sum(each.size for each in some) + part.size > size:
+    held = done = groups = 0
+    for part, weight in zip(parts, weights, strict=True):
+        if some and (held + weight > size or done + weight / 2 > share * (groups + 1)):
             yield some
-            some = []
+            some, held, groups = [], 0, groups + 1
         some.append(part)
+        held += weight
+        done += weight
     if some:
         yield some

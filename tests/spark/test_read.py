@@ -94,6 +94,13 @@ def test_small_parts_are_read_together(lake):
     assert len(list(grouped(parts, 1))) == len(parts)
 
 
+def test_no_group_of_parts_is_a_rest(lake):
+    """Tasks are about as long: the last does not begin when others are done."""
+    part = lake["t"].parts[0]
+    assert [len(group) for group in grouped([part] * 10, 3 * part.size)] == [3, 2, 3, 2]
+    assert [len(group) for group in grouped([part] * 4, 3 * part.size)] == [2, 2]
+
+
 def test_spark_reads_versions(spark, lake):
     """The short name is found without registration; filters, columns and joins of two versions give the version's rows."""
 
