@@ -26,6 +26,7 @@ DELTA = {
     "spark.jars.packages": "io.delta:delta-spark_4.2_2.13:4.4.0",
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    "spark.databricks.delta.snapshotPartitions": 2,  # of 50 tasks for a log of three entries most of the time would be
 }
 GONE = "quantity < 10"
 """Which rows are deleted: 1 %, all over the parts."""
