@@ -62,12 +62,12 @@ def frames(way: str, folder: Path, spark: Any, *, deleted: bool) -> Callable[[st
     reference = "rows" if deleted else "rows@whole"
     if way == "format":
         ours = {name: {"columns": column} if column else {} for name, column in COLUMNS.items()}
-        lake_of = spark.read.format("dataplat").option("lake", str(folder / "lake"))
-        return lambda question: lake_of.options(**ours[question]).load(reference)
+        lake = str(folder / "lake")
+        return lambda question: spark.read.format("dataplat").options(lake=lake, **ours[question]).load(reference)
     import dataplat as dp
 
-    lake = dp.open(folder / "lake")
-    return lambda _: lake[reference].to_spark(spark)
+    opened = dp.open(folder / "lake")
+    return lambda _: opened[reference].to_spark(spark)
 
 
 def ask(way: str, folder: Path, scratch: Path) -> None:
