@@ -201,14 +201,14 @@ def as_modules(names):
 
 @pytest.mark.slow
 def test_the_wheel_is_one_ordinary_package(built, tmp_path):
-    """The wheel holds every module once, under dataplat/, and works with nothing of the repository beside it."""
+    """The wheel holds every module once, under dataplat/ or as Spark looks for it, and needs nothing of the repository."""
     [wheel] = built.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = [name for name in archive.namelist() if ".dist-info/" not in name]
         archive.extractall(tmp_path / "site")  # noqa: S202  (our own)
         meta = [name for name in archive.namelist() if ".dist-info/" in name]
-    assert {name.split("/")[0] for name in names} == {"dataplat"}
-    assert as_modules(names) == modules_on_disk()
+    assert {name.split("/")[0] for name in names} == {"dataplat", "pyspark_dataplat.py"}
+    assert as_modules(names) == {*modules_on_disk(), "pyspark_dataplat"}
     assert "dataplat/py.typed" in names
     assert any(name.endswith("LICENSE") for name in meta)
     code = "import dataplat.lake.digest as d; print(d.__file__)"
@@ -229,7 +229,8 @@ def test_the_sdist_builds_the_same_wheel(built, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     [wheel] = (tmp_path / "dist").glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
-        assert as_modules(n for n in archive.namelist() if ".dist-info/" not in n) == modules_on_disk()
+        names = [name for name in archive.namelist() if ".dist-info/" not in name]
+    assert as_modules(names) == {*modules_on_disk(), "pyspark_dataplat"}
 
 
 # ---------------------------------------------------------------------------------------------- what imports load
