@@ -65,7 +65,7 @@ test: $(READY)-dev ## check, then every test in random order on two workers
 	$(BIN)/python scripts/browser.py >/dev/null & \
 	$(BIN)/python scripts/real_dvc.py >/dev/null & made=$$!; $(MAKE) check; checked=$$?; \
 	wait $$made || echo "the real DVC could not be made: the tests of exports to it have nothing to run" >&2; exit $$checked
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations=10 $(PYTEST)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not proof" --durations=10 $(PYTEST)
 
 simulate: $(READY)-dev ## N=… seeded histories of racing, crashing writers (SEED=… to start elsewhere)
 	$(BIN)/python -m dataplat.testing.histories $(N) --seed $(SEED)
@@ -81,6 +81,7 @@ proof: ## all that CI proves: check, every test, strict docs, the demo
 # Each in a process of its own, as long as it takes: some hours on two cores. The settings are named in the tests.
 proofs: export DATAPLAT_ASKED_ONCE := 1
 proofs: $(READY)-dev ## the long ones: every damage, every death of an erase or a server, 10,000 merges, a month of commits, a million lookups
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m proof
 	DATAPLAT_VERIFY=full $(BIN)/python -m pytest -n 2 tests/test_verify_everything.py
 	DATAPLAT_ERASE_STRIDE=1 DATAPLAT_ERASE_CASES=1000 $(BIN)/python -m pytest -n 2 tests/versioning/erase
 	DATAPLAT_EVOLVE_EXAMPLES=2000 $(BIN)/python -m pytest tests/test_evolve.py
@@ -89,7 +90,6 @@ proofs: $(READY)-dev ## the long ones: every damage, every death of an erase or 
 	DATAPLAT_FLIPPED_BITS=1 $(BIN)/python -m pytest tests/lake/test_scan.py -k flipped
 	DATAPLAT_SPARK_TASK_WORLDS=300 DATAPLAT_SPARK_WORLDS=40 $(BIN)/python -m pytest tests/spark/test_features_tasks.py tests/spark/test_features_spark.py
 	DATAPLAT_RACE_ROUNDS=3 $(BIN)/python -m pytest tests/stores/test_races.py
-	DATAPLAT_FAR_DEMOS=1 $(BIN)/python -m pytest tests/examples/test_flights.py -k far_away
 	DATAPLAT_BENCHMARKS=1 $(BIN)/python -m pytest tests/benchmarks
 	DATAPLAT_DEATHS=1 $(BIN)/python -m pytest tests/stores/test_server_dies.py tests/feature_store/online
 	DATAPLAT_ODD_ANSWERS=1 $(BIN)/python -m pytest tests/stores/test_odd_commits.py

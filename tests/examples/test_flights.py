@@ -101,11 +101,8 @@ def test_the_commands_by_hand_do_the_same(demo, tmp_path):
 HDFS = pytest.param("hdfs", marks=pytest.mark.xdist_group("hdfs"))
 
 
-FAR = ["s3", "gcs", HDFS] if os.environ.get("DATAPLAT_FAR_DEMOS") else ["s3"]
-"""Where the demo runs besides a folder; `make proofs` runs it on each kind of store."""
-
-
-@pytest.mark.parametrize("kind", FAR)
+@pytest.mark.proof
+@pytest.mark.parametrize("kind", ["s3", "gcs", HDFS])
 def test_the_demo_is_the_same_far_away(kind, demo, request, tmp_path, monkeypatch):
     """With LAKE=s3://…, gs://… or hdfs://… every step runs unchanged and makes the same versions as in a folder."""
     server = request.getfixturevalue(f"{kind}_server")
@@ -129,6 +126,7 @@ def test_the_demo_is_the_same_far_away(kind, demo, request, tmp_path, monkeypatc
     assert f"there is a lake already at {place}/demo" in again.stderr
 
 
+@pytest.mark.proof
 def test_a_topic_lands_live(tmp_path, monkeypatch):
     """With KAFKA=1 a real topic is followed, stopped by SIGTERM and read on: each flight once, bad messages beside."""
     needs("kafka")

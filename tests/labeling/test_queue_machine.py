@@ -279,7 +279,7 @@ class TestQueue(QueueMachine.TestCase):  # type: ignore[misc, name-defined]
     """Whatever happens to a queue."""
 
     settings = settings(
-        max_examples=12,
+        max_examples=6,
         stateful_step_count=25,
         deadline=None,
         suppress_health_check=list(HealthCheck),

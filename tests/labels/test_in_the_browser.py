@@ -139,6 +139,7 @@ class Following:
         self._thread.join()
 
 
+@pytest.mark.proof
 def test_started_and_stopped(command: Command) -> None:
     """Started again it is the same server on the same ports, and what people were sent still leads there."""
     first = json.loads(command("label", "server", "start", "--json"))

@@ -131,7 +131,9 @@ def a_day(new_place: Callable[[], str], folder: Path, capsys: pytest.CaptureFixt
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["s3", pytest.param("hdfs", marks=pytest.mark.xdist_group("hdfs"))])
+@pytest.mark.parametrize(
+    "kind", ["s3", pytest.param("hdfs", marks=[pytest.mark.xdist_group("hdfs"), pytest.mark.proof])]
+)
 def test_a_day_of_commands_is_the_same(place, kind, tmp_path, capsys):
     """Land, look, correct, branch, merge, settle, export, compact, collect, erase, copy both ways, repair: word by word."""
     here = a_day(place("file"), tmp_path / "here", capsys)

@@ -9,7 +9,7 @@ import pytest
 from dataplat.lake.stores import open_store
 from dataplat.testing.histories import run_history
 
-HDFS = pytest.param("hdfs", 5, marks=pytest.mark.xdist_group("hdfs"))
+HDFS = pytest.param("hdfs", 5, marks=[pytest.mark.xdist_group("hdfs"), pytest.mark.proof])
 MORE = int(os.environ.get("DATAPLAT_STORE_HISTORIES", "1"))
 """How many times as many as CI has time for."""
 

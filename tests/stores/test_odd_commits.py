@@ -327,7 +327,7 @@ def cases(kind: str, place: Place, counted: Callable[[Any], int], turn: int) -> 
         return
     if kind == "memory":
         calls = counted(place.odds[odds[0]])
-        step = 1 + calls // 50
+        step = 1 + calls // 30
         for number in range(1 + turn % step, calls + 1, step):
             yield odds[(number + turn) % len(odds)], number
             yield odds[(number + turn + 1) % len(odds)], number

@@ -12,7 +12,8 @@ from servers.writers import by_threads, in_a_process
 
 WRITERS = 16
 ROUNDS = int(os.environ.get("DATAPLAT_RACE_ROUNDS", "1"))  # `make proofs` asks for more
-HDFS = pytest.param("hdfs", marks=pytest.mark.xdist_group("hdfs"))
+HDFS = pytest.param("hdfs", marks=[pytest.mark.xdist_group("hdfs"), pytest.mark.proof])
+GCS = pytest.param("gcs", marks=pytest.mark.proof)
 
 
 def check(lake: dp.Lake, told: list[tuple[str, str]]) -> None:
@@ -40,7 +41,7 @@ def test_threads_in_memory() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["file", "s3", "gcs", HDFS])
+@pytest.mark.parametrize("kind", ["file", "s3", GCS, HDFS])
 def test_processes(place, kind: str) -> None:
     """Processes with caches and connections of their own append and upsert: all lands once, and none is told no."""
     url = place(kind)()

@@ -154,6 +154,7 @@ def test_the_server_is_killed(s3):
     assert landed == sorted(landed)
 
 
+@pytest.mark.proof
 def test_the_server_comes_back(s3):
     """Where it is back within the budget the ingest itself goes on to its end."""
     server, setting = s3
@@ -186,7 +187,7 @@ def cut(proxy: Proxy, how: str) -> Callable[[], bool]:
     return act
 
 
-@pytest.mark.parametrize("how", ["before", "body", "after"])
+@pytest.mark.parametrize("how", ["before", *(pytest.param(how, marks=pytest.mark.proof) for how in ("body", "after"))])
 def test_the_wire_to_s3_is_cut(s3, how):
     """Before a request arrives, in its body, or before its answer does: the same."""
     _, setting = s3
@@ -197,7 +198,7 @@ def test_the_wire_to_s3_is_cut(s3, how):
         setting.finish()
 
 
-@pytest.mark.parametrize("how", ["before", "after"])
+@pytest.mark.parametrize("how", ["before", pytest.param("after", marks=pytest.mark.proof)])
 def test_a_wire_that_is_cut_once(s3, how):
     """One lost request, or answer, is sent again, and nothing is doubled."""
     _, setting = s3
@@ -208,6 +209,7 @@ def test_a_wire_that_is_cut_once(s3, how):
         setting.finish()
 
 
+@pytest.mark.proof
 def test_the_ingest_is_killed(s3):
     """Its process dies, with uploads under way: what is left of them is in nobody's way."""
     _, setting = s3
@@ -250,6 +252,7 @@ def test_the_wire_to_gcs_is_cut(place, gcs_server, proxy_to, source):
 HDFS_ENDS = {"cut": UNCLEAR, "once sent": {"ok"}, "once received": {"ok"}, "killed": {"killed"}}
 
 
+@pytest.mark.proof
 def test_the_wire_to_hdfs_is_cut(place, hdfs_server, proxy_to, source):
     """A wire to the NameNode that is cut for good, or once, or whose process dies: the same, after any share of bytes."""
     new_place, proxy = place("hdfs"), proxy_to(hdfs_server)

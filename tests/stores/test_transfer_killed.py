@@ -44,7 +44,9 @@ def killed(store: Store, *words: str) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["s3", pytest.param("hdfs", marks=pytest.mark.xdist_group("hdfs"))])
+@pytest.mark.parametrize(
+    "kind", [pytest.param("s3", marks=pytest.mark.proof), pytest.param("hdfs", marks=pytest.mark.xdist_group("hdfs"))]
+)
 def test_what_was_brought_before_it_was_killed_is_not_sent_again(place: Callable[..., Callable[[], str]], kind: str):
     """Push, pull and clone, each killed with SIGKILL on its way, bring what is missing and no object more, and all of it."""
     new_place = place(kind)

@@ -197,13 +197,26 @@ PINNING = {
 }
 """Bugs that show only where certain operations meet."""
 
+SEEN = {
+    "a condemned key taken again": [50],
+    "leases not looked at": [140],
+    "a collection that came and went not noticed": [31],
+    "positions not checked": [158],
+    "keys not compared": [43],
+    "a condition not tried on new rows": [39],
+    "a rollback not noticed": [111],
+}
+"""Histories that found a bug late among all, and are asked first; where they do no more, the others are."""
+
 
 @pytest.mark.parametrize("bug", COLLECTORS_BUGS)
 def test_simulator_finds_bug_planted_in_collections(bug, monkeypatch):
     """The bug is found within 200 histories in which much is collected."""
     owner, name, mutant = COLLECTORS_BUGS[bug]
     monkeypatch.setattr(owner, name, mutant)
-    assert next(failures(range(200), weights=COLLECTING | PINNING.get(bug, {})), None) is not None
+    assert (
+        next(failures([*SEEN.get(bug, ()), *range(200)], weights=COLLECTING | PINNING.get(bug, {})), None) is not None
+    )
 
 
 def test_collections_meet_everything():
@@ -242,7 +255,7 @@ def test_simulator_finds_planted_bug(bug, monkeypatch):
     """The bug is found within 500 histories (most within ten)."""
     owner, name, mutant = BUGS[bug]
     monkeypatch.setattr(owner, name, mutant)
-    assert next(failures(range(500), weights=FOCUS.get(bug)), None) is not None
+    assert next(failures([*SEEN.get(bug, ()), *range(500)], weights=FOCUS.get(bug)), None) is not None
 
 
 def test_command_says_which_seed_failed_and_how_to_replay_it(monkeypatch, capsys):

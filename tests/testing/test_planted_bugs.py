@@ -121,13 +121,21 @@ BUGS = {
     "erased, and still there": (_run, "_collect", lambda *_: None, ERASING),
 }  # fmt: skip
 
+SEEN = {
+    "deletes carried to positions before the compaction": [83],
+    "a compaction across a rollback": [471],
+    "no suppression": [213],
+    "no fence before an erase": [34],
+}
+"""Histories that found a bug late among all, and are asked first; where they do no more, the others are."""
+
 
 @pytest.mark.parametrize("bug", BUGS)
 def test_simulator_finds_planted_bug(bug, monkeypatch):
     """The bug is found within 600 histories in which much of its kind happens."""
     owner, name, mutant, weights = BUGS[bug]
     monkeypatch.setattr(owner, name, mutant)
-    assert next(failures(range(600), weights=weights), None) is not None
+    assert next(failures([*SEEN.get(bug, ()), *range(600)], weights=weights), None) is not None
 
 
 @pytest.mark.parametrize("weights", [COMPACTING, MERGING, PROTECTING, ERASING])
