@@ -12,6 +12,9 @@ from typing import Protocol, TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
+ANSWERS = 1 << 11
+"""Answers that one machine takes, of what tasks can add up before."""
+
 
 class Engine(Protocol):
     """Calls a function for each of many pieces."""
@@ -42,7 +45,11 @@ class Local:
 
 
 def in_runs(engine: Engine, items: Sequence[T], longest: int) -> list[Sequence[T]]:
-    """Return items as runs of neighbours, each worth a call: of at most `longest` where calls travel, else one of all."""
+    """Return items as runs of neighbours, each worth a call: of `longest` where calls travel, else one of all.
+
+    Of very many items runs are longer, so that there are at most `ANSWERS`: each comes back to one machine.
+    """
     if isinstance(engine, Local):
         return [items] if items else []
+    longest = max(longest, -(-len(items) // ANSWERS))
     return [items[start : start + longest] for start in range(0, len(items), longest)]

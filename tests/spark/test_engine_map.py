@@ -10,7 +10,7 @@ import pytest
 
 from dataplat._spark._engine import SparkEngine
 from dataplat.errors import EngineError, KeyViolation
-from dataplat.lake.engine import Local
+from dataplat.lake.engine import ANSWERS, Local, in_runs
 
 
 @pytest.fixture(params=["local", "spark"])
@@ -84,3 +84,13 @@ def test_a_lost_process_is_an_error_that_can_be_read(spark):
         list(SparkEngine(spark).map(lambda _: os._exit(9), [1]))
     assert len(str(failed.value).splitlines()) == 1
     assert "Python worker exited unexpectedly" in str(failed.value)
+
+
+def test_calls_do_not_grow_with_items(spark):
+    """Of very many items a call takes more, in their order: what comes back to one machine has a bound."""
+    engine = SparkEngine(spark)
+    assert in_runs(engine, range(20), 8) == [range(8), range(8, 16), range(16, 20)]
+    for count in (8 * ANSWERS, 8 * ANSWERS + 1, 1_000_000):
+        runs = in_runs(engine, range(count), 8)
+        assert len(runs) <= ANSWERS
+        assert [item for run in runs for item in run] == list(range(count))

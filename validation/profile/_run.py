@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 
 from dataplat.errors import BadColumn
-from dataplat.lake.engine import Local, in_runs
+from dataplat.lake.engine import ANSWERS, Local, in_runs
 from dataplat.lake.memos import Memos
 from dataplat.lake.scan import project, row_groups, scan
 from dataplat.lake.schema import did_you_mean
@@ -176,7 +176,8 @@ class _Run:
         """Yield what each group of parts holds, from memos or rows; of an engine a task looks at a few parts."""
         asks = self._look.where is not None  # without a condition nobody asks for statistics
         sent = [[replace(part, stats=dict(part.stats) if asks else {}) for part in group] for group in groups]
-        runs = [in_runs(self._engine, group, _AT_ONCE) for group in sent]
+        longest = max(_AT_ONCE, -(-sum(map(len, sent)) // ANSWERS))
+        runs = [in_runs(self._engine, group, longest) for group in sent]
         looked = self._engine.map(self._look, [run for group in runs for run in group])
         for group in runs:
             found = list(islice(looked, len(group)))
