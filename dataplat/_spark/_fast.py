@@ -11,7 +11,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from itertools import pairwise
 from typing import TYPE_CHECKING
+
+import xxhash
 
 from dataplat.connectors.spark.types import spark_schema
 from dataplat.errors import ConfigError, SchemaError
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
 
 _SUFFIX = ".parquet"
 _WORD = 64
+_SPARK_SEED = 42
+"""With which `xxhash64` of Spark begins."""
 _PREFIX = {"s3": "s3a"}
 """How Hadoop calls the scheme of a store."""
 
@@ -125,6 +130,7 @@ def _reader_settings(objects: Objects) -> dict[str, str]:
     from dataplat.lake.stores import SupportsFiles
 
     settings = {"datetimeRebaseMode": "CORRECTED", "int96RebaseMode": "CORRECTED", "mergeSchema": "false"}
+    settings["__globPaths__"] = "false"  # a `[` of a folder's name is a `[`
     if objects.stage is None and not isinstance(objects.store, SupportsFiles):
         settings |= {"parquet.page.verify-checksum.enabled": "true", **hadoop_settings(objects.store)}
     return settings
@@ -311,37 +317,72 @@ def _exact(name: str) -> str:
     )
 
 
+def _quoted(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
+
+
+# ------------------------------------------------------------------------------------------------------------ deletes
+
+
 def _without_deleted(session: SparkSession, frame: DataFrame, files: Sequence[File], objects: Objects) -> DataFrame:
-    """Leave out the rows that no longer count, by a broadcast table of 64 positions a row."""
+    """Leave out the rows that no longer count, by a broadcast table of 64 positions a row.
+
+    One integer says file and position: Spark looks that up several times faster than a text and an integer.
+    """
     from pyspark.sql import functions as F  # noqa: N812
 
     if files[0].part.deletes is None:
         return frame
-    gone = F.broadcast(session.createDataFrame(words(objects, files)))
+    seed, firsts = numbered([(file.name, _words_of(file.part)) for file in files])
+    gone = F.broadcast(session.createDataFrame(words(objects, files, firsts)))
     place = frame.metadataColumn("_metadata")
     row = place["row_index"]
+    first = F.shiftright(F.xxhash64(F.lit(seed), place["file_name"]), 1)
     bit = F.call_function("getbit", gone["bits"], row.bitwiseAND(_WORD - 1).cast("int"))
-    here = (place["file_name"] == gone["file"]) & (F.shiftright(row, 6) == gone["word"]) & (bit == 1)
+    here = (first + F.shiftright(row, 6) == gone["word"]) & (bit == 1)
     return frame.join(gone, here, "left_anti")
 
 
-def words(objects: Objects, files: Sequence[File]) -> pa.Table:
-    """Return the positions that do not count, as words of 64 bits: (file, number of the word, its bits)."""
+def _words_of(part: Part) -> int:
+    return -(-part.rows // _WORD)
+
+
+def numbered(files: Sequence[tuple[str, int]]) -> tuple[int, list[int]]:
+    """Return where the words of each file begin in one row of numbers, and a seed with which no two files meet there.
+
+    Args:
+        files: the name of each, once, and how many words it has.
+
+    Returns:
+        The seed, and for each file what `shiftright(xxhash64(seed, name), 1)` is in Spark. Half of the range of a long:
+        to add a position cannot leave it.
+    """
+    seed = 0
+    while True:
+        salt = xxhash.xxh64_intdigest(seed.to_bytes(4, "little"), _SPARK_SEED)
+        firsts = [_signed(xxhash.xxh64_intdigest(name.encode(), salt)) >> 1 for name, _ in files]
+        laid = sorted(zip(firsts, (count for _, count in files), strict=True))
+        if all(one + count <= other for (one, count), (other, _) in pairwise(laid)):
+            return seed, firsts
+        seed += 1
+
+
+def _signed(number: int) -> int:
+    return number - (1 << 64) if number >> 63 else number
+
+
+def words(objects: Objects, files: Sequence[File], firsts: Sequence[int]) -> pa.Table:
+    """Return the positions that do not count, as words of 64 bits: (number of the word, its bits)."""
     import numpy as np
     import pyarrow as pa
 
     from dataplat.lake.deletes import load_deletes
 
     tables = []
-    for file in files:
+    for file, first in zip(files, firsts, strict=True):
         positions = np.asarray(load_deletes(objects, file.part).to_array()).astype(np.int64)
         number, at = np.unique(positions // _WORD, return_inverse=True)
         bits = np.zeros(len(number), np.uint64)
         np.bitwise_or.at(bits, at, np.uint64(1) << (positions % _WORD).astype(np.uint64))
-        names = pa.array([file.name]).take(pa.array(np.zeros(len(number), np.int32)))
-        tables.append(pa.table({"file": names, "word": number, "bits": bits.view(np.int64)}))
+        tables.append(pa.table({"word": number + first, "bits": bits.view(np.int64)}))
     return pa.concat_tables(tables)
-
-
-def _quoted(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"

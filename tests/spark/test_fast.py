@@ -6,6 +6,7 @@ import datetime as dt
 import os
 import re
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from pyspark.sql import DataFrame
 
 import dataplat as dp
 from dataplat._lake import Lake
+from dataplat._spark._fast import numbered
 from dataplat._version import Version
 from dataplat.errors import ConfigError, SchemaError
 
@@ -133,6 +135,29 @@ def test_deleted_rows_are_left_out_by_file_and_position(spark, lake):
     assert np.array_equal(np.sort(frame.select("k").toArrow()["k"].to_numpy()), np.sort(kept))
     high = np.sort(frame.where("k >= 190000").select("k").toArrow()["k"].to_numpy())
     assert np.array_equal(high, np.sort(kept[kept >= 190_000]))
+
+
+def test_files_are_told_apart_by_numbers_that_spark_computes_too(spark):
+    """However long files are, their words do not meet: another seed is taken where they would."""
+    names = [f"{at:062x}.parquet" for at in range(40)]
+    seeds = set()
+    for words in (1, 2**52, 2**54):
+        seed, firsts = numbered([(name, words) for name in names])
+        laid = sorted(firsts)
+        assert all(one + words <= other for one, other in pairwise(laid))
+        frame = spark.createDataFrame(pa.table({"name": names})).selectExpr(f"shiftright(xxhash64({seed}, name), 1)")
+        assert [row[0] for row in frame.collect()] == firsts
+        seeds.add(seed)
+    assert len(seeds) > 1
+
+
+def test_a_folder_may_be_called_anything(spark, tmp_path):
+    """Spaces, percent signs, letters of all kinds and what else is a pattern are parts of its name."""
+    lake = dp.open(tmp_path / "a %41 ü [x] {y,z} *?,#'" / ".dataplat")
+    lake.ingest(pa.table({"k": range(200)}), into="t")
+    lake.ingest(pa.table({"k": range(200, 300)}), into="t")
+    lake.delete("t", "k < 50")
+    assert sorted(row[0] for row in lake["t"].to_spark(spark).collect()) == list(range(50, 300))
 
 
 def test_only_what_is_asked_for_is_read(spark, lake, capsys):
