@@ -7,7 +7,8 @@ import os
 import socket
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[3]
 _found = importlib.util.find_spec("pyspark")
+QUICK = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+"""What has a Java start with half of the work, where it is not to run for long."""
+WORKERS = ("127.0.0.1", "localhost")
+_PATIENCE = 300
+"""Seconds that a process of Java may take to serve, where nine others start, too."""
 SPARK_HOME = Path("pyspark" if _found is None or _found.origin is None else _found.origin).parent
 
 
@@ -31,7 +37,7 @@ def quiet(folder: Path) -> dict[str, Any]:
         "spark.sql.shuffle.partitions": 4,
         "spark.sql.warehouse.dir": folder / "warehouse",
         "spark.local.dir": folder / "local",
-        "spark.driver.extraJavaOptions": f"-Dderby.system.home={folder}",
+        "spark.driver.extraJavaOptions": " ".join((*QUICK, f"-Dderby.system.home={folder}")),
     }
 
 
@@ -60,28 +66,36 @@ class SparkServer:
 
 
 @contextmanager
-def spark_cluster(folder: Path, workers: int = 2) -> Iterator[SparkServer]:
-    """Run a standalone cluster: a master, and workers of one core each, which start executors as processes of their own."""
+def spark_cluster(folder: Path) -> Iterator[SparkServer]:
+    """Run a standalone cluster: a master, and two workers of one core each, which start executors as processes of their own.
+
+    The workers have hosts of two names, for Spark runs no second attempt of a task where its first one runs.
+    """
     page = free_port()
-    with ExitStack() as stack:
 
-        def master(port: int) -> list[str]:
-            return _java("org.apache.spark.deploy.master.Master", port, page)
+    def master(port: int) -> list[str]:
+        return _java("org.apache.spark.deploy.master.Master", "127.0.0.1", port, page)
 
-        port, process = stack.enter_context(running(folder / "master", master, listens, 120, _environment(folder)))
-        url, processes = f"spark://127.0.0.1:{port}", [process]
-        for number in range(workers):
-            place = folder / f"worker-{number}"
+    def leads(port: int) -> bool:
+        return "New state: ALIVE" in _log(folder / "master") and listens(port)
 
-            def worker(port: int, place: Path = place) -> list[str]:
-                own = ["--cores", "1", "--memory", "1g", "--work-dir", str(place / "work")]
-                return [*_java("org.apache.spark.deploy.worker.Worker", port, free_port()), *own, url]
+    with ExitStack() as stack, ThreadPoolExecutor() as pool:
+        place = running(folder / "master", master, leads, _PATIENCE, _environment(folder / "master"))
+        port, process = stack.enter_context(place)
+        url = f"spark://127.0.0.1:{port}"
+        begun = [pool.submit(stack.enter_context, _worker(folder / host, host, url)) for host in WORKERS]
+        yield SparkServer(url, [process, *(each.result()[1] for each in begun)])
 
-            def registered(_: int, place: Path = place) -> bool:
-                return "Successfully registered with master" in (place / "log").read_text("utf-8", errors="replace")
 
-            processes.append(stack.enter_context(running(place, worker, registered, 120, _environment(place)))[1])
-        yield SparkServer(url, processes)
+def _worker(folder: Path, host: str, master: str) -> AbstractContextManager[tuple[int, Process]]:
+    def command(port: int) -> list[str]:
+        own = ["--cores", "1", "--memory", "1g", "--work-dir", str(folder / "work")]
+        return [*_java("org.apache.spark.deploy.worker.Worker", host, port, free_port()), *own, master]
+
+    def registered(_: int) -> bool:
+        return "Successfully registered with master" in _log(folder)
+
+    return running(folder, command, registered, _PATIENCE, _environment(folder))
 
 
 @contextmanager
@@ -99,7 +113,7 @@ def spark_connect(folder: Path) -> Iterator[SparkServer]:
         server = ["--class", "org.apache.spark.sql.connect.service.SparkConnectServer", "--master", "local[2]"]
         return [str(SPARK_HOME / "bin" / "spark-submit"), *server, *told, "spark-internal"]
 
-    with running(folder, command, listens, 180, _environment(folder)) as (port, process):
+    with running(folder, command, listens, _PATIENCE, _environment(folder)) as (port, process):
         yield SparkServer(f"sc://127.0.0.1:{port}", [process])
 
 
@@ -112,13 +126,23 @@ def listens(port: int) -> bool:
     return False
 
 
-def _java(main: str, port: int, page: int) -> list[str]:
+def _log(folder: Path) -> str:
+    return (folder / "log").read_text("utf-8", errors="replace")
+
+
+def _java(main: str, host: str, port: int, page: int) -> list[str]:
     home = java_home() or (Path(os.environ["JAVA_HOME"]) if os.environ.get("JAVA_HOME") else None)
     java = "java" if home is None else str(home / "bin" / "java")
     opens = ("java.lang", "java.nio", "java.util", "java.net", "java.util.concurrent", "sun.nio.ch")
     opened = [word for name in opens for word in ("--add-opens", f"java.base/{name}=ALL-UNNAMED")]
-    place = ["--host", "127.0.0.1", "--port", str(port), "--webui-port", str(page)]
-    return [java, "-Xmx256m", *opened, "-cp", f"{SPARK_HOME / 'jars'}/*", main, *place]
+    settings = {
+        "spark.master.rest.enabled": False,
+        "spark.rpc.askTimeout": _PATIENCE,
+        "spark.worker.timeout": _PATIENCE,
+    }
+    told = [f"-D{name}={_text(value)}" for name, value in settings.items()]
+    place = ["--host", host, "--port", str(port), "--webui-port", str(page)]
+    return [java, "-Xmx256m", *QUICK, *opened, *told, "-cp", f"{SPARK_HOME / 'jars'}/*", main, *place]
 
 
 def _environment(folder: Path) -> dict[str, str]:
