@@ -7,8 +7,8 @@ bundle of all of AWS (686 MB) is left out, and what Spark has itself of all of t
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dataplat.errors import ConfigError
@@ -56,12 +56,14 @@ class Jars:
         loads: a class of them, by which a session that runs is asked whether it has them.
         what: what they are for, in words.
         besides: names of the files that come along because the packages need them.
+        hadoop: what Hadoop has to be told to use them.
     """
 
     packages: tuple[str, ...]
     loads: str
     what: str
     besides: tuple[str, ...] = ()
+    hadoop: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -101,6 +103,11 @@ EXTRAS = {
         ("com.google.cloud.bigdataoss:gcs-connector:4.0.4:shaded",),
         "com.google.cloud.hadoop.fs.gcs.GoogleHadoopFileSystem",
         "GCS (gs://)",
+        hadoop={  # Hadoop 3.5 takes one of its own for granted, which is not among Spark's jars
+            "fs.gs.impl": "com.google.cloud.hadoop.fs.gcs.GoogleHadoopFileSystem",
+            "fs.AbstractFileSystem.gs.impl": "com.google.cloud.hadoop.fs.gcs.GoogleHadoopFS",
+            "fs.gs.block.size": str(64 << 20),  # "64m" there, which this one does not read
+        },
     ),
 }
 EXCLUDED = (

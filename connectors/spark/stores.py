@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataplat.config import Secret
+from dataplat.connectors.spark.jars import EXTRAS
+from dataplat.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,19 +17,26 @@ if TYPE_CHECKING:
 
 
 def hadoop_settings(store: Store) -> dict[str, str]:
-    """Return the settings of S3A, of the bucket of a store alone; none where the store is no S3.
+    """Return the settings of S3A, of the bucket of a store alone, or those of GCS; none where the store is neither.
 
     What a store has no setting for (credentials of the environment, of a role, of a profile) Hadoop finds as it does.
+
+    Raises:
+        ConfigError: A credential is given in a way that Hadoop has none for.
     """
     from dataplat.lake.stores._surroundings import endpoint, network_of
 
     found = network_of(store)
-    if found is None or found[0] != "s3":
+    if found is None or found[0] not in _TOLD:
         return {}
-    _, url, settings = found
+    scheme, url, settings = found
+    return _TOLD[scheme](url, settings, endpoint(url, settings))
+
+
+def _s3(url: str, settings: Mapping[str, Any], place: str | None) -> dict[str, str]:
     bucket = url.partition("://")[2].partition("/")[0]
     told = _s3a(settings)
-    if (place := endpoint(url, settings)) is not None:
+    if place is not None:
         told |= {"endpoint": place, "path.style.access": "true"}
         told["connection.ssl.enabled"] = str(place.startswith("https://")).lower()
         told.setdefault("endpoint.region", "us-east-1")
@@ -40,5 +51,34 @@ def _s3a(settings: Mapping[str, Any]) -> dict[str, str]:
     return told
 
 
+def _gcs(_: str, settings: Mapping[str, Any], place: str | None) -> dict[str, str]:
+    """Return settings of the GCS connector, which knows none for a bucket alone."""
+    told = {**EXTRAS["gcs"].hadoop, "fs.gs.auth.type": "APPLICATION_DEFAULT"}  # by itself it asks the machine alone
+    if settings.get("anonymous") or (place is not None and "GOOGLE_APPLICATION_CREDENTIALS" not in os.environ):
+        told["fs.gs.auth.type"] = "UNAUTHENTICATED"
+    if "credentials" in settings:
+        told["fs.gs.auth.type"] = "SERVICE_ACCOUNT_JSON_KEYFILE"
+        told["fs.gs.auth.service.account.json.keyfile"] = _file(settings["credentials"])
+    if place is not None:
+        told["fs.gs.storage.root.url"] = f"{place.rstrip('/')}/"
+    if "project" in settings:
+        told["fs.gs.project.id"] = str(settings["project"])
+    return told
+
+
+_TOLD = {"s3": _s3, "gs": _gcs}
+
+
 def _text(value: Any) -> str:
     return value.reveal() if isinstance(value, Secret) else str(value)
+
+
+def _file(key: Secret) -> str:
+    """Return the file that a secret lies in."""
+    kind, _, path = key.reference.partition(":")
+    if kind != "file":
+        raise ConfigError(
+            "Spark takes a key for GCS from a file alone, which its machines share: give `credentials` as file:PATH, or "
+            "leave it out and let GOOGLE_APPLICATION_CREDENTIALS name the file"
+        )
+    return str(Path(path).expanduser().absolute())

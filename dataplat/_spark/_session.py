@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,14 +41,14 @@ def session(
 
     Args:
         master: `local[N]`, `spark://HOST:PORT`, `yarn`, `k8s://…`, or `sc://HOST:PORT` of Spark Connect. Without one:
-            what `spark-submit` or the environment says, else `local[*]`.
+            what `spark-submit` or the environment (`SPARK_REMOTE`, too) says, else `local[*]`.
         extras: jars that are needed: "kafka", "s3", "gcs".
         jars: a folder to take jars from; without one DATAPLAT_SPARK_JARS, else Maven Central.
         **settings: Spark's own, `spark.` left out and dots as underscores (`executor_memory="4g"`), or as they are
             (`**{"spark.executor.memory": "4g"}`).
 
     Raises:
-        MissingExtra: pyspark is not installed.
+        MissingExtra: pyspark is not installed, or its client alone where no server is named.
         ConfigError: No right Java, a jar that is not there, or a setting that cannot be.
         EngineError: The session that runs lacks what is asked for, or none could be started.
     """
@@ -58,6 +59,13 @@ def session(
         return _connected(kinds, master, wanted)
     if master is None and (remote := _remote()) is not None:
         return _set(remote, wanted)
+    if master is None and (address := os.environ.get("SPARK_REMOTE", "")).startswith("sc://"):
+        return _connected(kinds, address, wanted)
+    if find_spec("pyspark.core") is None:  # of pyspark-client
+        raise MissingExtra(
+            "of Spark nothing but the client is installed, and no server is named: say where one is (sc://HOST:PORT), "
+            f"or have Spark {SPARK} itself: pip install 'dataplat[spark]'"
+        )
     running = kinds.getActiveSession()
     if running is not None and _alive(running):
         return _checked(running, master, asked, wanted)
@@ -111,16 +119,17 @@ def _settings(master: str | None) -> dict[str, str]:
 
 def _jars(extras: tuple[str, ...], jars: str | Path | None) -> dict[str, str]:
     """Return the settings that bring the jars of extras."""
+    told = {f"spark.hadoop.{name}": value for extra in extras for name, value in EXTRAS[extra].hadoop.items()}
     folder = jars or os.environ.get("DATAPLAT_SPARK_JARS")
     if folder:
         import pyspark
 
         there = [path.name for path in (Path(pyspark.__file__).parent / "jars").glob("*.jar")]
         files = files_of(Path(folder).expanduser(), extras, there)
-        return {"spark.jars": ",".join(str(path.absolute()) for path in files)} if files else {}
+        return told | ({"spark.jars": ",".join(str(path.absolute()) for path in files)} if files else {})
     if not extras:
         return {}
-    return {"spark.jars.packages": ",".join(packages_of(extras)), "spark.jars.excludes": ",".join(EXCLUDED)}
+    return {**told, "spark.jars.packages": ",".join(packages_of(extras)), "spark.jars.excludes": ",".join(EXCLUDED)}
 
 
 def _let_workers_find_us() -> None:
