@@ -1,11 +1,10 @@
 """A topic of JSON messages into a committed local lake, beside clients that only consume and parse, and beside Spark.
 
-The broker is that of the tests; Spark has an environment of its own (`scripts/real_spark.py`).
+The broker is that of the tests.
 """
 
 from __future__ import annotations
 
-import importlib
 import json
 import random
 import shutil
@@ -14,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,17 +31,24 @@ RESUMES, BATCH = 3.0, 1.0  # seconds; a commit closes after the second, of which
 
 def tables(settings: Settings) -> list[Table]:
     """Measure both clients; with fewer than ten million rows (`--large`) fewer messages, to try it."""
+    records = min(RECORDS, settings.large // 5)
+    with topic_of(records) as topic:
+        return [_throughput(settings, topic, records), _resuming(settings, topic, records)]
+
+
+@contextmanager
+def topic_of(records: int) -> Iterator[Any]:
+    """Yield a topic of so many JSON messages; its broker ends with it."""
     sys.path.insert(0, str(HERE.parent / "tests" / "services"))
     from servers.kafka import kafka
 
-    records = min(RECORDS, settings.large // 5)
     DATA.mkdir(exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="kafka-", dir=DATA))
     try:
         with kafka(folder) as server:
             topic = server.new_topic(partitions=PARTITIONS)
             topic.produce(_messages(records))
-            return [_throughput(settings, topic, records), _resuming(settings, topic, records)]
+            yield topic
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -83,10 +90,8 @@ def _throughput(settings: Settings, topic: Any, records: int) -> Table:
         Side(FAST, plain("confluent")),
     ]
     if settings.slow:
-        python = _spark()
-        side = str(HERE / "sides" / "spark_kafka.py")
-        arguments = [server, topic.name, str(records)]
-        sides.append(Side(SPARK, lambda scratch: [python, side, *arguments, str(scratch)], once=True))
+        arguments = "parquet", server, topic.name, records
+        sides.append(Side(SPARK, lambda scratch: side_program("spark_stream_sides", *arguments, scratch), once=True))
     results = compare(sides, settings.repeat)
     lines = [
         _faster("kafka-python, beside consume and json.loads", results, OURS, PLAIN, 1.5),
@@ -124,12 +129,6 @@ def _resuming(settings: Settings, topic: Any, records: int) -> Table:
     return Table(
         f"Kafka: from the start of a process to its first commit, cuts of {BATCH:g} s", tuple(lines), tuple(results)
     )
-
-
-def _spark() -> str:
-    """Return the Python of the real Spark; its environment is made where there is none."""
-    sys.path.insert(0, str(HERE.parent / "scripts"))
-    return str(importlib.import_module("real_spark").make())
 
 
 def _faster(what: str, results: list[Result], ours: str, theirs: str, reach: float) -> Line:
