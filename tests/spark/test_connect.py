@@ -6,11 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pytest
 
 import dataplat as dp
+from servers.installed import needs
 from servers.spark import ROOT
 
 CLIENT = """
@@ -26,23 +29,42 @@ spark.stop()
 WITH_DATAPLAT = """
 import json, sys
 import dataplat as dp
+from pyspark.util import is_remote_only
 lake = dp.open(sys.argv[2])
 spark = lake.spark(sys.argv[1])
 done = lake.ingest(sys.argv[3], into="days", engine="spark")
-print(json.dumps({"same": lake.spark() is spark, "fast": lake["t"].to_spark().selectExpr("sum(n)").first()[0], "rows": done.rows_added}))
+named = lake.ingest("spark://csv/" + sys.argv[3] + "?header=true", into="named", master=sys.argv[1])
+read = spark.read.format("dataplat").option("lake", sys.argv[2])
+read.load("t").write.format("dataplat").option("lake", sys.argv[2]).mode("append").save("u")
+print(json.dumps({
+    "alone": is_remote_only(),
+    "same": lake.spark() is spark,
+    "fast": lake["t"].to_spark().selectExpr("sum(n)").first()[0],
+    "rows": [done.rows_added, named.rows_added, read.load("u").count()],
+}))
 spark.stop()
 """
 
 
-def run(script: str, *arguments: object) -> dict[str, Any]:
-    """Run a client; return what it prints last."""
-    env = {name: value for name, value in os.environ.items() if name not in {"JAVA_HOME", "PYTHONPATH"}}
-    env["PYTHONPATH"] = str(ROOT)
-    command = [sys.executable, "-W", "ignore", "-c", script, *map(str, arguments)]
+ALONE = """
+import sys
+import dataplat as dp
+try:
+    dp.open(sys.argv[1]).spark("local[2]")
+except dp.errors.MissingExtra as error:
+    print('"' + str(error) + '"')
+"""
+
+
+def run(script: str, *arguments: object, python: str = sys.executable) -> Any:
+    """Run a client, where no Java is found; return what it prints last."""
+    there = {"JAVA_HOME", "PYTHONPATH", "SPARK_HOME", "SPARK_LOCAL_IP"}
+    env = {name: value for name, value in os.environ.items() if name not in there}
+    env |= {"PYTHONPATH": str(ROOT), "PATH": str(Path(python).parent)}
+    command = [python, "-W", "ignore", "-c", script, *map(str, arguments)]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def test_a_client_reads_and_writes(spark_connect, tmp_path):
@@ -55,11 +77,26 @@ def test_a_client_reads_and_writes(spark_connect, tmp_path):
     assert lake.ingest(here, into="here", key="k").version.content_id == lake["written"].content_id
 
 
-def test_sessions_over_connect_are_sessions(spark_connect, tmp_path):
-    """`lake.spark("sc://…")`, `to_spark` and an ingest by tasks work as they do with a Spark of this process."""
+LOOKS_FOR_SPARK = pytest.mark.xfail(strict=True, raises=AssertionError, reason="something looks for SPARK_HOME")
+
+
+@pytest.mark.parametrize(
+    "alone", [pytest.param(True, id="pyspark-client", marks=LOOKS_FOR_SPARK), pytest.param(False, id="pyspark")]
+)
+def test_sessions_over_connect_are_sessions(spark_connect, tmp_path, alone):
+    """`lake.spark("sc://…")`, `to_spark`, ingests and engines, where no Spark is installed but its client, and no Java is found."""
+    python = str(needs("spark-client") / "bin" / "python") if alone else sys.executable
     lake = dp.open(tmp_path / "lake")
     lake.ingest(pa.table({"n": [1, 2, 3]}), into="t")
     lake.delete("t", "n = 2")
     (tmp_path / "days.csv").write_text("day,at\n1,2\n3,4\n", "utf-8")
-    found = run(WITH_DATAPLAT, spark_connect.url, tmp_path / "lake", tmp_path / "days.csv")
-    assert found == {"same": True, "fast": 4, "rows": 2}
+    found = run(WITH_DATAPLAT, spark_connect.url, tmp_path / "lake", tmp_path / "days.csv", python=python)
+    assert found == {"alone": alone, "same": True, "fast": 4, "rows": [2, 2, 2]}
+    assert lake["u"].content_id == lake["t"].content_id
+
+
+def test_a_client_alone_says_what_it_lacks(tmp_path):
+    """A Spark of this machine's own is asked for where only the client is installed: what to install, or which address."""
+    dp.open(tmp_path / "lake")
+    python = str(needs("spark-client") / "bin" / "python")
+    assert "pip install 'dataplat[spark]'" in run(ALONE, tmp_path / "lake", python=python)

@@ -161,6 +161,21 @@ def test_of_one_key_the_last_by_order_counts(lakes, in_tasks, sort):
         in_tasks(lakes[0], [table.slice(0, 1), table.slice(0, 1)], "t", mode="upsert", order="n")
 
 
+def test_a_key_that_has_a_third_of_the_rows_is_written(lakes, in_tasks):
+    """One key in 30 % of 20,000 rows, by key in one task or anywhere in four: the newest counts, and without an order it is refused."""
+    drawn = random.Random(11)
+    ids = [0 if drawn.random() < 0.3 else drawn.randrange(1, 5000) for _ in range(20_000)]
+    table = pa.table({"id": ids, "n": drawn.sample(range(10**6), len(ids)), "s": [f"{i}" for i in range(len(ids))]})
+    by_key = [table.filter(pa.array([key % 4 == task for key in ids])) for task in range(4)]
+    lakes[1].ingest(table, into="t", key="id", mode="upsert", order="n")
+    for name, tables in (("t", by_key), ("anywhere", cut(table, 4))):
+        in_tasks(lakes[0], tables, name, key="id", mode="upsert", order="n")
+        assert lakes[0][name].content_id == lakes[1]["t"].content_id
+        with pytest.raises(KeyViolation, match=f"{20_000 - len(set(ids)):,} input rows repeat a key"):
+            in_tasks(lakes[0], tables, "refused", key="id")
+    assert "refused" not in [info.name for info in lakes[0].datasets()]
+
+
 def test_a_contract_is_asked_in_tasks(lakes, in_tasks, tmp_path):
     """Rows that fail go to quarantine with their reasons, the rest lands, in the numbers of a local ingest."""
     (tmp_path / "rows.py").write_text(CONTRACT)
