@@ -119,16 +119,17 @@ def _settings(master: str | None) -> dict[str, str]:
 
 def _jars(extras: tuple[str, ...], jars: str | Path | None) -> dict[str, str]:
     """Return the settings that bring the jars of extras."""
+    told = {f"spark.hadoop.{name}": value for extra in extras for name, value in EXTRAS[extra].hadoop.items()}
     folder = jars or os.environ.get("DATAPLAT_SPARK_JARS")
     if folder:
         import pyspark
 
         there = [path.name for path in (Path(pyspark.__file__).parent / "jars").glob("*.jar")]
         files = files_of(Path(folder).expanduser(), extras, there)
-        return {"spark.jars": ",".join(str(path.absolute()) for path in files)} if files else {}
+        return told | ({"spark.jars": ",".join(str(path.absolute()) for path in files)} if files else {})
     if not extras:
         return {}
-    return {"spark.jars.packages": ",".join(packages_of(extras)), "spark.jars.excludes": ",".join(EXCLUDED)}
+    return {**told, "spark.jars.packages": ",".join(packages_of(extras)), "spark.jars.excludes": ",".join(EXCLUDED)}
 
 
 def _let_workers_find_us() -> None:
