@@ -1,4 +1,4 @@
-"""Spark: its types, its filters, its jars, and what it reads itself. The data source is in the face."""
+"""Spark: its types, its jars, and what it reads itself. The data source is in the face."""
 
 from __future__ import annotations
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,6 @@ from dataplat.errors import SchemaMismatch
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from pyspark.sql.datasource import Filter
     from pyspark.sql.types import StructType
 
     from dataplat._spark._source import Settings
@@ -37,16 +35,20 @@ class Parts(InputPartition):
 
 
 class Reader(DataSourceReader):
-    """Reads a version in tasks."""
+    """Reads a version in tasks: of `settings.where` the rows that it selects, from the parts that may hold any.
+
+    It takes no filters of Spark's (`pushFilters`): Spark 4.2.0 keeps them with the frame, so that what is asked of it
+    next, without a filter, gets the rows of the filter before.
+    """
 
     def __init__(self, settings: Settings, reference: str, schema: StructType) -> None:
         self.settings = settings
         self.reference = reference
         self.spark_schema = schema
-        self.where: str | None = None
         version = settings.open()[reference]
         self.stored = version.manifest.schema
         check_asked(schema, version.schema)
+        self._where()  # a wrong one is an error now
         self._version: Version | None = version
 
     def __getstate__(self) -> dict[str, Any]:
@@ -86,30 +88,8 @@ class Reader(DataSourceReader):
         from dataplat.lake.schema import plain_schema
         from dataplat.lake.where import Where
 
-        return None if self.where is None else Where.loads(self.where, plain_schema(self.stored))
-
-
-class FilteringReader(Reader):
-    """Reads the rows that filters select: parts and row groups that cannot hold any are left out."""
-
-    def pushFilters(self, filters: list[Filter]) -> Iterable[Filter]:  # noqa: N802  (Spark's name)
-        """Take the filters that a scan understands; return the others."""
-        from dataplat.connectors.spark.filters import pushed
-        from dataplat.lake.schema import plain_schema
-
-        where, left = pushed(filters, plain_schema(self.stored))
-        self.where = None if where is None else where.text
-        return left
-
-
-def reader(settings: Settings, reference: str, schema: StructType) -> Reader:
-    """Return a reader, one that takes filters where Spark gives them.
-
-    Spark 4.2 refuses a reader that would take filters while `spark.sql.python.filterPushdown.enabled` is off, as it is by
-    default, and tells the source nothing of the setting; where it is on, another module of Spark's runs this.
-    """
-    pushes = "pyspark.sql.worker.data_source_pushdown_filters" in sys.modules
-    return (FilteringReader if pushes else Reader)(settings, reference, schema)
+        where = self.settings.where
+        return None if where is None else Where.loads(where, plain_schema(self.stored))
 
 
 def check_asked(asked: StructType, schema: pa.Schema) -> None:

@@ -1,4 +1,4 @@
-"""Sessions of Spark that have what lakes need: a Java, workers that find dataplat, UTC, filters for sources, jars.
+"""Sessions of Spark that have what lakes need: a Java, workers that find dataplat, UTC, jars.
 
     spark = lake.spark("local[4]", executor_memory="4g")
 
@@ -20,14 +20,12 @@ from dataplat.errors import ConfigError, EngineError, MissingExtra
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-PUSHDOWN = "spark.sql.python.filterPushdown.enabled"
 _RUNTIME = {
-    PUSHDOWN: "true",
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.timeType.enabled": "true",
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "64",
 }
-"""What a session needs to read lakes well: filters, UTC, times of day, and a few tasks that look at thousands of parts."""
+"""What a session needs to read lakes well: UTC, times of day, and a few tasks that look at thousands of parts."""
 
 
 def session(

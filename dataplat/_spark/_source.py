@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from dataplat._lake import Lake
 
 
-READ = ("columns",)
+COLUMNS = ("columns",)
+READ = (*COLUMNS, "where")
 WRITE = ("mode", *ASKED, "contract")
 EVERYWHERE = ("path", "lake")
 STORE = "store."
@@ -47,6 +48,7 @@ class Settings:
     dataset: str
     columns: tuple[str, ...] | None
     store: Mapping[str, str]
+    where: str | None = None
 
     @classmethod
     def of(cls, options: Mapping[str, str], known: Sequence[str]) -> Settings:
@@ -68,7 +70,7 @@ class Settings:
         columns = options.get("columns")
         wanted = None if columns is None else tuple(name.strip() for name in columns.split(","))
         store = {name.lower().removeprefix(STORE): options[name] for name in options if name.lower().startswith(STORE)}
-        return cls(_everywhere(lake), dataset, wanted, store)
+        return cls(_everywhere(lake), dataset, wanted, store, options.get("where"))
 
     def open(self) -> Lake:
         """Open the lake, in whatever process this is."""
@@ -102,10 +104,10 @@ class DataplatSource(DataSource):
 
     def reader(self, schema: StructType) -> DataSourceReader:
         """Return what reads the version."""
-        from dataplat._spark._read import reader
+        from dataplat._spark._read import Reader
 
         settings = Settings.of(self.options, READ)
-        return reader(settings, self._pinned or settings.dataset, schema)
+        return Reader(settings, self._pinned or settings.dataset, schema)
 
     def writer(self, schema: StructType, overwrite: bool) -> DataSourceArrowWriter:  # noqa: FBT001  (Spark's name)
         """Return what writes a version."""
@@ -115,7 +117,7 @@ class DataplatSource(DataSource):
         """Return what reads new versions as they come."""
         from dataplat._spark._stream_source import FOLLOW, Follow, StreamReader
 
-        settings = Settings.of(self.options, (*READ, *FOLLOW))
+        settings = Settings.of(self.options, (*COLUMNS, *FOLLOW))
         return StreamReader(settings, Follow.of(self.options), schema, self._pinned)
 
     def streamWriter(self, schema: StructType, overwrite: bool) -> DataSourceStreamArrowWriter:  # noqa: FBT001, N802

@@ -10,6 +10,7 @@ import pytest
 import dataplat as dp
 from dataplat._spark._read import grouped
 from dataplat._spark._source import DataplatSource
+from dataplat.errors import PredicateError
 
 
 @pytest.fixture
@@ -99,6 +100,49 @@ def test_no_group_of_parts_is_a_rest(lake):
     part = lake["t"].parts[0]
     assert [len(group) for group in grouped([part] * 10, 3 * part.size)] == [3, 2, 3, 2]
     assert [len(group) for group in grouped([part] * 4, 3 * part.size)] == [2, 2]
+
+
+def test_parts_that_cannot_match_are_no_task(tmp_path, reads, monkeypatch):
+    """Of four parts only the one of which `where` may select rows is in a partition, and is read."""
+    lake = dp.open(tmp_path / "lake")
+    for start in range(0, 400, 100):
+        lake.ingest(pa.table({"n": range(start, start + 100), "s": [f"s{i}" for i in range(100)]}), into="t")
+    monkeypatch.setattr("dataplat._spark._read.GROUP", 1)
+    found = {}
+    for where in (None, "n >= 250 and n < 260"):
+        options = {} if where is None else {"where": where}
+        read = reader_of(*asked(DataplatSource({"path": "t", "lake": lake.url, **options})))
+        partitions = read.partitions()
+        reads.clear()
+        rows = [row for each in partitions for batch in read.read(each) for row in batch.column("n").to_pylist()]
+        found[where] = len(partitions), rows, len(reads.parts)
+    assert found == {None: (4, list(range(400)), 4), "n >= 250 and n < 260": (1, list(range(250, 260)), 1)}
+
+
+def asked(source):
+    """Return a source, and its schema as Spark hands it back."""
+    return source, source.schema()
+
+
+@pytest.mark.parametrize(("where", "said"), [("m = 1", "m"), ("n >", "n >"), ("name like", "name like")])
+def test_a_where_that_is_wrong_is_refused_before_a_task(lake, where, said):
+    """A column that is not there, and what is no condition."""
+    with pytest.raises(PredicateError, match=said):
+        reader_of(*asked(DataplatSource({"path": "t", "lake": lake.url, "where": where})))
+
+
+@pytest.mark.parametrize("pushes", ["false", "true"])
+def test_a_frame_answers_each_question_for_itself(spark, lake, pushes):
+    """Spark 4.2.0 would keep what a filter selected for the next question, so it is handed none; `where` holds for all."""
+    session = spark.newSession()
+    session.conf.set("spark.sql.python.filterPushdown.enabled", pushes)
+    read = session.read.format("dataplat").option("lake", lake.url)
+    frame = read.load("t@v1")
+    assert [frame.count(), frame.where("n = 5").count(), frame.count()] == [10, 1, 10]
+    assert frame.where("n < 7").agg({"n": "max"}).first()[0] == 6
+    assert frame.agg({"n": "max"}).first()[0] == 9
+    some = read.option("where", "n >= 4 and s <> 's8'").load("t@v1")
+    assert [some.count(), some.where("n = 5").count(), some.where("n = 3").count(), some.count()] == [5, 1, 0, 5]
 
 
 def test_spark_reads_versions(spark, lake):

@@ -15,7 +15,7 @@ import pytest
 
 import dataplat as dp
 from dataplat._spark._java import VERSIONS, java_home, version_of
-from dataplat._spark._session import PUSHDOWN, session
+from dataplat._spark._session import session
 from dataplat.connectors.spark.jars import EXTRAS, check_extras, extras_of, files_of, packages_of
 from dataplat.errors import ConfigError, EngineError
 from servers.spark import ROOT
@@ -163,7 +163,7 @@ def test_the_session_that_runs_is_taken_or_refused(spark, tmp_path):
     """It is the same one; another master, a jar that it lacks, or a setting of its start is an error that says so."""
     lake = dp.open(tmp_path / "lake")
     assert lake.spark() is spark
-    assert spark.conf.get(PUSHDOWN) == "true"
+    assert spark.conf.get("spark.sql.session.timeZone") == "UTC"
     with pytest.raises(EngineError, match=r"runs on local\[2\] .* local\[7\] was asked for"):
         session("local[7]")
     with pytest.raises(EngineError, match=r"no jars for GCS .* gcs-connector-4\.0\.4-shaded\.jar"):

@@ -107,7 +107,6 @@ def spark_connect(folder: Path) -> Iterator[SparkServer]:
             **quiet(folder),
             "spark.connect.grpc.binding.address": "127.0.0.1",
             "spark.connect.grpc.binding.port": port,
-            "spark.sql.python.filterPushdown.enabled": True,
         }
         told = [word for name, value in settings.items() for word in ("--conf", f"{name}={_text(value)}")]
         server = ["--class", "org.apache.spark.sql.connect.service.SparkConnectServer", "--master", "local[2]"]
