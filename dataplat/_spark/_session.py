@@ -110,6 +110,7 @@ def _started(
 def _settings(master: str | None) -> dict[str, str]:
     """Return what every session of ours has, unless it is told otherwise."""
     settings = {**_RUNTIME, "spark.executorEnv.PYTHONPATH": os.environ["PYTHONPATH"]}
+    settings["spark.ui.showConsoleProgress"] = _value(sys.stderr.isatty())  # a bar is nothing for a log file
     if master is not None and master.startswith("local"):  # nobody else has to reach it
         settings |= {"spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1"}
     return settings
@@ -183,6 +184,7 @@ def _remote() -> SparkSession | None:
 
 def _connected(kinds: type[SparkSession], master: str, wanted: Mapping[str, str]) -> SparkSession:
     """Return a session of a server somewhere else: its jars and its Java are its own matter."""
+    _spare_the_client_a_search()
     builder = kinds.builder.remote(master)
     try:
         return _set(builder.getOrCreate(), wanted)
@@ -192,6 +194,15 @@ def _connected(kinds: type[SparkSession], master: str, wanted: Mapping[str, str]
         raise MissingExtra(f"{master} needs a client: pip install 'dataplat[spark-connect]' ({error})") from error
     except Exception as error:
         raise EngineError(f"no session of Spark at {master}: {_first_line(error)}") from error
+
+
+def _spare_the_client_a_search() -> None:
+    """Name a folder of Spark's where only its client is installed: 4.2.0 looks for one, and ends the process without."""
+    import pyspark
+    from pyspark.util import is_remote_only
+
+    if is_remote_only():
+        os.environ.setdefault("SPARK_HOME", str(Path(pyspark.__file__).parent))
 
 
 def has(running: SparkSession, extra: str) -> bool:
