@@ -21,7 +21,7 @@ MEANINGS: dict[int, str] = {
     USAGE: "the command, a setting, a reference, a name, a column, a predicate or a contract file is wrong",
     NOT_FOUND: "no such lake, dataset, branch, tag, version, queue, feature service or input; or nothing is materialised",
     CONFLICT: "somebody else was first: the branch moved, another snapshot went live, or the name is taken",
-    STORE: "the store failed, is unsuitable, or holds damaged bytes; or nobody answers at the input's address, or the annotation server's, the online store's or the feature server's",
+    STORE: "the store failed, is unsuitable, or holds damaged bytes; or nobody answers at the input's address, or the annotation server's, the online store's or the feature server's; or Spark did not start, or gave up",
     IN_DOUBT: "the store never said whether the commit landed; the message names its id",
     INTERNAL: "a defect of dataplat itself; run again with --debug and report it",
     INTERRUPTED: "interrupted (Ctrl-C); the branch is where it was",
@@ -55,6 +55,7 @@ _CODES: tuple[tuple[type[errors.DataplatError], int], ...] = (
     (errors.LakeFormatError, STORE),
     (errors.StoreError, STORE),
     (errors.IntegrityError, STORE),
+    (errors.EngineError, STORE),
     (errors.DataplatError, DATA_FAILED),
 )
 

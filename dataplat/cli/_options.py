@@ -96,7 +96,7 @@ def engine_option(function: F) -> F:
         type=click.Choice(["local", "spark"]),
         default="local",
         show_default=True,
-        help="Who reads the rows: this process, or tasks of Spark.",
+        help="Who reads the rows: this process, or tasks of Spark (where MASTER or spark-defaults.conf says; else here).",
     )(function)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +24,8 @@ def run(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     own = arguments[: arguments.index("--")] if "--" in arguments else arguments
     debug = "--debug" in own
+    if any("spark" in word for word in own):  # pyspark says so whenever it runs; it gets Arrow of us, and never pandas
+        warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
     try:
         code = _invoke(arguments, debug=debug, as_json="--json" in own)
         sys.stdout.flush()

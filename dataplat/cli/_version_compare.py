@@ -76,6 +76,8 @@ def diff(
     if form == "parquet" and output is None:
         raise click.UsageError("--format parquet needs a file to write: add -o FILE")
     if before.startswith("@") and after.startswith("@"):
+        if engine != "local":
+            raise click.UsageError(f"--engine {engine} is for one dataset: name it, as in stock{before} stock{after}")
         return _whole(opened, before, after, form, output, exit_code, shown)
     found = opened.diff(before, after, engine=engine)
     if form == "parquet":

@@ -69,3 +69,4 @@ def test_a_whole_lake(run):
     found = json.loads(run("@v1", "@main", "--json").out)
     assert [one["dataset"] for one in found["datasets"]] == ["other", "stock"]
     assert "stock@v1 stock@main" in run("@v1", "@main", "--format", "html", code=2).err
+    assert "stock@v1 stock@main" in run("@v1", "@main", "--engine", "spark", code=2).err

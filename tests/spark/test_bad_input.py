@@ -20,7 +20,7 @@ from servers.spark import ROOT
 CHILD = """
 import json, os, sys
 import pyarrow as pa
-from dataplat._spark import DataplatSource
+from dataplat._spark._source import DataplatSource
 from dataplat._spark._session import session
 from dataplat._spark._write import Writer
 
