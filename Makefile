@@ -89,6 +89,8 @@ proofs: $(READY)-dev ## the long ones: every damage, every death of an erase or 
 	  DATAPLAT_MERGE_CASES=1000 $(BIN)/python -m pytest tests/versioning/merge/test_oracle.py || exit 1; done
 	DATAPLAT_FLIPPED_BITS=1 $(BIN)/python -m pytest tests/lake/test_scan.py -k flipped
 	DATAPLAT_SPARK_TASK_WORLDS=300 DATAPLAT_SPARK_WORLDS=40 $(BIN)/python -m pytest tests/spark/test_features_tasks.py tests/spark/test_features_spark.py
+	DATAPLAT_SPARK_KILLS=12 $(BIN)/python -m pytest tests/spark/test_stream_kafka.py
+	DATAPLAT_SPARK_FILES=20000 $(BIN)/python -m pytest tests/spark/test_many_files.py
 	DATAPLAT_RACE_ROUNDS=3 $(BIN)/python -m pytest tests/stores/test_races.py
 	DATAPLAT_BENCHMARKS=1 $(BIN)/python -m pytest tests/benchmarks
 	DATAPLAT_DEATHS=1 $(BIN)/python -m pytest tests/stores/test_server_dies.py tests/feature_store/online
