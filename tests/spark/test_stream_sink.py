@@ -76,6 +76,24 @@ def test_upserts_go_by_key_and_complete_output_replaces(batches):
     assert commits(lake, "counts") == 2
 
 
+def test_batches_of_deletes_take_rows_away_by_key_once(batches, tmp_path):
+    """A row that came again since stays, though Spark runs the batch again; keys that are not there are no matter."""
+    batches.add(some(0, 4))
+    batches.run("keyed", mode="upsert", key="n")
+    (tmp_path / "gone").mkdir()
+    gone = Batches(batches.spark, tmp_path / "gone", "n long")
+    gone.lake = batches.lake
+    gone.add([{"n": 1}, {"n": 9}, {"n": 1}])
+    gone.add([{"n": 2}])
+    gone.run("keyed", mode="delete", stream="gone")
+    lake = dp.open(batches.lake)
+    assert [row["n"] for row in rows(lake, "keyed")] == [0, 3]
+    lake.ingest(pa.table({"n": [2], "s": ["again"]}), into="keyed", mode="upsert")
+    assert gone.forget_last() == 1
+    gone.run("keyed", mode="delete", stream="gone")
+    assert [row["n"] for row in rows(lake, "keyed")] == [0, 2, 3]
+
+
 def test_new_columns_are_taken_and_other_types_refused(batches):
     """Between two starts of a query its columns may change as those of any ingest may; what does not fit lands not at all."""
     batches.add(some(0, 1))
@@ -92,7 +110,7 @@ def test_new_columns_are_taken_and_other_types_refused(batches):
     assert lake["flights"].rows == 2
 
 
-def test_another_query_is_refused_until_it_is_said_to_take_over(batches):
+def test_another_query_is_refused_until_it_is_said_to_take_over(batches, tmp_path):
     """A checkpoint that was deleted begins again at batch 0 with another id: its rows would be there twice."""
     batches.add(some(0))
     batches.run("flights")
@@ -115,6 +133,11 @@ def test_another_query_is_refused_until_it_is_said_to_take_over(batches):
         batches.run("elsewhere", "third")
     assert "elsewhere" not in lake
     assert lake["flights"].rows == 15
+    batches.lake = str(tmp_path / "other")
+    dp.open(batches.lake)
+    with pytest.raises(Exception, match=r"(?s)SourceGap: batch \d of query .*used with another lake"):
+        batches.run("flights", "fourth")
+    assert dp.open(batches.lake).datasets() == []
 
 
 def query_of(lake):

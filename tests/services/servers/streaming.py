@@ -1,7 +1,7 @@
 """A process of Spark that brings a topic of Kafka into a lake, batch by batch, until it is told to stop or is killed.
 
 It starts (which takes long, so several are started at once), says `ready`, waits for `go` and runs the query; told
-`stop`, it lands what is left, and ends.
+`stop`, it lands what is left, and ends. Told beforehand, it dies before or after the commit of a batch.
 """
 
 from __future__ import annotations
@@ -38,6 +38,10 @@ class Streamer:
         pipe.write(word + "\n")
         pipe.flush()
 
+    def dies(self) -> None:
+        """Wait until it has died at the moment that it was made for."""
+        assert self.process.wait(timeout=300) == -signal.SIGKILL, self.log.read_text()[-4000:]
+
     def kill(self) -> None:
         """Kill it, and the Java that it started."""
         os.killpg(self.process.pid, signal.SIGKILL)
@@ -46,7 +50,7 @@ class Streamer:
 
 @contextmanager
 def streamer(folder: Path, settings: Mapping[str, str]) -> Iterator[Streamer]:
-    """Start such a process; `settings` are the options of source and sink, `into`, and `jars`."""
+    """Start such a process; `settings` are options of the source, `lake`, `into`, `checkpoint`, and `dies`, a moment and batch."""
     path = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "services")])
     folder.mkdir()
     log = folder / "log"
@@ -77,22 +81,22 @@ def _stream(pipe: IO[str] | None) -> IO[str]:
 
 def _run(settings: dict[str, str], folder: Path) -> None:
     from dataplat._spark._session import session
+    from servers.mortal import DIES, MortalSource
     from servers.spark import quiet
 
-    spark = session(
-        master="local[2]",
-        extras=["kafka"],
-        jars=settings.pop("jars") or None,
-        **{**quiet(folder), "spark.driver.memory": "512m"},
-    )
+    dies, sink = settings.pop("dies", ""), "dataplat"
+    if dies:
+        os.environ[DIES], sink = f"{os.getpgrp()} {dies}", MortalSource.name()
+    spark = session(master="local[2]", extras=["kafka"], **{**quiet(folder), "spark.driver.memory": "512m"})
+    spark.dataSource.register(MortalSource)
     spark.sparkContext.setLogLevel("WARN")
     print("ready", flush=True)  # noqa: T201
     assert sys.stdin.readline() == "go\n"
     into, lake, checkpoint = (settings.pop(name) for name in ("into", "lake", "checkpoint"))
     frame = spark.readStream.format("kafka").options(**settings).load()
     rows = frame.selectExpr("partition", "offset", "cast(value AS string) AS value")
-    sink = rows.writeStream.format("dataplat").option("lake", lake).option("checkpointLocation", checkpoint)
-    query = sink.trigger(processingTime="100 milliseconds").start(into)
+    stream = rows.writeStream.format(sink).option("lake", lake).option("checkpointLocation", checkpoint)
+    query = stream.trigger(processingTime="100 milliseconds").start(into)
     assert sys.stdin.readline() == "stop\n"
     query.processAllAvailable()
     query.stop()
