@@ -1,6 +1,6 @@
 """`make bench`: measure all tables, or those named, print them and append them to benchmarks/RESULTS.md.
 
-python -m benchmarks [ingest] [again] [upsert] [versions] [merge] [commits] [small_files] [stores] [kafka] [drift] [profile] [validation] [labels] [label_server] [labels_agreement] [labels_consensus] [features_lookup] [features_join] [features_windows] [features_http] [features_materialize] [features_push] [spark_join] [spark_read] [spark_write] [spark_stream] [open_version] [online_stores] [startup]
+python -m benchmarks [ingest] [again] [upsert] [versions] [merge] [commits] [small_files] [stores] [kafka] [drift] [profile] [validation] [labels] [label_server] [labels_agreement] [labels_consensus] [features_lookup] [features_join] [features_windows] [features_http] [features_materialize] [features_push] [spark_join] [spark_read] [spark_write] [spark_stream] [spark_scale] [open_version] [online_stores] [startup]
                      [--small ROWS] [--large ROWS] [--files FILES] [--repeat N] [--no-slow] [--dry]
 
 A figure that is not met is printed, not an error; a side that breaks is.
@@ -45,6 +45,7 @@ GROUPS = (
     "spark_read",
     "spark_write",
     "spark_stream",
+    "spark_scale",
 )
 
 
