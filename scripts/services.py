@@ -147,6 +147,18 @@ def _maven(pom: Path) -> Callable[[Path], None]:
     return build
 
 
+def _jar(artifact: str) -> Callable[[Path], None]:
+    """Return what copies one jar, without anything that it may need."""
+
+    def build(folder: Path) -> None:
+        scratch = folder.parent
+        options = ["-B", "-q", f"-Dmaven.repo.local={scratch / 'repository'}"]
+        copy = ["dependency:copy", f"-Dartifact={artifact}", f"-DoutputDirectory={folder}"]
+        _run(artifact, ["mvn", *options, *copy], dict(os.environ), scratch)
+
+    return build
+
+
 def _kafka(pom: Path) -> Callable[[Path], None]:
     """Return what copies Kafka's jars, and archives its classes (AppCDS): each start takes a third less with them."""
     copy = _maven(pom)
@@ -320,6 +332,8 @@ def _tells_its_versions(port: int) -> bool:
         return False
 
 
+_GCS = "com.google.cloud.bigdataoss:gcs-connector:4.0.4:jar:shaded"
+"""Spark's own resolver fetches no classifiers (`shaded`)."""
 SERVICES = {
     service.name: service
     for service in (
@@ -327,6 +341,7 @@ SERVICES = {
         Service("gcs", "fake-gcs-server", "1.56.1", ("go",), _go("github.com/fsouza/fake-gcs-server@v1.56.1")),
         Service("hdfs", "HDFS", "3.5.0", ("java", "mvn"), _maven(HERE / "hdfs.pom.xml")),
         Service("kafka", "Kafka", "4.4.0", ("java", "mvn"), _kafka(HERE / "kafka.pom.xml")),
+        Service("spark-gcs", "Spark's connector of GCS", "4.0.4", ("java", "mvn"), _jar(_GCS)),
         Service("spark-client", "the client of Spark Connect", "4.2.0", (), _spark_client),
         Service("redis", "Redis", "7", (), _redis),
         Service("label-studio", "Label Studio", "1.23.2", (), _label_studio),
