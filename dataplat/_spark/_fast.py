@@ -192,7 +192,7 @@ class Reading:
 
         if pa.types.is_duration(field.type) or pa.types.is_uint64(field.type) or _is_converted(field.type):
             return True
-        stats = part.stats.get(stored_name(field))
+        stats = part.stats.get(field.name)
         return stats is None or stats.nulls == part.rows
 
 
@@ -265,8 +265,9 @@ def _with_nans(fields: Iterable[pa.Field], files: Sequence[File]) -> set[str]:
     """
     import pyarrow as pa
 
-    floats = [stored_name(field) for field in fields if pa.types.is_floating(field.type)]
-    return {name for name in floats if any(name in f.part.stats and f.part.stats[name].nans for f in files)}
+    floats = [field for field in fields if pa.types.is_floating(field.type)]
+    stats = [file.part.stats for file in files]  # by the names of now
+    return {stored_name(one) for one in floats if any(one.name in each and each[one.name].nans for each in stats)}
 
 
 def _column(

@@ -62,14 +62,9 @@ class Reader(DataSourceReader):
         return [Parts(some) for some in grouped(plain, GROUP)]
 
     def _may_match(self, part: Part) -> bool:
-        from dataplat.lake.schema import stored_name
-
         where = self._where()
-        if where is None:
-            return True
-        names = {field.name: stored_name(field) for field in self.stored}
-        stats = {name: part.stats[stored] for name, stored in names.items() if stored in part.stats}
-        return where.may_match(stats, part.rows, {field.name: field.type for field in self.stored})
+        types = {field.name: field.type for field in self.stored}
+        return where is None or where.may_match(part.stats, part.rows, types)
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a partition."""

@@ -16,7 +16,7 @@ from pyspark.sql import DataFrame
 
 import dataplat as dp
 from dataplat._lake import Lake
-from dataplat._spark._fast import numbered
+from dataplat._spark._fast import _with_nans, located, numbered
 from dataplat._version import Version
 from dataplat.errors import ConfigError, SchemaError
 
@@ -149,6 +149,14 @@ def test_files_are_told_apart_by_numbers_that_spark_computes_too(spark):
         assert [row[0] for row in frame.collect()] == firsts
         seeds.add(seed)
     assert len(seeds) > 1
+
+
+def test_a_column_that_was_renamed_keeps_its_nan(lake):
+    """What is known of parts is of the names of now; files are asked by the names that they were written with."""
+    lake.ingest(pa.table({"x": [1.0, float("nan")]}), into="t")
+    lake.evolve("t", rename={"x": "y"})
+    version = lake["t"]
+    assert _with_nans(version.manifest.schema, located(version.objects, version.parts)) == {"x"}
 
 
 def test_a_folder_may_be_called_anything(spark, tmp_path):

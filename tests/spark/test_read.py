@@ -119,6 +119,16 @@ def test_parts_that_cannot_match_are_no_task(tmp_path, reads, monkeypatch):
     assert found == {None: (4, list(range(400)), 4), "n >= 250 and n < 260": (1, list(range(250, 260)), 1)}
 
 
+def test_a_condition_is_of_the_names_of_now(tmp_path):
+    """Columns whose names were swapped: what is known of parts is of the names that they have now."""
+    lake = dp.open(tmp_path / "lake")
+    lake.ingest(pa.table({"a": [1, 2, 3], "b": [100, 200, 300]}), into="t")
+    for old, new in (("a", "c"), ("b", "a"), ("c", "b")):
+        lake.evolve("t", rename={old: new})
+    assert [row[0] for row in rows(lake, "t", columns="a", where="a >= 200")] == [200, 300]
+    assert [row[0] for row in rows(lake, "t", columns="b", where="b <= 2")] == [1, 2]
+
+
 def asked(source):
     """Return a source, and its schema as Spark hands it back."""
     return source, source.schema()
