@@ -152,7 +152,9 @@ class StreamWriter(DataSourceStreamArrowWriter):
 
         Raises:
             SourceGap: Another query fed the dataset, or it lacks the batches before this one.
+            ContractFailed: The dataset would not meet its contract; the rows wait in quarantine, and the batch is to be done.
         """
+        from dataplat._spark._write import refuse_unmet
         from dataplat.ingest._draft import carry_out
 
         wrote = [each for each in messages if isinstance(each, WroteOfBatch)]
@@ -162,11 +164,12 @@ class StreamWriter(DataSourceStreamArrowWriter):
         for attempt in range(_TRIES):
             step = self._step(wrote, batchId)
             try:
-                carry_out(lake, step.request.branch, step.request.message or str(step.batch), step)
+                result = carry_out(lake, step.request.branch, step.request.message or str(step.batch), step)
             except PositionConflict:  # another driver of this query was faster: it is there now, or is refused
                 if attempt == _TRIES - 1:
                     raise
             else:
+                refuse_unmet(step, result)
                 return
 
     def _step(self, wrote: Sequence[WroteOfBatch], number: int) -> BatchStep:

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
     from dataplat._spark._source import Settings
+    from dataplat.ingest._ingest import IngestStep
     from dataplat.ingest._request import IngestRequest
+    from dataplat.ingest._result import IngestResult
     from dataplat.ingest._task import ContractText, TaskPlan, TaskRows
 
 MODES = ("append", "replace", "upsert", "delete")
@@ -105,7 +107,11 @@ class Writer(DataSourceArrowWriter):
         return Wrote(write_task(self.settings.open().store, self.plan, label, iterator))
 
     def commit(self, messages: list[WriterCommitMessage | None]) -> None:
-        """Commit what all tasks wrote."""
+        """Commit what all tasks wrote.
+
+        Raises:
+            ContractFailed: The dataset would not meet its contract; the rows wait in quarantine.
+        """
         from dataplat.ingest._distributed import DistributedStep
         from dataplat.ingest._draft import carry_out
         from dataplat.ingest._progress import Meter
@@ -113,7 +119,20 @@ class Writer(DataSourceArrowWriter):
         tasks = [each.rows for each in messages if isinstance(each, Wrote)]
         request = self.asked.full()
         step = DistributedStep(request, Meter(), plan=self.plan, tasks=tasks, deletes=self.asked.deletes)
-        carry_out(self.settings.open(), request.branch, request.message or "", step)
+        result = carry_out(self.settings.open(), request.branch, request.message or "", step)
+        refuse_unmet(step, result)
 
     def abort(self, messages: list[WriterCommitMessage | None]) -> None:
         """Leave what was written to a collection: nothing names it."""
+
+
+def refuse_unmet(step: IngestStep, result: IngestResult) -> None:
+    """Say so where a contract refused all rows: Spark takes what raises nothing for written.
+
+    Raises:
+        ContractFailed: It did; the rows wait in quarantine.
+    """
+    from dataplat.ingest._land import failed
+
+    if step.refused and result.report is not None:
+        raise failed(result.report, step.request.into, result.quarantine or "")

@@ -9,8 +9,19 @@ import pyarrow as pa
 import pytest
 
 import dataplat as dp
+from dataplat._spark._source import WRITE, Settings
+from dataplat._spark._stream_sink import StreamWriter, WroteOfBatch
+from dataplat._spark._write import Asked, Writer, Wrote
 from dataplat.errors import CommitConflict, ContractFailed, KeyViolation, SchemaMismatch
+from dataplat.ingest._task import write_task
 
+ONE_EACH = """
+import pandera.polars as pa
+
+class One(pa.DataFrameModel):
+    k: int
+    e: str = pa.Field(unique=True)
+"""
 CONTRACT = """
 import pandera.polars as pa
 import polars as pl
@@ -199,6 +210,22 @@ def test_a_contract_is_asked_in_tasks(lakes, in_tasks, tmp_path):
         with pytest.raises(ContractFailed, match="nothing landed"):
             in_tasks(lakes[0], cut(bad), f"{name}.strict", contract=contract, on_error="fail")
         assert f"{name}.strict" not in [info.name for info in lakes[0].datasets()]
+
+
+def test_a_write_whose_dataset_would_fail_is_an_error(lakes, tmp_path):
+    """Rows that are right alone and wrong together wait in quarantine, and neither a write nor a batch is taken for done."""
+    (tmp_path / "one.py").write_text(ONE_EACH, "utf-8")
+    lake = lakes[0]
+    table = pa.table({"k": [1, 2], "e": ["same", "same"]})
+    options = {"path": "t", "lake": lake.url, "mode": "upsert", "key": "k", "contract": f"{tmp_path / 'one.py'}:One"}
+    written = Asked.of("t", options, overwrite=False)
+    writer = Writer(Settings.of(options, WRITE), written, table.schema)
+    rows = write_task(lake.store, writer.plan, "task", table.to_batches())
+    with pytest.raises(ContractFailed, match="would not meet contract"):
+        writer.commit([Wrote(rows)])
+    with pytest.raises(ContractFailed, match="would not meet contract"):
+        StreamWriter(writer, "", None).commit([WroteOfBatch(rows, "query", writer.plan)], 0)
+    assert "t" not in list(lake)
 
 
 def test_what_a_contract_cannot_coerce_is_rejected(lakes, in_tasks, tmp_path):
