@@ -10,6 +10,7 @@ Characters that mean something in a URL (`%`, `&`, `?`, `+`) are written as `%XX
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 SCHEME = "spark://"
-_HIDDEN = frozenset({"password"})
-"""Options whose value may be `env:NAME` or `file:PATH`."""
+_HIDDEN = ("password", "secret", "token", "jaas.config")
+"""How options end whose value may be `env:NAME` or `file:PATH`."""
+_ASKS = re.compile(r"//[^/@]*@")
 _PARSED = ("csv", "json", "xml", "text")
 """Formats whose records may be broken; what Spark makes of such by default is null."""
 
@@ -69,9 +71,9 @@ class SparkAddress:
 
     @property
     def label(self) -> str:
-        """What people call it: without options, which may be secret."""
+        """What people call it: without options, and without who asks, which may be secret."""
         name = self.path or self.options.get("dbtable") or self.options.get("subscribe") or ""
-        return f"{SCHEME}{self.format}/{name}".rstrip("/")
+        return f"{SCHEME}{self.format}/{_ASKS.sub('//', name)}".rstrip("/")
 
     def read(self, session: SparkSession, schema: pa.Schema | None) -> DataFrame:
         """Return the frame that Spark reads.
@@ -95,7 +97,7 @@ class SparkAddress:
 
 
 def _revealed(name: str, value: str) -> str:
-    refers = name.lower() in _HIDDEN and value.startswith(("env:", "file:"))
+    refers = name.lower().endswith(_HIDDEN) and value.startswith(("env:", "file:"))
     return Secret(value, name).reveal() if refers else value
 
 

@@ -69,7 +69,9 @@ def ingest_by_spark(lake: Lake, request: IngestRequest, progress: Listener | Non
     plan, found = _rows_of_files(lake, request, source, todo)
     positions = {split.source: split.position for split in splits if split.source and split.skipped is not None}
     positions |= {name: place for each in found for name, place in each.positions.items()}
-    result = _commit(lake, request, meter, plan, [each.rows for each in found], positions)
+    # of others that landed the same files meanwhile the commit learns by where these began
+    begun = {split.source: split.start for split in splits if split.source} if request.mode == "append" else {}
+    result = _commit(lake, request, meter, plan, [each.rows for each in found], positions, begun)
     skipped = left_out([split for split in splits if split.skipped is not None])
     return replace(result, notes=(*skipped, *result.notes))
 
@@ -120,7 +122,7 @@ def _refuse_what_tasks_cannot(request: IngestRequest) -> None:
 def _session(lake: Lake, request: IngestRequest, address: SparkAddress | None = None) -> SparkSession:
     from dataplat._spark._session import session
 
-    urls = [lake.url] if address is None else [lake.url, address.path, f"{address.format}://"]
+    urls = [] if address is None else [address.path, f"{address.format}://"]  # tasks reach the lake by Python
     return session(request.master, extras=[extra for url in urls for extra in extras_of(url)])
 
 
@@ -142,8 +144,9 @@ def _commit(
     plan: TaskPlan,
     rows: Sequence[TaskRows],
     positions: dict[str, Any] | None = None,
+    begun: dict[str, Any] | None = None,
 ) -> IngestResult:
-    step = DistributedStep(request, meter, plan=plan, tasks=rows, positions=positions or {})
+    step = DistributedStep(request, meter, plan=plan, tasks=rows, positions=positions or {}, begun=begun or {})
     done: IngestResult = carry_out(lake, request.branch, request.message or "", step)
     return done
 

@@ -103,12 +103,14 @@ class DistributedStep(IngestStep):
         tasks: what each wrote, in the order of the rows.
         deletes: whether they are keys of rows that go, and no rows.
         positions: where sources had been read to when these rows were read, by source id.
+        begun: where those stood that these rows follow; others stand where the dataset has them now.
     """
 
     plan: TaskPlan = field(kw_only=True)
     tasks: Sequence[TaskRows] = ()
     deletes: bool = False
     positions: Mapping[str, Any] = field(default_factory=dict)
+    begun: Mapping[str, Any] = field(default_factory=dict)
 
     def run(self, draft: Draft) -> IngestResult:
         """Plan what the parts change.
@@ -195,7 +197,8 @@ class DistributedStep(IngestStep):
         late = run.quarantine.close()  # rows that are to blame where the dataset would fail as a whole
         held = target.positions()
         reached = {**(dict.fromkeys(held) if self.request.replaces_all else {}), **self.positions}
-        moved = {name: position for name, position in reached.items() if position != held.get(name)}
+        start = {**held, **self.begun}
+        moved = {name: position for name, position in reached.items() if position != start.get(name)}
         return Landed(
             base=base,
             source=self.plan.incoming,
@@ -213,7 +216,7 @@ class DistributedStep(IngestStep):
             suppressed=sum(rows.suppressed for rows in tasks),
             report=report,
             meets_contract=meets_contract,
-            starts={name: held.get(name) for name in moved},
+            starts={name: start.get(name) for name in moved},
             positions=moved,
         )
 

@@ -15,7 +15,8 @@ from dataplat._spark import _ingest
 from dataplat._version import Version
 from dataplat.cli import main
 from dataplat.connectors.spark.address import SparkAddress
-from dataplat.errors import ConfigError, ContractFailed, EngineError, SchemaMismatch
+from dataplat.errors import ConfigError, ContractFailed, EngineError, PositionConflict, SchemaMismatch
+from dataplat.lake.engine import Local
 
 CONTRACT = """
 import pandera.polars as pa
@@ -174,8 +175,36 @@ def test_an_address_is_read_and_its_secrets_are_not_shown(monkeypatch):
     monkeypatch.setenv("ORDERS", "geheim")
     found = SparkAddress.parse("spark://jdbc?url=jdbc:x://h/d&dbtable=orders&password=env:ORDERS")
     assert found.label == "spark://jdbc/orders"
+    assert SparkAddress.parse("spark://mongodb/mongodb://me:geheim@h/d").label == "spark://mongodb/mongodb://h/d"
     assert found._told()["password"] == "geheim"
     assert "geheim" not in repr(found)
     for wrong in ("spark://", "spark://localhost:7077", "spark://table"):
         with pytest.raises(ConfigError, match="spark://"):
             SparkAddress.parse(wrong)
+
+
+class Meanwhile(Local):
+    """Works in this process, once others have done something."""
+
+    def __init__(self, act):
+        self.act = act
+
+    def map(self, function, items):
+        """Let the others go first."""
+        self.act()
+        return super().map(function, items)
+
+
+def test_files_that_others_land_meanwhile_land_once(tmp_path):
+    """Two ingests of the same files at once: the second to commit is refused, and no row is there twice."""
+    lake = dp.open(tmp_path / "lake")
+    (tmp_path / "days").mkdir()
+    for day in range(3):
+        (tmp_path / "days" / f"{day}.csv").write_text(f"day,at\n{day},1\n{day},2\n", "utf-8")
+
+    def others():
+        dp.open(tmp_path / "lake").ingest(tmp_path / "days", into="days")
+
+    with pytest.raises(PositionConflict):
+        lake.ingest(tmp_path / "days", into="days", engine=Meanwhile(others))
+    assert lake["days"].rows == 6
