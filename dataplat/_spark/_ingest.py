@@ -60,7 +60,7 @@ def ingest_by_spark(lake: Lake, request: IngestRequest, progress: Listener | Non
     meter = Meter(progress)
     if is_spark(request.source):
         address = SparkAddress.parse(request.source)
-        frame = address.read(_session(lake, request, address), request.schema)
+        frame = address.read(_session(request, address), request.schema)
         return _commit(lake, request, meter, *_rows_of_frame(lake, request, frame, address.label))
     target, source, splits = _prepared(lake, request)
     todo = [split for split in splits if split.skipped is None]
@@ -85,7 +85,7 @@ def plan_by_spark(lake: Lake, request: IngestRequest) -> IngestPlan:
     from dataplat.connectors.spark.types import landed
 
     address = SparkAddress.parse(request.source)
-    frame = address.read(_session(lake, request, address), request.schema)
+    frame = address.read(_session(request, address), request.schema)
     draft = Draft(lake, request.branch)
     try:
         target = draft.target(request.into)
@@ -119,7 +119,7 @@ def _refuse_what_tasks_cannot(request: IngestRequest) -> None:
         raise ConfigError("tasks of Spark get a contract as the text of its file: name it FILE:NAME")
 
 
-def _session(lake: Lake, request: IngestRequest, address: SparkAddress | None = None) -> SparkSession:
+def _session(request: IngestRequest, address: SparkAddress | None = None) -> SparkSession:
     from dataplat._spark._session import session
 
     urls = [] if address is None else [address.path, f"{address.format}://"]  # tasks reach the lake by Python
@@ -134,7 +134,7 @@ def _engine(lake: Lake, request: IngestRequest) -> Engine:
     if request.engine != "spark":
         return engine_of(request.engine, lake)
     Address.of(lake.store)  # a lake in memory is an error now
-    return SparkEngine(_session(lake, request))
+    return SparkEngine(_session(request))
 
 
 def _commit(
