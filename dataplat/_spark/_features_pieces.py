@@ -89,11 +89,13 @@ def spine_schema(spine: Spine) -> pa.Schema:
 
 def _some(parts: Sequence[Part], rows: int) -> Iterator[list[Part]]:
     some: list[Part] = []
+    held = 0
     for part in parts:
-        if some and sum(each.live for each in some) + part.live > rows:
+        if some and held + part.live > rows:
             yield some
-            some = []
+            some, held = [], 0
         some.append(part)
+        held += part.live
     if some:
         yield some
 
