@@ -57,14 +57,9 @@ class Reader(DataSourceReader):
     def partitions(self) -> list[InputPartition]:
         """Return groups of the parts that may hold rows which are asked for."""
         assert self._version is not None
-        found = [part for part in self._version.parts if part.live and self._may_match(part)]
+        found = [part for part in self._version.manifest.parts(self._where()) if part.live]
         plain = [replace(part, stats={}) for part in found]  # a task has no use for what pruned
         return [Parts(some) for some in grouped(plain, GROUP)]
-
-    def _may_match(self, part: Part) -> bool:
-        where = self._where()
-        types = {field.name: field.type for field in self.stored}
-        return where is None or where.may_match(part.stats, part.rows, types)
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a partition."""
