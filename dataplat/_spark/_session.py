@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +58,7 @@ def session(
         return _set(remote, wanted)
     if master is None and (address := os.environ.get("SPARK_REMOTE", "")).startswith("sc://"):
         return _connected(kinds, address, wanted)
-    if find_spec("pyspark.core") is None:  # of pyspark-client
+    if _is_client_alone():
         raise MissingExtra(
             "of Spark nothing but the client is installed, and no server is named: say where one is (sc://HOST:PORT), "
             f"or have Spark {SPARK} itself: pip install 'dataplat[spark]'"
@@ -196,12 +195,18 @@ def _connected(kinds: type[SparkSession], master: str, wanted: Mapping[str, str]
         raise EngineError(f"no session of Spark at {master}: {_first_line(error)}") from error
 
 
+def _is_client_alone() -> bool:
+    """Say whether pyspark is that of pyspark-client, which has no Spark of its own."""
+    from pyspark.util import is_remote_only
+
+    return bool(is_remote_only())
+
+
 def _spare_the_client_a_search() -> None:
     """Name a folder of Spark's where only its client is installed: 4.2.0 looks for one, and ends the process without."""
     import pyspark
-    from pyspark.util import is_remote_only
 
-    if is_remote_only():
+    if _is_client_alone():
         os.environ.setdefault("SPARK_HOME", str(Path(pyspark.__file__).parent))
 
 
