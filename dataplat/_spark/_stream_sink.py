@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pyspark.sql.datasource import DataSourceStreamArrowWriter, WriterCommitMessage
 
-from dataplat._spark._write import Writer
+from dataplat._spark._write import Writer, refuse_unmet
 from dataplat.errors import PositionConflict, SourceError, SourceGap
 from dataplat.ingest._distributed import DistributedStep
 
@@ -154,7 +154,6 @@ class StreamWriter(DataSourceStreamArrowWriter):
             SourceGap: Another query fed the dataset, or it lacks the batches before this one.
             ContractFailed: The dataset would not meet its contract; the rows wait in quarantine, and the batch is to be done.
         """
-        from dataplat._spark._write import refuse_unmet
         from dataplat.ingest._draft import carry_out
 
         wrote = [each for each in messages if isinstance(each, WroteOfBatch)]
