@@ -31,6 +31,8 @@ DELTA = {
 GONE = "quantity < 10"
 """Which rows are deleted: 1 %, all over the parts."""
 PART_ROWS = 1 << 20
+WARM = 3
+"""How often all questions are asked before any is measured: Java compiles what it has met some times."""
 TIMES = 5
 COLUMNS = {"count": "flag", "integer": "id", "float": "price", "text": "city", "whole": ""}
 """The column that answers each question, where a source has to be told; for the last it takes all."""
@@ -71,15 +73,16 @@ def frames(way: str, folder: Path, spark: Any, *, deleted: bool) -> Callable[[st
 
 
 def ask(way: str, folder: Path, scratch: Path) -> None:
-    """Ask each question `TIMES` times, after one time that is not counted."""
+    """Ask each question `TIMES` times, after `WARM` times that are not counted."""
     spark = session(scratch, **(DELTA if way == "delta" else {}))
     figures: dict[str, float] = {}
     for deleted in (False, True):
         frame = frames(way, folder, spark, deleted=deleted)
         of = " of what is left" if deleted else ""
         answers = []
-        for question in COLUMNS:
+        for question in [*COLUMNS] * WARM:
             asked(question, frame(question))
+        for question in COLUMNS:
             seconds, cpu = [], []
             for _ in range(TIMES):
                 begin, before = time.perf_counter(), cpu_seconds()
