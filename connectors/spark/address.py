@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SCHEME = "spark://"
 _HIDDEN = ("password", "secret", "token", "jaas.config")
 """How options end whose value may be `env:NAME` or `file:PATH`."""
-_ASKS = re.compile(r"//[^/@]*@")
+_ASKS = re.compile(r"//[^/]*@")
 _PARSED = ("csv", "json", "xml", "text")
 """Formats whose records may be broken; what Spark makes of such by default is null."""
 

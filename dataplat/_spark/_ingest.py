@@ -61,7 +61,10 @@ def ingest_by_spark(lake: Lake, request: IngestRequest, progress: Listener | Non
     if is_spark(request.source):
         address = SparkAddress.parse(request.source)
         frame = address.read(_session(request, address), request.schema)
-        return _commit(lake, request, meter, *_rows_of_frame(lake, request, frame, address.label))
+        from dataplat.connectors.spark.types import landed
+
+        plan = plan_tasks(lake, request, landed(frame.schema), _contract(request))
+        return _commit(lake, request, meter, plan, rows_of_frame(lake.objects, plan, frame, address.label))
     target, source, splits = _prepared(lake, request)
     todo = [split for split in splits if split.skipped is None]
     if not todo and target.manifest is not None:  # nothing is read, and why is for the local one to say
@@ -233,15 +236,18 @@ def _runs(splits: Sequence[Split]) -> Iterator[list[Split]]:
 # --------------------------------------------------------------------------------------------------- what Spark reads
 
 
-def _rows_of_frame(lake: Lake, request: IngestRequest, frame: DataFrame, label: str) -> tuple[TaskPlan, list[TaskRows]]:
-    """Have the tasks that read a frame write its rows."""
+def rows_of_frame(objects: Objects, plan: TaskPlan, frame: DataFrame, label: str) -> list[TaskRows]:
+    """Have the tasks that read a frame write its rows; return what each wrote, in the order of its partitions.
+
+    Raises:
+        DataplatError: What `write_task` raised in a task.
+        EngineError: Spark gave up.
+    """
     import pickle
 
     from dataplat._spark._engine import _last_words
-    from dataplat.connectors.spark.types import landed
 
-    plan = plan_tasks(lake, request, landed(frame.schema), _contract(request))
-    work = partial(write_frame, lake.objects, plan, label)
+    work = partial(write_frame, objects, plan, label)
     try:
         answer = frame.mapInArrow(work, "at int, body binary").toArrow().sort_by("at")
     except Exception as error:
@@ -250,7 +256,7 @@ def _rows_of_frame(lake: Lake, request: IngestRequest, frame: DataFrame, label: 
     for each in found:
         if isinstance(each, BaseException):
             raise each
-    return plan, found
+    return found
 
 
 def write_frame(
