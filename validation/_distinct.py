@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from dataplat.validation._digests import Array, DigestReader, Piece, in_order, pieces_of, share
 from dataplat.validation._memory import Memory
-from dataplat.validation._spread import each, is_here
+from dataplat.validation._spread import bare, each, is_here
 from dataplat.validation.report import HOW, How
 from dataplat.validation.subject import Subject
 
 AT_ONCE = 1 << 25  # 256 MiB of digests
+
+R = TypeVar("R")
 
 
 @dataclass(slots=True)
@@ -29,35 +32,67 @@ class Distinct:
     _scanned: Collection[int] = field(default=(), init=False)
     """Numbers of the blocks that were read elsewhere for this."""
 
-    def by_share(self) -> Iterator[tuple[int, int, Array]]:
-        """Yield them by share of digest space: its number, how many shares there are, and its digests, sorted."""
+    def by_share(self, do: Callable[[int, int, Array], R], rows: int = 0) -> Iterator[R]:
+        """Yield what `do` makes of each share of digest space: its number, how many there are, and its digests, sorted.
+
+        It is called where the engine works; there are as many shares as that many `rows` more would have.
+        """
         pieces = pieces_of(self.subject, self.reader.columns, self.reader.columns)
-        shares = 1 << max(0, -(-sum(piece.rows for piece in pieces) // self.at_once) - 1).bit_length()
+        rows = max(rows, sum(piece.rows for piece in pieces))
+        shares = 1 << max(0, -(-rows // self.at_once) - 1).bit_length()
         if not is_here(self.memory):
             hows = each(self.memory, self.reader.remember_distinct, pieces, self.subject.threads)
             self._scanned = {piece.number for piece, how in zip(pieces, hows, strict=True) if how == "scanned"}
-        for number in range(shares):
-            yield number, shares, self._union(pieces, number, shares)
+        union = _Union(self.reader, bare(pieces), shares, self.at_once, self.subject.threads, do)
+        for number, found in enumerate(self.memory.engine.map(union, range(shares))):
+            if number == 0:
+                self._settle(pieces, found.rows)
+            yield found.made
 
     @property
     def how(self) -> tuple[tuple[How, int], ...]:
         """How many rows were settled in which way."""
         return tuple((how, self.settled[how]) for how in HOW if how in self.settled) or (("proven", 0),)
 
-    def _union(self, pieces: Sequence[Piece], number: int, shares: int) -> Array:
+    def _settle(self, pieces: Sequence[Piece], found: Sequence[tuple[int, How]]) -> None:
+        for piece, (rows, how) in zip(pieces, found, strict=True):
+            self.rows += rows
+            how = "scanned" if piece.number in self._scanned else how
+            self.settled[how] = self.settled.get(how, 0) + piece.rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Made(Generic[R]):
+    """What was made of a share; of the first, how many rows each piece has, and how it was settled."""
+
+    made: R
+    rows: Sequence[tuple[int, How]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Union(Generic[R]):
+    """Puts together the digests of one share, and makes something of them."""
+
+    reader: DigestReader
+    pieces: Sequence[Piece]
+    shares: int
+    at_once: int
+    threads: int
+    do: Callable[[int, int, Array], R]
+
+    def __call__(self, number: int) -> _Made[R]:
         def read(piece: Piece) -> tuple[Array, int, How]:
             values, rows, how = self.reader.distinct(piece)
-            return share(values, number, shares), rows, how
+            return share(values, number, self.shares), rows, how
 
         together = np.empty(0, np.uint64)
         loose: list[Array] = []
-        for piece, (values, rows, how) in zip(pieces, in_order(read, pieces, self.subject.threads), strict=True):
+        settled: list[tuple[int, How]] = []
+        for values, rows, how in in_order(read, self.pieces, self.threads):
             loose.append(values)
             if sum(map(len, loose)) > max(len(together), self.at_once // 8):
                 together = np.unique(np.concatenate([together, *loose]))
                 loose.clear()
             if number == 0:
-                self.rows += rows
-                how = "scanned" if piece.number in self._scanned else how
-                self.settled[how] = self.settled.get(how, 0) + piece.rows
-        return np.unique(np.concatenate([together, *loose]))
+                settled.append((rows, how))
+        return _Made(self.do(number, self.shares, np.unique(np.concatenate([together, *loose]))), settled)

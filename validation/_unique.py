@@ -139,45 +139,14 @@ class _Search:
                 self._note(piece, how)
         rows = sum(piece.rows for piece in new)
         shares = 1 << max(0, -(-rows // self.digests) - 1).bit_length()
-        old = [piece for piece in group if piece not in set(new)]
-        for number in range(shares):
-            there = self._sorted(new, number, shares, keep=keep)
-            again = [there[1:][there[1:] == there[:-1]], *(self._met(old, Members(there)) if old else ())]
-            repeated = np.unique(np.concatenate(again))
+        there = set(new)
+        old = [piece for piece in group if piece not in there]
+        look = _Again(self.reader, bare(new), bare(old), shares, self.digests, self.subject.threads, keep)
+        for repeated, known in self.memory.engine.map(look, range(shares)):
+            for piece, how in zip([*new, *old], known, strict=True):
+                self._note(piece, how)
             for start in range(0, len(repeated), self.classes):
                 self._compare(group, repeated[start : start + self.classes], keep=keep)
-
-    def _sorted(self, pieces: Sequence[Piece], number: int, shares: int, *, keep: bool) -> Array:
-        """Return the digests of one share, sorted: each twice at most where they are many."""
-
-        def read(piece: Piece) -> tuple[Array, How]:
-            found, how = self.reader.of(piece, keep=keep)
-            return share(found.values, number, shares), how
-
-        kept: list[Array] = []
-        held = 0
-        for piece, (values, how) in zip(pieces, in_order(read, pieces, self.subject.threads), strict=True):
-            self._note(piece, how)
-            kept.append(values)
-            held += len(values)
-            if held > self.digests:
-                kept = [_twice_at_most(kept)]
-                held = len(kept[0])
-        together = np.concatenate(kept)
-        kept.clear()
-        together.sort()
-        return together
-
-    def _met(self, old: Sequence[Piece], members: Members) -> Iterator[Array]:
-        """Yield the digests of old pieces that new ones have, too."""
-
-        def read(piece: Piece) -> tuple[Array, How]:
-            found, how = self.reader.of(piece, keep=True)
-            return found.values[members.mask(found.values)], how
-
-        for piece, (values, how) in zip(old, in_order(read, old, self.subject.threads), strict=True):
-            self._note(piece, how)
-            yield values
 
     def _compare(self, group: Sequence[Piece], repeated: Array, *, keep: bool) -> None:
         """Count rows by value among those with a repeated digest: two values may share one by chance."""
@@ -211,6 +180,61 @@ class _Search:
             replace(one, part=blocks[number].name)
             for one, number in zip(shown, self.first[_BLOCK].to_list(), strict=True)
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """Looks which digests of one share come again: among new pieces, or in new ones and old ones.
+
+    At most so many `digests` are held at once, or each twice where more come.
+    """
+
+    reader: DigestReader
+    new: Sequence[Piece]
+    old: Sequence[Piece]
+    shares: int
+    digests: int
+    threads: int
+    keep: bool
+
+    def __call__(self, number: int) -> tuple[Array, list[How]]:
+        """Return them, and how the digests of each piece were known."""
+        hows: list[How] = []
+        there = self._sorted(number, hows)
+        again = [there[1:][there[1:] == there[:-1]], *(self._met(Members(there), hows) if self.old else ())]
+        return np.unique(np.concatenate(again)), hows
+
+    def _sorted(self, number: int, hows: list[How]) -> Array:
+        """Return the digests of new pieces, sorted: each twice at most where they are many."""
+
+        def read(piece: Piece) -> tuple[Array, How]:
+            found, how = self.reader.of(piece, keep=self.keep)
+            return share(found.values, number, self.shares), how
+
+        kept: list[Array] = []
+        held = 0
+        for values, how in in_order(read, self.new, self.threads):
+            hows.append(how)
+            kept.append(values)
+            held += len(values)
+            if held > self.digests:
+                kept = [_twice_at_most(kept)]
+                held = len(kept[0])
+        together = np.concatenate(kept)
+        kept.clear()
+        together.sort()
+        return together
+
+    def _met(self, members: Members, hows: list[How]) -> Iterator[Array]:
+        """Yield the digests of old pieces that new ones have, too."""
+
+        def read(piece: Piece) -> tuple[Array, How]:
+            found, how = self.reader.of(piece, keep=True)
+            return found.values[members.mask(found.values)], how
+
+        for values, how in in_order(read, self.old, self.threads):
+            hows.append(how)
+            yield values
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,9 @@ from dataplat._spark._engine import SparkEngine
 from dataplat.errors import IntegrityError
 from dataplat.lake._object_keys import object_key
 from dataplat.lake.engine import Local
+from dataplat.validation._digests import DigestReader
+from dataplat.validation._distinct import Distinct
+from dataplat.validation._unique import find_repeats
 
 CONTRACT = """
 import pandera.polars as pa
@@ -109,6 +112,22 @@ def test_the_report_is_that_of_one_process(lakes, engine, reads):
     assert plain(two["flights"].validate(contract, engine=engine)) == plain(expected)
     assert bool(reads.parts) == (engine.name == "local")
     assert plain(two["flights"].validate(contract, engine=engine)) == plain(again)
+
+
+def test_no_digest_is_read_by_the_driver(lakes, spark, monkeypatch):
+    """What rows are compared by is compared in tasks, also where there are several shares of it."""
+    one, two, contract = lakes
+    monkeypatch.setattr(Distinct.__init__, "__defaults__", (64,))
+    read = []
+    for name in ("of", "distinct"):
+        kept = getattr(DigestReader, name)
+        monkeypatch.setattr(DigestReader, name, lambda *a, kept=kept, **b: read.append(a) or kept(*a, **b))
+    monkeypatch.setattr(find_repeats, "__kwdefaults__", {"digests": 64, "classes": 50})
+    expected = one["flights"].validate(contract)
+    assert read
+    read.clear()
+    assert plain(two["flights"].validate(contract, engine=SparkEngine(spark))) == plain(expected)
+    assert not read
 
 
 def test_what_tasks_found_is_remembered_for_all(lakes, spark, reads):

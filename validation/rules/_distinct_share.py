@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, ClassVar
 
-from dataplat.validation._digests import DigestReader
+from dataplat.validation._digests import Array, DigestReader
 from dataplat.validation._distinct import Distinct
 from dataplat.validation.report import CheckOutcome, Severity
 from dataplat.validation.rules._asked import Asked, Settled, proven, remembered, require
@@ -46,7 +46,7 @@ class DistinctShare(Asked):
         if known is not None:
             return known
         looked = Distinct(subject, DigestReader(subject, [self.column]), context.memory)
-        distinct = sum(len(digests) for _, _, digests in looked.by_share())
+        distinct = sum(looked.by_share(_count))
         return self._judged(subject, (distinct, distinct), looked.rows, looked.how)
 
     def _known(self, subject: Subject) -> CheckOutcome | None:
@@ -72,6 +72,10 @@ class DistinctShare(Asked):
         ok = self._shares(between, rows)[0] in Range(self.min, self.max)
         about = f"{least:,}" if least == most else f"{least:,} to {most:,}"
         return self.outcome(subject, ok=ok, detail=f"{about} of {rows:,} values are distinct", settled=settled)
+
+
+def _count(_number: int, _shares: int, digests: Array) -> int:
+    return len(digests)
 
 
 def distinct_share(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, ClassVar, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 import polars as pl
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from dataplat.validation.subject import Subject
 
 _CODE: Final = 1
+_AT_ONCE: Final = 1 << 21
+"""Digests that are sent to where rows are read, before more are looked for."""
 _BLOCK, _POSITION = "__dataplat_block", "__dataplat_position"
 
 
@@ -179,24 +182,29 @@ class _Search:
             hows = each(self.memory, self.reader.remember_distinct, pieces, self.subject.threads)
             for piece, how in zip(pieces, hows, strict=True):
                 self._note(piece, how)
-        for number, shares, digests in other.by_share():
-            members = Members(digests)
-
-            def missing(
-                piece: Piece, number: int = number, shares: int = shares, members: Members = members
-            ) -> tuple[Array, How]:
-                values, _, how = self.reader.distinct(piece)
-                values = share(values, number, shares)
-                return values[~members.mask(values)], how
-
-            for piece, (values, how) in zip(pieces, in_order(missing, pieces, self.subject.threads), strict=True):
+        lacking: Any = _Lacking(self.reader, bare(pieces), self.subject.threads)
+        if not is_here(self.memory):
+            lacking = partial(_listed, lacking)
+        for found in other.by_share(lacking, 0 if is_here(self.memory) else self.subject.rows):
+            open_: list[tuple[Piece, Array]] = []
+            held = 0
+            for piece, (values, how) in zip(pieces, found, strict=True):
                 self._note(piece, how)
                 if len(values):
                     self._note(piece, "scanned")
-                    failing, first = once(self.memory, _missing, self.reader, *bare([piece]), values)
-                    self.failing += failing
-                    more = pl.concat([*self.found, *first])
-                    self.found = [more.sort(_BLOCK, _POSITION).head(EXAMPLES_PER_CHECK)]
+                    open_.append((*bare([piece]), values))
+                    held += len(values)
+                if held > _AT_ONCE:
+                    self._look(open_)
+                    open_, held = [], 0
+            self._look(open_)
+
+    def _look(self, open_: Sequence[tuple[Piece, Array]]) -> None:
+        """Count the rows of pieces that have one of the digests beside them, all pieces in one job."""
+        for failing, first in self.memory.engine.map(partial(_missing, self.reader), open_):
+            self.failing += failing
+            more = pl.concat([*self.found, *first])
+            self.found = [more.sort(_BLOCK, _POSITION).head(EXAMPLES_PER_CHECK)]
 
     def examples(self) -> tuple[Example, ...]:
         """Return the first failing rows."""
@@ -224,8 +232,34 @@ class _Search:
         self.how[piece] = how if HOW.index(how) > HOW.index(known) else known
 
 
-def _missing(reader: DigestReader, piece: Piece, values: Array) -> tuple[int, list[pl.DataFrame]]:
+@dataclass(frozen=True, slots=True)
+class _Lacking:
+    """Looks which digests of pieces are not among those of a share of the other side."""
+
+    reader: DigestReader
+    pieces: Sequence[Piece]
+    threads: int
+
+    def __call__(self, number: int, shares: int, digests: Array) -> Iterator[tuple[Array, How]]:
+        """Yield them, piece after piece, and how each was known."""
+        members = Members(digests)
+
+        def missing(piece: Piece) -> tuple[Array, How]:
+            values, _, how = self.reader.distinct(piece)
+            values = share(values, number, shares)
+            return values[~members.mask(values)], how
+
+        return in_order(missing, self.pieces, self.threads)
+
+
+def _listed(lacking: _Lacking, number: int, shares: int, digests: Array) -> list[tuple[Array, How]]:
+    """Return what travels: no iterator does."""
+    return list(lacking(number, shares, digests))
+
+
+def _missing(reader: DigestReader, asked: tuple[Piece, Array]) -> tuple[int, list[pl.DataFrame]]:
     """Return how many rows of a piece have one of the digests, and the first of them."""
+    piece, values = asked
     missing, failing = Members(values), 0
     found: list[pl.DataFrame] = []
     for frame, positions in reader.frames(piece):
