@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 SLICE: Final = 1 << 19
 """Rows that travel together at most."""
+SLICE_BYTES: Final = 256 << 20
+"""Bytes that travel together at most, if one row has no more: Spark holds a packet as one value, of 2 GiB at most."""
 _SPREAD: Final = 4096
 """Questions without a key that go to one partition, before the next gets some."""
 
@@ -117,8 +119,12 @@ def _place(found: Facts, hot: Hot) -> tuple[int, int]:
 
 
 def _slices(to: int, found: Facts) -> Iterator[tuple[int, Facts]]:
-    for at in range(0, len(found), SLICE):
-        yield to, sliced(found, at, min(at + SLICE, len(found)))
+    if len(found) > SLICE or (len(found) > 1 and found.nbytes > SLICE_BYTES):
+        half = len(found) // 2
+        yield from _slices(to, sliced(found, 0, half))
+        yield from _slices(to, sliced(found, half, len(found)))
+    elif len(found):
+        yield to, found
 
 
 @dataclass(frozen=True, slots=True)

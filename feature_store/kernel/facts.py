@@ -44,3 +44,10 @@ class Facts:
 
     def __len__(self) -> int:
         return len(self.e)
+
+    @property
+    def nbytes(self) -> int:
+        """Return how many bytes they take, about."""
+        words = (self.high, self.low, self.keyless, self.e, self.k, self.gone, self.event)
+        tables: int = self.keys.nbytes + self.columns.nbytes
+        return tables + sum(each.nbytes for each in words if each is not None)

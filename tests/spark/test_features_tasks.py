@@ -17,6 +17,7 @@ import dataplat as dp
 from dataplat._features._sources import ViewSource
 from dataplat._features._spine import Spine
 from dataplat._features._training import asked
+from dataplat._spark import _features_routes
 from dataplat._spark._features_packets import Packet
 from dataplat._spark._features_pieces import fact_pieces, spine_pieces
 from dataplat._spark._features_routes import Heavy, Routes, routes
@@ -24,7 +25,7 @@ from dataplat._spark._features_tasks import Answering, Asking, Bringing, Carryin
 from dataplat._spark._features_weigh import Weighing, Weights
 from dataplat.feature_store.closure import used_views
 from dataplat.feature_store.codec import service_to_json
-from dataplat.feature_store.kernel.order import without_moves
+from dataplat.feature_store.kernel.order import facts, without_moves
 from dataplat.feature_store.kernel.tables import unpacked
 from dataplat.testing.features_worlds import World, differences, drawn_world
 
@@ -197,3 +198,16 @@ def test_counts_of_pieces_find_the_hot_keys():
     assert found.stop == 4 + found.buckets + 2
     assert routes(0, 10, (), 100, 1) == Routes(0, 1)
     assert replace(found, hot=()).stop == 4 + found.buckets
+
+
+def test_packets_of_wide_rows_are_small(monkeypatch):
+    """What travels together is bounded in bytes, also where few of many rows are wide; each row goes along once, in order."""
+    monkeypatch.setattr(_features_routes, "SLICE_BYTES", 50_000)
+    view = dp.FeatureView("v", source="s", entity=dp.Entity("key", "int64"), timestamp="t", ttl=None, features=["x"])
+    texts = ["x" * (20_000 if 100 <= row < 110 else 10) for row in range(1_000)]
+    times = pa.array(range(1_000), pa.timestamp("us", "UTC"))
+    found = facts(view, pa.table({"key": [7] * 1_000, "t": times, "x": texts}))
+    packets = [each for _, each in Routes(0, 2).of_facts(view, found, None)]
+    assert max(each.nbytes for each in packets) <= 50_000
+    assert len(packets) < 20
+    assert np.concatenate([each.e for each in packets]).tolist() == list(range(1_000))
