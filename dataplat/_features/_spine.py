@@ -22,9 +22,26 @@ if TYPE_CHECKING:
     from dataplat._features._store import FeatureStore
     from dataplat._query import Query
     from dataplat._version import Version
+    from dataplat.lake.objects import Objects
+    from dataplat.lake.part import Part
 
 BLOCK: Final = 65_536
 """Rows whose order is hashed together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """Rows that lie in a lake as parts which no version names: tasks wrote them."""
+
+    objects: Objects
+    parts: tuple[Part, ...]
+    schema: pa.Schema
+
+    def to_arrow(self) -> pa.Table:
+        """Read them."""
+        from dataplat.lake.scan import to_table
+
+        return to_table(self.objects, self.parts, self.schema)
 
 
 @dataclass(frozen=True)
@@ -32,20 +49,19 @@ class Spine:
     """Keys, times, and whatever else a training set carries along.
 
     Attributes:
-        given: the rows, or the version or query that they are of.
+        given: the rows, or the version, query or parts that they are of.
         pins: (dataset, version id) of what they are read from; none of a frame.
     """
 
-    given: pa.Table | Version | Query
+    given: pa.Table | Version | Query | Landed
     pins: tuple[tuple[str, str], ...] = ()
 
     @cached_property
     def table(self) -> pa.Table:
         """The rows, in the order that they were given in."""
-        from dataplat._query import Query
-        from dataplat._version import Version
+        import pyarrow as pa
 
-        return self.given.to_arrow() if isinstance(self.given, Version | Query) else self.given
+        return self.given if isinstance(self.given, pa.Table) else self.given.to_arrow()
 
     @property
     def words(self) -> list[str]:
@@ -90,6 +106,8 @@ def spine_of(store: FeatureStore, given: Any) -> Spine:
             given = store.lake.sql(text, store.branch)
         else:
             given = store.lake[at_branch(text, store.branch)]
+    if isinstance(given, Landed):
+        return Spine(given)
     if isinstance(given, Version):
         return Spine(given, ((given.dataset, given.id),))
     if isinstance(given, Query):

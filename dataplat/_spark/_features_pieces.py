@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from dataplat._features._row_query import of_view, shown_rows
 from dataplat._features._sources import together, typed
+from dataplat._features._spine import Landed
 from dataplat.feature_store.kernel.order import columns_of, facts
 from dataplat.feature_store.kernel.tables import packed, unpacked
 
@@ -67,24 +68,25 @@ def spine_pieces(spine: Spine, rows: int = ROWS) -> list[SpineParts | SpineRows]
     from dataplat._version import Version
 
     given = spine.given
-    if not isinstance(given, Version):
+    if not isinstance(given, Version | Landed):
         table = spine.table
         firsts = range(0, max(table.num_rows, 1), rows)
         return [SpineRows(first, len(some), packed(some)) for first in firsts for some in [table.slice(first, rows)]]
+    stored = given.schema if isinstance(given, Landed) else given.manifest.schema
     found: list[SpineParts | SpineRows] = []
     at = 0
     for parts in _some(given.parts, rows):
         count = sum(part.live for part in parts)
-        found.append(SpineParts(at, count, given.objects, tuple(parts), given.manifest.schema))
+        found.append(SpineParts(at, count, given.objects, tuple(parts), stored))
         at += count
-    return found or [SpineParts(0, 0, given.objects, (), given.manifest.schema)]
+    return found or [SpineParts(0, 0, given.objects, (), stored)]
 
 
 def spine_schema(spine: Spine) -> pa.Schema:
     """Return the columns of a spine."""
     from dataplat._version import Version
 
-    return spine.given.schema if isinstance(spine.given, Version) else spine.table.schema
+    return spine.given.schema if isinstance(spine.given, Version | Landed) else spine.table.schema
 
 
 def _some(parts: Sequence[Part], rows: int) -> Iterator[list[Part]]:

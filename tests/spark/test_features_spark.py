@@ -13,7 +13,7 @@ import dataplat as dp
 from dataplat._features import FeatureStore
 from dataplat._features._materialize import Asked, _Work
 from dataplat._spark._engine import SparkEngine
-from dataplat.errors import ConfigError, SchemaError
+from dataplat.errors import ConfigError, SchemaError, SchemaMismatch
 from dataplat.feature_store.closure import used_views
 from dataplat.feature_store.online.connect import online_store
 from dataplat.testing.features_worlds import differences, drawn_world
@@ -100,6 +100,29 @@ def test_a_training_set_is_the_local_one(lake, engine):
     assert lake["train"].content_id == lake["local"].content_id
     assert len(list(lake.log("train"))) == before + 1
     assert found.save("train").version == done.version
+
+
+def test_a_frame_of_spark_stays_in_its_tasks(lake, engine, spark, monkeypatch):
+    """As a spine it gives what the same rows do as a table; to the driver come the names of parts and counts."""
+    kind, came = type(spark.range(1)), []
+    collect = kind.toArrow
+    monkeypatch.setattr(kind, "toArrow", lambda frame: came.append(collect(frame)) or came[-1])
+    store, made_of, given = lake.features, service(), spine(200_000)
+    frame = spark.createDataFrame(given)
+    assert frame.rdd.getNumPartitions() > 1
+    found = store.training_set(frame, made_of, engine=engine)
+    assert sum(each.nbytes for each in came) < given.nbytes / 20
+    wanted = store.training_set(given, made_of)
+    assert (found.id, found.report, len(found)) == (wanted.id, wanted.report, len(wanted))
+    assert found.table.equals(wanted.table)
+    assert found.rebuild().id == wanted.id
+
+
+def test_a_frame_of_spark_that_no_lake_can_hold_is_refused(lake, engine, spark):
+    """The column is named, before a task runs."""
+    frame = spark.createDataFrame(spine(10)).selectExpr("*", "make_ym_interval(1, 2) as months")
+    with pytest.raises(SchemaMismatch, match="months"):
+        lake.features.training_set(frame, service(), engine=engine)
 
 
 def test_splits_are_the_local_ones(lake, engine):
