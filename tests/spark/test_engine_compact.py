@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from hashlib import sha256
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import dataplat as dp
 from dataplat._spark._engine import SparkEngine
 from dataplat.errors import EngineError, IntegrityError
 from dataplat.lake.engine import Local
+from dataplat.versioning.compact import plan_runs
 from dataplat.versioning.modes import compact as compaction
 
 
@@ -53,6 +57,28 @@ def test_neighbours_fill_parts():
     target = compaction.Target(nbytes=1 << 30, rows=1000)
     groups = compaction.filled(parts, target)
     assert [[part.rows for part in group] for group in groups] == [[400, 400], [300], [2000], [100, 100]]
+
+
+@given(st.lists(st.integers(1, 1000), min_size=1, max_size=12), st.data())
+def test_what_tasks_make_is_not_made_again(rows, data):
+    """Whatever the parts and their deletes: tasks cut otherwise than one process, and a second plan is empty, too."""
+    target = compaction.Target(nbytes=1 << 30, rows=1000)
+    deleted = [data.draw(st.integers(0, count)) for count in rows]
+    parts = [replace(part, deleted=gone) for part, gone in zip(made_parts(rows), deleted, strict=True)]
+    parts = [replace(part, place=at * 1000) for at, part in enumerate(parts)]
+    runs = {run.parts[0].id: run for run in plan_runs(parts, len(parts) * 1000, target)}
+    after, at = [], 0
+    while at < len(parts):
+        run = runs.get(parts[at].id)
+        if run is None:
+            after.append(parts[at])
+            at += 1
+        else:
+            lives = (sum(part.live for part in group) for group in compaction.filled(run.parts, target))
+            after += [replace(parts[at], rows=live, size=live * 8, deleted=0) for live in lives if live]
+            at += len(run.parts)
+    after = [replace(part, place=number * 1000) for number, part in enumerate(after)]
+    assert not plan_runs(after, len(after) * 1000, target)
 
 
 def made_parts(rows):
