@@ -12,7 +12,7 @@ import sys
 import sysconfig
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import cached_property, partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -41,15 +41,28 @@ class SparkEngine:
     """Tasks of a Spark session do the work.
 
     Attributes:
-        session: the session.
+        session: the session; of an engine at a master it is made when it is first needed.
         returned: bytes of results that came back from tasks so far; they do not grow with rows.
     """
 
     name = "spark"
 
-    def __init__(self, session: SparkSession) -> None:
-        self.session = session
+    def __init__(self, session: SparkSession | None = None, *, master: str | None = None) -> None:
         self.returned = 0
+        self._master = master
+        if session is None:
+            from dataplat._spark._session import pyspark_sessions
+
+            pyspark_sessions()  # that it is not installed is an error now
+        else:
+            self.session = session
+
+    @cached_property
+    def session(self) -> SparkSession:
+        """Return the session."""
+        from dataplat._spark._session import session
+
+        return session(self._master)
 
     def map(self, function: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
         """Yield what `function` returns for each item, in their order; all have been worked on when it returns.

@@ -51,7 +51,7 @@ def session(
     """
     asked = check_extras(extras)
     wanted = {_setting(name): _value(value) for name, value in settings.items()}
-    kinds = _pyspark()
+    kinds = pyspark_sessions()
     if master is not None and master.startswith("sc://"):
         return _connected(kinds, master, wanted)
     if master is None and (remote := _remote()) is not None:
@@ -69,7 +69,8 @@ def session(
     return _started(kinds, master, asked, jars, wanted)
 
 
-def _pyspark() -> type[SparkSession]:
+def pyspark_sessions() -> type[SparkSession]:
+    """Return the class of sessions; raise `MissingExtra` where pyspark is not installed."""
     try:
         from pyspark.sql import SparkSession
     except ImportError as error:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from dataplat._features._leaving import RollbackPlan
     from dataplat._features._lookup import Looked
     from dataplat._features._materialize import Materialized
+    from dataplat.lake.engine import Engine
 
 _SERVICE = click.argument("service", metavar="SERVICE", shell_complete=complete_services)
 
@@ -72,7 +73,7 @@ def materialize(
     accept_drift: bool,
     follow: bool,
     every: float,
-    engine: str,
+    engine: str | Engine,
     lake: str | None,
     as_json: bool,
     branch: str | None,
@@ -81,6 +82,7 @@ def materialize(
 
     It is live at once at the end; killed anywhere before, the one before is served. With --follow what may heal (a store
     that is away, a contract that is not met) is said, told as an event (see `dataplat events`), and tried again.
+    --engine spark is for a snapshot that is made whole (the first, or --full); keys that changed are made by this process.
     """
     store = open_store(lake, branch)
     held = contracts_of(store, service, contracts)

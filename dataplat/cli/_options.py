@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from dataplat._lake import Lake
+    from dataplat.lake.engine import Engine
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -89,15 +91,35 @@ def branch_in_force(branch: str | None) -> str:
     return load(flags={"branch": branch}).branch
 
 
+def master_option(function: F) -> F:
+    """Add `--master`."""
+    about = "Where Spark runs: local[4], spark://HOST:PORT, sc://HOST:PORT, yarn."
+    return click.option("--master", metavar="URL", help=about)(function)
+
+
 def engine_option(function: F) -> F:
-    """Add `--engine`."""
-    return click.option(
+    """Add `--engine` and `--master`: the command gets `engine`, which is a name or, where a master is given, Spark there."""
+
+    @wraps(function)
+    def given(*args: Any, engine: str, master: str | None, **more: Any) -> Any:
+        return function(*args, engine=engine if master is None else _engine_at(engine, master), **more)
+
+    which = click.option(
         "--engine",
         type=click.Choice(["local", "spark"]),
         default="local",
         show_default=True,
-        help="Who reads the rows: this process, or tasks of Spark (where MASTER or spark-defaults.conf says; else here).",
-    )(function)
+        help="Who reads the rows: this process, or tasks of Spark (where --master, MASTER or spark-defaults.conf says).",
+    )
+    return cast("F", which(master_option(given)))
+
+
+def _engine_at(engine: str, master: str) -> Engine:
+    if engine != "spark":
+        raise click.UsageError("--master goes with --engine spark: it says where Spark runs")
+    from dataplat._spark._engine import SparkEngine
+
+    return SparkEngine(master=master)
 
 
 def split_columns(text: str | None) -> list[str] | None:

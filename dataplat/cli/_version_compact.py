@@ -21,6 +21,7 @@ from dataplat.cli._progress import ProgressLine
 
 if TYPE_CHECKING:
     from dataplat._compact import CompactPlan
+    from dataplat.lake.engine import Engine
 
 _MIB = 1 << 20
 
@@ -36,7 +37,7 @@ def compact(
     name: str,
     plan: bool,
     target_mb: int | None,
-    engine: str,
+    engine: str | Engine,
     lake: str | None,
     as_json: bool,
     branch: str | None,

@@ -22,6 +22,7 @@ from dataplat.cli._output import cell, coloured, json_text, note, number, size, 
 
 if TYPE_CHECKING:
     from dataplat._lake import Lake
+    from dataplat.lake.engine import Engine
     from dataplat.versioning.diff import Diff, LakeDiff
 
 
@@ -63,7 +64,7 @@ def diff(
     output: str | None,
     limit: int,
     exit_code: bool,
-    engine: str,
+    engine: str | Engine,
     lake: str | None,
     as_json: bool,
 ) -> int:
@@ -77,7 +78,7 @@ def diff(
         raise click.UsageError("--format parquet needs a file to write: add -o FILE")
     if before.startswith("@") and after.startswith("@"):
         if engine != "local":
-            raise click.UsageError(f"--engine {engine} is for one dataset: name it, as in stock{before} stock{after}")
+            raise click.UsageError(f"--engine spark is for one dataset: name it, as in stock{before} stock{after}")
         return _whole(opened, before, after, form, output, exit_code, shown)
     found = opened.diff(before, after, engine=engine)
     if form == "parquet":

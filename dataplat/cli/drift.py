@@ -13,6 +13,7 @@ from dataplat.cli._output import coloured, note, print_json
 from dataplat.errors import ConfigError, DataplatError
 
 if TYPE_CHECKING:
+    from dataplat.lake.engine import Engine
     from dataplat.validation.drift import DriftReport
 
 _EXAMPLE = """
@@ -62,7 +63,7 @@ def drift(
     no_history: bool,
     strict: bool,
     page: str | None,
-    engine: str,
+    engine: str | Engine,
     lake: str | None,
     as_json: bool,
 ) -> int:

@@ -15,6 +15,7 @@ from dataplat.cli._options import (
     branch_option,
     command,
     complete_datasets,
+    master_option,
     message_option,
     open_data,
     split_columns,
@@ -88,7 +89,7 @@ _FORMATS += ["text", "bytes", "protobuf", "json-schema", "debezium", "registry"]
     show_default=True,
     help="Who reads and writes: this process, or tasks of Spark (of files, and of what Spark reads itself).",
 )
-@click.option("--master", metavar="URL", help="Where Spark runs: local[4], spark://HOST:PORT, sc://HOST:PORT, yarn.")
+@master_option
 @click.option("--plan", "only_plan", is_flag=True, help="Say what would happen, and touch nothing.")
 @branch_option
 @message_option

@@ -11,6 +11,7 @@ from dataplat.cli._options import command, complete_references, engine_option, o
 from dataplat.cli._output import note, print_json, room, table
 
 if TYPE_CHECKING:
+    from dataplat.lake.engine import Engine
     from dataplat.validation.profile import Profile
 
 _EXAMPLE = """
@@ -27,7 +28,13 @@ dataplat profile new-flights.csv --report profile.html
 @click.option("--report", "page", metavar="FILE", help="Write the profile as one HTML page.")
 @engine_option
 def profile(
-    data: str, columns: str | None, where: str | None, page: str | None, engine: str, lake: str | None, as_json: bool
+    data: str,
+    columns: str | None,
+    where: str | None,
+    page: str | None,
+    engine: str | Engine,
+    lake: str | None,
+    as_json: bool,
 ) -> None:
     """Say what a version, or a file, holds: counts, quantiles, distinct and frequent values, with a picture of each column.
 
@@ -44,7 +51,9 @@ def profile(
         note(f"report: {page}")
 
 
-def _profiled(data: str, columns: list[str] | None, where: str | None, lake: str | None, engine: str) -> Profile:
+def _profiled(
+    data: str, columns: list[str] | None, where: str | None, lake: str | None, engine: str | Engine
+) -> Profile:
     """Profile a file where there is one of that name, else the version that a reference names."""
     from dataplat.cli.validate import is_file, refuse_engine
 

@@ -12,6 +12,7 @@ from dataplat.cli._options import command, complete_references, engine_option, o
 from dataplat.cli._output import coloured, counted, note, number, print_json
 
 if TYPE_CHECKING:
+    from dataplat.lake.engine import Engine
     from dataplat.validation import Report
 
 _EXAMPLE = """
@@ -41,7 +42,7 @@ def validate(
     sample: float | None,
     page: str | None,
     junit: str | None,
-    engine: str,
+    engine: str | Engine,
     lake: str | None,
     as_json: bool,
 ) -> int:
@@ -69,7 +70,7 @@ def validate(
     return _exits.DONE if found.ok else _exits.DATA_FAILED
 
 
-def _judged(data: str, contract: str | None, lake: str | None, how: dict[str, Any], engine: str) -> Report:
+def _judged(data: str, contract: str | None, lake: str | None, how: dict[str, Any], engine: str | Engine) -> Report:
     """Judge a file where there is one of that name, else the version that a reference names."""
     if is_file(data):
         from dataplat._validate import validate as validate_file
@@ -90,10 +91,10 @@ def _judged(data: str, contract: str | None, lake: str | None, how: dict[str, An
     return version.validate(held, engine=engine, **how)
 
 
-def refuse_engine(data: str, engine: str) -> None:
+def refuse_engine(data: str, engine: str | Engine) -> None:
     """Refuse to have a file read by another engine, which reads versions of a lake."""
     if engine != "local":
-        raise click.UsageError(f"--engine {engine} is for versions of a lake, and {data} is a file: ingest it first")
+        raise click.UsageError(f"--engine spark is for versions of a lake, and {data} is a file: ingest it first")
 
 
 def is_file(data: str) -> bool:

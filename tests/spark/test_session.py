@@ -16,6 +16,7 @@ import pytest
 import dataplat as dp
 from dataplat._spark._java import VERSIONS, java_home, version_of
 from dataplat._spark._session import session
+from dataplat.cli import main
 from dataplat.connectors.spark.jars import EXTRAS, check_extras, extras_of, files_of, packages_of
 from dataplat.errors import ConfigError, EngineError
 from servers.spark import ROOT
@@ -172,3 +173,17 @@ def test_the_session_that_runs_is_taken_or_refused(spark, tmp_path):
         lake.spark(driver_memory="9g")
     with pytest.raises(ConfigError, match="names begin with"):
         lake.spark(**{"hadoop.thing": 1})
+
+
+def test_every_engine_has_a_master(spark, tmp_path, capsys):
+    """Beside `--engine spark` a command takes a master, which Spark is asked for when it is needed; beside `local` it is refused."""
+    lake = dp.open(tmp_path / "lake")
+    lake.ingest(pa.table({"a": [1, 2]}), into="t")
+    command = ["profile", "t", "--lake", lake.url, "--json"]
+    assert main([*command, "--engine", "spark", "--master", "local[2]"]) == 0
+    assert json.loads(capsys.readouterr().out)["rows"] == 2
+    lake.ingest(pa.table({"a": [3]}), into="t")
+    assert main([*command, "--engine", "spark", "--master", "local[7]"]) == 5
+    assert "local[7] was asked for" in capsys.readouterr().err
+    assert main([*command, "--master", "local[2]"]) == 2
+    assert "goes with --engine spark" in capsys.readouterr().err

@@ -35,6 +35,7 @@ def test_every_command_names_the_extra(folder):
         ["ingest", "spark://orc/days", "--into", "u"],
         ["ingest", "spark://orc/days", "--into", "u", "--plan"],
         ["profile", "t", "--engine", "spark"],
+        ["profile", "t", "--engine", "spark", "--master", "local[1]"],
         ["drift", "t@main~1", "t", "--engine", "spark"],
         ["version", "diff", "t@main~1", "t", "--engine", "spark"],
         ["version", "compact", "t", "--engine", "spark"],
