@@ -206,9 +206,10 @@ class DigestReader:
         """Have the digests remembered, and say whether they had to be read; for who reads them elsewhere."""
         return self.of(piece, keep=True)[1]
 
-    def remember_distinct(self, piece: Piece) -> How:
-        """Have the distinct digests remembered, and say whether they had to be read."""
-        return self.distinct(piece)[2]
+    def remember_distinct(self, piece: Piece) -> tuple[int, How]:
+        """Have the distinct digests remembered, and say how many they are, and whether they had to be read."""
+        values, _, how = self.distinct(piece)
+        return len(values), how
 
     def distinct(self, piece: Piece) -> tuple[Array, int, How]:
         """Return the distinct digests of the rows without a null, sorted, how many such rows there are, and how."""

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Generic, TypeVar
 
 import numpy as np
 
 from dataplat.validation._digests import Array, DigestReader, Piece, in_order, pieces_of, share
 from dataplat.validation._memory import Memory
-from dataplat.validation._spread import bare, each, is_here
+from dataplat.validation._spread import bare, each, each_share, is_here
 from dataplat.validation.report import HOW, How
 from dataplat.validation.subject import Subject
 
 AT_ONCE = 1 << 25  # 256 MiB of digests
 
 R = TypeVar("R")
+S = TypeVar("S")
 
 
 @dataclass(slots=True)
@@ -32,19 +34,23 @@ class Distinct:
     _scanned: Collection[int] = field(default=(), init=False)
     """Numbers of the blocks that were read elsewhere for this."""
 
-    def by_share(self, do: Callable[[int, int, Array], R], rows: int = 0) -> Iterator[R]:
+    def by_share(
+        self, do: Callable[[int, int, Array], R], tell: Callable[[R, int], S | None], digests: int = 0
+    ) -> Iterator[R | S]:
         """Yield what `do` makes of each share of digest space: its number, how many there are, and its digests, sorted.
 
-        It is called where the engine works; there are as many shares as that many `rows` more would have.
+        It is called where the engine works, and `tell` makes of it what travels (see `each_share`). There are as many shares
+        as so many `digests` need, too.
         """
         pieces = pieces_of(self.subject, self.reader.columns, self.reader.columns)
-        rows = max(rows, sum(piece.rows for piece in pieces))
-        shares = 1 << max(0, -(-rows // self.at_once) - 1).bit_length()
+        count = sum(piece.rows for piece in pieces)
         if not is_here(self.memory):
-            hows = each(self.memory, self.reader.remember_distinct, pieces, self.subject.threads)
-            self._scanned = {piece.number for piece, how in zip(pieces, hows, strict=True) if how == "scanned"}
+            known = list(each(self.memory, self.reader.remember_distinct, pieces, self.subject.threads))
+            self._scanned = {piece.number for piece, (_, how) in zip(pieces, known, strict=True) if how == "scanned"}
+            count = sum(distinct for distinct, _ in known)
+        shares = 1 << max(0, -(-max(count, digests) // self.at_once) - 1).bit_length()
         union = _Union(self.reader, bare(pieces), shares, self.at_once, self.subject.threads, do)
-        for number, found in enumerate(self.memory.engine.map(union, range(shares))):
+        for number, found in enumerate(each_share(self.memory, union, shares, partial(_tell, tell))):
             if number == 0:
                 self._settle(pieces, found.rows)
             yield found.made
@@ -96,3 +102,8 @@ class _Union(Generic[R]):
             if number == 0:
                 settled.append((rows, how))
         return _Made(self.do(number, self.shares, np.unique(np.concatenate([together, *loose]))), settled)
+
+
+def _tell(tell: Callable[[R, int], S | None], found: _Made[R], most: int) -> _Made[S] | None:
+    made = tell(found.made, most)
+    return None if made is None else _Made(made, found.rows)

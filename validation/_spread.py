@@ -14,8 +14,11 @@ from dataplat.validation._memory import Memory
 
 AT_ONCE: Final = 8
 """Pieces that one call of an engine looks at."""
+TOLD: Final = 1 << 24
+"""Digests that all tasks together tell at most: of a share that has more of them this process finds them itself."""
 
 R = TypeVar("R")
+S = TypeVar("S")
 
 
 def each(memory: Memory, do: Callable[[Piece], Answer], pieces: Sequence[Piece], threads: int) -> Iterator[Answer]:
@@ -32,6 +35,21 @@ def once(memory: Memory, do: Callable[..., R], *given: Any) -> R:
     return answer
 
 
+def each_share(
+    memory: Memory, look: Callable[[int], R], shares: int, tell: Callable[[R, int], S | None]
+) -> Iterator[R | S]:
+    """Yield what `look` finds in each share; where it is called elsewhere, what `tell` makes of that to travel.
+
+    It may be so many digests; where `tell` returns None it would be more, and the share is looked at here.
+    """
+    if is_here(memory):
+        yield from map(look, range(shares))
+        return
+    looked = partial(_told, look, tell, TOLD // shares)
+    for number, found in enumerate(memory.engine.map(looked, range(shares))):
+        yield look(number) if found is None else found
+
+
 def is_here(memory: Memory) -> bool:
     """Whether this process reads rows itself."""
     return isinstance(memory.engine, Local)
@@ -44,6 +62,10 @@ def bare(pieces: Sequence[Piece]) -> list[Piece]:
 
 def _of_all(do: Callable[[Piece], Answer], threads: int, pieces: Sequence[Piece]) -> list[Answer]:
     return list(in_order(do, pieces, threads))
+
+
+def _told(look: Callable[[int], R], tell: Callable[[R, int], S | None], most: int, number: int) -> S | None:
+    return tell(look(number), most)
 
 
 def _called(do: Callable[..., R], given: Sequence[Any]) -> R:

@@ -23,7 +23,7 @@ from dataplat.validation._memory import Found, Memory
 from dataplat.validation._places import with_keys
 from dataplat.validation._rows import examples, row_texts
 from dataplat.validation._since import came_since
-from dataplat.validation._spread import bare, each, is_here, once
+from dataplat.validation._spread import bare, each, each_share, is_here, once
 from dataplat.validation.report import EXAMPLES_PER_CHECK, HOW, CheckOutcome, Example, How
 from dataplat.validation.subject import Subject
 
@@ -142,8 +142,8 @@ class _Search:
         there = set(new)
         old = [piece for piece in group if piece not in there]
         look = _Again(self.reader, bare(new), bare(old), shares, self.digests, self.subject.threads, keep)
-        for repeated, known in self.memory.engine.map(look, range(shares)):
-            for piece, how in zip([*new, *old], known, strict=True):
+        for repeated, known in each_share(self.memory, look, shares, _tell):
+            for piece, how in zip([*new, *old], known, strict=False):
                 self._note(piece, how)
             for start in range(0, len(repeated), self.classes):
                 self._compare(group, repeated[start : start + self.classes], keep=keep)
@@ -235,6 +235,10 @@ class _Again:
         for values, how in in_order(read, self.old, self.threads):
             hows.append(how)
             yield values
+
+
+def _tell(found: tuple[Array, list[How]], most: int) -> tuple[Array, list[How]] | None:
+    return (found[0], []) if len(found[0]) <= most else None  # how digests were known was noted before
 
 
 @dataclass(frozen=True, slots=True)

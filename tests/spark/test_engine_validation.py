@@ -12,6 +12,7 @@ from dataplat._spark._engine import SparkEngine
 from dataplat.errors import IntegrityError
 from dataplat.lake._object_keys import object_key
 from dataplat.lake.engine import Local
+from dataplat.validation import _spread
 from dataplat.validation._digests import DigestReader
 from dataplat.validation._distinct import Distinct
 from dataplat.validation._unique import find_repeats
@@ -128,6 +129,14 @@ def test_no_digest_is_read_by_the_driver(lakes, spark, monkeypatch):
     read.clear()
     assert plain(two["flights"].validate(contract, engine=SparkEngine(spark))) == plain(expected)
     assert not read
+
+
+def test_the_driver_looks_for_what_would_be_too_much_to_tell(lakes, spark, monkeypatch):
+    """Where very many values repeat, or are not there, the report is the same, and tasks tell no more than they may."""
+    one, two, contract = lakes
+    monkeypatch.setattr(_spread, "TOLD", 0)
+    expected = one["flights"].validate(contract)
+    assert plain(two["flights"].validate(contract, engine=SparkEngine(spark))) == plain(expected)
 
 
 def test_what_tasks_found_is_remembered_for_all(lakes, spark, reads):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -30,6 +30,9 @@ _CODE: Final = 1
 _AT_ONCE: Final = 1 << 21
 """Digests that are sent to where rows are read, before more are looked for."""
 _BLOCK, _POSITION = "__dataplat_block", "__dataplat_position"
+
+Lack: TypeAlias = "tuple[int, Array, How]"
+"""The number of a piece, its digests that the other side does not have, and how they were known."""
 
 
 @dataclass(frozen=True)
@@ -178,21 +181,22 @@ class _Search:
             for piece in pieces_of(self.subject, self.reader.columns, self.reader.columns)
             if piece.number in self.new
         ]
+        digests = 0
         if not is_here(self.memory):
-            hows = each(self.memory, self.reader.remember_distinct, pieces, self.subject.threads)
-            for piece, how in zip(pieces, hows, strict=True):
+            known = each(self.memory, self.reader.remember_distinct, pieces, self.subject.threads)
+            for piece, (distinct, how) in zip(pieces, known, strict=True):
+                digests += distinct
                 self._note(piece, how)
-        lacking: Any = _Lacking(self.reader, bare(pieces), self.subject.threads)
-        if not is_here(self.memory):
-            lacking = partial(_listed, lacking)
-        for found in other.by_share(lacking, 0 if is_here(self.memory) else self.subject.rows):
+        lacking = _Lacking(self.reader, bare(pieces), self.subject.threads)
+        for found in other.by_share(lacking, _tell, digests):
             open_: list[tuple[Piece, Array]] = []
             held = 0
-            for piece, (values, how) in zip(pieces, found, strict=True):
-                self._note(piece, how)
+            for at, values, how in found:
+                self._note(pieces[at], how)
                 if len(values):
-                    self._note(piece, "scanned")
-                    open_.append((*bare([piece]), values))
+                    self._note(pieces[at], "scanned")
+                    (piece,) = bare([pieces[at]])
+                    open_.append((piece, values))
                     held += len(values)
                 if held > _AT_ONCE:
                     self._look(open_)
@@ -240,8 +244,8 @@ class _Lacking:
     pieces: Sequence[Piece]
     threads: int
 
-    def __call__(self, number: int, shares: int, digests: Array) -> Iterator[tuple[Array, How]]:
-        """Yield them, piece after piece, and how each was known."""
+    def __call__(self, number: int, shares: int, digests: Array) -> Iterator[Lack]:
+        """Yield them, piece after piece."""
         members = Members(digests)
 
         def missing(piece: Piece) -> tuple[Array, How]:
@@ -249,12 +253,20 @@ class _Lacking:
             values = share(values, number, shares)
             return values[~members.mask(values)], how
 
-        return in_order(missing, self.pieces, self.threads)
+        for at, (values, how) in enumerate(in_order(missing, self.pieces, self.threads)):
+            yield at, values, how
 
 
-def _listed(lacking: _Lacking, number: int, shares: int, digests: Array) -> list[tuple[Array, How]]:
-    """Return what travels: no iterator does."""
-    return list(lacking(number, shares, digests))
+def _tell(found: Iterator[Lack], most: int) -> list[Lack] | None:
+    """Return those of the pieces that lack digests, if these are so many at most."""
+    told: list[Lack] = []
+    for lack in found:
+        if len(lack[1]):
+            told.append(lack)
+            most -= len(lack[1])
+        if most < 0:
+            return None
+    return told
 
 
 def _missing(reader: DigestReader, asked: tuple[Piece, Array]) -> tuple[int, list[pl.DataFrame]]:
