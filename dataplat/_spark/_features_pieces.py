@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from dataplat._features._row_query import of_view, shown_rows
 from dataplat._features._sources import together, typed
 from dataplat._features._spine import Landed
+from dataplat._spark._features_routes import SLICE_BYTES
 from dataplat.feature_store.kernel.order import columns_of, facts
 from dataplat.feature_store.kernel.tables import packed, unpacked
 
@@ -70,6 +71,7 @@ def spine_pieces(spine: Spine, rows: int = ROWS) -> list[SpineParts | SpineRows]
     given = spine.given
     if not isinstance(given, Version | Landed):
         table = spine.table
+        rows = max(1, min(rows, SLICE_BYTES * table.num_rows // max(1, table.nbytes)))
         firsts = range(0, max(table.num_rows, 1), rows)
         return [SpineRows(first, len(some), packed(some)) for first in firsts for some in [table.slice(first, rows)]]
     stored = given.schema if isinstance(given, Landed) else given.manifest.schema

@@ -17,6 +17,7 @@ from dataplat.feature_store.kernel.cuts import mattering
 from dataplat.feature_store.kernel.order import sliced, taken
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from numpy.typing import NDArray
 
     from dataplat.feature_store.definitions import FeatureView
@@ -125,6 +126,16 @@ def _slices(to: int, found: Facts) -> Iterator[tuple[int, Facts]]:
         yield from _slices(to, sliced(found, half, len(found)))
     elif len(found):
         yield to, found
+
+
+def within(rows: pa.Table) -> Iterator[tuple[int, pa.Table]]:
+    """Yield rows in slices of bounded bytes, each with the number of its first row; of no rows nothing."""
+    if rows.num_rows > 1 and rows.nbytes > SLICE_BYTES:
+        half = rows.num_rows // 2
+        yield from within(rows.slice(0, half))
+        yield from ((half + first, some) for first, some in within(rows.slice(half)))
+    elif rows.num_rows:
+        yield 0, rows
 
 
 @dataclass(frozen=True, slots=True)

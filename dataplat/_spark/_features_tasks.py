@@ -19,6 +19,7 @@ from dataplat._features._sources import typed
 from dataplat._features._spine import BLOCK, order_of, times_of
 from dataplat._features._training import with_features
 from dataplat._spark._features_packets import ASK, SPINE, VIEW, Packet, result
+from dataplat._spark._features_routes import within
 from dataplat.errors import EngineError
 from dataplat.feature_store.codec import service_from_json
 from dataplat.feature_store.kernel.answer import Answer
@@ -170,9 +171,13 @@ class Answering:
         order = np.argsort(rows, kind="stable")
         table = answer_to_table(told.placed(order), rows[order], ages=work.ages)
         blocks = rows[order] // work.block
-        for at, some in enumerate(_runs(blocks)):
-            mine = table.slice(some.start, some.stop - some.start)
-            yield Packet(int(blocks[some.start]), VIEW + number, 0, packed(mine if not at else _without_ties(mine)))
+        slices = (
+            (int(blocks[some.start]), mine)
+            for some in _runs(blocks)
+            for _, mine in within(table.slice(some.start, some.stop - some.start))
+        )
+        for at, (to, mine) in enumerate(slices):
+            yield Packet(to, VIEW + number, 0, packed(mine if not at else _without_ties(mine)))
 
 
 @dataclass(frozen=True)
@@ -189,7 +194,8 @@ class Carrying:
             yield Packet(0, SPINE, 0, packed(table))
         while at < piece.first + table.num_rows:
             stop = min((at // block + 1) * block, piece.first + table.num_rows)
-            yield Packet(at // block, SPINE, at, packed(table.slice(at - piece.first, stop - at)))
+            for first, some in within(table.slice(at - piece.first, stop - at)):
+                yield Packet(at // block, SPINE, at + first, packed(some))
             at = stop
 
 

@@ -200,6 +200,16 @@ def test_counts_of_pieces_find_the_hot_keys():
     assert replace(found, hot=()).stop == 4 + found.buckets
 
 
+def test_cells_and_rows_cut_by_bytes_are_put_together(new_lake, monkeypatch):
+    """Packets of a few hundred bytes give what the rules say: rows of a spine and cells are cut as facts are."""
+    monkeypatch.setattr(_features_routes, "SLICE_BYTES", 300)
+    for world in APPENDED[:6]:
+        lake = new_lake()
+        landed(lake, world)
+        found = tried(lake, world.spine_table(), world.service, size=40, rows=7, as_known=world.as_known)
+        assert differences(world.answer(), found.table) == []
+
+
 def test_packets_of_wide_rows_are_small(monkeypatch):
     """What travels together is bounded in bytes, also where few of many rows are wide; each row goes along once, in order."""
     monkeypatch.setattr(_features_routes, "SLICE_BYTES", 50_000)
