@@ -142,6 +142,7 @@ class FeatureStore:
 
         Args:
             spine: an Arrow table, a frame of any library, a dictionary of columns, the reference of a dataset, or a query.
+                With `engine="spark"` the rows of a frame of Spark's stay in its tasks.
             service: a service, its name (its newest version), or `name@version`.
             timestamp: the spine's column of times.
             labels: the reference of a dataset whose other columns are joined to the spine.

@@ -104,7 +104,7 @@ def training_set(
             f"label_known_at={label_known_at!r} is what a horizon is measured from: give one with horizon="
         )
     meter.enter("reading the spine")
-    if engine != "local" and type(spine).__module__.startswith("pyspark.sql."):
+    if engine != "local" and hasattr(spine, "mapInArrow"):  # a frame of Spark's
         from dataplat._spark._features_spine import landed_spine
 
         spine = landed_spine(engine, store, spine)
