@@ -240,6 +240,7 @@ def area(before: Numbers, after: Numbers) -> Area:
     huge = max(abs(float(end)) for end in (one[0], one[-1], two[0], two[-1]))
     huge = huge if huge > _HUGE else 1.0  # what is that large is compared in units of itself
     unit = before.deviation if huge == 1 else float(np.std(one / huge))
+    reach = 0.0  # of what is exact nothing is off
     if before.exact and after.exact:
         moved = wasserstein(one / huge, two / huge)
     else:
@@ -247,12 +248,14 @@ def area(before: Numbers, after: Numbers) -> Area:
         points = np.unique(np.concatenate((one, two, ends)).astype(np.float64))
         apart = np.abs(before.upto(points) / before.there - after.upto(points) / after.there)
         moved = float((apart[:-1] * np.diff(points / huge)).sum())
+        reach = (
+            float(points[-1]) / huge - float(points[0]) / huge
+        )  # the ends of a long tail lie far beyond its last quantile
     if not unit:
         return Area(math.inf if moved else 0.0, 0.0, scale)
     knots = np.clip(before.quantiles(_QUANTILES).astype(np.float64), one[0], one[-1]) / huge
     width = np.sqrt(_QUANTILES * (1 - _QUANTILES))
     mean = math.sqrt(2 / math.pi) * float(((width[1:] + width[:-1]) / 2 * np.diff(knots)).sum()) / unit
-    reach = float(max(one[-1], two[-1])) / huge - float(min(one[0], two[0])) / huge
     return Area(moved / unit, mean, scale, (before.error + after.error) * reach / unit)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
@@ -128,6 +128,7 @@ def test_wasserstein_is_that_of_scipy(one, two):
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from(["normal", "ties", "lognormal", "uniform", "shifted"]))
+@example(363, "lognormal")  # the largest value is five times the last of its quantiles
 def test_quantiles_are_off_by_no_more_than_they_say(seed, kind):
     """Of a profile's points of each side, KS and Wasserstein are within the stated error of those of the values."""
     draw = np.random.default_rng(seed)
