@@ -6,10 +6,10 @@ with the questions between two times, and of its facts those which matter then (
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 
@@ -120,22 +120,23 @@ def _place(found: Facts, hot: Hot) -> tuple[int, int]:
 
 
 def _slices(to: int, found: Facts) -> Iterator[tuple[int, Facts]]:
-    if len(found) > SLICE or (len(found) > 1 and found.nbytes > SLICE_BYTES):
-        half = len(found) // 2
-        yield from _slices(to, sliced(found, 0, half))
-        yield from _slices(to, sliced(found, half, len(found)))
-    elif len(found):
-        yield to, found
+    for _, some in _halved(found, sliced, SLICE):
+        yield to, some
 
 
 def within(rows: pa.Table) -> Iterator[tuple[int, pa.Table]]:
     """Yield rows in slices of bounded bytes, each with the number of its first row; of no rows nothing."""
-    if rows.num_rows > 1 and rows.nbytes > SLICE_BYTES:
-        half = rows.num_rows // 2
-        yield from within(rows.slice(0, half))
-        yield from ((half + first, some) for first, some in within(rows.slice(half)))
-    elif rows.num_rows:
-        yield 0, rows
+    return _halved(rows, lambda some, first, stop: some.slice(first, stop - first), len(rows))
+
+
+def _halved(rows: Any, cut: Callable[[Any, int, int], Any], most: int, first: int = 0) -> Iterator[tuple[int, Any]]:
+    """Yield rows in slices of `most` rows and `SLICE_BYTES` at most, each with the number of its first row."""
+    if len(rows) > most or (len(rows) > 1 and rows.nbytes > SLICE_BYTES):
+        half = len(rows) // 2
+        yield from _halved(cut(rows, 0, half), cut, most, first)
+        yield from _halved(cut(rows, half, len(rows)), cut, most, first + half)
+    elif len(rows):
+        yield first, rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from dataplat.connectors.source import SchemaWidened, Split
 from dataplat.connectors.spark import is_spark
 from dataplat.connectors.spark.address import SparkAddress
 from dataplat.connectors.spark.jars import extras_of
+from dataplat.connectors.spark.types import landed
 from dataplat.errors import ConfigError, DataplatError, EngineError
 from dataplat.ingest._distributed import DistributedStep, plan_tasks
 from dataplat.ingest._draft import Draft, carry_out
@@ -61,8 +62,6 @@ def ingest_by_spark(lake: Lake, request: IngestRequest, progress: Listener | Non
     if is_spark(request.source):
         address = SparkAddress.parse(request.source)
         frame = address.read(_session(request, address), request.schema)
-        from dataplat.connectors.spark.types import landed
-
         plan = plan_tasks(lake, request, landed(frame.schema), _contract(request))
         return _commit(lake, request, meter, plan, rows_of_frame(lake.objects, plan, frame, address.label))
     target, source, splits = _prepared(lake, request)
@@ -85,8 +84,6 @@ def plan_by_spark(lake: Lake, request: IngestRequest) -> IngestPlan:
     if not is_spark(request.source):
         _prepared(lake, request)
         return plan_ingest(lake, replace(request, engine="local", master=None))
-    from dataplat.connectors.spark.types import landed
-
     address = SparkAddress.parse(request.source)
     frame = address.read(_session(request, address), request.schema)
     draft = Draft(lake, request.branch)

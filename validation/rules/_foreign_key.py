@@ -195,8 +195,7 @@ class _Search:
                 self._note(pieces[at], how)
                 if len(values):
                     self._note(pieces[at], "scanned")
-                    (piece,) = bare([pieces[at]])
-                    open_.append((piece, values))
+                    open_.append((lacking.pieces[at], values))
                     held += len(values)
                 if held > _AT_ONCE:
                     self._look(open_)
