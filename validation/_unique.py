@@ -143,8 +143,9 @@ class _Search:
         old = [piece for piece in group if piece not in there]
         look = _Again(self.reader, bare(new), bare(old), shares, self.digests, self.subject.threads, keep)
         for repeated, known in each_share(self.memory, look, shares, _tell):
-            for piece, how in zip([*new, *old], known, strict=False):
-                self._note(piece, how)
+            if known:
+                for piece, how in zip([*new, *old], known, strict=True):
+                    self._note(piece, how)
             for start in range(0, len(repeated), self.classes):
                 self._compare(group, repeated[start : start + self.classes], keep=keep)
 

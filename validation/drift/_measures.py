@@ -248,9 +248,8 @@ def area(before: Numbers, after: Numbers) -> Area:
         points = np.unique(np.concatenate((one, two, ends)).astype(np.float64))
         apart = np.abs(before.upto(points) / before.there - after.upto(points) / after.there)
         moved = float((apart[:-1] * np.diff(points / huge)).sum())
-        reach = (
-            float(points[-1]) / huge - float(points[0]) / huge
-        )  # the ends of a long tail lie far beyond its last quantile
+        # not from quantile to quantile: the end of a long tail lies far beyond its last one
+        reach = float(points[-1]) / huge - float(points[0]) / huge
     if not unit:
         return Area(math.inf if moved else 0.0, 0.0, scale)
     knots = np.clip(before.quantiles(_QUANTILES).astype(np.float64), one[0], one[-1]) / huge
